@@ -1,0 +1,82 @@
+"""What can go wrong between services, and what each error means at every edge.
+
+MirageError
+├── Invalid        the caller asked for something that makes no sense
+├── NotFound       no such thing in this workspace
+├── Conflict       the thing is in a state that forbids it
+├── Denied         the caller may not
+├── Unavailable    a port or service is away; try again later
+├── Exhausted      a disk or a quota is full; try again when there is room
+├── Corrupt        stored bytes are not what was written
+└── Incompatible   data of a newer version than this code
+"""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+
+class MirageError(Exception):
+    """The root; only its leaves are raised. Its text is one sentence for a person."""
+
+
+class Invalid(MirageError):
+    pass
+
+
+class NotFound(MirageError):
+    pass
+
+
+class Conflict(MirageError):
+    pass
+
+
+class Denied(MirageError):
+    pass
+
+
+class Unavailable(MirageError):
+    pass
+
+
+class Exhausted(MirageError):
+    pass
+
+
+class Corrupt(MirageError):
+    pass
+
+
+class Incompatible(MirageError):
+    pass
+
+
+class Meaning(Struct, frozen=True):
+    """What an error is at each edge: HTTP, the shell, the bus, a work item."""
+
+    code: str
+    status: int
+    exit: int
+    bus: Literal["pause", "count"]
+    outcome: Literal["failed", "skipped"]
+
+
+MEANING: Final[dict[type[MirageError], Meaning]] = {
+    Invalid: Meaning("invalid", 400, 2, "count", "failed"),
+    NotFound: Meaning("not_found", 404, 1, "count", "failed"),
+    Conflict: Meaning("conflict", 409, 1, "count", "failed"),
+    Denied: Meaning("denied", 403, 1, "count", "failed"),
+    Unavailable: Meaning("unavailable", 503, 1, "pause", "failed"),
+    Exhausted: Meaning("exhausted", 507, 1, "pause", "failed"),
+    Corrupt: Meaning("corrupt", 500, 1, "count", "failed"),
+    Incompatible: Meaning("incompatible", 500, 1, "count", "failed"),
+}
+
+UNKNOWN: Final = Meaning("internal", 500, 1, "count", "failed")
+BY_CODE: Final[dict[str, type[MirageError]]] = {meaning.code: error for error, meaning in MEANING.items()}
+
+
+def meaning(error: BaseException) -> Meaning:
+    """Say what ``error`` means at the edges; anything that is not ours is internal."""
+    return MEANING.get(type(error), UNKNOWN)  # type: ignore[arg-type]

@@ -1,0 +1,134 @@
+"""The port `sql`: transactions on a relational database that one service owns.
+
+Statements run unchanged on SQLite and PostgreSQL: ``:name`` parameters, ids as 16 bytes, times as integers of
+microseconds, flags as 0 or 1, JSON as text. What the two spell differently is a method here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, TypeVar
+
+from msgspec import Struct
+
+Row = tuple[Any, ...]
+Merge = Literal["replace", "min", "max", "sum", "keep"]
+T = TypeVar("T", bound=Struct)
+
+
+class Migration(Struct, frozen=True):
+    """One forward step of a schema: statements separated by ``;`` at the end of a line."""
+
+    version: int
+    name: str
+    script: str
+
+
+class Reader(ABC):
+    """One consistent view of the database."""
+
+    @abstractmethod
+    async def fetch(self, statement: str, /, **values: Any) -> list[Row]:
+        """Return all rows; for results that are bounded by a LIMIT or by their key."""
+
+    @abstractmethod
+    def stream(self, statement: str, /, *, size: int = 1000, **values: Any) -> AsyncIterator[list[Row]]:
+        """Yield rows in lists of at most ``size``, in constant memory."""
+
+    async def fetch_one(self, statement: str, /, **values: Any) -> Row | None:
+        rows = await self.fetch(statement, **values)
+        return rows[0] if rows else None
+
+    async def fetch_as(self, into: type[T], statement: str, /, **values: Any) -> list[T]:
+        """Return rows as Structs, columns in the order of the fields."""
+        return [into(*row) for row in await self.fetch(statement, **values)]
+
+    @abstractmethod
+    async def fetch_in(self, statement: str, keys: Sequence[Any], /, **values: Any) -> list[Row]:
+        """Run ``statement``, whose ``IN :keys`` stands for ``keys``, in as many pieces as are needed."""
+
+
+class Tx(Reader):
+    """A transaction that may write; it commits when its block ends and rolls back when it raises."""
+
+    @abstractmethod
+    async def execute(self, statement: str, /, **values: Any) -> int:
+        """Run one statement and return the number of rows it changed."""
+
+    @abstractmethod
+    async def execute_many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Run one statement for each of ``rows``."""
+
+    @abstractmethod
+    async def execute_in(self, statement: str, keys: Sequence[Any], /, **values: Any) -> int:
+        """Run ``statement``, whose ``IN :keys`` stands for ``keys``, in as many pieces as are needed."""
+
+    @abstractmethod
+    async def insert_new(
+        self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Row]
+    ) -> list[Row]:
+        """Insert the rows whose ``key`` is not there yet; return the keys that were new, in no order."""
+
+    @abstractmethod
+    async def bulk_upsert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        key: Sequence[str],
+        rows: Sequence[Row],
+        merge: Mapping[str, Merge],
+    ) -> None:
+        """Insert rows or merge them into those with the same ``key``.
+
+        ``merge`` says per column how: a column that it does not name is kept as it was. Rows with the same key
+        within ``rows`` are merged one after the other.
+        """
+
+    @abstractmethod
+    async def claim_rows(
+        self,
+        table: str,
+        key: Sequence[str],
+        where: str,
+        order: str,
+        limit: int,
+        assign: str,
+        /,
+        **values: Any,
+    ) -> list[Row]:
+        """Take at most ``limit`` rows that no other transaction is taking, set ``assign``; return their keys."""
+
+    @abstractmethod
+    async def lock(self, key: str) -> None:
+        """Hold ``key`` alone until the transaction ends."""
+
+
+class Sql(ABC):
+    """A database of one service. Writers take turns; readers never wait for a writer."""
+
+    @abstractmethod
+    def begin(self) -> AbstractAsyncContextManager[Tx]:
+        """Open a transaction that writes."""
+
+    @abstractmethod
+    def read(self) -> AbstractAsyncContextManager[Reader]:
+        """Open a view that only reads."""
+
+    @abstractmethod
+    async def migrate(self, migrations: Sequence[Migration]) -> None:
+        """Bring the schema forward; two at once wait for each other.
+
+        Raises:
+            Incompatible: the database has a version that ``migrations`` does not know.
+        """
+
+    @abstractmethod
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy to ``path`` while others read and write."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Raise `Unavailable` unless the database answers."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
