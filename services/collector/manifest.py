@@ -1,0 +1,107 @@
+"""What a module says of itself: a literal `MANIFEST` at the top of its file, read without importing the file."""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+Activity = Literal["passive", "dns", "guess", "active"]
+
+MODULES: Final = Path(__file__).parent / "modules"
+
+
+class BadManifest(Exception):
+    """A module file whose manifest is missing, not literal or not sound; names the file and the reason."""
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The declaration of one module.
+
+    ``activity``: passive (third parties only), dns (recursive resolvers only), guess (brute force, permutations),
+    active (touches the target or its name servers).
+    ``consumes``: entity types, relation types, or ``names`` (the set of known names) that a work item's subject may be.
+    ``produces``: entity and relation types that `parse` may claim; anything else fails the work item.
+    ``format``: where the source documents its answer, for whoever mends the parser.
+    ``hosts``: names the module may talk to over HTTP or WHOIS (``*.`` patterns allowed); empty for a module that
+    talks to its subject.
+    ``rate`` and ``burst``: requests a second to the source over all scans, 0 for no limit; ``concurrency``: items
+    of this module at a time in one process; ``cost``: requests one item usually makes; ``freshness``: seconds that
+    an answer stays good; ``timeout``: seconds that one item may take.
+    """
+
+    id: str
+    version: int
+    title: str
+    activity: Activity
+    source: str
+    format: str
+    consumes: tuple[str, ...]
+    produces: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    options: dict[str, bool | int | float | str] = {}
+    key: str | None = None
+    key_required: bool = False
+    rate: float = 1.0
+    burst: int = 1
+    concurrency: int = 1
+    cost: float = 1.0
+    freshness: int = 86_400
+    timeout: float = 120.0
+    licence: str = "unknown"
+
+
+class ModuleFile(Struct, frozen=True):
+    """A manifest with the file it came from and the digest of its code (comments and layout left out)."""
+
+    manifest: Manifest
+    path: str
+    code: str
+
+
+def read_manifest(path: Path) -> ModuleFile:
+    """Read the manifest of a module without running a line of it.
+
+    Raises:
+        BadManifest: there is none, it is not literal, or it is not sound.
+    """
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+        fields = next(_declared(tree))
+        manifest = msgspec.convert(fields, Manifest, strict=False)
+    except StopIteration:
+        raise BadManifest(f"{path.name}: no MANIFEST = Manifest(...)") from None
+    except (SyntaxError, ValueError, msgspec.ValidationError) as error:
+        raise BadManifest(f"{path.name}: {error}") from error
+    if manifest.id != path.stem:
+        raise BadManifest(f"{path.name}: its id is {manifest.id}")
+    return ModuleFile(manifest=manifest, path=path.name, code=_code_digest(tree))
+
+
+def read_manifests(folder: Path = MODULES) -> list[ModuleFile]:
+    """Read every module of ``folder``, by id."""
+    return [read_manifest(path) for path in sorted(folder.glob("[!_]*.py"))]
+
+
+def _declared(tree: ast.Module) -> Iterator[dict[str, Any]]:
+    for node in tree.body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and any(isinstance(target, ast.Name) and target.id == "MANIFEST" for target in node.targets)
+        ):
+            yield {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.value.keywords}
+
+
+def _code_digest(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
+            if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                body[0].value.value = ""
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg != "version"]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
