@@ -1,0 +1,35 @@
+"""What one service tells another to do."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.contracts.subjects import CarriedSubject
+
+
+class WorkItem(Struct, frozen=True, omit_defaults=True):
+    """One subject for one module; ``id`` is uuid5 of scan, module@version, subject and configuration.
+
+    ``role`` and ``distance`` are the subject's place in the scan when the item was made.
+    """
+
+    id: UUID
+    subject: CarriedSubject
+    role: str
+    distance: int = 0
+
+
+class Collect(Struct, frozen=True, kw_only=True, tag="mirage.cmd.collector.collect.v1"):
+    """Run one module on a batch of items.
+
+    ``batch`` is uuid5 of the sorted item ids and ``attempt``. A collector drops the command when scans no longer
+    leases ``batch`` to anybody (the run is over, or the lease ran out and the items are in another batch).
+    """
+
+    scan: UUID
+    run: int
+    batch: UUID
+    attempt: int
+    module: str
+    version: int
+    items: tuple[WorkItem, ...]

@@ -1,0 +1,153 @@
+"""What services say has happened."""
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.contracts.claims import Absence, Attribute, Entity, Relation
+from services.contracts.evidence import EvidenceRecord
+from services.contracts.subjects import CarriedSubject
+
+Outcome = Literal["found", "empty", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"]
+
+
+class Said(Struct, frozen=True, array_like=True):
+    """A claim, and the positions in ``records`` of the evidence it rests on."""
+
+    claim: Entity | Relation | Attribute | Absence
+    cites: tuple[int, ...]
+
+
+class Collected(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mirage.evt.collector.collected.v1"):
+    """What one work item brought, or a part of it: at most 500 claims and 256 KiB.
+
+    Parts are numbered from 0; the last one has ``outcome`` and ``parts``. Its message id is uuid5 of item and part, so
+    a repetition is the same message. ``records`` are those that this part's claims cite; the last part also carries
+    those that none cites. ``at`` is when the part's claims were observed.
+    """
+
+    scan: UUID
+    run: int
+    batch: UUID
+    item: UUID
+    module: str
+    version: int
+    subject: CarriedSubject
+    part: int
+    at: int
+    said: tuple[Said, ...] = ()
+    records: tuple[EvidenceRecord, ...] = ()
+    outcome: Outcome | None = None
+    reason: str = ""
+    parts: int = 0
+    requests: int = 0
+    retry_after: float | None = None
+
+
+class Superseded(Struct, frozen=True, kw_only=True, tag="mirage.evt.collector.superseded.v1"):
+    """A collector has no such version of a module; nothing was asked."""
+
+    scan: UUID
+    run: int
+    batch: UUID
+    module: str
+    version: int
+    live: int | None
+
+
+class DeclaredModule(Struct, frozen=True, kw_only=True):
+    """A manifest as the registry keeps it; fields as in `services.collector.manifest.Manifest`."""
+
+    id: str
+    version: int
+    title: str
+    activity: str
+    source: str
+    format: str
+    consumes: tuple[str, ...]
+    produces: tuple[str, ...]
+    hosts: tuple[str, ...]
+    options: dict[str, bool | int | float | str]
+    key: str | None
+    key_required: bool
+    rate: float
+    burst: int
+    concurrency: int
+    cost: float
+    freshness: int
+    timeout: float
+    licence: str
+    code: str
+
+
+class Announced(Struct, frozen=True, kw_only=True, tag="mirage.evt.collector.announced.v1"):
+    """The modules that a collector has, said when it starts; ``digest`` is the same as long as they are."""
+
+    digest: str
+    modules: tuple[DeclaredModule, ...]
+
+
+class Admission(Struct, frozen=True, array_like=True):
+    """An entity's place in a scan; said again when its role gets stronger or its distance smaller."""
+
+    entity: Entity
+    role: str
+    distance: int
+
+
+class Admitted(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.admitted.v1"):
+    """Entities that a scan took in; ``ordinal`` counts the messages of one scan from 1."""
+
+    scan: UUID
+    ordinal: int
+    admissions: tuple[Admission, ...]
+
+
+class Started(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.started.v1"):
+    """A run of a scan began."""
+
+    scan: UUID
+    run: int
+    targets: tuple[Entity, ...]
+    profile: str
+
+
+class Finished(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.finished.v1"):
+    """A run ended, said once per (scan, run).
+
+    ``state`` is how: finished, stopped or incomplete (a limit or deadline was reached, ``reason`` says which).
+    ``results`` are the work items whose results were accepted, ``admissions`` the `Admitted` messages, over all runs;
+    ``evidence_root`` is the `merkle_root` of the records of those results.
+    """
+
+    scan: UUID
+    run: int
+    state: str
+    reason: str
+    results: int
+    admissions: int
+    outcomes: dict[str, int]
+    evidence_root: bytes
+    at: int
+
+
+class Deleted(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.deleted.v1"):
+    """A scan is to be forgotten by everybody."""
+
+    scan: UUID
+
+
+class Progressed(Struct, frozen=True, kw_only=True, tag="mirage.progress.scans.progressed.v1"):
+    """Where a scan stands, for who watches it; the newest one counts."""
+
+    scan: UUID
+    run: int
+    at: int
+    state: str
+    waiting: int
+    running: int
+    done: int
+    entities: int
+    modules: dict[str, tuple[int, int]]
+    note: str = ""
