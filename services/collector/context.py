@@ -48,6 +48,10 @@ class Unreachable(SourceError):
     """No connection, no name, TLS that does not verify, a time limit, a 5xx that stayed."""
 
 
+class Refused(Unreachable):
+    """The address is there and takes no connection on that port; for a target that is an answer of its own."""
+
+
 class Skipped(SourceError):
     """Not asked: out of scope, refused by the guard, over a budget, or not recorded in a replay."""
 
