@@ -1,0 +1,325 @@
+"""At least once on the wire, exactly once in effect: inbox, outbox, and the loops around them.
+
+A handler gets a batch and one transaction. The inbox row of each message is written in it, so a message that comes
+twice is handled once; what it emits is written to the outbox in it, so nothing is said that did not happen and
+nothing that happened stays unsaid.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from services.kernel.bus import Bus, Consumer, Delivery
+from services.kernel.errors import MirageError, Unavailable, meaning
+from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type, now, open_envelope
+from services.kernel.service import Handles, Hold, Ports, Received, Unit
+from services.kernel.sql import Migration, Sql, Tx
+
+TRIES: Final = 5
+RELAY_BATCH: Final = 500
+INBOX_KEPT: Final = 14 * 86_400 * 1_000_000
+
+_log = structlog.get_logger(__name__)
+
+#: The tables that every service with a `sql` has for this; version 0 in its own sequence.
+MIGRATION: Final = Migration(
+    version=0,
+    name="once",
+    script="""
+CREATE TABLE inbox (
+    consumer TEXT NOT NULL, id BYTEA NOT NULL, at BIGINT NOT NULL,
+    PRIMARY KEY (consumer, id)
+);
+CREATE INDEX inbox_at ON inbox (at);
+CREATE TABLE outbox (
+    position BIGINT NOT NULL PRIMARY KEY, id BYTEA NOT NULL, type TEXT NOT NULL, workspace BYTEA NOT NULL,
+    filter TEXT NOT NULL, time BIGINT NOT NULL, data BYTEA NOT NULL
+);
+CREATE TABLE failure (
+    consumer TEXT NOT NULL, id BYTEA NOT NULL, tries BIGINT NOT NULL, reason TEXT NOT NULL, at BIGINT NOT NULL,
+    PRIMARY KEY (consumer, id)
+);
+""",
+)
+
+
+class Outbox:
+    """Writes what units emit, and relays it to the bus in order, waking as soon as something was committed."""
+
+    def __init__(self, sql: Sql, bus: Bus, service: str) -> None:
+        self._sql = sql
+        self._bus = bus
+        self._service = service
+        self._wake = asyncio.Event()
+        self._wake.set()
+        self._position = count(now() << 8)
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[Unit]:
+        """Open a unit of work; its messages go out soon after it commits."""
+        async with self._sql.begin() as tx:
+            unit = Unit(tx, self._service)
+            yield unit
+            await self.store(unit)
+        if unit.emitted:
+            self._wake.set()
+
+    async def store(self, unit: Unit) -> None:
+        """Write the messages of ``unit`` to the outbox, within its transaction."""
+        if not unit.emitted:
+            return
+        at = now()
+        rows = []
+        for message, workspace, key, token in unit.emitted:
+            kind = message_type(type(message))
+            envelope = envelop(
+                message,
+                source=self._service,
+                workspace=workspace,
+                id=derive(NAMESPACE, f"{kind}|{workspace.hex}|{key}"),
+                filter=token,
+                at=at,
+            )
+            rows.append(
+                (
+                    next(self._position),
+                    envelope.id.bytes,
+                    kind,
+                    workspace.bytes,
+                    token,
+                    at,
+                    envelope.data,
+                )
+            )
+        columns = ("position", "id", "type", "workspace", "filter", "time", "data")
+        await unit.tx.bulk_upsert("outbox", columns, ("position",), rows, {})
+
+    def wake(self) -> None:
+        """Say that a unit was committed whose messages wait in the outbox."""
+        self._wake.set()
+
+    async def relay(self) -> None:
+        """Publish what waits, then wait for more; runs as long as the service does."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                while await self._relay_some():
+                    pass
+            except Unavailable as error:
+                _log.warning("outbox waits", service=self._service, reason=str(error))
+                self._wake.set()
+                await asyncio.sleep(1.0)
+
+    async def _relay_some(self) -> bool:
+        async with self._sql.read() as view:
+            rows = await view.fetch(
+                "SELECT position, id, type, workspace, filter, time, data FROM outbox ORDER BY position LIMIT :limit",
+                limit=RELAY_BATCH,
+            )
+        if not rows:
+            return False
+        await self._bus.publish(
+            [
+                Envelope(
+                    id=UUID(bytes=identity),
+                    type=kind,
+                    source=self._service,
+                    workspace=UUID(bytes=workspace),
+                    time=at,
+                    data=data,
+                    filter=token,
+                )
+                for _, identity, kind, workspace, token, at, data in rows
+            ]
+        )
+        async with self._sql.begin() as tx:
+            await tx.execute_in("DELETE FROM outbox WHERE position IN :keys", [row[0] for row in rows])
+        return len(rows) == RELAY_BATCH
+
+
+class Inbox:
+    """Runs one transactional consumer: pull, decode, take once, handle, commit, accept."""
+
+    def __init__(self, ports: Ports, outbox: Outbox, handles: Handles) -> None:
+        self._ports = ports
+        self._bus = ports.bus
+        self._outbox = outbox
+        self._handles = handles
+        self._consumer = durable(ports.service, handles.name)
+
+    async def run(self) -> None:
+        """Consume as long as the service runs."""
+        pause = 0.0
+        while True:
+            deliveries = await self._bus.pull(self._consumer, self._handles.batch, wait=30.0)
+            if not deliveries:
+                continue
+            try:
+                await self._take(deliveries)
+                pause = 0.0
+            except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
+                if meaning(error).bus == "pause":
+                    pause = min(30.0, max(0.5, pause * 2))
+                    _log.warning("consumer pauses", consumer=self._consumer, seconds=pause, reason=str(error))
+                    await self._bus.nak(deliveries, pause)
+                    await asyncio.sleep(pause)
+                else:
+                    await self._take_singly(deliveries)
+
+    async def _take(self, deliveries: Sequence[Delivery]) -> None:
+        async with self._outbox.unit() as unit:
+            fresh = await self._first_times(unit.tx, deliveries)
+            received = [_received(delivery.envelope, self._handles.takes) for delivery in fresh]
+            if received and self._handles.handle:
+                await self._handles.handle(self._ports, unit, received)
+        await self._bus.ack(deliveries)
+
+    async def _first_times(self, tx: Tx, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        by_id = {delivery.envelope.id.bytes: delivery for delivery in deliveries}
+        at = now()
+        new = await tx.insert_new(
+            "inbox",
+            ("consumer", "id", "at"),
+            ("consumer", "id"),
+            [(self._consumer, identity, at) for identity in by_id],
+        )
+        fresh = {bytes(row[1]) for row in new}
+        return [delivery for identity, delivery in by_id.items() if identity in fresh]
+
+    async def _take_singly(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            try:
+                await self._take([delivery])
+            except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
+                if meaning(error).bus == "pause":
+                    await self._bus.nak([delivery], 1.0)
+                else:
+                    await self._count(delivery, error)
+
+    async def _count(self, delivery: Delivery, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        if not isinstance(error, MirageError):
+            _log.exception("handler failed", consumer=self._consumer, message_id=str(delivery.envelope.id))
+        async with self._outbox.unit() as unit:
+            tries = await count_failure(unit.tx, self._consumer, delivery.envelope.id, reason)
+            if tries >= TRIES and self._handles.buried:
+                await self._handles.buried(self._ports, unit, _received(delivery.envelope, self._handles.takes), reason)
+        if tries >= TRIES:
+            _log.error("message buried", consumer=self._consumer, id=str(delivery.envelope.id), reason=reason)
+            await self._bus.bury(self._consumer, delivery, reason)
+        else:
+            await self._bus.nak([delivery], 2.0**tries / 10)
+
+
+class Workers:
+    """Runs one consumer of long work: up to ``parallel`` messages at a time, each extended while it lasts."""
+
+    def __init__(self, ports: Ports, outbox: Outbox, handles: Handles) -> None:
+        self._ports = ports
+        self._bus = ports.bus
+        self._outbox = outbox
+        self._handles = handles
+        self._consumer = durable(ports.service, handles.name)
+
+    async def run(self) -> None:
+        """Consume as long as the service runs; what is in work when it is cancelled comes again."""
+        free = asyncio.Semaphore(self._handles.parallel)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await free.acquire()
+                deliveries = await self._bus.pull(self._consumer, 1, wait=30.0)
+                if not deliveries:
+                    free.release()
+                    continue
+                task = group.create_task(self._work(deliveries[0]))
+                task.add_done_callback(lambda _: free.release())
+
+    async def _work(self, delivery: Delivery) -> None:
+        hold = Hold(self._bus, delivery)
+        extending = asyncio.create_task(self._extend(hold))
+        try:
+            received = _received(delivery.envelope, self._handles.takes)
+            assert self._handles.work is not None
+            await self._handles.work(self._ports, received, hold)
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
+            await self._fail(delivery, error)
+        else:
+            if hold.delay is None:
+                await self._bus.ack([delivery])
+            else:
+                await self._bus.nak([delivery], hold.delay)
+        finally:
+            extending.cancel()
+
+    async def _extend(self, hold: Hold) -> None:
+        while True:
+            await asyncio.sleep(self._handles.ack_wait / 3)
+            await hold.extend()
+
+    async def _fail(self, delivery: Delivery, error: Exception) -> None:
+        if meaning(error).bus == "pause":
+            _log.warning("work waits", consumer=self._consumer, reason=str(error))
+            await self._bus.nak([delivery], 2.0)
+            return
+        reason = f"{type(error).__name__}: {error}"
+        _log.exception("work failed", consumer=self._consumer, message_id=str(delivery.envelope.id))
+        async with self._outbox.unit() as unit:
+            tries = await count_failure(unit.tx, self._consumer, delivery.envelope.id, reason)
+            if tries >= TRIES and self._handles.buried:
+                received = _received(delivery.envelope, self._handles.takes)
+                await self._handles.buried(self._ports, unit, received, reason)
+        if tries >= TRIES:
+            await self._bus.bury(self._consumer, delivery, reason)
+        else:
+            await self._bus.nak([delivery], 2.0**tries / 10)
+
+
+async def count_failure(tx: Tx, consumer: str, message: UUID, reason: str) -> int:
+    """Note that ``message`` failed; return how often it has by now."""
+    await tx.bulk_upsert(
+        "failure",
+        ("consumer", "id", "tries", "reason", "at"),
+        ("consumer", "id"),
+        [(consumer, message.bytes, 1, reason[:1000], now())],
+        {"tries": "sum", "reason": "replace", "at": "replace"},
+    )
+    row = await tx.fetch_one(
+        "SELECT tries FROM failure WHERE consumer = :consumer AND id = :id", consumer=consumer, id=message.bytes
+    )
+    return int(row[0]) if row else 1
+
+
+async def forget(sql: Sql, before: int | None = None) -> None:
+    """Drop inbox and failure rows that no message can come back for any more."""
+    limit = now() - INBOX_KEPT if before is None else before
+    async with sql.begin() as tx:
+        await tx.execute("DELETE FROM inbox WHERE at < :limit", limit=limit)
+        await tx.execute("DELETE FROM failure WHERE at < :limit", limit=limit)
+
+
+def durable(service: str, name: str) -> str:
+    """The name of a consumer on the bus."""
+    return f"{service}__{name}"
+
+
+def consumer_of(service: str, handles: Handles, stream: str) -> Consumer:
+    """What the bus must know of a consumer."""
+    return Consumer(
+        name=durable(service, handles.name),
+        stream=stream,
+        subjects=(f"{message_type(handles.takes)}.>",),
+        ack_wait=handles.ack_wait,
+    )
+
+
+def _received(envelope: Envelope, message: type[Struct]) -> Received[Any]:
+    return Received(
+        message=open_envelope(envelope, message), id=envelope.id, workspace=envelope.workspace, at=envelope.time
+    )

@@ -1,0 +1,142 @@
+"""What a service is: a value that says what it needs, says, hears, answers and asks.
+
+Doors, consumers and tasks are named by import strings, so that a service can be listed, rendered and checked without
+importing what only a running one needs.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.kernel.calls import Calls, Endpoint
+
+if TYPE_CHECKING:
+    from services.kernel.blobs import Blobs
+    from services.kernel.bus import Bus, Delivery
+    from services.kernel.cache import Cache
+    from services.kernel.directory import Directory
+    from services.kernel.documents import Documents
+    from services.kernel.egress import Egress
+    from services.kernel.search import Search
+    from services.kernel.settings import Settings
+    from services.kernel.sql import Sql, Tx
+
+M = TypeVar("M", bound=Struct)
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """The declaration of one service.
+
+    ``needs``: names of ports. ``publishes``, ``consumes``: message types. ``answers``, ``asks``: endpoints.
+    ``doors``: import string of ``{endpoint: function}``. ``consumers``: of a sequence of `Handles`. ``tasks``: of a
+    sequence of functions that take the service's `Ports` and run as long as it does. ``migrations``: a package.
+    """
+
+    name: str
+    summary: str
+    needs: tuple[str, ...]
+    publishes: tuple[type[Struct], ...] = ()
+    consumes: tuple[type[Struct], ...] = ()
+    answers: tuple[Endpoint[Any, Any], ...] = ()
+    asks: tuple[Endpoint[Any, Any], ...] = ()
+    doors: str = ""
+    consumers: str = ""
+    tasks: str = ""
+    migrations: str = ""
+
+
+class Ports:
+    """What a running service holds: its own adapters, by the names of the ports. Only declared ports are there."""
+
+    service: str
+    settings: "Settings"
+    calls: Calls
+    sql: "Sql"
+    bus: "Bus"
+    blobs: "Blobs"
+    documents: "Documents"
+    search: "Search"
+    cache: "Cache"
+    directory: "Directory"
+    egress: "Egress"
+    #: Where the service keeps what lives as long as the process, by the name of its owner module.
+    state: dict[str, Any]
+
+    def __init__(self, service: str, **ports: Any) -> None:
+        self.service = service
+        self.state = {}
+        for name, port in ports.items():
+            setattr(self, name, port)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the service {self.service} does not declare that it needs {name}")
+
+
+class Received(Struct, Generic[M], frozen=True):
+    """A message with what its envelope says."""
+
+    message: M
+    id: UUID
+    workspace: UUID
+    at: int
+
+
+class Unit:
+    """A unit of work: one transaction, and the messages that leave if and only if it commits."""
+
+    def __init__(self, tx: "Tx", service: str) -> None:
+        self.tx = tx
+        self.service = service
+        self.emitted: list[tuple[Struct, UUID, str, str]] = []
+
+    def emit(self, message: Struct, *, workspace: UUID, key: str, filter: str = "") -> None:
+        """Publish ``message`` after the commit; its id is derived from its type and ``key``, so name it well."""
+        self.emitted.append((message, workspace, key, filter))
+
+
+Handle = Callable[[Ports, Unit, Sequence[Received[Any]]], Awaitable[None]]
+Bury = Callable[[Ports, Unit, Received[Any], str], Awaitable[None]]
+Work = Callable[[Ports, Received[Any], "Hold"], Awaitable[None]]
+
+
+class Hold:
+    """A message that long work is being done on; `extend` it more often than its ``ack_wait``."""
+
+    def __init__(self, bus: "Bus", delivery: "Delivery") -> None:
+        self._bus = bus
+        self._delivery = delivery
+        self.delay: float | None = None
+
+    async def extend(self) -> None:
+        await self._bus.extend([self._delivery])
+
+    def give_back(self, delay: float) -> None:
+        """Let it come again after ``delay`` seconds, uncounted, once the handler returns."""
+        self.delay = delay
+
+
+class Handles(Struct, frozen=True, kw_only=True):
+    """One consumer of one message type; durable as ``<service>__<name>``.
+
+    Either ``handle``, which gets batches inside one transaction with the inbox, or ``work``, which gets single
+    messages, up to ``parallel`` at a time, for as long as it extends them. ``buried`` runs in a transaction of its
+    own when a message failed for the fifth time.
+    """
+
+    name: str
+    takes: type[Struct]
+    handle: Handle | None = None
+    work: Work | None = None
+    buried: Bury | None = None
+    batch: int = 200
+    parallel: int = 1
+    ack_wait: float = 30.0
+
+
+def load(path: str) -> Any:
+    """Import ``package.module:attribute``."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
