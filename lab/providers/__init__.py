@@ -9,7 +9,7 @@ A source may offer any of: HTTP (`answer`), WHOIS on TCP 43 (`whois`), DNS zones
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -90,6 +90,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     whois: (world, server name, query line) -> the whole text, or None for "not mine".
     zones: DNS zones it answers, through the resolver, with `lookup`.
     lookup: (world, name, type) -> values in presentation form, [] for no data, None for a name that does not exist.
+    states: entities, as (type, value), that its answers state and no other part of the world does; part of the truth.
     key: the key it wants, if any.
     """
 
@@ -99,6 +100,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     whois: Callable[[World, str, str], str | None] | None = None
     zones: tuple[str, ...] = ()
     lookup: Callable[[World, str, str], Sequence[str] | None] | None = None
+    states: Callable[[World], Iterable[tuple[str, str]]] | None = None
     key: Key | None = None
 
 
