@@ -1,0 +1,117 @@
+"""What every module must be, whoever wrote it."""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from services.collector.manifest import MODULES, ModuleFile, read_manifests
+from services.contracts import entities, relations
+from tests.collector.lock import read_lock
+from tests.collector.recorded import CASES, load_module, read_case
+
+FILES = read_manifests()
+LOCKED = read_lock()
+SETS = {"names"}
+# A module has no world but its context: no socket, no file, no clock, no chance.
+WORLDLY = {
+    *("aiohttp", "asyncio", "http", "httpx", "os", "pathlib", "random", "requests", "secrets", "shutil", "socket"),
+    *("ssl", "subprocess", "tempfile", "threading", "time", "urllib.request", "uuid"),
+    *("services.kernel", "services.collector.fetch", "services.collector.run", "lab", "tests"),
+}
+
+each_module = pytest.mark.parametrize("file", FILES, ids=lambda file: file.manifest.id)
+
+
+@each_module
+def test_the_manifest_is_sound(file: ModuleFile) -> None:
+    manifest = file.manifest
+    assert manifest == load_module(manifest.id).MANIFEST
+    assert re.fullmatch(r"[a-z][a-z0-9_]{2,30}", manifest.id)
+    assert manifest.version >= 1
+    assert 2 <= len(manifest.title) <= 60
+    for page in (manifest.source, manifest.format):
+        assert urlsplit(page).scheme == "https"
+        assert urlsplit(page).hostname
+    assert all(re.fullmatch(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+", host) for host in manifest.hosts)
+    assert manifest.rate >= 0
+    assert manifest.burst >= 1
+    assert 1 <= manifest.concurrency <= 64
+    assert manifest.cost >= 0
+    assert 0 <= manifest.freshness <= 366 * 86_400
+    assert 0 < manifest.timeout <= 86_400
+    assert manifest.licence
+    assert not manifest.key_required or manifest.key
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in (*manifest.options, manifest.key or "a"))
+
+
+@each_module
+def test_what_it_consumes_and_produces_exists(file: ModuleFile) -> None:
+    manifest = file.manifest
+    types = set(entities.TYPES) | set(relations.TYPES)
+    assert manifest.consumes
+    assert manifest.produces
+    assert set(manifest.consumes) <= types | SETS
+    assert set(manifest.produces) <= types
+
+
+@each_module
+def test_it_has_the_two_functions_of_a_module(file: ModuleFile) -> None:
+    module = load_module(file.manifest.id)
+    assert inspect.isasyncgenfunction(module.collect)
+    assert list(inspect.signature(module.collect).parameters) == ["seen", "ctx"]
+    assert inspect.isgeneratorfunction(module.parse)
+    assert list(inspect.signature(module.parse).parameters) == ["answer", "seen"]
+    assert module.__doc__, "a module says in one paragraph what is asked, what it learns and whom it tells"
+
+
+@each_module
+def test_it_reaches_the_world_only_through_its_context(file: ModuleFile) -> None:
+    tree = ast.parse((MODULES / file.path).read_bytes())
+    imported = {
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert not {name for name in imported if any(name == one or name.startswith(f"{one}.") for one in WORLDLY)}
+
+
+@each_module
+def test_it_is_recorded_with_something_and_with_nothing(file: ModuleFile) -> None:
+    cases = [read_case(path) for path in (CASES / file.manifest.id).glob("*.json")]
+    assert any(case.claims and not case.raises for case in cases), "no case of a full answer"
+    assert any(not case.claims or case.raises for case in cases), "no case of an empty answer or a failure"
+
+
+@each_module
+def test_changed_code_has_a_new_version(file: ModuleFile) -> None:
+    module, version = file.manifest.id, file.manifest.version
+    assert module in LOCKED, f"new module: python -m tests.collector.lock {module}"
+    locked_version, locked_code = LOCKED[module]
+    if file.code != locked_code:
+        assert version != locked_version, f"raise its version, then python -m tests.collector.lock {module}"
+    assert [version, file.code] == LOCKED[module], f"python -m tests.collector.lock {id}"
+
+
+def test_nothing_is_locked_or_recorded_for_modules_that_are_gone() -> None:
+    ids = {file.manifest.id for file in FILES}
+    assert set(LOCKED) <= ids
+    assert {folder.name for folder in CASES.iterdir() if folder.is_dir()} <= ids
+
+
+def test_a_subject_that_starts_a_scan_has_a_source() -> None:
+    """An archetype or a module that cannot be imported would leave a hole that nobody sees."""
+    for path in Path(MODULES.parent / "archetypes").glob("[!_]*.py"):
+        importlib.import_module(f"services.collector.archetypes.{path.stem}")
+    consumed = {name for file in FILES for name in file.manifest.consumes}
+    assert {"domain", "ip_address", "netblock", "asn", "organization"} <= consumed
