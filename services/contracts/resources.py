@@ -209,7 +209,7 @@ class NamesQuery(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """How a source has been lately, from the outcomes of its items: counts, the last good answer and the last failure."""
+    """How a source has been lately: counts of items by outcome, the last good answer, the last failure."""
 
     state: Literal["unknown", "well", "degraded", "down"] = "unknown"
     answered: int = 0

@@ -46,7 +46,7 @@ class Endpoint(Struct, Generic[Q, A], frozen=True, kw_only=True):
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     takes: type[Q]
-    answers: Any
+    answers: type[A]
     summary: str
     streams: bool = False
     idempotent: bool = True
@@ -64,11 +64,11 @@ class Calls(ABC):
     """Asks services, wherever they run. Errors of the other side arrive as the same `MirageError`."""
 
     @abstractmethod
-    async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> Any:
+    async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         """Return the answer within ``seconds`` or raise `Unavailable`."""
 
     @abstractmethod
-    def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncIterator[Any]:
+    def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncIterator[A]:
         """Yield a streamed answer as it comes."""
 
 
@@ -99,15 +99,15 @@ class LocalCalls(Calls):
     def endpoints(self) -> list[Endpoint[Any, Any]]:
         return list(self._endpoints.values())
 
-    async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> Any:
+    async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         ports, handle = self._handler(endpoint)
         try:
             async with asyncio.timeout(seconds):
-                return await handle(ports, caller, question)
+                return await handle(ports, caller, question)  # type: ignore[no-any-return]
         except TimeoutError:
             raise Unavailable(f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s") from None
 
-    async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncIterator[Any]:
+    async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncIterator[A]:
         ports, handle = self._handler(endpoint)
         async for part in handle(ports, caller, question):
             yield part
