@@ -174,6 +174,7 @@ class Http(ABC):
         max_bytes: int = 10_000_000,
         timeout: float = 30.0,
         verify: bool = True,
+        share: int = 0,
     ) -> HttpAnswer:
         """Ask for ``url``; ``secret`` are query parameters or (with a name ending in ``:``) headers that carry a key.
 
@@ -181,7 +182,9 @@ class Http(ABC):
         are `Unauthorised`, other 403 and 451 `Blocked`, 429 and 503 with Retry-After `RateLimited`, 5xx (after
         retries) and everything else `Unreachable`. ``verify`` is false only for targets, whose broken TLS is itself
         a finding: ``tls_error`` then says what a client would have refused. A body over ``max_bytes`` fails for a
-        source and is ``truncated`` for a target (``statuses="any"``).
+        source and is ``truncated`` for a target (``statuses="any"``). ``share`` is for a directory that every item of
+        a module reads (the RDAP bootstrap files): for that many seconds one answer with its evidence may serve all
+        items that ask for the same URL; each item's journal still names that evidence.
         """
 
     @abstractmethod

@@ -26,8 +26,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``consumes``: entity types, relation types, or ``names`` (the set of known names) that a work item's subject may be.
     ``produces``: entity and relation types that `parse` may claim; anything else fails the work item.
     ``format``: where the source documents its answer, for whoever mends the parser.
-    ``hosts``: names the module may talk to over HTTP or WHOIS (``*.`` patterns allowed); empty for a module that
-    talks to its subject.
+    ``hosts``: names the module may talk to over HTTP or WHOIS (``*.`` patterns allowed; ``*`` beside others where a
+    public directory says which server to ask, as in RDAP); empty for a module that talks to its subject.
     ``rate`` and ``burst``: requests a second to the source over all scans, 0 for no limit; ``concurrency``: items
     of this module at a time in one process; ``cost``: requests one item usually makes; ``freshness``: seconds that
     an answer stays good; ``timeout``: seconds that one item may take.

@@ -201,6 +201,7 @@ class _Http(_Part, context.Http):
         max_bytes: int = 10_000_000,
         timeout: float = 30.0,  # noqa: ASYNC109 - the signature of the port
         verify: bool = True,
+        share: int = 0,
     ) -> HttpAnswer:
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params)

@@ -37,7 +37,9 @@ def test_the_manifest_is_sound(file: ModuleFile) -> None:
     for page in (manifest.source, manifest.format):
         assert urlsplit(page).scheme == "https"
         assert urlsplit(page).hostname
-    assert all(re.fullmatch(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+", host) for host in manifest.hosts)
+    named = [host for host in manifest.hosts if re.fullmatch(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+", host)]
+    assert [host for host in manifest.hosts if host not in named] in ([], ["*"])
+    assert named or not manifest.hosts, "`*` stands beside the host of the directory that names the others"
     assert manifest.rate >= 0
     assert manifest.burst >= 1
     assert 1 <= manifest.concurrency <= 64
