@@ -10,13 +10,16 @@ from services.contracts.subjects import CarriedSubject
 class WorkItem(Struct, frozen=True, omit_defaults=True):
     """One subject for one module; ``id`` is uuid5 of scan, module@version, subject and configuration.
 
-    ``role`` and ``distance`` are the subject's place in the scan when the item was made.
+    ``role`` and ``distance`` are the subject's place in the scan when the item was made. ``turn`` counts how often
+    scans decided to ask anew after a failure (a rate that ran out, a retry by a person): within one turn every request
+    is made once, whatever dies; in the next one recorded answers still count, recorded failures do not.
     """
 
     id: UUID
     subject: CarriedSubject
     role: str
     distance: int = 0
+    turn: int = 0
 
 
 class Collect(Struct, frozen=True, kw_only=True, tag="mirage.cmd.collector.collect.v1"):

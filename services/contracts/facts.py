@@ -22,8 +22,9 @@ class Said(Struct, frozen=True, array_like=True):
 class Collected(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mirage.evt.collector.collected.v1"):
     """What one work item brought, or a part of it: at most 500 claims and 256 KiB.
 
-    Parts are numbered from 0; the last one has ``outcome`` and ``parts``. Its message id is uuid5 of item and part, so
-    a repetition is the same message. ``records`` are those that this part's claims cite; the last part also carries
+    Parts are numbered from 0; the last one has ``outcome`` and ``parts``. Its message id is derived from item, turn and
+    part, so a repetition is the same message. ``turn`` is the item's of the command: parts of an older turn count for
+    nothing once a newer one was ordered. ``records`` are those that this part's claims cite; the last part also carries
     those that none cites. ``at`` is when the part's claims were observed.
     """
 
@@ -34,6 +35,7 @@ class Collected(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mira
     module: str
     version: int
     subject: CarriedSubject
+    turn: int = 0
     part: int
     at: int
     said: tuple[Said, ...] = ()

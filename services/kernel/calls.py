@@ -7,7 +7,7 @@ same function then answers a call from the same process, from the data folder's 
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -68,7 +68,7 @@ class Calls(ABC):
         """Return the answer within ``seconds`` or raise `Unavailable`."""
 
     @abstractmethod
-    def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncIterator[A]:
+    def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
         """Yield a streamed answer as it comes."""
 
 
@@ -107,7 +107,7 @@ class LocalCalls(Calls):
         except TimeoutError:
             raise Unavailable(f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s") from None
 
-    async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncIterator[A]:
+    async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
         ports, handle = self._handler(endpoint)
         async for part in handle(ports, caller, question):
             yield part

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from services.kernel.directory import Directory
     from services.kernel.documents import Documents
     from services.kernel.egress import Egress
+    from services.kernel.once import Outbox
     from services.kernel.search import Search
     from services.kernel.settings import Settings
     from services.kernel.sql import Sql, Tx
@@ -62,6 +63,7 @@ class Ports:
     cache: "Cache"
     directory: "Directory"
     egress: "Egress"
+    outbox: "Outbox"
     #: Where the service keeps what lives as long as the process, by the name of its owner module.
     state: dict[str, Any]
 

@@ -1,0 +1,197 @@
+"""A process with services in it: opens their ports, runs their consumers and tasks, answers their calls, stops.
+
+The embedded hull: SQLite files and a durable queue in one data folder, everything in this process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import structlog
+from msgspec import Struct
+
+from services.kernel.bus import Bus, Consumer, Stream
+from services.kernel.calls import LocalCalls
+from services.kernel.errors import MirageError
+from services.kernel.folder import Folder
+from services.kernel.messages import message_type
+from services.kernel.once import MIGRATION, Inbox, Outbox, Workers, consumer_of, forget
+from services.kernel.service import Handles, Ports, Service, load
+from services.kernel.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+PROGRESS_KEPT: Final = 600
+Task = Callable[[Ports], Awaitable[None]]
+
+
+class Runtime:
+    """Runs ``services`` on the data folder of ``settings``, which it owns while it is open.
+
+    ``calls`` reaches every one of them.
+    """
+
+    def __init__(self, services: Sequence[Service], settings: Settings) -> None:
+        self.services = services
+        self.settings = settings
+        self.calls = LocalCalls()
+        self.ports: dict[str, Ports] = {}
+        self.folder = Folder(settings.folder)
+        self._running: list[asyncio.Task[None]] = []
+        self._opened: list[Any] = []
+        self._failed: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self.folder.acquire()
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    async def _start(self) -> None:
+        from services.kernel.bus.sqlite import SqliteBus
+
+        self._failed = asyncio.get_running_loop().create_future()
+        bus = self._keep(await SqliteBus.open(self.folder.path / "bus.db"))
+        handled = {
+            service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
+        }
+        await bus.declare(streams_of(self.services), consumers_of(handled))
+        shared = await self._open_shared()
+        outboxes: dict[str, Outbox] = {}
+        for service in self.services:
+            ports = await self._open_ports(service, bus, shared)
+            outboxes[service.name] = ports.outbox
+            self.ports[service.name] = ports
+            if service.doors:
+                self.calls.serve(ports, load(service.doors))
+        for service in self.services:
+            self._run_service(service, self.ports[service.name], handled.get(service.name, ()))
+
+    async def _open_shared(self) -> dict[str, Any]:
+        from services.kernel.cache.memory import MemoryCache
+        from services.kernel.directory.local import LocalDirectory
+        from services.kernel.egress import DialTable, Egress, Guard, Proxy
+
+        table = DialTable.read(Path(self.settings.dial_table)) if self.settings.dial_table else None
+        proxy = Proxy.parse(self.settings.proxy) if self.settings.proxy else None
+        return {
+            "directory": LocalDirectory(),
+            "egress": Egress(Guard(), table, proxy),
+            "cache": self._keep(await MemoryCache.open(self.folder.path / "cache.db")),
+        }
+
+    async def _open_ports(self, service: Service, bus: Bus, shared: dict[str, Any]) -> Ports:
+        ports = Ports(service.name, settings=self.settings, calls=self.calls, bus=bus)
+        if "sql" in service.needs:
+            from services.kernel.sql.migrations import load_migrations
+            from services.kernel.sql.sqlite import SqliteSql
+
+            ports.sql = self._keep(SqliteSql(self.folder.path / f"{service.name}.db"))
+            await ports.sql.migrate([MIGRATION, *load_migrations(service.migrations)])
+            ports.outbox = Outbox(ports.sql, bus, service.name)
+        for name in service.needs:
+            if name in shared:
+                setattr(ports, name, shared[name])
+        if "blobs" in service.needs:
+            from services.kernel.blobs.segments import SegmentBlobs
+
+            ports.blobs = self._keep(await SegmentBlobs.open(self.folder.path / "evidence"))
+        if "search" in service.needs:
+            from services.kernel.search.fts import FtsSearch
+
+            ports.search = self._keep(FtsSearch(self.folder.path / f"{service.name}-search.db"))
+        if "documents" in service.needs:
+            from services.kernel.documents.sqlite import SqliteDocuments
+
+            ports.documents = self._keep(SqliteDocuments(self.folder.path / f"{service.name}-documents.db"))
+        return ports
+
+    def _keep(self, port: Any) -> Any:
+        self._opened.append(port)
+        return port
+
+    def _run_service(self, service: Service, ports: Ports, handled: Sequence[Handles]) -> None:
+        for task in load(service.tasks) if service.tasks else ():
+            self._run(f"{service.name}.{task.__name__}", task(ports))
+        if "sql" not in service.needs:
+            return
+        self._run(f"{service.name}.relay", ports.outbox.relay())
+        self._run(f"{service.name}.forget", _forget_daily(ports))
+        for handles in handled:
+            consume = Workers if handles.work else Inbox
+            self._run(f"{service.name}.{handles.name}", consume(ports, ports.outbox, handles).run())
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._running.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self._failed is not None and not self._failed.done():
+            _log.error("a part of the process ended", part=task.get_name(), exc_info=error)
+            self._failed.set_exception(error)
+
+    async def failure(self) -> None:
+        """Raise what ended a part of this process that should never end; wait as long as all run."""
+        assert self._failed is not None
+        await asyncio.shield(self._failed)
+
+    async def _stop(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        for port in reversed(self._opened):
+            try:
+                await port.close()
+            except MirageError as error:
+                _log.warning("a port did not close", port=type(port).__name__, reason=str(error))
+        if self._failed is not None and self._failed.done() and not self._failed.cancelled():
+            self._failed.exception()
+        self.folder.close()
+
+
+def streams_of(services: Sequence[Service]) -> list[Stream]:
+    """The streams that the declarations ask for: commands and facts per owner, and one for live progress."""
+    commands: set[str] = set()
+    facts: set[str] = set()
+    for service in services:
+        for message in (*service.publishes, *service.consumes):
+            _, kind, owner, *_ = message_type(message).split(".")
+            if kind == "cmd":
+                commands.add(owner)
+            elif kind == "evt":
+                facts.add(owner)
+    return [
+        *(Stream(f"CMD_{owner.upper()}", (f"mirage.cmd.{owner}.>",), "work") for owner in sorted(commands)),
+        *(Stream(f"EVT_{owner.upper()}", (f"mirage.evt.{owner}.>",), "facts") for owner in sorted(facts)),
+        Stream("PROGRESS", ("mirage.progress.>",), "progress", keep_seconds=PROGRESS_KEPT),
+    ]
+
+
+def consumers_of(handled: dict[str, tuple[Handles, ...]]) -> list[Consumer]:
+    """The consumers of all services, each in the stream that its message type belongs to."""
+    return [
+        consumer_of(name, handles, stream_of(handles.takes))
+        for name, all_of_it in handled.items()
+        for handles in all_of_it
+    ]
+
+
+def stream_of(message: type[Struct]) -> str:
+    """The stream that keeps messages of this type."""
+    _, kind, owner, *_ = message_type(message).split(".")
+    return "PROGRESS" if kind == "progress" else f"{kind.upper()}_{owner.upper()}"
+
+
+async def _forget_daily(ports: Ports) -> None:
+    while True:
+        await forget(ports.sql)
+        await asyncio.sleep(86_400)
