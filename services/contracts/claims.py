@@ -93,13 +93,13 @@ class Absence(Statement, frozen=True, tag_field="kind", tag="absence", omit_defa
 Claim: TypeAlias = Entity | Relation | Attribute | Absence
 
 
-def entity_id(type: str, key: tuple[str, ...]) -> bytes:  # noqa: A002 - the field is called so everywhere
+def entity_id(type: str, key: tuple[str, ...]) -> bytes:
     """The 16 bytes of ``uuid5(ENTITY_NAMESPACE, '["type","key",…]')``."""
     digest = sha1(_entity_namespace + _encode((type, *key)), usedforsecurity=False).digest()
     return digest[:6] + _VERSION_5[digest[6]] + digest[7:8] + _VARIANT[digest[8]] + digest[9:16]
 
 
-def relation_id(type: str, source: Entity, target: Entity, qualifiers: Mapping[str, str]) -> bytes:  # noqa: A002
+def relation_id(type: str, source: Entity, target: Entity, qualifiers: Mapping[str, str]) -> bytes:
     """The 16 bytes of ``uuid5(RELATION_NAMESPACE, '["type","source id","target id","qualifier","value",…]')``.
 
     Ids are 32 hexadecimal digits and qualifiers are sorted by name.

@@ -46,9 +46,9 @@ def host(text: str) -> str:
 
 
 def owner(text: str) -> str:
-    """The normal form of the owner of a DNS record: a host name that may hold ``_service`` labels and begin with ``*.``.
+    """The normal form of the owner of a DNS record: a host name that may begin with ``*.`` and have odd labels.
 
-    Slashes and plus signs are let through, as RFC 2317 zones and service instances use them.
+    Labels may begin with an underscore and hold slashes (RFC 2317) and plus signs. Raises `Malformed`.
     """
     name = text
     if not _plain_owner(name):
@@ -96,7 +96,7 @@ def _ascii(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _to_a_labels(text: str) -> str:
-    import idna  # noqa: PLC0415 - its tables take 10 ms, and most scans never see such a name
+    import idna
 
     try:
         labels = idna.uts46_remap(text.strip(), std3_rules=False).split(".")
@@ -120,7 +120,7 @@ def _check_a_labels(name: str) -> None:
 @lru_cache(maxsize=1024)
 def _check_a_label(label: str) -> None:
     """Raise `Malformed` unless the label decodes to the Unicode label that it is the one encoding of."""
-    import idna.core  # noqa: PLC0415 - as above
+    import idna.core
 
     if len(label) > MAX_LABEL:
         raise Malformed(f"{shown(label)} is over {MAX_LABEL} octets")
@@ -150,7 +150,7 @@ def _check_lengths(name: str) -> None:
 
 
 class _Rules:
-    """The ICANN section of the list: exact rules, parents of wildcards, exceptions, and the longest rule per top level."""
+    """The ICANN section of the list: rules, parents of wildcards, exceptions, and the longest rule per top level."""
 
     def __init__(self, lines: list[str]) -> None:
         self.exact: set[str] = set()

@@ -13,7 +13,7 @@ _hexadecimal = re.compile(r"[0-9a-f]+").fullmatch
 
 
 def line(text: str, what: str, *, limit: int = 1024) -> str:
-    """One line: space collapsed, in Normalization Form C, with everything unprintable written as ``\\x00`` or ``\\u202e``.
+    r"""One line: space collapsed, in Normalization Form C, everything unprintable written as ``\x00`` or ``\u202e``.
 
     Raises `Malformed`, naming ``what`` it should have been, when nothing or more than ``limit`` characters remain.
     """
