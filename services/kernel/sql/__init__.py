@@ -25,7 +25,10 @@ class Migration(Struct, frozen=True):
 
 
 class Reader(ABC):
-    """One consistent view of the database."""
+    """One consistent view of the database: what is committed after its first statement does not show.
+
+    For one task at a time.
+    """
 
     @abstractmethod
     async def fetch(self, statement: str, /, **values: Any) -> list[Row]:
@@ -33,7 +36,10 @@ class Reader(ABC):
 
     @abstractmethod
     def stream(self, statement: str, /, *, size: int = 1000, **values: Any) -> AsyncIterator[list[Row]]:
-        """Yield rows in lists of at most ``size``, in constant memory."""
+        """Yield rows in lists of at most ``size``, in constant memory; the consumer may stop at any time.
+
+        Inside a transaction, write to other tables only until it ends.
+        """
 
     async def fetch_one(self, statement: str, /, **values: Any) -> Row | None:
         rows = await self.fetch(statement, **values)
@@ -45,11 +51,26 @@ class Reader(ABC):
 
     @abstractmethod
     async def fetch_in(self, statement: str, keys: Sequence[Any], /, **values: Any) -> list[Row]:
-        """Run ``statement``, whose ``IN :keys`` stands for ``keys``, in as many pieces as are needed."""
+        """Run ``statement``, whose one ``IN :keys`` stands for ``keys``, in as many pieces as are needed.
+
+        Each distinct key is asked for once; the statement must not sort, limit or aggregate over keys, and no other
+        value of it may be called ``keys``.
+        """
 
 
 class Tx(Reader):
-    """A transaction that may write; it commits when its block ends and rolls back when it raises."""
+    """A transaction that may write; it commits when its block ends and rolls back when it raises.
+
+    A statement that fails ends it: what follows raises `Conflict`, and so does the end of the block if the error was
+    swallowed. A statement may read back with ``RETURNING`` through `fetch`.
+
+    Raises:
+        Conflict: a constraint forbids a statement.
+        Invalid: a statement is malformed, or a value has no form in the database.
+        Exhausted: the disk is full.
+        Unavailable: the database is away or locked.
+        Corrupt: the database is damaged.
+    """
 
     @abstractmethod
     async def execute(self, statement: str, /, **values: Any) -> int:
@@ -80,8 +101,9 @@ class Tx(Reader):
     ) -> None:
         """Insert rows or merge them into those with the same ``key``.
 
-        ``merge`` says per column how: a column that it does not name is kept as it was. Rows with the same key
-        within ``rows`` are merged one after the other.
+        ``merge`` says per column how: ``replace`` takes the new value, ``min``, ``max`` and ``sum`` what they say
+        (NULL is no value: the other one wins), ``keep`` the first that is not NULL; a column that it does not name
+        stays as it was. Rows with the same key within ``rows`` are merged one after the other.
         """
 
     @abstractmethod
@@ -96,11 +118,14 @@ class Tx(Reader):
         /,
         **values: Any,
     ) -> list[Row]:
-        """Take at most ``limit`` rows that no other transaction is taking, set ``assign``; return their keys."""
+        """Take the first ``limit`` rows that no other transaction is taking, set ``assign``; return their keys.
+
+        ``where``, ``order`` and ``assign`` are SQL with ``values`` as parameters. Keys come in no order.
+        """
 
     @abstractmethod
     async def lock(self, key: str) -> None:
-        """Hold ``key`` alone until the transaction ends."""
+        """Hold ``key`` alone until the transaction ends; wait while another holds it."""
 
 
 class Sql(ABC):
@@ -116,7 +141,7 @@ class Sql(ABC):
 
     @abstractmethod
     async def migrate(self, migrations: Sequence[Migration]) -> None:
-        """Bring the schema forward; two at once wait for each other.
+        """Bring the schema forward, all steps or none; two at once wait for each other.
 
         Raises:
             Incompatible: the database has a version that ``migrations`` does not know.

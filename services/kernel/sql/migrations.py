@@ -1,0 +1,29 @@
+"""Migrations as files: ``NNNN_name.sql`` in a package's folder, numbered from 0001 without a gap."""
+
+import re
+from importlib.resources import files
+from typing import Final
+
+from services.kernel.errors import Invalid
+from services.kernel.sql import Migration
+
+_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+
+
+def load(package: str) -> list[Migration]:
+    """Read the migrations of ``package`` (``services.scans.migrations``), oldest first.
+
+    Raises:
+        Invalid: a file is misnamed, or a number is missing or there twice.
+    """
+    found: list[Migration] = []
+    for entry in files(package).iterdir():
+        if entry.name.endswith(".sql"):
+            match = _NAME.fullmatch(entry.name)
+            if match is None:
+                raise Invalid(f"{package}: {entry.name} is not named NNNN_name.sql")
+            found.append(Migration(version=int(match[1]), name=match[2], script=entry.read_text(encoding="utf-8")))
+    found.sort(key=lambda step: (step.version, step.name))
+    if [step.version for step in found] != list(range(1, len(found) + 1)):
+        raise Invalid(f"{package}: the numbers of migrations must be 0001, 0002 … without a gap or a repetition")
+    return found

@@ -1,0 +1,407 @@
+"""`sql` on a SQLite file: one writer at a time, snapshots for readers, nothing on the event loop that may block."""
+
+import asyncio
+import os
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+from services.kernel.errors import Conflict, Incompatible, Invalid
+from services.kernel.messages import now
+from services.kernel.sql import Merge, Migration, Reader, Row, Sql, Tx, statements
+from services.kernel.sql.sqlite_file import FAILURES, SqliteFile, Threads, create_private, translate
+
+T = TypeVar("T")
+
+SIZES: Final = (64, 16, 4, 1)
+MIGRATION_SECONDS: Final = 600
+_ENDS: Final = re.compile(r";[ \t]*(?:--[^\n]*)?$", re.MULTILINE)
+_FOR_SQLITE: Final = re.compile(r"^([ \t]*)--sqlite:", re.MULTILINE)
+
+
+class SqliteSql(Sql):
+    """A database in one file, made when it is first used.
+
+    ``cache_kib`` is the page cache of the writer (readers: half), ``mmap_bytes`` how much of the file reads may map
+    into memory; both count in the process's size. ``strict`` refuses what only PostgreSQL would: NUL in text.
+    """
+
+    def __init__(self, path: str | Path, *, cache_kib: int = 2048, mmap_bytes: int = 0, strict: bool = False) -> None:
+        self._file = SqliteFile(path, cache_kib=cache_kib, mmap_bytes=mmap_bytes)
+        self._turn = asyncio.Lock()
+        self._strict = strict
+
+    def begin(self) -> AbstractAsyncContextManager[Tx]:
+        return _Begin(self._file, self._turn, strict=self._strict)
+
+    def read(self) -> AbstractAsyncContextManager[Reader]:
+        return _Read(self._file, strict=self._strict)
+
+    async def migrate(self, migrations: Sequence[Migration]) -> None:
+        self._file.check_open()
+        async with self._turn:
+            await asyncio.shield(self._file.threads.run(partial(_migrate, self._file, migrations)))
+
+    async def backup(self, path: str) -> None:
+        self._file.check_open()
+        await asyncio.shield(self._file.readers.run(partial(_back_up, self._file, Path(path))))
+
+    async def ping(self) -> None:
+        await self._file.read(lambda connection: connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone())
+
+    async def close(self) -> None:
+        await self._file.close()
+
+
+class _View(Reader):
+    """Statements on one connection; the first one opens the transaction in the same hop."""
+
+    def __init__(self, file: SqliteFile, threads: Threads, begin: str, *, strict: bool) -> None:
+        self._file = file
+        self._threads = threads
+        self._begin = begin
+        self._strict = strict
+        self._connection: sqlite3.Connection | None = None
+        self._job: asyncio.Future[Any] | None = None
+        self._cursors: list[sqlite3.Cursor] = []
+        self._failure: Exception | None = None
+        self._over = False
+
+    async def fetch(self, statement: str, /, **values: Any) -> list[Row]:
+        self._check(values.values())
+        return await self._run(lambda connection: connection.execute(statement, values).fetchall())
+
+    async def fetch_in(self, statement: str, keys: Sequence[Any], /, **values: Any) -> list[Row]:
+        self._check(values.values())
+        self._check(keys)
+
+        def call(connection: sqlite3.Connection) -> list[Row]:
+            rows: list[Row] = []
+            for piece in statements.pieces_of_keys(keys):
+                expanded, names = statements.expand_keys(statement, len(piece))
+                rows += connection.execute(expanded, values | dict(zip(names, piece, strict=True)))
+            return rows
+
+        return await self._run(call)
+
+    async def stream(self, statement: str, /, *, size: int = 1000, **values: Any) -> AsyncIterator[list[Row]]:
+        self._check(values.values())
+
+        def start(connection: sqlite3.Connection) -> tuple[sqlite3.Cursor, list[Row]]:
+            cursor = connection.cursor()
+            self._cursors.append(cursor)
+            cursor.execute(statement, values)
+            return cursor, cursor.fetchmany(size)
+
+        cursor, rows = await self._run(start)
+        try:
+            while rows:
+                yield rows
+                rows = await self._run(lambda _: cursor.fetchmany(size)) if len(rows) == size else []
+        finally:
+            # A fetch still under way keeps the cursor until the view ends.
+            if not self._working() and cursor in self._cursors:
+                self._cursors.remove(cursor)
+                cursor.close()
+
+    async def _run(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        self._file.check_open()
+        if self._over:
+            raise Invalid("the transaction is over")
+        if self._failure is not None:
+            raise Conflict(f"the transaction has failed: {self._failure}")
+        self._job = job = self._threads.run(partial(self._call, call))
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            if self._connection is not None and not job.done():
+                self._connection.interrupt()
+            raise
+        except Exception as error:
+            self._failure = error
+            raise
+
+    def _call(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """On a thread: open what is not open yet, then ``call``."""
+        try:
+            if self._connection is None:
+                connection = self._connect()
+                connection.execute(self._begin)
+                self._connection = connection
+            return call(self._connection)
+        except FAILURES as error:
+            raise self._translate(error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        raise NotImplementedError
+
+    def _translate(self, error: Exception) -> Exception:
+        return translate(error, self._file.path)
+
+    def _working(self) -> bool:
+        return self._job is not None and not self._job.done()
+
+    def _close_cursors(self) -> None:
+        while self._cursors:
+            self._cursors.pop().close()
+
+    def _check(self, values: Any) -> None:
+        if self._strict:
+            for value in values:
+                if isinstance(value, str) and "\0" in value:
+                    raise Invalid("text may not contain NUL")
+
+
+class _Read(_View):
+    def __init__(self, file: SqliteFile, *, strict: bool) -> None:
+        super().__init__(file, file.readers, "BEGIN", strict=strict)
+
+    async def __aenter__(self) -> Reader:
+        self._file.check_open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        if self._job is not None and not self._job.done():
+            self._job.add_done_callback(lambda _: self._end())
+        else:
+            self._end()
+
+    def _connect(self) -> sqlite3.Connection:
+        return self._file.lend()
+
+    def _end(self) -> None:
+        """Ending a snapshot touches no disk, so it needs no hop."""
+        self._close_cursors()
+        if self._connection is not None:
+            self._file.take_back(self._connection)
+            self._connection = None
+
+    def _translate(self, error: Exception) -> Exception:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY:
+            return Invalid("a view that only reads cannot write")
+        return super()._translate(error)
+
+
+class _Write(_View, Tx):
+    def __init__(self, file: SqliteFile, *, strict: bool) -> None:
+        super().__init__(file, file.threads, "BEGIN IMMEDIATE", strict=strict)
+
+    async def execute(self, statement: str, /, **values: Any) -> int:
+        self._check(values.values())
+        return await self._run(lambda connection: _execute(connection, statement, values))
+
+    async def execute_many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        for row in rows if self._strict else ():
+            self._check(row.values())
+        if rows:
+            await self._run(lambda connection: connection.executemany(statement, rows).close())
+
+    async def execute_in(self, statement: str, keys: Sequence[Any], /, **values: Any) -> int:
+        self._check(values.values())
+        self._check(keys)
+
+        def call(connection: sqlite3.Connection) -> int:
+            changed = 0
+            for piece in statements.pieces_of_keys(keys):
+                expanded, names = statements.expand_keys(statement, len(piece))
+                changed += _execute(connection, expanded, values | dict(zip(names, piece, strict=True)))
+            return changed
+
+        return await self._run(call)
+
+    async def insert_new(
+        self, table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Row]
+    ) -> list[Row]:
+        if not rows:
+            return []
+        columns, key = tuple(columns), tuple(key)
+        ordered = self._in_order(columns, key, rows)
+
+        def call(connection: sqlite3.Connection) -> list[Row]:
+            new: list[Row] = []
+            for piece in statements.pieces_of_rows(ordered, SIZES):
+                statement = statements.insert_new(table, columns, key, len(piece))
+                new += connection.execute(statement, [value for row in piece for value in row])
+            return new
+
+        return await self._run(call)
+
+    async def bulk_upsert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        key: Sequence[str],
+        rows: Sequence[Row],
+        merge: Mapping[str, Merge],
+    ) -> None:
+        if not rows:
+            return
+        columns, key = tuple(columns), tuple(key)
+        merges = statements.check_merge(columns, key, merge)
+        ordered = self._in_order(columns, key, rows)
+
+        def call(connection: sqlite3.Connection) -> None:
+            for piece in statements.pieces_of_rows(ordered, SIZES):
+                statement = statements.upsert(table, columns, key, merges, len(piece))
+                connection.execute(statement, [value for row in piece for value in row])
+
+        await self._run(call)
+
+    async def claim_rows(
+        self,
+        table: str,
+        key: Sequence[str],
+        where: str,
+        order: str,
+        limit: int,
+        assign: str,
+        /,
+        **values: Any,
+    ) -> list[Row]:
+        keys = ", ".join(key)
+        return await self.fetch(
+            f"UPDATE {table} SET {assign} WHERE ({keys}) IN"  # noqa: S608 - names and clauses come from code
+            f" (SELECT {keys} FROM {table} WHERE {where} ORDER BY {order} LIMIT :claim_limit) RETURNING {keys}",
+            claim_limit=limit,
+            **values,
+        )
+
+    async def lock(self, key: str) -> None:
+        """Whoever writes is alone already."""
+        await self._run(lambda _: None)
+
+    def _in_order(self, columns: tuple[str, ...], key: tuple[str, ...], rows: Sequence[Row]) -> list[Row]:
+        for row in rows if self._strict else ():
+            self._check(row)
+        if any(len(row) != len(columns) for row in rows):
+            raise Invalid(f"a row for {len(columns)} columns has another number of values")
+        return statements.in_key_order(columns, key, rows)
+
+    def _connect(self) -> sqlite3.Connection:
+        return self._file.writer()
+
+    async def end(self, *, commit: bool) -> None:
+        """Commit or roll back in one hop, or in none when nothing was asked.
+
+        The thread takes jobs in order, so the next transaction starts after this has ended even when the task that
+        waits here is cancelled.
+        """
+        self._over = True
+        if self._job is None:
+            return
+        if self._file.closed and not commit:
+            return
+        self._file.check_open()
+        finish = self._commit if commit and self._failure is None else self._rollback
+        await asyncio.shield(self._threads.run(finish))
+        if commit and self._failure is not None:
+            raise Conflict(f"the transaction has failed: {self._failure}")
+
+    def _commit(self) -> None:
+        self._close_cursors()
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.execute("COMMIT")
+        except FAILURES as error:
+            self._file.rollback()
+            raise self._translate(error) from error
+
+    def _rollback(self) -> None:
+        self._close_cursors()
+        self._connection = None
+        self._file.rollback()
+
+
+class _Begin(AbstractAsyncContextManager[Tx]):
+    """The block of a transaction: waits for its turn, costs no hop."""
+
+    def __init__(self, file: SqliteFile, turn: asyncio.Lock, *, strict: bool) -> None:
+        self._turn = turn
+        self._tx = _Write(file, strict=strict)
+
+    async def __aenter__(self) -> Tx:
+        await self._turn.acquire()
+        return self._tx
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._tx.end(commit=kind is None)
+        finally:
+            self._turn.release()
+
+
+def _execute(connection: sqlite3.Connection, statement: str, values: Mapping[str, Any]) -> int:
+    before = connection.total_changes
+    cursor = connection.execute(statement, values)
+    if cursor.description is not None:
+        cursor.fetchall()
+    # The library counts only what begins with INSERT, UPDATE or DELETE; a WITH before them hides the number.
+    changed = cursor.rowcount if cursor.rowcount >= 0 else connection.total_changes - before
+    cursor.close()
+    return changed
+
+
+def _migrate(file: SqliteFile, migrations: Sequence[Migration]) -> None:
+    file.transact(partial(_step_forward, file, migrations), patience=MIGRATION_SECONDS)
+
+
+def _step_forward(file: SqliteFile, migrations: Sequence[Migration], connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_version"
+        " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL)"
+    )
+    present: int = connection.execute("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetchone()[0]
+    known = max((step.version for step in migrations), default=0)
+    if present > known:
+        raise Incompatible(f"{file.path.name} has schema version {present}; this code knows {known}")
+    ahead = sorted((step for step in migrations if step.version > present), key=lambda step: step.version)
+    if ahead and present:
+        _keep_copy(file, file.path.with_name(f"{file.path.name}.v{present}"))
+    for step in ahead:
+        _apply(connection, step)
+
+
+def _apply(connection: sqlite3.Connection, step: Migration) -> None:
+    for statement in _ENDS.split(_FOR_SQLITE.sub(r"\1", step.script)):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute("INSERT INTO schema_version VALUES (?, ?, ?)", (step.version, step.name, now()))
+
+
+def _back_up(file: SqliteFile, target: Path) -> None:
+    try:
+        _keep_copy(file, target)
+    except FAILURES as error:
+        raise translate(error, file.path) from error
+
+
+def _keep_copy(file: SqliteFile, target: Path) -> None:
+    """Write the file as last committed to ``target``, which is there whole or not at all."""
+    partial_copy = target.with_name(f"{target.name}.part")
+    partial_copy.unlink(missing_ok=True)
+    create_private(partial_copy)
+    source = file.lend()
+    try:
+        copy = sqlite3.connect(partial_copy, isolation_level=None)
+        try:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+        finally:
+            copy.close()
+    finally:
+        file.take_back(source)
+    with partial_copy.open("rb") as written:
+        os.fsync(written.fileno())
+    partial_copy.replace(target)

@@ -1,0 +1,66 @@
+"""What the contract tests of the ports share: every adapter of a port, opened as often as a test likes, and a death.
+
+A port's fixture ``open_<port>`` returns a function that opens one more adapter on the same data; ``<port>`` is the
+first of them. Both run once for each adapter there is.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.kernel.sql import Sql
+from services.kernel.sql.sqlite import SqliteSql
+
+ROOT = Path(__file__).parents[2]
+
+OpenSql = Callable[[], Sql]
+
+
+@pytest.fixture(params=["sqlite"])
+async def open_sql(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenSql]:
+    opened: list[Sql] = []
+
+    def open_one() -> Sql:
+        opened.append(SqliteSql(tmp_path / "data" / "test.db", strict=True))
+        return opened[-1]
+
+    yield open_one
+    for sql in opened:
+        await sql.close()
+
+
+@pytest.fixture
+def sql(open_sql: OpenSql) -> Sql:
+    return open_sql()
+
+
+@pytest.fixture
+def kill_when_ready(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Run a script in a process of its own in ``tmp_path`` and kill it (-9) as soon as it prints ``ready``."""
+    children: list[subprocess.Popen[str]] = []
+
+    def run(script: str) -> None:
+        child = subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        children.append(child)
+        assert child.stdout is not None
+        with child.stdout as lines:
+            assert lines.readline() == "ready\n"
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+
+    yield run
+    for child in children:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
