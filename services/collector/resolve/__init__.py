@@ -1,10 +1,10 @@
 """DNS: a stub resolver for bulk look-ups, the wildcards it meets and the transcripts it leaves."""
 
 from services.collector.resolve.answer import Addresses, Answer, Record, Status
+from services.collector.resolve.names import ParseError
 from services.collector.resolve.resolver import Resolver, system_resolvers
 from services.collector.resolve.transfer import Part, TransferFailed
 from services.collector.resolve.wildcards import Wildcards
-from services.collector.resolve.wire import ParseError
 
 __all__ = [
     "Addresses",

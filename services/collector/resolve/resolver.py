@@ -1,42 +1,84 @@
+import asyncio
+from asyncio import Future
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
 
+from services.collector.resolve import direct
 from services.collector.resolve.answer import Addresses, Answer
-from services.collector.resolve.transfer import Part
+from services.collector.resolve.cache import AddressCache
+from services.collector.resolve.chunk import Chunk
+from services.collector.resolve.dispatch import Dispatcher
+from services.collector.resolve.names import ParseError, normalise
+from services.collector.resolve.rdata import CODES, type_code, type_name
+from services.collector.resolve.transfer import Part, transfer
+from services.collector.resolve.upstream import Upstream
 from services.kernel.egress import Egress, Guard
 
 
 class Resolver:
     """A stub resolver over one or more recursive ones, made for many look-ups at a time.
 
-    ``upstreams`` are (address, port) of recursive resolvers; None stands for the system's. They are the operator's
-    choice and exempt from the guard.
+    ``upstreams`` are (address, port) of recursive resolvers, those of the system when None. They are the operator's
+    choice and so exempt from the guard. A resolver belongs to the event loop that first uses it.
     """
 
     def __init__(self, egress: Egress, upstreams: Sequence[tuple[str, int]] | None = None) -> None:
-        raise NotImplementedError
+        self._egress = egress
+        self._upstreams = list(dict.fromkeys(system_resolvers() if upstreams is None else upstreams))
+        self._started: Dispatcher | None = None
+        self._cache = AddressCache(self._look_up)
 
     async def ask(self, name: str, type: str) -> Answer:
         """One question; every outcome is an answer."""
-        raise NotImplementedError
+        return (await self.ask_all([(name, type)]))[0]
 
-    def ask_many(self, pairs: Iterable[tuple[str, str]], *, batch: int = 1000) -> AsyncIterator[list[Answer]]:
-        """Ask all ``pairs`` (name, type), taken as capacity allows, and yield the answers in batches, in any order.
+    async def ask_all(self, pairs: Iterable[tuple[str, str]]) -> list[Answer]:
+        """A chunk of questions (name, type), answered in their order."""
+        chunk = self._dispatcher.submit(normalised(pairs))
+        try:
+            return await chunk.done
+        except asyncio.CancelledError:
+            chunk.abandon()
+            raise
 
-        Nothing more is asked while two batches wait to be taken, so memory stays bounded however many pairs come.
+    async def ask_many(
+        self, pairs: Iterable[tuple[str, str]], *, batch: int = 1000, ahead: int = 32
+    ) -> AsyncIterator[list[Answer]]:
+        """Ask any number of ``pairs`` (name, type), taken as capacity allows.
+
+        Each list answers ``batch`` consecutive pairs in their order; the lists come as they are complete, so one
+        slow name holds up only its own. At most ``ahead`` are incomplete or not yet taken, which bounds memory.
         """
-        raise NotImplementedError
+        coming = iter(pairs)
+        chunks: dict[Future[list[Answer]], Chunk] = {}
+        try:
+            while True:
+                while len(chunks) < ahead and (part := normalised(islice(coming, batch))):
+                    chunk = self._dispatcher.submit(part)
+                    chunks[chunk.done] = chunk
+                if not chunks:
+                    return
+                done, _ = await asyncio.wait(chunks, return_when=asyncio.FIRST_COMPLETED)
+                for future in done:
+                    del chunks[future]
+                    yield future.result()
+        finally:
+            for chunk in chunks.values():
+                chunk.abandon()
 
     async def addresses(self, name: str) -> list[str]:
         """The addresses of ``name``, IPv4 first, from a small cache; empty when there are none."""
-        raise NotImplementedError
+        return list((await self.look_up(name)).addresses)
 
     async def look_up(self, name: str) -> Addresses:
         """As `addresses`, with the CNAME chain and the answers behind them."""
-        raise NotImplementedError
+        return await self._cache.get(normalise(name))
 
     async def ask_at(self, server: str, name: str, type: str, *, port: int = 53, allow: Guard | None = None) -> Answer:
-        """One question to a name server at its address, recursion not desired; raises `Forbidden` only."""
-        raise NotImplementedError
+        """One question to a name server itself, recursion not desired; raises `Forbidden` only."""
+        (pair,) = normalised([(name, type)])
+        return await direct.ask_at(self._egress, (server, port), *pair, allow)
 
     def transfer(
         self,
@@ -48,18 +90,50 @@ class Resolver:
         timeout: float = 60.0,
         max_bytes: int = 64_000_000,
     ) -> AsyncIterator[Part]:
-        """The zone by AXFR (RFC 5936), message by message.
+        """The zone by AXFR (RFC 5936), message by message; ``timeout`` (seconds) is for all of it.
 
         Raises:
-            TransferFailed: the server refuses or breaks the protocol.
+            TransferFailed: the server refuses, or breaks the protocol.
             EgressError: no connection; `TooMuch` and `TimedOut` when a limit is passed.
         """
-        raise NotImplementedError
+        return transfer(self._egress, (server, port), normalise(zone), allow, timeout, max_bytes)
 
     async def close(self) -> None:
-        raise NotImplementedError
+        """Close every socket; what is still being asked is cancelled."""
+        self._cache.close()
+        if self._started:
+            self._started.close()
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        if self._started is None:
+            self._started = Dispatcher(self._egress, [Upstream(*each) for each in self._upstreams])
+        return self._started
+
+    async def _look_up(self, name: str) -> Addresses:
+        answers = await self.ask_all([(name, "A"), (name, "AAAA")])
+        addresses = tuple(value for answer in answers for value in answer.values)
+        chain = max((answer.chain for answer in answers), key=len)
+        return Addresses(name, addresses, chain, tuple(answers))
+
+
+def normalised(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Names and types as answers have them; a type that is none stays, to be found out when it is asked for."""
+    return [(normalise(name), kind if kind in CODES else canonical(kind)) for name, kind in pairs]
+
+
+def canonical(type: str) -> str:
+    try:
+        return type_name(type_code(type.upper()))
+    except ParseError:
+        return type
 
 
 def system_resolvers(path: str = "/etc/resolv.conf") -> list[tuple[str, int]]:
     """The name servers of this machine, (address, port); the local one when none are configured (resolv.conf(5))."""
-    raise NotImplementedError
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    words = [line.split() for line in lines]
+    return [(line[1], 53) for line in words if len(line) > 1 and line[0] == "nameserver"] or [("127.0.0.1", 53)]

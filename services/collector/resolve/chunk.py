@@ -1,0 +1,48 @@
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Sequence
+from typing import Any
+
+from services.collector.resolve.answer import Answer
+
+
+class Chunk:
+    """Questions that were put together, and the places where their answers go; no future or task each."""
+
+    __slots__ = ("answers", "done", "left", "next", "pairs")
+
+    def __init__(self, pairs: Sequence[tuple[str, str]], loop: AbstractEventLoop) -> None:
+        self.pairs = pairs
+        self.answers: list[Any] = [None] * len(pairs)  # all are `Answer` when it is done
+        self.next = 0
+        self.left = len(pairs)
+        self.done: Future[list[Answer]] = loop.create_future()
+        if not pairs:
+            self.done.set_result([])
+
+    def settle(self, index: int, answer: Answer) -> None:
+        self.answers[index] = answer
+        self.left -= 1
+        if not self.left and not self.done.done():
+            self.done.set_result(self.answers)
+
+    def abandon(self) -> None:
+        """Ask nothing more of it; what is out already comes back to nobody."""
+        self.next = len(self.pairs)
+        self.done.cancel()
+
+
+class Query:
+    """One question on its way, perhaps for the second time; ``failure`` is the best answer so far that is none."""
+
+    __slots__ = ("chunk", "deadline", "failure", "index", "name", "question", "sent", "tries", "type")
+
+    def __init__(self, chunk: Chunk, index: int, name: str, type: str, question: bytes) -> None:
+        self.chunk = chunk
+        self.index = index
+        self.name = name
+        self.type = type
+        self.question = question
+        self.sent = 0.0
+        self.deadline = 0.0
+        self.tries = 0
+        self.failure: Answer | None = None
