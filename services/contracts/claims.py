@@ -5,8 +5,9 @@ normal-form strings in UTF-8. Nothing else enters it, so that the same thing has
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import blake2b, sha1
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -91,8 +92,17 @@ class Absence(Statement, frozen=True, tag_field="kind", tag="absence", omit_defa
 
 
 Claim: TypeAlias = Entity | Relation | Attribute | Absence
+C = TypeVar("C", bound=Statement)
 
 
+def stated(
+    claim: C, *, confidence: int = 100, valid_from: int | None = None, valid_to: int | None = None, where: str = ""
+) -> C:
+    """The same claim with what the source adds to it."""
+    return msgspec.structs.replace(claim, confidence=confidence, valid_from=valid_from, valid_to=valid_to, where=where)
+
+
+@lru_cache(maxsize=16384)
 def entity_id(type: str, key: tuple[str, ...]) -> bytes:
     """The 16 bytes of ``uuid5(ENTITY_NAMESPACE, '["type","key",…]')``."""
     digest = sha1(_entity_namespace + _encode((type, *key)), usedforsecurity=False).digest()
