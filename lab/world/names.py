@@ -26,7 +26,8 @@ class Port(Struct, frozen=True, kw_only=True):
 class Address(Struct, frozen=True, kw_only=True):
     """An address that exists: what listens on it, and what third parties say of it.
 
-    `hosts` are the names that resolve to it, `listed` the DNS block list zones that list it.
+    hosts: all names that resolve to it; known_hosts: those of them that third parties know, strangers included;
+    listed: the DNS block list zones that list it.
     """
 
     ip: str
@@ -36,6 +37,7 @@ class Address(Struct, frozen=True, kw_only=True):
     city: str
     ptr: str | None
     hosts: tuple[str, ...]
+    known_hosts: tuple[str, ...]
     ports: tuple[Port, ...]
     cpes: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
