@@ -19,12 +19,8 @@ from lab.world import AutonomousSystem, Contact, Exchange, Facility, Netblock, O
 
 UPSTREAMS = {64496: "TIDALTRANSIT", 64497: "NORTHWAVE"}
 PEERS = {64498: "MERSEY-IX-RS", 64499: "PENNINE-NET"}
-REGISTRAR = (
-    "Quayside Registrar Ltd",
-    9998,
-    "https://www.quayside-registrar.example",
-    "whois.quayside-registrar.example",
-)
+REGISTRAR_DOMAIN = "quayside-registrar.example"
+REGISTRAR = ("Quayside Registrar Ltd", 9998, f"https://www.{REGISTRAR_DOMAIN}", f"whois.{REGISTRAR_DOMAIN}")
 
 
 def contact(handle: str, name: str, organisation: str, email: str, phone: str = HALYARD.phones[0]) -> Contact:
