@@ -61,10 +61,9 @@ class SqliteSql(Sql):
 class _View(Reader):
     """Statements on one connection; the first one opens the transaction in the same hop."""
 
-    def __init__(self, file: SqliteFile, threads: Threads, begin: str, *, strict: bool) -> None:
+    def __init__(self, file: SqliteFile, threads: Threads, *, strict: bool) -> None:
         self._file = file
         self._threads = threads
-        self._begin = begin
         self._strict = strict
         self._connection: sqlite3.Connection | None = None
         self._job: asyncio.Future[Any] | None = None
@@ -130,14 +129,12 @@ class _View(Reader):
         """On a thread: open what is not open yet, then ``call``."""
         try:
             if self._connection is None:
-                connection = self._connect()
-                connection.execute(self._begin)
-                self._connection = connection
+                self._connection = self._start()
             return call(self._connection)
         except FAILURES as error:
             raise self._translate(error) from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _start(self) -> sqlite3.Connection:
         raise NotImplementedError
 
     def _translate(self, error: Exception) -> Exception:
@@ -159,7 +156,7 @@ class _View(Reader):
 
 class _Read(_View):
     def __init__(self, file: SqliteFile, *, strict: bool) -> None:
-        super().__init__(file, file.readers, "BEGIN", strict=strict)
+        super().__init__(file, file.readers, strict=strict)
 
     async def __aenter__(self) -> Reader:
         self._file.check_open()
@@ -174,8 +171,10 @@ class _Read(_View):
         else:
             self._end()
 
-    def _connect(self) -> sqlite3.Connection:
-        return self._file.lend()
+    def _start(self) -> sqlite3.Connection:
+        connection = self._file.lend()
+        connection.execute("BEGIN")
+        return connection
 
     def _end(self) -> None:
         """Ending a snapshot touches no disk, so it needs no hop."""
@@ -192,7 +191,7 @@ class _Read(_View):
 
 class _Write(_View, Tx):
     def __init__(self, file: SqliteFile, *, strict: bool) -> None:
-        super().__init__(file, file.threads, "BEGIN IMMEDIATE", strict=strict)
+        super().__init__(file, file.threads, strict=strict)
 
     async def execute(self, statement: str, /, **values: Any) -> int:
         self._check(values.values())
@@ -285,8 +284,8 @@ class _Write(_View, Tx):
             raise Invalid(f"a row for {len(columns)} columns has another number of values")
         return statements.in_key_order(columns, key, rows)
 
-    def _connect(self) -> sqlite3.Connection:
-        return self._file.writer()
+    def _start(self) -> sqlite3.Connection:
+        return self._file.begin()
 
     async def end(self, *, commit: bool) -> None:
         """Commit or roll back in one hop, or in none when nothing was asked.

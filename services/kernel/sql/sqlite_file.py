@@ -7,6 +7,7 @@ belongs together into one.
 
 import asyncio
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -45,15 +46,18 @@ _MEANING: Final[dict[int, type[MirageError]]] = {
 }
 
 
-# What the library raises: its own errors, integers past 64 bits, lone surrogates.
-FAILURES: Final = (sqlite3.Error, OverflowError, UnicodeEncodeError)
+# What the library raises: its own errors, integers past 64 bits, lone surrogates; and what the file system does.
+FAILURES: Final = (sqlite3.Error, OverflowError, UnicodeEncodeError, OSError)
 
 
 def translate(error: Exception, path: Path) -> MirageError:
     """Say one of Mirage's errors for one of `FAILURES`."""
+    if isinstance(error, OSError):
+        kind = Exhausted if error.errno in {errno.ENOSPC, errno.EDQUOT} else Unavailable
+        return kind(f"{path.name}: {error.strerror}")
     code = getattr(error, "sqlite_errorcode", None)
-    kind = _MEANING.get(code & 0xFF, Invalid) if isinstance(code, int) else Invalid
-    return kind(f"{path.name}: {error}")
+    meaning = _MEANING.get(code & 0xFF, Invalid) if isinstance(code, int) else Invalid
+    return meaning(f"{path.name}: {error}")
 
 
 class Threads:
@@ -143,6 +147,8 @@ class SqliteFile:
         self._mmap_bytes = mmap_bytes
         self._setup = setup
         self._pragmas = pragmas
+        self.patience = BUSY_SECONDS
+        self._busy_seconds = BUSY_SECONDS
         self._opening = threading.RLock()
         self._writer: sqlite3.Connection | None = None
         self._idle: deque[sqlite3.Connection] = deque()
@@ -172,12 +178,20 @@ class SqliteFile:
 
     # What follows runs on a thread.
 
-    def transact(self, call: Callable[[sqlite3.Connection], T], *, patience: float = BUSY_SECONDS) -> T:
-        """Run ``call`` in a transaction; wait up to ``patience`` seconds for another process that writes."""
+    def begin(self, *, patience: float = 0.0) -> sqlite3.Connection:
+        """Begin to write; wait up to ``patience`` (the file's own by default) while another process does."""
+        connection = self.writer()
+        wanted = patience or self.patience
+        if wanted != self._busy_seconds:
+            connection.execute(f"PRAGMA busy_timeout = {wanted * 1000:.0f}")
+            self._busy_seconds = wanted
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    def transact(self, call: Callable[[sqlite3.Connection], T], *, patience: float = 0.0) -> T:
+        """Run ``call`` in a transaction."""
         try:
-            connection = self.writer()
-            connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
-            connection.execute("BEGIN IMMEDIATE")
+            connection = self.begin(patience=patience)
             result = call(connection)
             connection.execute("COMMIT")
             return result
@@ -248,7 +262,8 @@ class SqliteFile:
             "secure_delete = FAST",
             f"cache_size = -{cache_kib}",
             f"mmap_size = {self._mmap_bytes}",
-            "journal_size_limit = 16777216",
+            "wal_autocheckpoint = 4000",  # a quarter more rows/s at a million rows than the default of 1,000
+            "journal_size_limit = 33554432",
             "trusted_schema = OFF",
         ):
             connection.execute(f"PRAGMA {pragma}")

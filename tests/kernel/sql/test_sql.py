@@ -165,7 +165,7 @@ async def test_a_transaction_sees_its_own_writes(sql: Sql) -> None:
 
 
 async def test_a_failed_statement_ends_the_transaction_even_when_swallowed(sql: Sql) -> None:
-    with pytest.raises(Conflict):  # noqa: PT012 - the block itself is what raises
+    with pytest.raises(Conflict):
         async with sql.begin() as tx:
             await put(tx, 1)
             with pytest.raises(Conflict):
@@ -354,8 +354,8 @@ async def test_execute_says_how_many_rows_changed(sql: Sql) -> None:
         await tx.execute_many("INSERT INTO counter (name, value) VALUES (:name, :v)", [])
         assert await tx.execute("UPDATE counter SET value = value + 1 WHERE value >= :v", v=5) == 5
         assert await tx.execute("DELETE FROM counter WHERE value = :v", v=999) == 0
-        counted = "WITH low AS (SELECT name FROM counter WHERE value < 2) DELETE FROM counter WHERE name IN (SELECT name FROM low)"
-        assert await tx.execute(counted) == 2
+        low = "WITH low AS (SELECT name FROM counter WHERE value < 2)"
+        assert await tx.execute(f"{low} DELETE FROM counter WHERE name IN (SELECT name FROM low)") == 2
         assert await tx.fetch("DELETE FROM counter WHERE value = :v RETURNING name", v=2) == [("c2",)]
 
 
@@ -508,11 +508,14 @@ async def test_a_stream_in_a_transaction_sees_its_writes(sql: Sql) -> None:
 
 
 async def test_a_stream_holds_one_list_at_a_time(sql: Sql) -> None:
-    """A hundred megabytes pass through a process that grows by a few."""
+    """Fifty thousand rows pass through; five hundred are in memory."""
     import tracemalloc
 
     async with sql.read() as view:
-        endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT i, 'xxxxxxxxxxxxxxxxxxxx' FROM n"
+        endless = (
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
+            " SELECT i, 'twenty letters or so' FROM n"
+        )
         tracemalloc.start()
         seen = 0
         async for rows in view.stream(endless, size=500):

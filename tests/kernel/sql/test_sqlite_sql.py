@@ -1,0 +1,183 @@
+"""What only the SQLite adapter of `sql` does: files, their modes, their copies, what its errors become."""
+
+import asyncio
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from services.kernel.errors import Corrupt, Exhausted, Unavailable
+from services.kernel.sql import Migration
+from services.kernel.sql.sqlite import SqliteSql
+
+SCHEMA = Migration(1, "first", "CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT);\n")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "t.db"
+
+
+async def opened(path: Path) -> SqliteSql:
+    sql = SqliteSql(path)
+    await sql.migrate([SCHEMA])
+    return sql
+
+
+async def fill(sql: SqliteSql, first: int, last: int) -> None:
+    async with sql.begin() as tx:
+        await tx.bulk_upsert("t", ("a", "b"), ("a",), [(n, "x" * 100) for n in range(first, last)], {})
+
+
+def rows(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute("SELECT COUNT(*) FROM t").fetchone()[0])
+    finally:
+        connection.close()
+
+
+async def test_files_are_for_their_owner_only(path: Path) -> None:
+    sql = await opened(path)
+    await fill(sql, 0, 1)
+    await sql.backup(str(path.with_name("copy.db")))
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == ["copy.db", "t.db", "t.db-shm", "t.db-wal"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    await sql.close()
+    assert sorted(file.name for file in path.parent.iterdir()) == ["copy.db", "t.db"]
+
+
+async def test_nothing_is_made_before_it_is_needed(path: Path) -> None:
+    sql = SqliteSql(path)
+    async with sql.begin():
+        pass
+    await sql.close()
+    assert not path.exists()
+
+
+async def test_a_view_may_be_the_first_to_open_a_new_file(path: Path) -> None:
+    sql = SqliteSql(path)
+    async with sql.read() as view:
+        assert await view.fetch("SELECT 1") == [(1,)]
+        await sql.migrate([SCHEMA])
+    await sql.close()
+
+
+async def test_a_copy_is_kept_before_a_database_with_data_is_migrated(path: Path) -> None:
+    sql = await opened(path)
+    await fill(sql, 0, 10)
+    assert [file.name for file in path.parent.glob("*.v*")] == []
+    await sql.migrate([SCHEMA, Migration(2, "drop", "DELETE FROM t;\n")])
+    assert (rows(path), rows(path.with_name("t.db.v1"))) == (0, 10)
+    await sql.close()
+
+
+async def test_a_backup_is_whole_while_others_write(path: Path) -> None:
+    sql = await opened(path)
+    await fill(sql, 0, 5000)
+    stop = False
+
+    async def writes() -> None:
+        turn = 1
+        while not stop:
+            await fill(sql, turn * 5000, turn * 5000 + 500)
+            turn += 1
+
+    task = asyncio.create_task(writes())
+    target = path.with_name("copy.db")
+    await sql.backup(str(target))
+    await sql.backup(str(target))
+    stop = True
+    await task
+    assert rows(target) >= 5000
+    assert (rows(target) - 5000) % 500 == 0
+    connection = sqlite3.connect(target)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    await sql.close()
+
+
+async def test_a_full_disk_is_exhausted_and_loses_nothing(path: Path) -> None:
+    sql = await opened(path)
+    await fill(sql, 0, 10)
+    async with sql.begin() as tx:
+        await tx.fetch("PRAGMA max_page_count = 50")
+    with pytest.raises(Exhausted):
+        await fill(sql, 10, 10_000)
+    async with sql.begin() as tx:
+        await tx.fetch("PRAGMA max_page_count = 100000")
+        assert await tx.fetch("SELECT COUNT(*) FROM t") == [(10,)]
+    await fill(sql, 10, 10_000)
+    await sql.close()
+    assert rows(path) == 10_000
+
+
+async def test_a_file_that_is_no_database_is_corrupt(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"not a database at all, but long enough to look at" * 100)
+    sql = SqliteSql(path)
+    with pytest.raises(Corrupt, match=r"t\.db"):
+        await sql.ping()
+    with pytest.raises(Corrupt):
+        await sql.migrate([SCHEMA])
+    await sql.close()
+
+
+async def test_a_folder_that_cannot_be_made_is_unavailable(path: Path) -> None:
+    path.parent.write_bytes(b"a file where the folder should be")
+    sql = SqliteSql(path)
+    with pytest.raises(Unavailable):
+        await sql.ping()
+    await sql.close()
+
+
+async def test_a_file_locked_by_another_program_is_unavailable(
+    path: Path,
+) -> None:
+    sql = await opened(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with sql.read() as view:
+        assert await view.fetch("SELECT COUNT(*) FROM t") == [(0,)]
+    async with sql.begin():
+        pass
+    sql._file.patience = 0.05
+    with pytest.raises(Unavailable):
+        await fill(sql, 0, 1)
+    other.close()
+    await fill(sql, 0, 1)
+    await sql.close()
+
+
+async def test_writers_get_their_turn_in_the_order_they_asked(path: Path) -> None:
+    sql = await opened(path)
+    order: list[int] = []
+
+    async def write(number: int) -> None:
+        async with sql.begin() as tx:
+            await tx.execute("INSERT INTO t (a) VALUES (:a)", a=number)
+            order.append(number)
+
+    await asyncio.gather(*(write(number) for number in range(20)))
+    assert order == list(range(20))
+    await sql.close()
+
+
+async def test_a_remark_for_sqlite_is_part_of_the_statement_here(path: Path) -> None:
+    sql = SqliteSql(path)
+    script = "CREATE TABLE k (a BYTEA NOT NULL PRIMARY KEY, b TEXT)\n  --sqlite: WITHOUT ROWID\n;\n"
+    await sql.migrate([Migration(1, "k", script)])
+    async with sql.read() as view:
+        assert "WITHOUT ROWID" in (await view.fetch("SELECT sql FROM sqlite_master WHERE name = 'k'"))[0][0]
+    await sql.close()
+
+
+async def test_the_log_is_folded_back_and_does_not_grow(path: Path) -> None:
+    sql = await opened(path)
+    for turn in range(30):
+        await fill(sql, turn * 2000, turn * 2000 + 2000)
+    assert path.with_name("t.db-wal").stat().st_size < 35_000_000
+    await sql.close()
