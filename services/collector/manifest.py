@@ -23,7 +23,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``activity``: passive (third parties only), dns (recursive resolvers only), guess (brute force, permutations),
     active (touches the target or its name servers).
-    ``consumes``: entity types, relation types, or ``names`` (the set of known names) that a work item's subject may be.
+    ``consumes``: what a work item's subject may be: entity types, relation types, ``names`` (the set of known names) or
+    ``level`` (a level of the DNS with names below it).
     ``produces``: entity and relation types that `parse` may claim; anything else fails the work item.
     ``format``: where the source documents its answer, for whoever mends the parser.
     ``hosts``: names the module may talk to over HTTP or WHOIS (``*.`` patterns allowed; ``*`` beside others where a

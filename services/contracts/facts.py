@@ -119,7 +119,8 @@ class Finished(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.finished
     """A run ended, said once per (scan, run).
 
     ``state`` is how: finished, stopped or incomplete (a limit or deadline was reached, ``reason`` says which).
-    ``results`` are the work items whose results were accepted, ``admissions`` the `Admitted` messages, over all runs;
+    ``results`` are the complete results that were accepted (an item counts once for each of its turns), ``admissions``
+    the `Admitted` messages, over all runs;
     ``evidence_root`` is the `merkle_root` of the records of those results.
     """
 

@@ -20,5 +20,14 @@ class NamesDigest(Struct, frozen=True, tag="digest", tag_field="kind"):
     count: int
 
 
-Subject = Entity | Relation | Names
-CarriedSubject = Entity | Relation | NamesDigest
+class Level(Struct, frozen=True, tag="level", tag_field="kind"):
+    """A level of the DNS: a host name in scope that has host names of the scan below it, or is a target itself.
+
+    Nobody need have claimed that ``zone`` is a host. A domain is a level by itself and is never handed out as one.
+    """
+
+    zone: str
+
+
+Subject = Entity | Relation | Names | Level
+CarriedSubject = Entity | Relation | NamesDigest | Level
