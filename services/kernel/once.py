@@ -69,6 +69,8 @@ class Outbox:
             await self.store(unit)
         if unit.emitted:
             self._wake.set()
+        for call in unit.afterwards:
+            call()
 
     async def store(self, unit: Unit) -> None:
         """Write the messages of ``unit`` to the outbox, within its transaction."""

@@ -93,10 +93,15 @@ class Unit:
         self.tx = tx
         self.service = service
         self.emitted: list[tuple[Struct, UUID, str, str]] = []
+        self.afterwards: list[Callable[[], None]] = []
 
     def emit(self, message: Struct, *, workspace: UUID, key: str, filter: str = "") -> None:
         """Publish ``message`` after the commit; its id is derived from its type and ``key``, so name it well."""
         self.emitted.append((message, workspace, key, filter))
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Run ``call`` in this process once the commit is done; it must not fail and may be lost in a crash."""
+        self.afterwards.append(call)
 
 
 Handle = Callable[[Ports, Unit, Sequence[Received[Any]]], Awaitable[None]]
