@@ -161,10 +161,10 @@ def _spaced(*key: str) -> str:
     return " ".join(part for part in key if part)
 
 
-def _name_and_place(*key: str) -> str:
-    if key[0] in ("name", "city", "address"):
-        return f"{key[1]} ({key[2]})" if key[2] else key[1]
-    return ":".join(key)
+def _organization(scheme: str, id: str, country: str = "") -> str:
+    if scheme == "name":
+        return f"{id} ({country})" if country else id
+    return f"{scheme}:{id}"
 
 
 # Types whose one line is not their key joined by colons.
@@ -173,8 +173,8 @@ _READABLE: dict[str, Callable[..., str]] = {
     "dns_record": _spaced,
     "service": _service,
     "technology": _spaced,
-    "organization": _name_and_place,
-    "location": _name_and_place,
+    "organization": _organization,
+    "location": lambda *key: ":".join(part for part in key if part),
     "code_repository": lambda forge, path: f"{forge}/{path}",
     "publication": _spaced,
 }

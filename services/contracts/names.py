@@ -174,18 +174,24 @@ class _Rules:
 
 
 def _registrable_below(name: str, depth: int) -> str:
+    """As `registrable`, where the top level has rules of up to ``depth`` labels; the longest that fits prevails."""
     rules = _rules or _load_rules()
-    starts = [0] + [at + 1 for at, char in enumerate(name) if char == "."]
-    starts = starts[-depth:] if len(starts) > depth else starts
-    for position, start in enumerate(starts):
+    starts: list[int] = []
+    dot = len(name)
+    while dot > 0 and len(starts) < depth:
+        dot = name.rfind(".", 0, dot)
+        starts.append(dot + 1)
+    for start in reversed(starts):
         suffix = name[start:]
         if suffix in rules.exceptions:
             return suffix
-        if suffix in rules.exact or suffix[suffix.find(".") + 1 :] in rules.wild or position == len(starts) - 1:
-            if start == 0:
-                raise Malformed(f"{shown(name)} is a public suffix")
-            return name[name.rfind(".", 0, start - 1) + 1 :]
-    raise AssertionError(name)
+        if suffix in rules.exact or suffix[suffix.find(".") + 1 :] in rules.wild:
+            break
+    else:
+        start = starts[0]
+    if start == 0:
+        raise Malformed(f"{shown(name)} is a public suffix")
+    return name[name.rfind(".", 0, start - 1) + 1 :]
 
 
 def _rule_in_a_labels(rule: str) -> str:

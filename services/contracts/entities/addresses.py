@@ -11,6 +11,7 @@ from services.contracts.names import shown
 _octet = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _ipv4 = re.compile(rf"{_octet}\.{_octet}\.{_octet}\.{_octet}").fullmatch
 _prefix = re.compile(r"[0-9]{1,3}").fullmatch
+_asn = re.compile(r"(?:[Aa][Ss][Nn]? ?)?([0-9]{1,10})").fullmatch
 _digits = re.compile(r"[0-9]{1,10}").fullmatch
 _geohash = re.compile(r"[0-9b-hjkmnp-z]{1,12}").fullmatch
 _TRANSPORTS = frozenset({"tcp", "udp", "sctp"})
@@ -86,10 +87,10 @@ def netblock_key(text: str) -> tuple[str]:
 
 
 def asn_key(number: str) -> tuple[str]:
-    digits = number.strip().upper().removeprefix("AS").removeprefix("N").strip()
-    if not _digits(digits) or not 0 < int(digits) < 2**32:
+    found = _asn(number.strip())
+    if not found or not 0 < int(found[1]) < 2**32:
         raise Malformed(f"{shown(number)} is not the number of an autonomous system")
-    return (str(int(digits)),)
+    return (str(int(found[1])),)
 
 
 def service_key(ip: str, transport: str, port: str) -> tuple[str, str, str]:

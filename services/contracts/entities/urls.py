@@ -64,8 +64,8 @@ def url_key(text: str) -> tuple[str]:
 def _authority(scheme: str, authority: str, text: str) -> str:
     place = authority.rpartition("@")[2]
     if place.startswith("["):
-        bracketed, _, port = place[1:].partition("]")
-        if ":" not in bracketed or (port and not port.startswith(":")):
+        bracketed, closed, port = place[1:].partition("]")
+        if not closed or ":" not in bracketed or (port and not port.startswith(":")):
             raise Malformed(f"{shown(text)} has no host that a URL can have")
         port = port[1:]
         where = address(bracketed)
