@@ -99,10 +99,10 @@ def _declared(tree: ast.Module) -> Iterator[dict[str, Any]]:
 
 def _code_digest(tree: ast.Module) -> str:
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
-            if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                body[0].value.value = ""
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                first.value.value = ""
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg != "version"]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]

@@ -17,6 +17,8 @@ from services.kernel.errors import Invalid
 
 NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:mirage:message")
 MAX_BYTES: Final = 1_000_000
+#: The workspace of what belongs to none: manifests, health.
+EVERYWHERE: Final = uuid.UUID(int=0)
 
 M = TypeVar("M", bound=Struct)
 
@@ -49,6 +51,11 @@ def derive(namespace: uuid.UUID, name: str) -> uuid.UUID:
     """The same as `uuid.uuid5`, at a third of its price."""
     digest = hashlib.sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
     return uuid.UUID(bytes=digest[:16], version=5)
+
+
+def workspace_id(name: str) -> uuid.UUID:
+    """The id of a workspace that is known by its name alone, as all are in an embedded Mirage."""
+    return derive(uuid.NAMESPACE_URL, f"urn:mirage:workspace:{name}")
 
 
 def message_type(message: type[Struct]) -> str:

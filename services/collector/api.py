@@ -1,0 +1,95 @@
+"""What the collector answers."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Final
+
+from services.collector import store
+from services.collector.collector import collector_of
+from services.collector.journal import digest
+from services.collector.keys import hint
+from services.collector.replay import replay_scan
+from services.collector.verify import verify_scan
+from services.contracts import endpoints as e
+from services.contracts.resources import (
+    BlobQuery,
+    BlobView,
+    KeyName,
+    KeyView,
+    NewKey,
+    ReplayDifference,
+    ScanId,
+    Upload,
+    Uploaded,
+    Verified,
+)
+from services.kernel.blobs import Blob
+from services.kernel.calls import Caller, Endpoint, Nothing
+from services.kernel.errors import Invalid
+from services.kernel.messages import now
+from services.kernel.service import Ports
+
+MAX_UPLOAD: Final = 32_000_000
+
+
+async def get_blob(ports: Ports, caller: Caller, question: BlobQuery) -> BlobView:
+    try:
+        wanted = bytes.fromhex(question.digest)
+    except ValueError:
+        raise Invalid(f"{question.digest[:80]!r} is not a sha256 in hexadecimal digits") from None
+    return BlobView(await ports.blobs.get(caller.workspace, wanted))
+
+
+async def upload(ports: Ports, caller: Caller, question: Upload) -> Uploaded:
+    if len(question.content) > MAX_UPLOAD:
+        raise Invalid(f"a word list may have {MAX_UPLOAD} bytes, this one has {len(question.content)}")
+    name = digest(question.content)
+    await ports.blobs.put(caller.workspace, [Blob(name, question.content)])
+    async with ports.sql.begin() as tx:
+        await store.write_upload(tx, caller.workspace, name, now())
+    return Uploaded(name)
+
+
+async def verify(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Verified, None]:
+    async for verified in verify_scan(ports, caller, question.scan):
+        yield verified
+
+
+async def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[ReplayDifference, None]:
+    async for difference in replay_scan(ports, collector_of(ports), caller, question.scan):
+        yield difference
+
+
+async def list_keys(ports: Ports, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
+    collector = collector_of(ports)
+    return tuple(
+        KeyView(name=name, source=source, hint=hint(collector.keys.find(name) or ""), modules=_users(ports, name))
+        for name, source in collector.keys.names().items()
+    )
+
+
+async def set_key(ports: Ports, caller: Caller, question: NewKey) -> KeyView:
+    collector_of(ports).keys.set(question.name, question.secret)
+    return KeyView(
+        name=question.name, source="file", hint=hint(question.secret.strip()), modules=_users(ports, question.name)
+    )
+
+
+async def remove_key(ports: Ports, caller: Caller, question: KeyName) -> Nothing:
+    collector_of(ports).keys.remove(question.name)
+    return Nothing()
+
+
+def _users(ports: Ports, key: str) -> tuple[str, ...]:
+    files = collector_of(ports).modules.values()
+    return tuple(file.manifest.id for file in files if file.manifest.key == key)
+
+
+DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
+    e.GET_BLOB: get_blob,
+    e.UPLOAD: upload,
+    e.VERIFY: verify,
+    e.REPLAY: replay,
+    e.LIST_KEYS: list_keys,
+    e.SET_KEY: set_key,
+    e.REMOVE_KEY: remove_key,
+}

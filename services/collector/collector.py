@@ -1,0 +1,322 @@
+"""What a collector process has: its modules, its ways out, its journal; and what it does with a batch."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from services.collector import store
+from services.collector.budget import Budget, Wait
+from services.collector.context import Unauthorised
+from services.collector.dns import ItemDns, ScanWildcards
+from services.collector.exchange import Exchanges, Owner, Recorded
+from services.collector.fetch import Client, ItemHttp
+from services.collector.fetch.http import Shared
+from services.collector.group import GroupCommit
+from services.collector.journal import Journal
+from services.collector.keys import KeyRing
+from services.collector.manifest import Manifest, ModuleFile, read_manifests
+from services.collector.resolve import Resolver
+from services.collector.run import ItemContext, Module, Result, import_module_of, parts_of, run_item
+from services.collector.scope import Permit
+from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
+from services.contracts.commands import Collect, WorkItem
+from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
+from services.contracts.facts import Superseded
+from services.contracts.plan import Plan
+from services.contracts.resources import NamesQuery, Renew, ScanId
+from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
+from services.kernel.calls import Caller
+from services.kernel.errors import Invalid, NotFound
+from services.kernel.messages import derive, now
+from services.kernel.service import Hold, Ports
+
+_log = structlog.get_logger(__name__)
+
+WORDS: Final = Path(__file__).parent / "wordlists" / "names.txt"
+PLANS_KEPT: Final = 64
+RENEW_EVERY: Final = 15.0
+#: A batch that waits for a rate comes back after at most this long, well within its lease.
+LONGEST_WAIT: Final = 20.0
+PROBES: Final = Manifest(
+    id="probes", version=1, title="", activity="dns", source="", format="", consumes=(), produces=(), rate=0
+)
+
+
+class LeaseLost(Exception):
+    """Scans gave the batch to nobody any more: drop it and publish nothing."""
+
+
+class Collector:
+    """Runs batches of work items; `tasks` must be running."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._caller = partial(Caller, name="collector")
+        self.modules: dict[str, ModuleFile] = {file.manifest.id: file for file in read_manifests()}
+        self.keys = KeyRing(ports.settings.folder)
+        self.journal = Journal(ports.sql, ports.blobs)
+        self._results: GroupCommit[tuple[UUID, Collect, WorkItem, Result, int], None] = GroupCommit(self._publish, 200)
+        self._budget = Budget(ports.cache)
+        self._shared = Shared()
+        self._resolvers: dict[tuple[str, ...], Resolver] = {}
+        self._clients: dict[tuple[str, ...], Client] = {}
+        self._code: dict[str, Module] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
+        self._wildcards: OrderedDict[tuple[UUID, UUID], asyncio.Task[ScanWildcards]] = OrderedDict()
+
+    @property
+    def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
+        """What must run for anything to be written."""
+        return (self.journal.run, self._results.run)
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.close()
+        for resolver in self._resolvers.values():
+            await resolver.close()
+
+    async def run_batch(self, workspace: UUID, command: Collect, hold: Hold) -> None:
+        """Run the items of a batch that have no published result yet, and publish theirs.
+
+        When a source wants us to wait, what is finished is published and the rest comes back later.
+        """
+        file = self.modules.get(command.module)
+        if file is None or file.manifest.version != command.version:
+            await self._supersede(workspace, command, file)
+            return
+        try:
+            await self._renew(workspace, command)
+        except LeaseLost:
+            _log.info("batch dropped", batch=str(command.batch), module=command.module)
+            return
+        plan = await self.plan(workspace, command.scan)
+        async with self._ports.sql.read() as view:
+            published = await store.published(view, workspace, [item.id for item in command.items])
+            pending = [item for item in command.items if published.get(item.id, -1) < item.turn]
+            recorded = await store.read_exchanges(view, workspace, [item.id for item in pending])
+        try:
+            async with asyncio.TaskGroup() as group:
+                renewing = group.create_task(self._keep_renewing(workspace, command))
+                items = [
+                    group.create_task(self._run_one(workspace, command, plan, item, recorded.get(item.id, {})))
+                    for item in pending
+                ]
+                waits = [wait for wait in await asyncio.gather(*items) if wait > 0]
+                renewing.cancel()
+        except* LeaseLost:
+            _log.info("batch dropped", batch=str(command.batch), module=command.module)
+            waits = []
+        if waits:
+            hold.give_back(min(LONGEST_WAIT, max(0.5, min(waits))))
+
+    async def _run_one(
+        self, workspace: UUID, command: Collect, plan: Plan, item: WorkItem, recorded: Recorded
+    ) -> float:
+        """Run an item and publish its result; return the seconds to wait when it has to."""
+        module = self._module(command.module)
+        async with self._slot(module.manifest):
+            started = now()
+            owner = Owner(workspace, command.scan, item.id, item.turn)
+            context = await self.context(module.manifest, plan, owner, recorded, offline=False, at=started)
+            try:
+                result = await run_item(module, await self.subject(workspace, plan, item.subject), context)
+            except Wait as wait:
+                return wait.seconds
+        await self._results.put((workspace, command, item, result, started))
+        return 0.0
+
+    async def context(
+        self, manifest: Manifest, plan: Plan, owner: Owner, recorded: Recorded, *, offline: bool, at: int
+    ) -> ItemContext:
+        """Make the world of one work item."""
+        exchanges = Exchanges(self.journal, self._budget, manifest, owner, recorded, offline=offline)
+        permit = Permit(manifest, plan)
+        resolver = self._resolver(plan)
+        settings, egress = self._ports.settings, self._ports.egress
+        planned = next((module for module in plan.modules if module.id == manifest.id), None)
+        return ItemContext(
+            http=ItemHttp(self._client(plan), self._shared, exchanges, permit, settings.user_agent),
+            dns=ItemDns(
+                resolver, exchanges, permit, await self._wildcards_of(owner.workspace, plan, resolver, offline=offline)
+            ),
+            whois=ItemWhois(egress, resolver, exchanges, permit),
+            tls=ItemTls(egress, exchanges, permit, settings.ca_file),
+            tcp=ItemTcp(egress, exchanges, permit),
+            scope=plan.scope,
+            at=at,
+            options={**manifest.options, **(planned.options if planned else {})},
+            wordlist=partial(_read_words, await self._words(owner.workspace, plan)),
+            key=partial(self._key, manifest),
+            exchanges=exchanges,
+        )
+
+    async def subject(self, workspace: UUID, plan: Plan, carried: CarriedSubject) -> Subject:
+        """What a module gets to see: sets are fetched by their digest."""
+        if not isinstance(carried, NamesDigest):
+            return carried
+        query = NamesQuery(plan.scan, carried.digest)
+        return await self._ports.calls.ask(GET_NAMES, query, self._caller(workspace))
+
+    async def plan(self, workspace: UUID, scan: UUID) -> Plan:
+        """The frozen plan of a scan."""
+        plan = self._plans.get((workspace, scan))
+        if plan is None:
+            plan = await self._ports.calls.ask(GET_PLAN, ScanId(scan), self._caller(workspace))
+            self._plans[workspace, scan] = plan
+            while len(self._plans) > PLANS_KEPT:
+                self._plans.popitem(last=False)
+        return plan
+
+    def forget(self, workspace: UUID, scan: UUID) -> None:
+        """Drop what is kept in memory of a scan."""
+        self._plans.pop((workspace, scan), None)
+        self._wildcards.pop((workspace, scan), None)
+
+    def live(self, module: str, version: int) -> Module | None:
+        """A module's code, if this collector has it in that version."""
+        file = self.modules.get(module)
+        return self._module(module) if file is not None and file.manifest.version == version else None
+
+    def _module(self, name: str) -> Module:
+        if name not in self._code:
+            self._code[name] = import_module_of(self.modules[name].manifest)
+        return self._code[name]
+
+    def _slot(self, manifest: Manifest) -> asyncio.Semaphore:
+        if manifest.id not in self._slots:
+            self._slots[manifest.id] = asyncio.Semaphore(max(1, manifest.concurrency))
+        return self._slots[manifest.id]
+
+    def _key(self, manifest: Manifest) -> str | None:
+        secret = self.keys.find(manifest.key) if manifest.key else None
+        if secret is None and manifest.key_required:
+            raise Unauthorised(f"no key {manifest.key}")
+        return secret
+
+    def _resolver(self, plan: Plan) -> Resolver:
+        asked = plan.resolvers or self._ports.settings.resolvers
+        if asked not in self._resolvers:
+            upstreams = [_upstream(text) for text in asked] if asked else None
+            self._resolvers[asked] = Resolver(self._ports.egress, upstreams)
+        return self._resolvers[asked]
+
+    def _client(self, plan: Plan) -> Client:
+        asked = plan.resolvers or self._ports.settings.resolvers
+        if asked not in self._clients:
+            resolver = self._resolver(plan)
+            self._clients[asked] = Client(self._ports.egress, resolver.addresses, self._ports.settings.ca_file)
+        return self._clients[asked]
+
+    async def _wildcards_of(self, workspace: UUID, plan: Plan, resolver: Resolver, *, offline: bool) -> ScanWildcards:
+        place = (workspace, plan.scan)
+        task = self._wildcards.get(place)
+        if task is None:
+            task = asyncio.ensure_future(self._make_wildcards(workspace, plan, resolver, offline=offline))
+            self._wildcards[place] = task
+            while len(self._wildcards) > PLANS_KEPT:
+                self._wildcards.popitem(last=False)
+        return await asyncio.shield(task)
+
+    async def _make_wildcards(self, workspace: UUID, plan: Plan, resolver: Resolver, *, offline: bool) -> ScanWildcards:
+        item = derive(plan.scan, "wildcards")
+        recorded = await self.journal.recorded(workspace, [item])
+        owner = Owner(workspace, plan.scan, item, 0)
+        exchanges = Exchanges(self.journal, self._budget, PROBES, owner, recorded.get(item, {}), offline=offline)
+        return ScanWildcards(resolver, exchanges, plan.salt)
+
+    async def _words(self, workspace: UUID, plan: Plan) -> bytes | None:
+        if plan.words is None:
+            return None
+        return await self._ports.blobs.get(workspace, plan.words)
+
+    async def _renew(self, workspace: UUID, command: Collect) -> None:
+        renewed = await self._ports.calls.ask(RENEW_LEASES, Renew((command.batch,)), self._caller(workspace))
+        if command.batch in renewed.lost:
+            raise LeaseLost
+
+    async def _keep_renewing(self, workspace: UUID, command: Collect) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            await self._renew(workspace, command)
+
+    async def _supersede(self, workspace: UUID, command: Collect, file: ModuleFile | None) -> None:
+        async with self._ports.outbox.unit() as unit:
+            unit.emit(
+                Superseded(
+                    scan=command.scan,
+                    run=command.run,
+                    batch=command.batch,
+                    module=command.module,
+                    version=command.version,
+                    live=file.manifest.version if file else None,
+                ),
+                workspace=workspace,
+                key=str(command.batch),
+            )
+
+    async def _publish(self, finished: Sequence[tuple[UUID, Collect, WorkItem, Result, int]]) -> list[None]:
+        """Write the results of many items and the messages that carry them, in one transaction."""
+        async with self._ports.outbox.unit() as unit:
+            by_workspace: dict[UUID, list[store.WorkRow]] = {}
+            for workspace, command, item, result, started in finished:
+                by_workspace.setdefault(workspace, []).append(
+                    store.WorkRow(
+                        item.id,
+                        command.scan,
+                        item.turn,
+                        command.module,
+                        command.version,
+                        result.outcome,
+                        item.subject,
+                        started,
+                        result.claims_digest(),
+                    )
+                )
+                for part in parts_of(command, item, result):
+                    unit.emit(part, workspace=workspace, key=f"{item.id.hex}|{item.turn}|{part.part}")
+            for workspace, rows in by_workspace.items():
+                await store.write_work(unit.tx, workspace, rows)
+        return [None] * len(finished)
+
+
+def collector_of(ports: Ports) -> Collector:
+    """The collector of this process."""
+    if "collector" not in ports.state:
+        ports.state["collector"] = Collector(ports)
+    collector = ports.state["collector"]
+    assert isinstance(collector, Collector)
+    return collector
+
+
+def _upstream(text: str) -> tuple[str, int]:
+    """Read ``address`` or ``address:port``, IPv6 addresses with a port in brackets."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        address, _, port = text.partition(":")
+    else:
+        address, port = text, ""
+    try:
+        return address, int(port or 53)
+    except ValueError:
+        raise Invalid(f"{text} is no resolver: say address or address:port") from None
+
+
+def _read_words(uploaded: bytes | None) -> Iterator[str]:
+    """The words of a list, one a line; ``#`` begins a comment."""
+    try:
+        lines = (uploaded if uploaded is not None else WORDS.read_bytes()).splitlines()
+    except FileNotFoundError:
+        raise NotFound("the word list that comes with Mirage is missing") from None
+    for line in lines:
+        word = line.partition(b"#")[0].strip().lower()
+        if word:
+            yield word.decode("utf-8", "replace")

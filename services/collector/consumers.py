@@ -1,0 +1,86 @@
+"""What the collector hears."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from services.collector import store
+from services.collector.collector import collector_of
+from services.contracts.commands import Collect
+from services.contracts.facts import Announced, Collected, DeclaredModule, Deleted
+from services.kernel.messages import EVERYWHERE, now
+from services.kernel.service import Handles, Hold, Ports, Received, Unit
+
+#: Batches in work at a time; their items wait for the slots of their modules.
+BATCHES: Final = 48
+
+
+async def collect(ports: Ports, received: Received[Collect], hold: Hold) -> None:
+    await collector_of(ports).run_batch(received.workspace, received.message, hold)
+
+
+async def give_up(ports: Ports, unit: Unit, received: Received[Collect], reason: str) -> None:
+    """Close the items of a batch that failed five times as a whole."""
+    command = received.message
+    for item in command.items:
+        unit.emit(
+            Collected(
+                scan=command.scan,
+                run=command.run,
+                batch=command.batch,
+                item=item.id,
+                module=command.module,
+                version=command.version,
+                subject=item.subject,
+                turn=item.turn,
+                part=0,
+                at=now(),
+                outcome="failed",
+                reason=reason[:500],
+                parts=1,
+            ),
+            workspace=received.workspace,
+            key=f"{item.id.hex}|{item.turn}|0",
+        )
+
+
+async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
+    for received in batch:
+        unreferred = await store.delete_scan(unit.tx, received.workspace, received.message.scan)
+        await ports.blobs.drop(received.workspace, unreferred)
+        collector_of(ports).forget(received.workspace, received.message.scan)
+
+
+CONSUMERS: Final = (
+    Handles(name="collect", takes=Collect, work=collect, buried=give_up, parallel=BATCHES),
+    Handles(name="deleted", takes=Deleted, handle=deleted, batch=10),
+)
+
+
+async def write(ports: Ports) -> None:
+    """Write what the journal and the results gather, as long as the process runs."""
+    collector = collector_of(ports)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for task in collector.tasks:
+                group.create_task(task())
+    finally:
+        await collector.close()
+
+
+async def announce(ports: Ports) -> None:
+    """Say which modules this collector has, once per change."""
+    files = collector_of(ports).modules.values()
+    modules = tuple(
+        DeclaredModule(
+            **{name: getattr(file.manifest, name) for name in file.manifest.__struct_fields__}, code=file.code
+        )
+        for file in files
+    )
+    digest = hashlib.sha256("".join(f"{file.manifest.id}{file.code}" for file in files).encode()).hexdigest()
+    async with ports.outbox.unit() as unit:
+        unit.emit(Announced(digest=digest, modules=modules), workspace=EVERYWHERE, key=f"{digest}|{now()}")
+
+
+TASKS: Final = (write, announce)

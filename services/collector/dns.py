@@ -1,0 +1,209 @@
+"""The DNS that a module sees: chunks of questions with their evidence, and wildcards known for what they are."""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+from services.collector.context import Dns, DnsAnswer, Skipped, Unreachable
+from services.collector.exchange import Exchanges, Performed
+from services.collector.resolve import Answer, Resolver, TransferFailed, Wildcards, transcript
+from services.collector.scope import Permit
+from services.contracts.evidence import EvidenceRecord
+from services.kernel.egress import EgressError
+from services.kernel.messages import now
+
+CHUNK: Final = 1000
+CHUNKS_AHEAD: Final = 3
+ADDRESS_TYPES: Final = frozenset({"A", "AAAA", "CNAME"})
+
+#: Asks, and returns the answers and whom they came from.
+Ask = Callable[[], Awaitable[tuple[list[Answer], str]]]
+
+
+class ScanWildcards:
+    """The wildcards of one scan: probed once per level, journalled under the scan itself."""
+
+    def __init__(self, resolver: Resolver, exchanges: Exchanges, salt: str) -> None:
+        self._resolver = resolver
+        self._exchanges = exchanges
+        self._wildcards = Wildcards(self._ask, salt.encode())
+        self._learning = asyncio.Lock()
+        self._records: dict[str, dict[bytes, EvidenceRecord]] = {}
+
+    async def members(self, answers: Sequence[Answer]) -> tuple[frozenset[str], dict[bytes, EvidenceRecord]]:
+        """The names among ``answers`` whose answer a wildcard gives, and the records of the probes that show it."""
+        found = [answer for answer in answers if answer.status == "found" and answer.type in ADDRESS_TYPES]
+        if not found:
+            return frozenset(), {}
+        async with self._learning:
+            await self._wildcards.learn(found)
+        names = frozenset(answer.name for answer in found if self._wildcards.is_member(answer.name, answer))
+        records: dict[bytes, EvidenceRecord] = {}
+        for name in names:
+            level = name
+            while "." in level:
+                level = level.partition(".")[2]
+                records.update(self._records.get(level, {}))
+        return names, records
+
+    async def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[Answer]:
+        by_level: dict[str, list[tuple[str, str]]] = {}
+        for name, kind in pairs:
+            by_level.setdefault(name.partition(".")[2], []).append((name, kind))
+        answers: list[Answer] = []
+        for level, asked in sorted(by_level.items()):
+            record, given = await ask_chunk(self._resolver, self._exchanges, sorted(asked), f"probes below {level}")
+            self._records.setdefault(level, {})[record.id] = record
+            answers += given
+        return answers
+
+
+class ItemDns(Dns):
+    """DNS for one work item."""
+
+    def __init__(self, resolver: Resolver, exchanges: Exchanges, permit: Permit, wildcards: ScanWildcards) -> None:
+        self._resolver = resolver
+        self._exchanges = exchanges
+        self._permit = permit
+        self._wildcards = wildcards
+
+    async def ask(self, name: str, *types: str) -> DnsAnswer:
+        """See `Dns.ask`."""
+        record, answers = await ask_chunk(
+            self._resolver, self._exchanges, [(name, kind) for kind in types], f"{','.join(types)} {name}"
+        )
+        return await self._answer(record, answers, judged=self._permit.scope.covers_name(name))
+
+    async def sweep(self, names: Iterable[str], type: str = "A") -> AsyncIterator[DnsAnswer]:
+        """See `Dns.sweep`."""
+        remaining = iter(names)
+        asked: deque[asyncio.Task[DnsAnswer]] = deque()
+        try:
+            while True:
+                while len(asked) < CHUNKS_AHEAD and (chunk := list(islice(remaining, CHUNK))):
+                    asked.append(asyncio.create_task(self._sweep_chunk(chunk, type)))
+                if not asked:
+                    return
+                yield await asked.popleft()
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _sweep_chunk(self, names: list[str], type: str) -> DnsAnswer:
+        fingerprint = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+        record, answers = await ask_chunk(
+            self._resolver,
+            self._exchanges,
+            [(name, type) for name in names],
+            f"{type} of {len(names)} names from {names[0]} to {names[-1]} ({fingerprint})",
+        )
+        return await self._answer(record, answers, judged=True)
+
+    async def _answer(self, record: EvidenceRecord, answers: Sequence[Answer], *, judged: bool) -> DnsAnswer:
+        members: frozenset[str] = frozenset()
+        probes: dict[bytes, EvidenceRecord] = {}
+        if judged:
+            members, probes = await self._wildcards.members(answers)
+            self._exchanges.records.update(probes)
+        return DnsAnswer(at=record.at, records=(record.id, *probes), resolutions=tuple(answers), members=members)
+
+    async def ask_at(self, server: str, name: str, *types: str) -> DnsAnswer:
+        """See `Dns.ask_at`."""
+        self._permit.name_server(server)
+
+        async def perform() -> tuple[list[Answer], str]:
+            try:
+                answers = [await self._resolver.ask_at(server, name, kind, allow=self._permit.guard) for kind in types]
+            except EgressError as error:
+                raise Skipped(str(error)) from error
+            return answers, server
+
+        record, answers = await _journalled(self._exchanges, f"{','.join(types)} {name} @{server}", perform)
+        return DnsAnswer(at=record.at, records=(record.id,), resolutions=tuple(answers))
+
+    async def transfer(self, server: str, zone: str, *, max_records: int = 100_000) -> DnsAnswer:
+        """See `Dns.transfer`."""
+        self._permit.name_server(server)
+
+        async def perform() -> tuple[list[Answer], str]:
+            answers: list[Answer] = []
+            count = 0
+            try:
+                async for part in self._resolver.transfer(server, zone, allow=self._permit.guard):
+                    count += len(part.records)
+                    answers.append(
+                        Answer(zone, "AXFR", "found", 0, tuple(part.records), wire=part.wire, server=server, at=now())
+                    )
+                    if count >= max_records:
+                        break
+            except TransferFailed as error:
+                if not answers:
+                    return [Answer(zone, "AXFR", "refused", 5, server=server, at=now())], str(error)
+            except EgressError as error:
+                raise Unreachable(str(error)) from error
+            return answers, server
+
+        record, answers = await _journalled(self._exchanges, f"AXFR {zone} @{server}", perform)
+        return DnsAnswer(at=record.at, records=(record.id,), resolutions=tuple(answers))
+
+    async def addresses(self, name: str) -> tuple[str, ...]:
+        """See `Dns.addresses`."""
+
+        async def perform() -> tuple[list[Answer], str]:
+            found = await self._resolver.look_up(name)
+            return list(found.answers), ""
+
+        _, answers = await _journalled(self._exchanges, f"A,AAAA {name}", perform, b"addresses")
+        return tuple(record.data for answer in answers for record in answer.records if record.type == answer.type)
+
+
+async def ask_chunk(
+    resolver: Resolver, exchanges: Exchanges, pairs: Sequence[tuple[str, str]], request: str
+) -> tuple[EvidenceRecord, list[Answer]]:
+    """Ask (name, type) pairs as one unit of journal and evidence."""
+
+    async def perform() -> tuple[list[Answer], str]:
+        if len(pairs) <= 6:
+            return list(await asyncio.gather(*(resolver.ask(name, kind) for name, kind in pairs))), ""
+        answers: list[Answer] = []
+        async for batch in resolver.ask_many(pairs):
+            answers += batch
+        return answers, ""
+
+    return await _journalled(exchanges, request, perform)
+
+
+async def _journalled(
+    exchanges: Exchanges, request: str, ask: Ask, payload: bytes = b""
+) -> tuple[EvidenceRecord, list[Answer]]:
+    given: list[Answer] | None = None
+
+    async def perform() -> Performed:
+        nonlocal given
+        at = now()
+        try:
+            given, peer = await ask()
+        except (Skipped, Unreachable) as failure:
+            return Performed(at=at, elapsed=now() - at, failure=failure)
+        return Performed(
+            at=at,
+            elapsed=now() - at,
+            peer=peer or (given[0].server if given else ""),
+            status=summary(given),
+            body=transcript.encode(given),
+        )
+
+    record, body = await exchanges.make("dns", request, perform, payload)
+    return record, transcript.decode(body) if given is None else given
+
+
+def summary(answers: Sequence[Answer]) -> str:
+    """How many answers there are of each status, for a person."""
+    counts: dict[str, int] = {}
+    for answer in answers:
+        counts[answer.status] = counts.get(answer.status, 0) + 1
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))

@@ -1,0 +1,189 @@
+"""Every exchange of a work item with the outside: journalled before it is used, made once, found again in a replay."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.collector.budget import PATIENCE, Budget, Wait
+from services.collector.context import Blocked, RateLimited, Refused, Skipped, SourceError, Unauthorised, Unreachable
+from services.collector.journal import Journal, digest
+from services.collector.manifest import Manifest
+from services.collector.store import JournalRow
+from services.contracts.evidence import EvidenceRecord, seal
+from services.kernel.messages import now
+
+#: How a failure is written into a record, and read from it.
+FAILURES: Final[dict[str, type[SourceError]]] = {
+    "refused": Refused,
+    "unreachable": Unreachable,
+    "blocked": Blocked,
+    "unauthorised": Unauthorised,
+    "skipped": Skipped,
+}
+MASK: Final = "***"
+
+
+class Performed(Struct, frozen=True, kw_only=True):
+    """What became of a request: an answer, a failure, or an answer that is one."""
+
+    at: int = 0
+    elapsed: int = 0
+    peer: str = ""
+    status: str = ""
+    head: str = ""
+    body: bytes | None = None
+    failure: SourceError | None = None
+    tls_error: str = ""
+    truncated: bool = False
+    egress: str = "direct"
+
+
+class Owner(Struct, frozen=True):
+    """Whose journal an exchange is in."""
+
+    workspace: UUID
+    scan: UUID
+    item: UUID
+    turn: int
+
+
+Recorded = dict[bytes, tuple[int, EvidenceRecord]]
+
+
+class Exchanges:
+    """The exchanges of one work item.
+
+    ``recorded`` is what its journal has already; ``offline``: only that. ``made`` counts requests that left.
+    """
+
+    def __init__(
+        self, journal: Journal, budget: Budget, manifest: Manifest, owner: Owner, recorded: Recorded, *, offline: bool
+    ) -> None:
+        self._journal = journal
+        self._budget = budget
+        self._manifest = manifest
+        self._owner = owner
+        self._recorded = recorded
+        self._offline = offline
+        self._ordinals: dict[bytes, int] = {}
+        self.made = 0
+        self.records: dict[bytes, EvidenceRecord] = {}
+        self.secrets: list[str] = []
+
+    async def make(
+        self, protocol: str, request: str, perform: Callable[[], Awaitable[Performed]], payload: bytes = b""
+    ) -> tuple[EvidenceRecord, bytes]:
+        """Return the record and body of ``request``, from the journal or by ``perform``; raise its failure.
+
+        ``request`` names it without secrets; ``payload`` is what else tells it from others.
+        """
+        key = self._key(protocol, request, payload)
+        recorded = self._recorded.get(key)
+        if recorded is not None and (recorded[0] >= self._owner.turn or not recorded[1].error):
+            record = recorded[1]
+            self.records[record.id] = record
+            self._raise_failure(record)
+            return record, await self._journal.body(self._owner.workspace, record)
+        if self._offline:
+            raise Skipped("not recorded")
+        await self._take_budget()
+        self.made += 1
+        performed = await perform()
+        record, body = self._record(protocol, request, key, performed)
+        kept = await self._journal.write(
+            JournalRow(self._owner.workspace, self._owner.item, self._owner.scan, self._owner.turn, record), body
+        )
+        self.records[kept.id] = kept
+        await self._judge(performed)
+        if kept.id != record.id:
+            self._raise_failure(kept)
+            return kept, await self._journal.body(self._owner.workspace, kept)
+        return record, body or b""
+
+    def _key(self, protocol: str, request: str, payload: bytes) -> bytes:
+        key = hashlib.sha256(f"{protocol}\n{request}\n".encode() + payload).digest()
+        ordinal = self._ordinals[key] = self._ordinals.get(key, -1) + 1
+        return key if not ordinal else hashlib.sha256(key + ordinal.to_bytes(4, "big")).digest()
+
+    async def _take_budget(self) -> None:
+        if not self._manifest.hosts:
+            return
+        if await self._budget.broken(self._manifest):
+            raise Unreachable("the source failed several times in a row and is left alone for a minute")
+        while (wait := await self._budget.take(self._manifest)) > 0:
+            if wait > PATIENCE:
+                raise Wait(wait)
+            await asyncio.sleep(wait)
+
+    def _record(
+        self, protocol: str, request: str, key: bytes, performed: Performed
+    ) -> tuple[EvidenceRecord, bytes | None]:
+        body = performed.body
+        if body is not None:
+            body = self._mask_bytes(body)
+        record = EvidenceRecord(
+            id=b"",
+            protocol=protocol,
+            request=self._mask(request),
+            key=key,
+            at=performed.at or now(),
+            elapsed=performed.elapsed,
+            egress=performed.egress,
+            peer=performed.peer,
+            status=performed.status,
+            head=self._mask(performed.head),
+            blob=None if body is None else digest(body),
+            size=0 if body is None else len(body),
+            error="" if performed.failure is None else self._mask(describe(performed.failure)),
+            tls_error=performed.tls_error,
+            truncated=performed.truncated,
+        )
+        return seal(record), body
+
+    def _mask(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+    def _mask_bytes(self, body: bytes) -> bytes:
+        for secret in self.secrets:
+            body = body.replace(secret.encode(), MASK.encode())
+        return body
+
+    async def _judge(self, performed: Performed) -> None:
+        failure = performed.failure
+        if failure is None:
+            self._budget.answered(self._manifest)
+            return
+        if isinstance(failure, RateLimited):
+            await self._budget.pause(self._manifest, min(failure.after or 30.0, 3600.0))
+        elif isinstance(failure, Unreachable):
+            await self._budget.failed(self._manifest)
+        raise failure
+
+    @staticmethod
+    def _raise_failure(record: EvidenceRecord) -> None:
+        if record.error:
+            raise recall(record.error)
+
+
+def describe(failure: SourceError) -> str:
+    """Write a failure down so that `recall` finds it again."""
+    if isinstance(failure, RateLimited):
+        after = "" if failure.after is None else f"{failure.after:g}"
+        return f"rate_limited {after}: {failure}"
+    kind = next(name for name, form in FAILURES.items() if isinstance(failure, form))
+    return f"{kind}: {failure}"
+
+
+def recall(error: str) -> SourceError:
+    """The failure that a record's ``error`` stands for."""
+    kind, _, reason = error.partition(": ")
+    name, _, after = kind.partition(" ")
+    if name == "rate_limited":
+        return RateLimited(reason, float(after) if after else None)
+    return FAILURES.get(name, Unreachable)(reason)

@@ -1,0 +1,283 @@
+"""An HTTP client that resolves by our resolver, dials by egress, and keeps connections for reuse."""
+
+import asyncio
+import ipaddress
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
+
+from services.collector.fetch.connection import Broken, Connection, Received
+from services.collector.fetch.encoding import ACCEPTED, Undecodable, decode
+from services.kernel.egress import Egress, EgressError, Guard, Refused, TimedOut, TlsFailed, Unreachable
+
+IDLE_SECONDS: Final = 10.0
+IDLE_IN_ALL: Final = 128
+ADDRESSES_TRIED: Final = 3
+
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class BadUrl(Exception):
+    """Not an http or https URL that could be asked for."""
+
+
+class NoSuchName(Exception):
+    """The host has no address."""
+
+
+class Location(Struct, frozen=True):
+    """A URL taken apart: what to connect to and what to ask for. ``host`` is an A-label name or an address."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def literal(self) -> bool:
+        """Whether the host is an address."""
+        return ":" in self.host or self.host.replace(".", "").isdigit()
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One request. ``limit``: bytes of body before and after decoding; ``timeout``: seconds for all of it."""
+
+    method: str
+    location: Location
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+    limit: int = 10_000_000
+    timeout: float = 30.0
+    verify: bool = True
+    via_proxy: bool = False
+    allow: Guard | None = None
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """One response with its decoded body. ``tls_error``: why a client that verifies would have hung up."""
+
+    status: int
+    head: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    truncated: bool
+    peer: str
+    tls_error: str
+
+
+class Client:
+    """Keeps idle connections; one client serves all modules of a process."""
+
+    def __init__(self, egress: Egress, resolve: Resolve, ca_file: str = "") -> None:
+        self._egress = egress
+        self._resolve = resolve
+        self._ca_file = ca_file
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._idle: dict[object, list[tuple[float, Connection]]] = {}
+        self._idle_count = 0
+        self._tls_errors: dict[object, str] = {}
+
+    async def send(self, request: Request) -> Response:
+        """Ask.
+
+        Raises:
+            EgressError: no connection. NoSuchName: no address. Broken, Undecodable: no sound HTTP.
+        """
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await self._send(request)
+        except TimeoutError:
+            raise TimedOut(f"{request.location.authority} did not answer within {request.timeout:g} s") from None
+
+    async def _send(self, request: Request) -> Response:
+        key = _pool_key(request)
+        wire = _serialise(request)
+        connection = self._take_idle(key)
+        if connection is not None:
+            try:
+                received = await self._converse(connection, wire, request)
+            except Broken:
+                connection = None
+        if connection is None:
+            connection = await self._connect(request, key)
+            received = await self._converse(connection, wire, request)
+        if received.reusable:
+            self._give_back(connection, key)
+        else:
+            connection.close()
+        return _response(received, connection, request, self._tls_errors.get(key, ""))
+
+    async def _converse(self, connection: Connection, wire: bytes, request: Request) -> Received:
+        try:
+            return await connection.ask(wire, request.limit)
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _connect(self, request: Request, key: object) -> Connection:
+        location = request.location
+        addresses = [location.host] if location.literal else await self._resolve(location.host)
+        if not addresses:
+            raise NoSuchName(f"{location.host} has no address")
+        failure: EgressError | None = None
+        for address in list(addresses)[:ADDRESSES_TRIED]:
+            try:
+                return await self._dial(request, address, key)
+            except (Unreachable, Refused, TimedOut) as error:
+                failure = error
+        assert failure is not None
+        raise failure
+
+    async def _dial(self, request: Request, address: str, key: object) -> Connection:
+        if request.location.scheme == "http":
+            return await self._open(request, address, None)
+        if request.verify:
+            return await self._open(request, address, self._context(verify=True))
+        if key not in self._tls_errors:
+            try:
+                return await self._open(request, address, self._context(verify=True))
+            except TlsFailed as error:
+                if len(self._tls_errors) > 10_000:
+                    self._tls_errors.clear()
+                self._tls_errors[key] = str(error)
+        return await self._open(request, address, self._context(verify=False))
+
+    async def _open(self, request: Request, address: str, tls: ssl.SSLContext | None) -> Connection:
+        _, connection = await self._egress.connect(
+            lambda: Connection(address),
+            address,
+            request.location.port,
+            timeout=request.timeout,
+            allow=request.allow,
+            via_proxy=request.via_proxy,
+            tls=tls,
+            server_hostname=("" if request.location.literal and not request.verify else request.location.host)
+            if tls
+            else None,
+        )
+        return connection
+
+    def _context(self, *, verify: bool) -> ssl.SSLContext:
+        context = self._contexts.get(verify)
+        if context is None:
+            context = ssl.create_default_context(cafile=self._ca_file or None)
+            context.set_alpn_protocols(["http/1.1"])
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+                context.minimum_version = ssl.TLSVersion.TLSv1
+                context.set_ciphers("DEFAULT:@SECLEVEL=0")
+            self._contexts[verify] = context
+        return context
+
+    def _take_idle(self, key: object) -> Connection | None:
+        fresh = time.monotonic() - IDLE_SECONDS
+        waiting = self._idle.get(key)
+        while waiting:
+            since, connection = waiting.pop()
+            self._idle_count -= 1
+            if not waiting:
+                del self._idle[key]
+            if connection.open and since > fresh:
+                return connection
+            connection.close()
+        return None
+
+    def _give_back(self, connection: Connection, key: object) -> None:
+        self._idle.setdefault(key, []).append((time.monotonic(), connection))
+        self._idle_count += 1
+        while self._idle_count > IDLE_IN_ALL:
+            oldest = next(iter(self._idle))
+            for _, idle in self._idle.pop(oldest):
+                idle.close()
+                self._idle_count -= 1
+
+    async def close(self) -> None:
+        for waiting in self._idle.values():
+            for _, connection in waiting:
+                connection.close()
+        self._idle.clear()
+        self._idle_count = 0
+
+
+def locate(url: str) -> Location:
+    """Take a URL apart; `BadUrl` unless it is http or https with a host and nothing odd in it."""
+    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
+        raise BadUrl(f"{url[:200]!r} has blanks or control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadUrl(f"{url[:200]}: {error}") from error
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise BadUrl(f"{url[:200]} is not an http or https URL")
+    host = parts.hostname.rstrip(".")
+    if not host.isascii():
+        import idna
+
+        try:
+            host = idna.encode(host, uts46=True).decode("ascii")
+        except idna.IDNAError as error:
+            raise BadUrl(f"{url[:200]}: {error}") from error
+    if ":" in host:
+        try:
+            host = str(ipaddress.IPv6Address(host))
+        except ValueError as error:
+            raise BadUrl(f"{url[:200]}: {error}") from error
+    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
+    if parts.query:
+        target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=-._~[]")
+    return Location(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], target)
+
+
+def _pool_key(request: Request) -> object:
+    location = request.location
+    return (location.scheme, location.host, location.port, request.verify, request.via_proxy, request.allow)
+
+
+def _serialise(request: Request) -> bytes:
+    lines = [
+        f"{request.method} {request.location.target} HTTP/1.1",
+        f"Host: {request.location.authority}",
+        f"Accept-Encoding: {ACCEPTED}",
+    ]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    if request.body or request.method == "POST":
+        lines.append(f"Content-Length: {len(request.body)}")
+    for line in lines:
+        if "\r" in line or "\n" in line or "\0" in line:
+            raise BadUrl("a header has a line break in it")
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + request.body
+
+
+def _response(received: Received, connection: Connection, request: Request, tls_error: str) -> Response:
+    coding = ",".join(value for name, value in received.headers if name.lower() == "content-encoding")
+    try:
+        body, more = decode(received.body, coding, request.limit) if coding else (received.body, False)
+    except Undecodable:
+        if not received.truncated:
+            raise
+        body, more = b"", True
+    head = [f"HTTP/{received.version} {received.status} {received.reason}".rstrip()]
+    head += [f"{name}: {value}" for name, value in received.headers]
+    address = f"[{connection.address}]" if ":" in connection.address else connection.address
+    return Response(
+        status=received.status,
+        head="\n".join(head),
+        headers=received.headers,
+        body=body,
+        truncated=received.truncated or more,
+        peer=f"{address}:{request.location.port}",
+        tls_error=tls_error if request.location.scheme == "https" and not request.verify else "",
+    )

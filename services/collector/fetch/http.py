@@ -1,0 +1,316 @@
+"""The HTTP that a module sees: scope, budget, redirects and evidence around every request."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, Literal
+from urllib.parse import quote, urlencode, urljoin
+
+from msgspec import Struct, structs
+
+from services.collector.context import (
+    Blocked,
+    Hop,
+    Http,
+    HttpAnswer,
+    RateLimited,
+    Refused,
+    Skipped,
+    SourceError,
+    Unauthorised,
+    Unreachable,
+)
+from services.collector.exchange import Exchanges, Performed
+from services.collector.fetch.client import BadUrl, Client, NoSuchName, Request, Response, locate
+from services.collector.fetch.connection import Broken
+from services.collector.fetch.encoding import Undecodable
+from services.collector.scope import Permit
+from services.contracts.evidence import EvidenceRecord
+from services.kernel import egress
+from services.kernel.egress import EgressError, Forbidden
+from services.kernel.messages import now
+
+REDIRECTS: Final = {301, 302, 303, 307, 308}
+MAX_URL: Final = 4000
+#: A source that fails like this is asked again after so many seconds.
+PASSING: Final = "status"
+RETRY_DELAYS: Final = (1.0, 3.0)
+
+Statuses = Iterable[int] | Literal["any"]
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What a module asked for, redirects aside. ``share``: seconds for which items may share one answer."""
+
+    method: str
+    url: str
+    body: bytes = b""
+    headers: Mapping[str, str]
+    secret: Mapping[str, str]
+    statuses: frozenset[int] | None
+    max_bytes: int
+    timeout: float
+    verify: bool = True
+    share: int = 0
+
+
+class Shared:
+    """Answers that all items of a process may use for a while: directories that each of them would read."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, tuple[float, asyncio.Task[Performed]]] = {}
+
+    async def once(self, request: str, seconds: int, perform: Callable[[], Awaitable[Performed]]) -> Performed:
+        """Perform ``request`` unless it was performed, or is being, within the last ``seconds``."""
+        until, task = self._answers.get(request, (0.0, None))
+        if task is None or until < time.monotonic() or (task.done() and _went_wrong(task)):
+            task = asyncio.ensure_future(perform())
+            self._answers[request] = (time.monotonic() + seconds, task)
+        return await asyncio.shield(task)
+
+
+class ItemHttp(Http):
+    """HTTP for one work item."""
+
+    def __init__(self, client: Client, shared: Shared, exchanges: Exchanges, permit: Permit, user_agent: str) -> None:
+        self._client = client
+        self._shared = shared
+        self._exchanges = exchanges
+        self._permit = permit
+        self._user_agent = user_agent
+
+    async def get(
+        self,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        secret: Mapping[str, str] | None = None,
+        statuses: Statuses = (200, 404),
+        redirects: int = 5,
+        max_bytes: int = 10_000_000,
+        timeout: float = 30.0,
+        verify: bool = True,
+        share: int = 0,
+    ) -> HttpAnswer:
+        """See `Http.get`."""
+        if params:
+            url = f"{url}{'&' if '?' in url else '?'}{urlencode(params, quote_via=quote)}"
+        wanted = Wanted(
+            method="GET",
+            url=url,
+            headers=headers or {},
+            secret=secret or {},
+            statuses=None if statuses == "any" else frozenset(statuses),
+            max_bytes=max_bytes,
+            timeout=timeout,
+            verify=verify,
+            share=share,
+        )
+        hops: list[Hop] = []
+        records: list[bytes] = []
+        while True:
+            record, body = await self._persist(wanted)
+            records.append(record.id)
+            location = _location(record)
+            if location is None or not redirects:
+                return answer_of(record, body, wanted.url, tuple(hops), tuple(records))
+            target = urljoin(wanted.url, location)[:MAX_URL]
+            reason = self._why_not_follow(target, [*hops, Hop(wanted.url, 0, "", followed=True)], redirects)
+            hops.append(Hop(wanted.url, int(record.status), target, not reason))
+            if not reason:
+                wanted = structs.replace(wanted, url=target, secret={})
+            elif wanted.statuses is None:
+                return answer_of(record, body, wanted.url, tuple(hops), tuple(records))
+            else:
+                raise Unreachable(f"redirected to {target[:200]}: {reason}")
+
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+        secret: Mapping[str, str] | None = None,
+        statuses: Statuses = (200, 404),
+        max_bytes: int = 10_000_000,
+        timeout: float = 30.0,
+    ) -> HttpAnswer:
+        """See `Http.post`."""
+        wanted = Wanted(
+            method="POST",
+            url=url,
+            body=body,
+            headers={"Content-Type": content_type, **(headers or {})},
+            secret=secret or {},
+            statuses=None if statuses == "any" else frozenset(statuses),
+            max_bytes=max_bytes,
+            timeout=timeout,
+        )
+        record, content = await self._persist(wanted)
+        return answer_of(record, content, url, (), (record.id,))
+
+    def _why_not_follow(self, target: str, hops: list[Hop], most: int) -> str:
+        if len(hops) > most:
+            return f"more than {most} redirects"
+        if any(hop.url == target for hop in hops):
+            return "it goes in circles"
+        try:
+            location = locate(target)
+            self._permit.host(location.host, literal=location.literal)
+        except (BadUrl, Skipped) as error:
+            return str(error)
+        return ""
+
+    async def _persist(self, wanted: Wanted) -> tuple[EvidenceRecord, bytes]:
+        """Ask, and ask a source again where its failure may have been a passing one."""
+        delays = () if wanted.statuses is None else RETRY_DELAYS
+        for delay in delays:
+            made = self._exchanges.made
+            try:
+                return await self._once(wanted)
+            except Unreachable as error:
+                if not str(error).startswith(PASSING):
+                    raise
+                if self._exchanges.made > made:
+                    await asyncio.sleep(delay)
+        return await self._once(wanted)
+
+    async def _once(self, wanted: Wanted) -> tuple[EvidenceRecord, bytes]:
+        request = self._request(wanted)
+
+        async def perform() -> Performed:
+            return await self._perform(request, wanted)
+
+        async def perform_shared() -> Performed:
+            return await self._shared.once(name, wanted.share, perform)
+
+        name = f"{wanted.method} {wanted.url}"
+        payload = hashlib.sha256(wanted.body).digest() if wanted.body else b""
+        return await self._exchanges.make("http", name, perform_shared if wanted.share else perform, payload)
+
+    def _request(self, wanted: Wanted) -> Request:
+        headers = {"User-Agent": self._user_agent, "Accept": "*/*", **wanted.headers}
+        url = wanted.url
+        for name, value in wanted.secret.items():
+            self._exchanges.secrets += [value, quote(value, safe="")]
+            if name.endswith(":"):
+                headers[name[:-1]] = value
+            else:
+                url += f"{'&' if '?' in url else '?'}{quote(name, safe='')}={quote(value, safe='')}"
+        try:
+            location = locate(url)
+        except BadUrl as error:
+            raise Skipped(str(error)) from None
+        self._permit.host(location.host, literal=location.literal)
+        return Request(
+            method=wanted.method,
+            location=location,
+            headers=tuple(headers.items()),
+            body=wanted.body,
+            limit=wanted.max_bytes,
+            timeout=wanted.timeout,
+            verify=wanted.verify,
+            via_proxy=self._permit.manifest.activity == "passive",
+            allow=self._permit.guard,
+        )
+
+    async def _perform(self, request: Request, wanted: Wanted) -> Performed:
+        started = time.perf_counter_ns()
+        try:
+            response = await self._client.send(request)
+        except (EgressError, NoSuchName, Broken, Undecodable, BadUrl) as error:
+            elapsed = (time.perf_counter_ns() - started) // 1000
+            return Performed(at=now(), elapsed=elapsed, failure=failure_of(error))
+        return Performed(
+            at=now(),
+            elapsed=(time.perf_counter_ns() - started) // 1000,
+            peer=response.peer,
+            status=str(response.status),
+            head=response.head,
+            body=response.body,
+            failure=None if wanted.statuses is None else _refusal(response, wanted),
+            tls_error=response.tls_error,
+            truncated=response.truncated,
+        )
+
+
+def _went_wrong(task: asyncio.Task[Performed]) -> bool:
+    return task.cancelled() or task.exception() is not None or task.result().failure is not None
+
+
+def _location(record: EvidenceRecord) -> str | None:
+    if int(record.status or 0) not in REDIRECTS:
+        return None
+    return _header(headers_of(record), "location")
+
+
+def headers_of(record: EvidenceRecord) -> tuple[tuple[str, str], ...]:
+    """The headers in the head of a recorded response."""
+    parted = (line.partition(":") for line in record.head.split("\n")[1:])
+    return tuple((name, value.strip()) for name, _, value in parted)
+
+
+def answer_of(
+    record: EvidenceRecord, body: bytes, url: str, hops: tuple[Hop, ...], records: tuple[bytes, ...]
+) -> HttpAnswer:
+    """The answer that a record and its body stand for, the same live and in a replay."""
+    return HttpAnswer(
+        at=record.at,
+        records=records,
+        url=url,
+        status=int(record.status or 0),
+        headers=headers_of(record),
+        body=body,
+        peer=record.peer,
+        hops=hops,
+        tls_error=record.tls_error,
+        truncated=record.truncated,
+    )
+
+
+def _refusal(response: Response, wanted: Wanted) -> SourceError | None:
+    """The failure that a source's status stands for, if it is one."""
+    status = response.status
+    assert wanted.statuses is not None
+    if status in wanted.statuses or (status in REDIRECTS and _header(response.headers, "location")):
+        if response.truncated and status in wanted.statuses:
+            return Unreachable(f"its answer is larger than {wanted.max_bytes} bytes")
+        return None
+    if status == 401 or (status == 403 and (wanted.secret or _header(response.headers, "www-authenticate"))):
+        return Unauthorised(f"status {status}")
+    if status in {403, 451}:
+        return Blocked(f"status {status}")
+    after = _retry_after(_header(response.headers, "retry-after"))
+    if status == 429 or (status == 503 and after is not None):
+        return RateLimited(f"status {status}", after)
+    return Unreachable(f"{PASSING} {status}" if status >= 500 else f"unexpected status {status}")
+
+
+def _header(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
+    return next((value for key, value in headers if key.lower() == name), None)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds, from a number or a date (RFC 9110 section 10.2.3), at most a day."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return min(float(value.strip()[:9]), 86_400.0)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, min(parsedate_to_datetime(value).timestamp() - time.time(), 86_400.0))
+    except (ValueError, OverflowError):
+        return None
+
+
+def failure_of(error: Exception) -> SourceError:
+    """What a failure on the wire is to a module."""
+    if isinstance(error, Forbidden):
+        return Skipped(str(error))
+    if isinstance(error, egress.Refused):
+        return Refused(str(error))
+    return Unreachable(str(error) or type(error).__name__)

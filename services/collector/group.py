@@ -1,0 +1,43 @@
+"""Group commit: what many tasks want written is written together; while one group is written, the next gathers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class GroupCommit(Generic[T, R]):
+    """``commit`` gets up to ``most`` things and returns a result for each; `run` must be running."""
+
+    def __init__(self, commit: Callable[[Sequence[T]], Awaitable[Sequence[R]]], most: int = 500) -> None:
+        self._commit = commit
+        self._most = most
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._filled = asyncio.Event()
+
+    async def put(self, thing: T) -> R:
+        """Return the result for ``thing`` once its group is committed; raise what the commit raised."""
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((thing, done))
+        self._filled.set()
+        return await done
+
+    async def run(self) -> None:
+        """Commit group after group."""
+        while True:
+            await self._filled.wait()
+            group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            if not self._waiting:
+                self._filled.clear()
+            try:
+                results = await self._commit([thing for thing, _ in group])
+            except Exception as error:  # noqa: BLE001  whoever waits is told, and the next group is tried
+                for _, done in group:
+                    if not done.done():
+                        done.set_exception(error)
+            else:
+                for (_, done), result in zip(group, results, strict=True):
+                    if not done.done():
+                        done.set_result(result)

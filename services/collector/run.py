@@ -1,0 +1,259 @@
+"""Runs one module on one work item: asks, parses, checks, stamps, and says how it went."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, Final
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from services.collector.budget import Wait
+from services.collector.context import (
+    Answer,
+    Blocked,
+    Context,
+    Dns,
+    Http,
+    ParseError,
+    RateLimited,
+    Skipped,
+    SourceError,
+    Tcp,
+    Tls,
+    Unauthorised,
+    Whois,
+)
+from services.collector.exchange import Exchanges
+from services.collector.manifest import Manifest
+from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, Relation
+from services.contracts.commands import Collect, WorkItem
+from services.contracts.evidence import EvidenceRecord
+from services.contracts.facts import Collected, Outcome, Said
+from services.contracts.scope import Scope
+from services.contracts.subjects import Subject
+from services.kernel.messages import now
+
+#: How large a part of a result may get; the envelope has room for a little more.
+PART_CLAIMS: Final = 500
+PART_BYTES: Final = 240_000
+#: One claim larger than this is no claim but an attempt to fill the store.
+CLAIM_BYTES: Final = 65_536
+CLAIMS_PER_ITEM: Final = 100_000
+PARSED_ELSEWHERE: Final = 500_000
+
+OUTCOMES: Final[tuple[tuple[type[SourceError], Outcome], ...]] = (
+    (RateLimited, "rate_limited"),
+    (Blocked, "blocked"),
+    (Unauthorised, "unauthorised"),
+    (Skipped, "skipped"),
+    (SourceError, "unreachable"),
+)
+
+_log = structlog.get_logger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What came of a work item: claims with the ids of their evidence, and all evidence by id."""
+
+    said: tuple[tuple[Claim, tuple[bytes, ...]], ...]
+    records: dict[bytes, EvidenceRecord]
+    outcome: Outcome
+    reason: str
+    requests: int
+    at: int
+    retry_after: float | None = None
+
+    def claims_digest(self) -> bytes:
+        """Equal when the same was claimed, whatever the evidence."""
+        return digest_of(claim for claim, _ in self.said)
+
+
+class ItemContext(Context):
+    """The `Context` of one work item."""
+
+    def __init__(
+        self,
+        *,
+        http: Http,
+        dns: Dns,
+        whois: Whois,
+        tls: Tls,
+        tcp: Tcp,
+        scope: Scope,
+        at: int,
+        options: Mapping[str, Any],
+        wordlist: Callable[[], Iterator[str]],
+        key: Callable[[], str | None],
+        exchanges: Exchanges,
+    ) -> None:
+        self.http = http
+        self.dns = dns
+        self.whois = whois
+        self.tls = tls
+        self.tcp = tcp
+        self.scope = scope
+        self.now = at
+        self.options = options
+        self.wordlist = wordlist
+        self.exchanges = exchanges
+        self._key = key
+
+    def key(self) -> str | None:
+        """See `Context.key`."""
+        secret = self._key()
+        if secret:
+            self.exchanges.secrets.append(secret)
+        return secret
+
+
+class Module(Struct, frozen=True):
+    """A module with its code."""
+
+    manifest: Manifest
+    collect: Callable[[Any, Context], Any]
+    parse: Callable[[Any, Any], Iterable[Claim]]
+
+
+def import_module_of(manifest: Manifest) -> Module:
+    """Import the code of a manifest."""
+    code = import_module(f"services.collector.modules.{manifest.id}")
+    return Module(manifest, code.collect, code.parse)
+
+
+class OutsideManifest(Exception):
+    """A module claimed a type that its manifest does not announce."""
+
+
+async def run_item(module: Module, subject: Subject, context: ItemContext) -> Result:
+    """Run a module on a subject; raises only `Wait`, when the work is to be given back for a while."""
+    said: dict[bytes, tuple[Claim, tuple[bytes, ...]]] = {}
+    outcome: Outcome
+    reason, retry_after = "", None
+    try:
+        async with asyncio.timeout(module.manifest.timeout):
+            answers = module.collect(subject, context)
+            try:
+                async for answer in answers:
+                    await _take(module, answer, subject, said)
+            finally:
+                await answers.aclose()
+        outcome = "found" if said else "empty"
+    except Wait:
+        raise
+    except SourceError as failure:
+        outcome = next(name for form, name in OUTCOMES if isinstance(failure, form))
+        reason = str(failure)
+        retry_after = failure.after if isinstance(failure, RateLimited) else None
+    except TimeoutError:
+        outcome, reason = "unreachable", f"took longer than {module.manifest.timeout:g} s"
+    except (ParseError, Malformed, OutsideManifest) as error:
+        outcome, reason = "failed", f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001  a fault of one module stays its own
+        _log.exception("module failed", module=module.manifest.id)
+        outcome, reason = "failed", f"{type(error).__name__}: {error}"
+    return Result(
+        said=tuple(said.values()),
+        records=context.exchanges.records,
+        outcome=outcome,
+        reason=reason[:500],
+        requests=context.exchanges.made,
+        at=now(),
+        retry_after=retry_after,
+    )
+
+
+async def _take(
+    module: Module, answer: Answer, subject: Subject, said: dict[bytes, tuple[Claim, tuple[bytes, ...]]]
+) -> None:
+    """Parse one answer and keep its claims; a large one is parsed off the event loop."""
+    size = len(getattr(answer, "body", b""))
+    if size > PARSED_ELSEWHERE:
+        claims: Iterable[Claim] = await asyncio.to_thread(list, module.parse(answer, subject))
+    else:
+        claims = module.parse(answer, subject)
+    for claim in claims:
+        _check(module.manifest, claim)
+        line = _encode(claim)
+        if len(line) > CLAIM_BYTES:
+            raise OutsideManifest(f"a claim of {len(line)} bytes")
+        if line in said:
+            continue
+        if len(said) >= CLAIMS_PER_ITEM:
+            raise OutsideManifest(f"more than {CLAIMS_PER_ITEM} claims from one subject")
+        said[line] = (claim, answer.records)
+
+
+def _check(manifest: Manifest, claim: Claim) -> None:
+    match claim:
+        case Entity(type=kind):
+            announced = kind in manifest.produces
+        case Relation(type=kind):
+            announced = kind in manifest.produces
+        case Attribute(about=about) | Absence(about=about):
+            kind = about.type
+            announced = kind in manifest.produces or kind in manifest.consumes
+    if not announced:
+        raise OutsideManifest(f"{manifest.id} does not announce that it produces {kind}")
+
+
+def digest_of(claims: Iterable[Claim]) -> bytes:
+    """A digest over what is claimed, in no order."""
+    return hashlib.sha256(b"\n".join(sorted(_encode(claim) for claim in claims))).digest()
+
+
+def parts_of(command: Collect, item: WorkItem, result: Result) -> list[Collected]:
+    """Cut a result into messages of bounded size; the last one has the outcome."""
+    parts: list[tuple[list[Said], dict[bytes, EvidenceRecord]]] = [([], {})]
+    size = 0
+    cited: set[bytes] = set()
+    for claim, ids in result.said:
+        known = [identity for identity in ids if identity in result.records]
+        fresh = [identity for identity in known if identity not in parts[-1][1]]
+        weight = len(_encode(claim)) + sum(_weight(result.records[identity]) for identity in fresh)
+        if parts[-1][0] and (size + weight > PART_BYTES or len(parts[-1][0]) >= PART_CLAIMS):
+            parts.append(([], {}))
+            size = 0
+            weight = len(_encode(claim)) + sum(_weight(result.records[identity]) for identity in known)
+        said, records = parts[-1]
+        records.update((identity, result.records[identity]) for identity in known)
+        places = {identity: place for place, identity in enumerate(records)}
+        said.append(Said(claim, tuple(places[identity] for identity in known)))
+        cited.update(known)
+        size += weight
+    for identity, record in result.records.items():
+        if identity not in cited:
+            if size + _weight(record) > PART_BYTES:
+                parts.append(([], {}))
+                size = 0
+            parts[-1][1][identity] = record
+            size += _weight(record)
+    return [
+        Collected(
+            scan=command.scan,
+            run=command.run,
+            batch=command.batch,
+            item=item.id,
+            module=command.module,
+            version=command.version,
+            subject=item.subject,
+            turn=item.turn,
+            part=number,
+            at=result.at,
+            said=tuple(said),
+            records=tuple(records.values()),
+            outcome=result.outcome if number == len(parts) - 1 else None,
+            reason=result.reason if number == len(parts) - 1 else "",
+            parts=len(parts) if number == len(parts) - 1 else 0,
+            requests=result.requests if number == len(parts) - 1 else 0,
+            retry_after=result.retry_after if number == len(parts) - 1 else None,
+        )
+        for number, (said, records) in enumerate(parts)
+    ]
+
+
+def _weight(record: EvidenceRecord) -> int:
+    return 400 + len(record.request) + 2 * len(record.head) + len(record.error)

@@ -1,0 +1,20 @@
+from typing import Final
+
+from services.contracts import endpoints as e
+from services.contracts.commands import Collect
+from services.contracts.facts import Announced, Collected, Deleted, Superseded
+from services.kernel.service import Service
+
+service: Final = Service(
+    name="collector",
+    summary="Runs modules: fetches, resolves, parses, keeps evidence, obeys budgets.",
+    needs=("sql", "bus", "blobs", "cache", "egress"),
+    publishes=(Announced, Collected, Superseded),
+    consumes=(Collect, Deleted),
+    answers=(e.GET_BLOB, e.UPLOAD, e.VERIFY, e.REPLAY, e.LIST_KEYS, e.SET_KEY, e.REMOVE_KEY),
+    asks=(e.GET_PLAN, e.GET_NAMES, e.RENEW_LEASES, e.GET_SCAN, e.LIST_RECORDS, e.LIST_CLAIMS),
+    doors="services.collector.api:DOORS",
+    consumers="services.collector.consumers:CONSUMERS",
+    tasks="services.collector.consumers:TASKS",
+    migrations="services.collector.migrations",
+)

@@ -1,0 +1,302 @@
+"""WHOIS, TLS and TCP as a module sees them: one exchange each, on egress, bounded, with their evidence."""
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from services.collector.context import (
+    SourceError,
+    Tcp,
+    TcpAnswer,
+    TextAnswer,
+    Tls,
+    TlsAnswer,
+    Unreachable,
+    Whois,
+)
+from services.collector.exchange import Exchanges, Performed
+from services.collector.fetch.http import failure_of
+from services.collector.resolve import Resolver
+from services.collector.scope import Permit
+from services.kernel.egress import Egress, EgressError, Refused, TlsFailed, TooMuch
+from services.kernel.messages import now
+
+PORTS_AT_ONCE: Final = 64
+BANNER: Final = 512
+BANNER_SECONDS: Final = 1.0
+
+
+class ItemWhois(Whois):
+    """WHOIS (RFC 3912) for one work item."""
+
+    def __init__(self, egress: Egress, resolver: Resolver, exchanges: Exchanges, permit: Permit) -> None:
+        self._egress = egress
+        self._resolver = resolver
+        self._exchanges = exchanges
+        self._permit = permit
+
+    async def ask(
+        self,
+        server: str,
+        query: str,
+        *,
+        max_bytes: int = 1_000_000,
+        timeout: float = 20.0,
+    ) -> TextAnswer:
+        """See `Whois.ask`."""
+        self._permit.server(server)
+        if "\r" in query or "\n" in query:
+            raise Unreachable("a WHOIS query is one line")
+
+        async def perform() -> Performed:
+            at = now()
+            try:
+                async with asyncio.timeout(timeout):
+                    peer, body = await self._converse(server, query.encode() + b"\r\n", max_bytes)
+            except (EgressError, OSError, TimeoutError, SourceError) as error:
+                failure = error if isinstance(error, SourceError) else failure_of(error)
+                return Performed(at=at, elapsed=now() - at, failure=failure)
+            return Performed(at=at, elapsed=now() - at, peer=f"{peer}:43", status="answered", body=body)
+
+        record, body = await self._exchanges.make("whois", f"{query} @{server}", perform)
+        return TextAnswer(at=record.at, records=(record.id,), server=server, query=query, body=body)
+
+    async def _converse(self, server: str, query: bytes, most: int) -> tuple[str, bytes]:
+        addresses = await self._resolver.addresses(server)
+        if not addresses:
+            raise Unreachable(f"{server} has no address")
+        reader, writer = await self._egress.open(
+            addresses[0], 43, timeout=10.0, allow=self._permit.guard, via_proxy=True
+        )
+        try:
+            writer.write(query)
+            body = bytearray()
+            while chunk := await reader.read(65_536):
+                body += chunk
+                if len(body) > most:
+                    raise TooMuch(f"{server} says more than {most} bytes")
+            return addresses[0], bytes(body)
+        finally:
+            writer.close()
+
+
+class ItemTls(Tls):
+    """TLS handshakes for one work item."""
+
+    def __init__(self, egress: Egress, exchanges: Exchanges, permit: Permit, ca_file: str) -> None:
+        self._egress = egress
+        self._exchanges = exchanges
+        self._permit = permit
+        self._ca_file = ca_file
+
+    async def handshake(
+        self,
+        address: str,
+        port: int,
+        server_name: str = "",
+        *,
+        timeout: float = 10.0,
+    ) -> TlsAnswer:
+        """See `Tls.handshake`."""
+        self._permit.address(address, named=bool(server_name) and self._permit.scope.covers_name(server_name))
+
+        async def perform() -> Performed:
+            at = now()
+            refused = ""
+            try:
+                try:
+                    shown = await self._shake(address, port, server_name, timeout, verify=True)
+                except TlsFailed as error:
+                    refused = error.reason
+                    shown = await self._shake(address, port, server_name, timeout, verify=False)
+            except (EgressError, OSError) as error:
+                return Performed(at=at, elapsed=now() - at, failure=failure_of(error))
+            return Performed(
+                at=at,
+                elapsed=now() - at,
+                peer=f"{address}:{port}",
+                status="shaken",
+                head=f"{shown.version}\n{shown.cipher}\n{shown.alpn}",
+                body="".join(map(ssl.DER_cert_to_PEM_cert, shown.chain)).encode(),
+                tls_error=refused,
+            )
+
+        request = f"{address}:{port}" + (f" as {server_name}" if server_name else "")
+        record, body = await self._exchanges.make("tls", request, perform)
+        version, cipher, alpn = record.head.split("\n")
+        return TlsAnswer(
+            at=record.at,
+            records=(record.id,),
+            address=address,
+            port=port,
+            server_name=server_name,
+            chain=_ders(body),
+            version=version,
+            cipher=cipher,
+            alpn=alpn,
+            verified=record.tls_error,
+        )
+
+    async def _shake(
+        self,
+        address: str,
+        port: int,
+        server_name: str,
+        timeout: float,
+        *,
+        verify: bool,
+    ) -> "Shaken":
+        transport, _ = await self._egress.connect(
+            asyncio.Protocol,
+            address,
+            port,
+            timeout=timeout,
+            allow=self._permit.guard,
+            tls=_context(self._ca_file, verify=verify),
+            server_hostname=server_name or (address if verify else ""),
+        )
+        try:
+            session = transport.get_extra_info("ssl_object")
+            return Shaken(
+                chain=_chain(session),
+                version=session.version() or "",
+                cipher=(session.cipher() or ("",))[0],
+                alpn=session.selected_alpn_protocol() or "",
+            )
+        finally:
+            transport.abort()
+
+
+class Shaken(Struct, frozen=True):
+    """What a completed handshake showed."""
+
+    chain: tuple[bytes, ...]
+    version: str
+    cipher: str
+    alpn: str
+
+
+class Probed(Struct, frozen=True):
+    """The body of the evidence of a probe, as JSON."""
+
+    open: tuple[int, ...]
+    refused: tuple[int, ...]
+    silent: tuple[int, ...]
+    banners: dict[str, bytes]
+
+
+class ItemTcp(Tcp):
+    """TCP connections for one work item."""
+
+    def __init__(self, egress: Egress, exchanges: Exchanges, permit: Permit) -> None:
+        self._egress = egress
+        self._exchanges = exchanges
+        self._permit = permit
+
+    async def probe(
+        self,
+        address: str,
+        ports: Sequence[int],
+        *,
+        banner: bool = True,
+        timeout: float = 3.0,
+    ) -> TcpAnswer:
+        """See `Tcp.probe`."""
+        self._permit.address(address, named=False)
+
+        async def perform() -> Performed:
+            at = now()
+            slots = asyncio.Semaphore(PORTS_AT_ONCE)
+
+            async def one(port: int) -> tuple[int, str, bytes]:
+                async with slots:
+                    return port, *await self._try(address, port, timeout, banner=banner)
+
+            try:
+                tried = await asyncio.gather(*map(one, ports))
+            except EgressError as error:
+                return Performed(at=at, elapsed=now() - at, failure=failure_of(error))
+            probed = Probed(
+                open=tuple(port for port, state, _ in tried if state == "open"),
+                refused=tuple(port for port, state, _ in tried if state == "refused"),
+                silent=tuple(port for port, state, _ in tried if state == "silent"),
+                banners={str(port): said for port, _, said in tried if said},
+            )
+            status = f"{len(probed.open)} open, {len(probed.refused)} refused, {len(probed.silent)} silent"
+            return Performed(at=at, elapsed=now() - at, peer=address, status=status, body=msgspec.json.encode(probed))
+
+        request = f"{address} ports {','.join(map(str, ports))}"
+        record, body = await self._exchanges.make("tcp", request, perform)
+        probed = msgspec.json.decode(body, type=Probed)
+        return TcpAnswer(
+            at=record.at,
+            records=(record.id,),
+            address=address,
+            open=probed.open,
+            refused=probed.refused,
+            silent=probed.silent,
+            banners={int(port): said for port, said in probed.banners.items()},
+        )
+
+    async def _try(
+        self,
+        address: str,
+        port: int,
+        timeout: float,
+        *,
+        banner: bool,
+    ) -> tuple[str, bytes]:
+        try:
+            reader, writer = await self._egress.open(address, port, timeout=timeout, allow=self._permit.guard)
+        except Refused:
+            return "refused", b""
+        except TlsFailed:
+            raise
+        except EgressError as error:
+            if type(failure_of(error)) is not Unreachable:
+                raise
+            return "silent", b""
+        try:
+            if not banner:
+                return "open", b""
+            async with asyncio.timeout(BANNER_SECONDS):
+                return "open", await reader.read(BANNER)
+        except (TimeoutError, OSError):
+            return "open", b""
+        finally:
+            writer.transport.abort()
+
+
+_CONTEXTS: dict[tuple[str, bool], ssl.SSLContext] = {}
+
+
+def _context(ca_file: str, *, verify: bool) -> ssl.SSLContext:
+    context = _CONTEXTS.get((ca_file, verify))
+    if context is None:
+        context = ssl.create_default_context(cafile=ca_file or None)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        _CONTEXTS[ca_file, verify] = context
+    return context
+
+
+def _chain(session: Any) -> tuple[bytes, ...]:
+    """What the server sent, leaf first; public from Python 3.13 on, before that one step deeper."""
+    if hasattr(session, "get_unverified_chain"):
+        return tuple(session.get_unverified_chain())
+    sent = session._sslobj.get_unverified_chain() or ()  # noqa: SLF001  the only way before 3.13
+    return tuple(certificate.public_bytes(2) for certificate in sent)
+
+
+def _ders(pem: bytes) -> tuple[bytes, ...]:
+    parts = pem.decode("ascii").split("-----END CERTIFICATE-----")[:-1]
+    return tuple(base64.b64decode(part.partition("-----BEGIN CERTIFICATE-----")[2]) for part in parts)

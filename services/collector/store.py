@@ -1,0 +1,183 @@
+"""The request journal and the list of finished work: the only SQL of the collector."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from services.contracts.evidence import EvidenceRecord
+from services.contracts.subjects import CarriedSubject
+from services.kernel.sql import Reader, Tx
+
+_ENCODER = msgspec.msgpack.Encoder()
+_RECORD = msgspec.msgpack.Decoder(EvidenceRecord)
+_SUBJECT: msgspec.msgpack.Decoder[CarriedSubject] = msgspec.msgpack.Decoder(CarriedSubject)
+
+
+class JournalRow(Struct, frozen=True):
+    """One finished exchange of a work item, in the turn it was made."""
+
+    workspace: UUID
+    item: UUID
+    scan: UUID
+    turn: int
+    record: EvidenceRecord
+
+    @property
+    def place(self) -> tuple[bytes, bytes, bytes]:
+        return self.workspace.bytes, self.item.bytes, self.record.key
+
+
+class WorkRow(Struct, frozen=True):
+    """A work item whose result was published: when it was begun, and the `digest_of` its claims."""
+
+    item: UUID
+    scan: UUID
+    turn: int
+    module: str
+    version: int
+    outcome: str
+    subject: CarriedSubject
+    at: int
+    claims: bytes
+
+
+async def write_exchanges(tx: Tx, rows: Sequence[JournalRow]) -> dict[tuple[bytes, bytes, bytes], EvidenceRecord]:
+    """Write exchanges; return those that were there already, which count instead.
+
+    A recorded failure of an older turn is no answer and gives way.
+    """
+    columns = ("workspace", "item", "key", "scan", "turn", "failed", "blob", "record")
+    new = await tx.insert_new(
+        "exchange",
+        columns,
+        ("workspace", "item", "key"),
+        [
+            (
+                *row.place,
+                row.scan.bytes,
+                row.turn,
+                int(bool(row.record.error)),
+                row.record.blob,
+                _ENCODER.encode(row.record),
+            )
+            for row in rows
+        ],
+    )
+    if len(new) == len(rows):
+        return {}
+    written = {(bytes(workspace), bytes(item), bytes(key)) for workspace, item, key in new}
+    kept = {}
+    for row in rows:
+        if row.place not in written:
+            changed = await tx.execute(
+                "UPDATE exchange SET turn = :turn, failed = :failed, blob = :blob, record = :record"
+                " WHERE workspace = :workspace AND item = :item AND key = :key AND failed = 1 AND turn < :turn",
+                turn=row.turn,
+                failed=int(bool(row.record.error)),
+                blob=row.record.blob,
+                record=_ENCODER.encode(row.record),
+                workspace=row.workspace.bytes,
+                item=row.item.bytes,
+                key=row.record.key,
+            )
+            if not changed:
+                found = await tx.fetch_one(
+                    "SELECT record FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key",
+                    workspace=row.workspace.bytes,
+                    item=row.item.bytes,
+                    key=row.record.key,
+                )
+                assert found is not None
+                kept[row.place] = _RECORD.decode(found[0])
+    return kept
+
+
+async def read_exchanges(
+    view: Reader, workspace: UUID, items: Sequence[UUID]
+) -> dict[UUID, dict[bytes, tuple[int, EvidenceRecord]]]:
+    """What is journalled for ``items``: per item, request key to turn and record."""
+    rows = await view.fetch_in(
+        "SELECT item, turn, record FROM exchange WHERE workspace = :workspace AND item IN :keys",
+        [item.bytes for item in items],
+        workspace=workspace.bytes,
+    )
+    found: dict[UUID, dict[bytes, tuple[int, EvidenceRecord]]] = {}
+    for item, turn, encoded in rows:
+        record = _RECORD.decode(encoded)
+        found.setdefault(UUID(bytes=item), {})[record.key] = (turn, record)
+    return found
+
+
+async def write_work(tx: Tx, workspace: UUID, rows: Sequence[WorkRow]) -> None:
+    """Note that the results of items were published."""
+    columns = ("workspace", "item", "scan", "turn", "module", "version", "outcome", "subject", "at", "claims")
+    await tx.bulk_upsert(
+        "work",
+        columns,
+        ("workspace", "item"),
+        [
+            (
+                workspace.bytes,
+                row.item.bytes,
+                row.scan.bytes,
+                row.turn,
+                row.module,
+                row.version,
+                row.outcome,
+                _ENCODER.encode(row.subject),
+                row.at,
+                row.claims,
+            )
+            for row in rows
+        ],
+        {"turn": "replace", "version": "replace", "outcome": "replace", "at": "replace", "claims": "replace"},
+    )
+
+
+async def published(view: Reader, workspace: UUID, items: Sequence[UUID]) -> dict[UUID, int]:
+    """Items whose results were published, with the turn they were published in."""
+    rows = await view.fetch_in(
+        "SELECT item, turn FROM work WHERE workspace = :workspace AND item IN :keys",
+        [item.bytes for item in items],
+        workspace=workspace.bytes,
+    )
+    return {UUID(bytes=item): turn for item, turn in rows}
+
+
+async def work_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[WorkRow]]:
+    """All finished work of a scan, in the order of the items."""
+    async for rows in view.stream(
+        "SELECT item, scan, turn, module, version, outcome, subject, at, claims FROM work"
+        " WHERE workspace = :workspace AND scan = :scan ORDER BY item",
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+        size=200,
+    ):
+        yield [
+            WorkRow(
+                UUID(bytes=item), UUID(bytes=of), turn, module, version, outcome, _SUBJECT.decode(subject), at, claims
+            )
+            for item, of, turn, module, version, outcome, subject, at, claims in rows
+        ]
+
+
+async def write_upload(tx: Tx, workspace: UUID, digest: bytes, at: int) -> None:
+    """Note that a blob was uploaded, so that it stays."""
+    columns = ("workspace", "digest", "at")
+    await tx.bulk_upsert("upload", columns, ("workspace", "digest"), [(workspace.bytes, digest, at)], {})
+
+
+async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> list[bytes]:
+    """Forget a scan; return the blobs that nothing refers to any more."""
+    values = {"workspace": workspace.bytes, "scan": scan.bytes}
+    rows = await tx.fetch(
+        "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND scan = :scan AND blob IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM exchange AS other WHERE other.workspace = exchange.workspace"
+        " AND other.blob = exchange.blob AND other.scan <> exchange.scan)",
+        **values,
+    )
+    await tx.execute("DELETE FROM exchange WHERE workspace = :workspace AND scan = :scan", **values)
+    await tx.execute("DELETE FROM work WHERE workspace = :workspace AND scan = :scan", **values)
+    return [bytes(row[0]) for row in rows]
