@@ -35,7 +35,6 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
-from services.contracts.scope import Scope
 
 from services.collector import context
 from services.collector.context import (
@@ -57,6 +56,7 @@ from services.collector.manifest import MODULES, Manifest, read_manifest
 from services.collector.resolve.answer import Answer as Resolution
 from services.collector.resolve.answer import Record
 from services.contracts.claims import Claim
+from services.contracts.scope import Scope
 from services.contracts.subjects import Subject
 
 CASES = Path(__file__).parent / "cases"
@@ -199,7 +199,7 @@ class _Http(_Part, context.Http):
         statuses: Iterable[int] | Literal["any"] = (200, 404),
         redirects: int = 5,
         max_bytes: int = 10_000_000,
-        timeout: float = 30.0,  # noqa: ASYNC109 - the signature of the port
+        timeout: float = 30.0,
         verify: bool = True,
         share: int = 0,
     ) -> HttpAnswer:
@@ -217,7 +217,7 @@ class _Http(_Part, context.Http):
         secret: Mapping[str, str] | None = None,
         statuses: Iterable[int] | Literal["any"] = (200, 404),
         max_bytes: int = 10_000_000,
-        timeout: float = 30.0,  # noqa: ASYNC109 - the signature of the port
+        timeout: float = 30.0,
     ) -> HttpAnswer:
         return self._answer("POST", url, secret, statuses, max_bytes, sent=body)
 
@@ -297,7 +297,7 @@ class _Whois(_Part, context.Whois):
         query: str,
         *,
         max_bytes: int = 1_000_000,
-        timeout: float = 20.0,  # noqa: ASYNC109 - the signature of the port
+        timeout: float = 20.0,
     ) -> TextAnswer:
         self._ctx.allow(server)
         answer = self._ctx.take("whois", f"{server} {query}")
@@ -311,7 +311,7 @@ class _Tls(_Part, context.Tls):
         port: int,
         server_name: str = "",
         *,
-        timeout: float = 10.0,  # noqa: ASYNC109 - the signature of the port
+        timeout: float = 10.0,
     ) -> TlsAnswer:
         answer = self._ctx.take("tls", f"{address}:{port} {server_name}".rstrip())
         return TlsAnswer(
@@ -334,7 +334,7 @@ class _Tcp(_Part, context.Tcp):
         ports: Sequence[int],
         *,
         banner: bool = True,
-        timeout: float = 3.0,  # noqa: ASYNC109 - the signature of the port
+        timeout: float = 3.0,
     ) -> TcpAnswer:
         answer = self._ctx.take("tcp", f"{address} {','.join(map(str, ports))}")
         return TcpAnswer(

@@ -1,0 +1,109 @@
+"""crt.sh searches the Certificate Transparency logs. It is asked for a domain, or for the organisation in certificates,
+and lists the names and e-mail addresses that certificates were issued for; it learns what was asked. The
+certificates themselves are not claimed, because its JSON has no fingerprint of them.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+from msgspec import Struct
+
+from services.collector.archetypes.documents import refuse_pages, rows
+from services.collector.archetypes.names import Period, any_name, during, join, seen_names, weighed
+from services.collector.archetypes.times import instant
+from services.collector.context import Answer, Context, HttpAnswer, Unreachable
+from services.collector.manifest import Manifest
+from services.contracts import entities, relations
+from services.contracts.claims import Claim, Entity, Malformed
+
+MANIFEST = Manifest(
+    id="crtsh",
+    version=1,
+    title="crt.sh",
+    activity="passive",
+    source="https://crt.sh/",
+    format="https://github.com/crtsh/certwatch_db/blob/master/fnc/web_apis.fnc",
+    consumes=("domain", "organization"),
+    produces=("domain", "hostname", "email_address", "operated_by"),
+    hosts=("crt.sh",),
+    rate=0.2,
+    freshness=86_400,
+    timeout=600.0,
+    licence="public record (Certificate Transparency)",
+)
+
+MAX_BYTES = 40_000_000
+SAID_BY_CUSTOMER = 60  # some authorities check the organisation that a request names, some leave it as it comes
+MAX_OWNED = 5_000
+
+
+class Row(Struct):
+    name_value: str
+    common_name: str | None = None
+    not_before: str | None = None
+    not_after: str | None = None
+
+
+async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
+    if seen.type == "organization" and seen.key[0] != "name":
+        return
+    question = {"O": seen.key[1]} if seen.type == "organization" else {"q": f"%.{seen.value}"}
+    question |= {"output": "json", "deduplicate": "Y"}
+    try:
+        answer = await _ask(ctx, question)
+    except Unreachable:
+        # A long history is more than its database can sort in its own time limit; what is valid today often is not.
+        answer = await _ask(ctx, question | {"exclude": "expired"})
+    yield answer
+
+
+async def _ask(ctx: Context, question: dict[str, str]) -> HttpAnswer:
+    answer = await ctx.http.get("https://crt.sh/", question, statuses=(200,), max_bytes=MAX_BYTES, timeout=120.0)
+    refuse_pages(answer)
+    return answer
+
+
+def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
+    sightings = [
+        (text, (instant(row.not_before), instant(row.not_after))) for row in rows(answer, Row) for text in said(row)
+    ]
+    if seen.type == "organization":
+        yield from owned(sightings, seen)
+        return
+    yield from seen_names(((text, period) for text, period in sightings if "@" not in text), seen)
+    yield from mailboxes(((text, period) for text, period in sightings if "@" in text), seen)
+
+
+def said(row: Row) -> Iterator[str]:
+    """The names of a row: one a line, and the common name, which the lines leave out when the search missed it."""
+    yield from row.name_value.splitlines()
+    if row.common_name and row.common_name not in row.name_value:
+        yield row.common_name
+
+
+def mailboxes(sightings: Iterator[tuple[str, Period]], seen: Entity) -> Iterator[Claim]:
+    """E-mail addresses at or below the domain, as S/MIME certificates carry them."""
+    apex = seen.key[0]
+    found: dict[Entity, Period] = {}
+    for text, period in sightings:
+        host = text.rpartition("@")[2].lower()
+        if host != apex and not host.endswith("." + apex):
+            continue
+        try:
+            address = entities.email_address(text)
+        except Malformed:
+            continue
+        found[address] = join(found.get(address, period), period)
+    for address, period in found.items():
+        yield during(address, period)
+
+
+def owned(sightings: list[tuple[str, Period]], seen: Entity) -> Iterator[Claim]:
+    """Names in certificates that were issued to the organisation."""
+    found: dict[str, tuple[Entity, Period]] = {}
+    for text, period in sightings:
+        name = any_name(text) if "." in text and "@" not in text else None
+        if name is not None and (name.value in found or len(found) < MAX_OWNED):
+            found[name.value] = (name, join(found.get(name.value, (name, period))[1], period))
+    for name, period in found.values():
+        yield during(name, period)
+        yield during(weighed(relations.operated_by(name, seen), SAID_BY_CUSTOMER), period)

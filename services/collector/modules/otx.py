@@ -1,0 +1,87 @@
+"""Open Threat Exchange (LevelBlue, once AlienVault) keeps passive DNS and URLs that its users' sensors met. It is asked
+for a domain or an address and lists names with type, answer and period, and URLs of a domain; it learns what was asked.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+
+from services.collector.archetypes.documents import fitting, refuse_pages, secret
+from services.collector.archetypes.names import names_below
+from services.collector.archetypes.passive_dns import Sighting, records
+from services.collector.archetypes.times import instant
+from services.collector.context import Answer, Context, HttpAnswer, ParseError
+from services.collector.manifest import Manifest
+from services.contracts.claims import Claim, Entity
+
+MANIFEST = Manifest(
+    id="otx",
+    version=1,
+    title="Open Threat Exchange",
+    activity="passive",
+    source="https://otx.alienvault.com/",
+    format="https://otx.alienvault.com/api",
+    consumes=("domain", "ip_address"),
+    produces=("domain", "hostname", "ip_address", "resolves_to", "alias_of", "uses_nameserver", "uses_mailserver"),
+    hosts=("otx.alienvault.com",),
+    options={"url_pages": 2},
+    key="otx",
+    rate=1.0,
+    cost=2.0,
+    freshness=604_800,
+    timeout=300.0,
+    licence="OTX terms of use",
+)
+
+API = "https://otx.alienvault.com/api/v1/indicators"
+MAX_BYTES = 20_000_000
+
+
+class Document(msgspec.Struct):
+    passive_dns: list[msgspec.Raw] | None = None
+    url_list: list[msgspec.Raw] | None = None
+    has_next: bool = False
+
+
+class Row(msgspec.Struct):
+    hostname: str
+    address: str
+    record_type: str | None = None
+    first: str | None = None
+    last: str | None = None
+
+
+class Visited(msgspec.Struct):
+    hostname: str
+
+
+async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
+    kind = {"domain": "domain"}.get(seen.type) or ("IPv6" if ":" in seen.value else "IPv4")
+    key = secret(ctx, "X-OTX-API-KEY:")
+    yield await _ask(ctx, f"{API}/{kind}/{seen.value}/passive_dns", key)
+    if seen.type != "domain":
+        return
+    for page in range(1, int(ctx.options["url_pages"]) + 1):
+        answer = await _ask(ctx, f"{API}/domain/{seen.value}/url_list?limit=500&page={page}", key)
+        yield answer
+        if not answer.json(Document).has_next:
+            return
+
+
+async def _ask(ctx: Context, url: str, key: dict[str, str] | None) -> HttpAnswer:
+    answer = await ctx.http.get(url, secret=key, max_bytes=MAX_BYTES, timeout=60.0)
+    refuse_pages(answer)
+    return answer
+
+
+def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
+    document = answer.json(Document)
+    if answer.status == 200 and document.passive_dns is None and document.url_list is None:
+        raise ParseError(f"{answer.url}: neither passive DNS nor URLs")
+    yield from records(map(sighting, fitting(document.passive_dns or (), Row)), seen)
+    if seen.type == "domain":
+        yield from names_below((visited.hostname for visited in fitting(document.url_list or (), Visited)), seen)
+
+
+def sighting(row: Row) -> Sighting:
+    return Sighting(row.hostname, row.address, row.record_type or "", (instant(row.first), instant(row.last)))

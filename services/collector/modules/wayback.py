@@ -1,0 +1,78 @@
+"""The Wayback Machine (Internet Archive) keeps web pages since 1996. It is asked for a domain and lists the URLs below
+it that were captured, of which the host names are kept, and few URLs; it learns the domain.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import unquote_plus
+
+from services.collector.archetypes.captures import captured
+from services.collector.archetypes.documents import refuse_pages
+from services.collector.context import Answer, Context, HttpAnswer, ParseError
+from services.collector.manifest import Manifest
+from services.contracts.claims import Claim, Entity
+
+MANIFEST = Manifest(
+    id="wayback",
+    version=1,
+    title="Wayback Machine",
+    activity="passive",
+    source="https://web.archive.org/",
+    format="https://github.com/internetarchive/wayback/tree/master/wayback-cdx-server",
+    consumes=("domain",),
+    produces=("domain", "hostname", "url"),
+    hosts=("web.archive.org",),
+    options={"pages": 4},
+    rate=0.2,
+    cost=2.0,
+    freshness=604_800,
+    timeout=900.0,
+    licence="Internet Archive terms of use",
+)
+
+CDX = "https://web.archive.org/cdx/search/cdx"
+ROWS = 50_000
+MAX_BYTES = 30_000_000
+
+Row = list[str | None]
+
+
+async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
+    question = {
+        "url": seen.value,
+        "matchType": "domain",
+        "fl": "timestamp,original",
+        "collapse": "urlkey",
+        "output": "json",
+        "limit": str(ROWS),
+        "showResumeKey": "true",
+    }
+    for _ in range(int(ctx.options["pages"])):
+        answer = await ctx.http.get(CDX, question, statuses=(200,), max_bytes=MAX_BYTES, timeout=180.0)
+        refuse_pages(answer)
+        yield answer
+        resume = resume_key(answer.json(list[Row]) if answer.body.strip() else [])
+        if resume is None:
+            return
+        question["resumeKey"] = resume
+
+
+def resume_key(rows: list[Row]) -> str | None:
+    """What the next page is asked with: the only value of the last row, after an empty row; it comes encoded."""
+    if len(rows) >= 2 and not rows[-2] and len(rows[-1]) == 1:
+        return unquote_plus(rows[-1][0] or "") or None
+    return None
+
+
+def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
+    rows = decoded(answer)
+    if rows and rows[0] != ["timestamp", "original"]:
+        raise ParseError(f"{answer.url}: its first row does not name the columns that were asked for")
+    yield from captured(((row[1], row[0]) for row in rows[1:] if len(row) == 2 and row[0] and row[1]), seen)
+
+
+def decoded(answer: HttpAnswer) -> list[Row]:
+    """The rows; a domain without captures has an empty body or an empty list."""
+    if not answer.body.strip():
+        return []
+    rows: list[Row] = answer.json(list[Row])
+    return rows
