@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from lab.dns import wire
 from lab.dns.catalog import Catalog
-from lab.dns.view import AA, QR, RD, TC, Answer, View, header, make_answer
+from lab.dns.view import AA, QR, RA, RD, TC, Answer, View, header, make_answer
 from lab.faults import Fault, Faults
 from lab.journal import Journal
 
@@ -15,7 +15,6 @@ BURST = 256
 """Datagrams taken before other work has a turn."""
 BUFFER = 1 << 22
 PLAIN_LIMIT = 512
-RA_ONLY = 0x80
 
 
 class DnsServer:
@@ -114,7 +113,7 @@ class DnsServer:
         if transport == "udp" and len(reply) > limit:
             return _cut(query, answer, question)
         # The RD bit is copied from the query (RFC 1035, section 4.1.1).
-        return reply[:2] + bytes((reply[2] | query[2] & 1,)) + reply[3:] if query[2] & 1 else reply
+        return reply if query[2] & 1 else reply[:2] + bytes((reply[2] & 0xFE,)) + reply[3:]
 
     async def _serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")[:2]
@@ -188,7 +187,7 @@ class DnsServer:
         end = query.find(0, 12) + 5
         question = query[12:end]
         if fault.kind == "dns_servfail":
-            return query[:2] + header(QR | RD | RA_ONLY | wire.SERVFAIL, 1, 0, 0, 0) + question
+            return query[:2] + header(QR | RD | RA | wire.SERVFAIL, 1, 0, 0, 0) + question
         if fault.kind == "dns_refused":
             return query[:2] + header(QR | RD | wire.REFUSED, 1, 0, 0, 0) + question
         if fault.kind == "dns_truncated" and transport == "udp":
@@ -205,7 +204,7 @@ class DnsServer:
             self._rebound.add(question)
             return reply
         value = wire.encode_value("A", fault.location or "10.13.37.1")
-        answer = make_answer(wire.NOERROR, RD | RA_ONLY, (wire.record(wire.OWNER, wire.A, 0, value),))
+        answer = make_answer(wire.NOERROR, RA, (wire.record(wire.OWNER, wire.A, 0, value),))
         return query[:2] + answer.plain + question + answer.tail
 
 
@@ -218,7 +217,7 @@ def _extension(query: bytes, end: int) -> tuple[int, bool]:
 
 
 def _cut(query: bytes, answer: Answer, question: bytes, rcode: int | None = None) -> bytes:
-    flags = int.from_bytes(answer.plain[:2])
+    flags = int.from_bytes(answer.plain[:2]) & ~RD | (query[2] & 1) << 8
     if rcode is not None:
         flags = flags & 0xFFF0 | rcode
-    return query[:2] + header(flags | TC | (query[2] & 1) << 8, 1, 0, 0, 0) + question
+    return query[:2] + header(flags | TC, 1, 0, 0, 0) + question

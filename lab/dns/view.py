@@ -17,7 +17,10 @@ header = Layout("!HHHHH").pack
 
 
 class Answer(NamedTuple):
-    """A reply without its identifier: header and tail are put around the question; one header each for EDNS or not."""
+    """A reply without its identifier: a header (one for EDNS, one without) and a tail go around the question.
+
+    The headers have the RD bit set, as nearly every query has.
+    """
 
     plain: bytes
     extended: bytes
@@ -25,10 +28,9 @@ class Answer(NamedTuple):
 
 
 def make_answer(rcode: int, flags: int, answers: Sequence[bytes] = (), authority: Sequence[bytes] = ()) -> Answer:
+    flags |= QR | RD | rcode
     counts = (1, len(answers), len(authority))
-    return Answer(
-        header(QR | flags | rcode, *counts, 0), header(QR | flags | rcode, *counts, 1), b"".join((*answers, *authority))
-    )
+    return Answer(header(flags, *counts, 0), header(flags, *counts, 1), b"".join((*answers, *authority)))
 
 
 class View:
