@@ -115,6 +115,14 @@ class Started(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.started.v
     profile: str
 
 
+class SourceOutcome(Struct, frozen=True, kw_only=True):
+    """How a module fared in a run: items by outcome, and the last reason why one could not be asked."""
+
+    module: str
+    outcomes: dict[str, int]
+    reason: str = ""
+
+
 class Finished(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.finished.v1"):
     """A run ended, said once per (scan, run).
 
@@ -131,6 +139,7 @@ class Finished(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.finished
     results: int
     admissions: int
     outcomes: dict[str, int]
+    sources: tuple[SourceOutcome, ...] = ()
     evidence_root: bytes
     at: int
 

@@ -1,0 +1,36 @@
+"""What the registry hears."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.contracts.facts import Announced, Finished
+from services.kernel.service import Handles, Ports, Received, Unit
+from services.registry import store
+from services.registry.domain import weigh
+from services.registry.usecases import announcement
+
+
+async def announced(ports: Ports, unit: Unit, batch: Sequence[Received[Announced]]) -> None:
+    await store.keep_modules(ports.documents, batch[-1].message.modules)
+    unit.then(announcement(ports).set)
+
+
+async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]) -> None:
+    for received in batch:
+        for source in received.message.sources:
+            answered, failed = weigh(source)
+            if answered or failed:
+                await store.add_outcomes(
+                    unit.tx,
+                    source.module,
+                    answered=answered,
+                    failed=failed,
+                    at=received.message.at,
+                    reason=source.reason,
+                )
+
+
+CONSUMERS: Final = (
+    Handles(name="announced", takes=Announced, handle=announced, batch=20),
+    Handles(name="finished", takes=Finished, handle=finished, batch=50),
+)

@@ -1,0 +1,63 @@
+"""What the outcomes of a source say of its health, and which settings a module takes. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.contracts.facts import DeclaredModule, SourceOutcome
+from services.contracts.resources import Health
+from services.kernel.errors import Invalid
+
+ANSWERED: Final = frozenset({"found", "empty"})
+#: Not the source's doing: a scope, a missing key.
+NEUTRAL: Final = frozenset({"skipped", "unauthorised"})
+#: So many runs without a single answer, and a source counts as down.
+DOWN_AFTER: Final = 3
+
+Options = dict[str, bool | int | float | str]
+
+
+def weigh(outcome: SourceOutcome) -> tuple[int, int]:
+    """Count items that the source answered, and items that it did not."""
+    answered = sum(count for name, count in outcome.outcomes.items() if name in ANSWERED)
+    failed = sum(count for name, count in outcome.outcomes.items() if name not in ANSWERED | NEUTRAL)
+    return answered, failed
+
+
+def judge(
+    *, answered: int, failed: int, failing: int, last_answer: int | None, last_failure: int | None, reason: str
+) -> Health:
+    """The health of a source; ``failing`` counts the latest runs in which it answered nothing."""
+    if failing >= DOWN_AFTER:
+        state = "down"
+    elif failing or (last_failure is not None and last_failure == last_answer):
+        state = "degraded"
+    else:
+        state = "well" if answered else "unknown"
+    return Health(
+        state=state,  # type: ignore[arg-type]
+        answered=answered,
+        failed=failed,
+        last_answer=last_answer,
+        last_failure=last_failure,
+        reason=reason if state != "well" else "",
+    )
+
+
+def check_options(declared: DeclaredModule, options: Mapping[str, bool | float | str]) -> Options:
+    """Options of the types that the module declares.
+
+    Raises:
+        Invalid: an option that it does not have, or a value of another type.
+    """
+    checked: Options = {}
+    for name, value in options.items():
+        if name not in declared.options:
+            known = ", ".join(sorted(declared.options)) or "none"
+            raise Invalid(f"{declared.id} has no option {name}; it has {known}")
+        default = declared.options[name]
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)  # noqa: PLW2901  a whole number is a number too
+        if type(value) is not type(default):
+            raise Invalid(f"the option {name} of {declared.id} is a {type(default).__name__}")
+        checked[name] = value
+    return checked

@@ -1,0 +1,17 @@
+from typing import Final
+
+from services.contracts import endpoints as e
+from services.contracts.facts import Announced, Finished
+from services.kernel.service import Service
+
+service: Final = Service(
+    name="registry",
+    summary="Knows which modules exist, how each workspace set them, and how well their sources are.",
+    needs=("sql", "bus", "documents"),
+    consumes=(Announced, Finished),
+    answers=(e.LIST_MODULES, e.GET_MODULE, e.SET_MODULE),
+    asks=(e.LIST_KEYS,),
+    doors="services.registry.api:DOORS",
+    consumers="services.registry.consumers:CONSUMERS",
+    migrations="services.registry.migrations",
+)

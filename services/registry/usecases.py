@@ -1,0 +1,72 @@
+import asyncio
+from typing import Final
+
+from services.contracts.endpoints import LIST_KEYS
+from services.contracts.resources import Health, Module, ModuleSettings
+from services.kernel.calls import Caller, Nothing
+from services.kernel.errors import NotFound, Unavailable
+from services.kernel.service import Ports
+from services.registry import store
+from services.registry.domain import check_options
+
+#: A first start has no modules until its collector has said which it has.
+FIRST_ANNOUNCEMENT: Final = 10.0
+
+
+def announcement(ports: Ports) -> asyncio.Event:
+    """Set when an announcement was taken in by this process."""
+    event = ports.state.setdefault("announcement", asyncio.Event())
+    assert isinstance(event, asyncio.Event)
+    return event
+
+
+async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
+    """Every known module as the caller's workspace sees it, by id.
+
+    Raises:
+        Unavailable: no collector has ever said which modules it has.
+    """
+    known = await store.read_modules(ports.documents)
+    if not known:
+        try:
+            await asyncio.wait_for(announcement(ports).wait(), FIRST_ANNOUNCEMENT)
+        except TimeoutError:
+            raise Unavailable("no collector has said yet which modules it has") from None
+        known = await store.read_modules(ports.documents)
+    async with ports.sql.read() as view:
+        settings = await store.read_settings(view, caller.workspace)
+        health = await store.read_health(view)
+    keys = {key.name for key in await ports.calls.ask(LIST_KEYS, Nothing(), caller)}
+    return tuple(
+        Module(
+            declared=module.declared,
+            enabled=settings.get(module.declared.id, store.Setting()).enabled is not False,
+            options={**module.declared.options, **(settings.get(module.declared.id, store.Setting()).options or {})},
+            health=health.get(module.declared.id, Health()),
+            live=module.live,
+            has_key=module.declared.key in keys,
+        )
+        for module in sorted(known, key=lambda module: module.declared.id)
+    )
+
+
+async def get_module(ports: Ports, caller: Caller, name: str) -> Module:
+    """One module; `NotFound` names those that sound like it."""
+    modules = {module.declared.id: module for module in await list_modules(ports, caller)}
+    if name not in modules:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, modules, n=3)
+        raise NotFound(f"there is no module {name}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+    return modules[name]
+
+
+async def set_module(ports: Ports, caller: Caller, settings: ModuleSettings) -> Module:
+    """Change a workspace's settings of a module."""
+    module = await get_module(ports, caller, settings.module)
+    checked = None if settings.options is None else check_options(module.declared, settings.options)
+    async with ports.sql.begin() as tx:
+        before = (await store.read_settings(tx, caller.workspace)).get(settings.module, store.Setting())
+        options = None if checked is None else {**(before.options or {}), **checked}
+        await store.write_setting(tx, caller.workspace, settings.module, store.Setting(settings.enabled, options))
+    return await get_module(ports, caller, settings.module)
