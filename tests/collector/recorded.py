@@ -31,7 +31,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -204,7 +204,7 @@ class _Http(_Part, context.Http):
         share: int = 0,
     ) -> HttpAnswer:
         if params:
-            url += ("&" if "?" in url else "?") + urlencode(params)
+            url += ("&" if "?" in url else "?") + urlencode(params, quote_via=quote)
         return self._answer("GET", url, secret, statuses, max_bytes)
 
     async def post(

@@ -8,7 +8,7 @@ import msgspec
 from services.contracts import entities
 from services.contracts.claims import Attribute, Entity, Malformed, Relation
 
-MAX_NAMES = 200_000
+MAX_NAMES = 15_000  # of one answer; a work item has several, and may make 100,000 claims
 _MAX_TEXT = 300
 
 Period = tuple[int | None, int | None]
@@ -36,12 +36,12 @@ def any_name(text: str) -> Entity | None:
         return None
 
 
-def names_below(texts: Iterable[str], seen: Entity) -> Iterator[Entity]:
+def names_below(texts: Iterable[str], seen: Entity, most: int = MAX_NAMES) -> Iterator[Entity]:
     """Each name at or below the subject once, in the order of the source."""
-    yield from seen_names(((text, (None, None)) for text in texts), seen)
+    yield from seen_names(((text, (None, None)) for text in texts), seen, most)
 
 
-def seen_names(sightings: Iterable[tuple[str, Period]], seen: Entity) -> Iterator[Entity]:
+def seen_names(sightings: Iterable[tuple[str, Period]], seen: Entity, most: int = MAX_NAMES) -> Iterator[Entity]:
     """Each name at or below the subject once, valid from its first to its last sighting (UTC microseconds)."""
     found: dict[str, tuple[Entity, Period]] = {}
     for text, period in sightings:
@@ -50,7 +50,7 @@ def seen_names(sightings: Iterable[tuple[str, Period]], seen: Entity) -> Iterato
             continue
         known = found.get(name.key[0])
         if known is None:
-            if len(found) >= MAX_NAMES:
+            if len(found) >= most:
                 break
             found[name.key[0]] = (name, period)
         elif period != known[1]:

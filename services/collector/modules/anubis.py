@@ -28,9 +28,11 @@ MANIFEST = Manifest(
 
 UNKNOWN = 300  # its status for a domain that it has never seen
 
+MAX_NAMES = 80_000
+
 collect = lookup("https://anubisdb.com/anubis/subdomains/{value}", statuses=(200, UNKNOWN), check=refuse_pages)
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
     if answer.status != UNKNOWN:
-        yield from names_below(rows(answer, str), seen)
+        yield from names_below(rows(answer, str), seen, MAX_NAMES)

@@ -3,7 +3,6 @@ issued for names at or below it, with every name that each is for, oldest first;
 """
 
 from collections.abc import AsyncIterator, Iterator
-from itertools import islice
 from urllib.parse import urlencode
 
 from msgspec import Struct
@@ -38,7 +37,7 @@ MANIFEST = Manifest(
 )
 
 API = "https://api.certspotter.com/v1/issuances"
-MAX_NAMES_OF_ONE = 1_000
+MAX_COVERED = 8_000  # relations from one page
 
 
 class Issuer(Struct):
@@ -82,13 +81,16 @@ def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
     issuances = rows(answer, Issuance)
     sightings = ((name, period(issuance)) for issuance in issuances for name in issuance.dns_names)
     yield from seen_names(sightings, seen)
+    left = MAX_COVERED
     for issuance in issuances:
         certificate = sound(entities.certificate, issuance.cert_sha256 or "")
         if certificate is not None and any(name_below(name, seen) for name in issuance.dns_names):
-            yield from described_certificate(certificate, issuance)
+            names = list(dict.fromkeys(issuance.dns_names))[:left]
+            left -= len(names)
+            yield from described_certificate(certificate, issuance, names)
 
 
-def described_certificate(certificate: Entity, issuance: Issuance) -> Iterator[Claim]:
+def described_certificate(certificate: Entity, issuance: Issuance, names: list[str]) -> Iterator[Claim]:
     """The certificate, all names it is for, whoever they belong to, and who issued it."""
     issuer = issuance.issuer or Issuer()
     yield during(certificate, period(issuance))
@@ -101,7 +103,7 @@ def described_certificate(certificate: Entity, issuance: Issuance) -> Iterator[C
         revoked=issuance.revoked,
         name_count=len(issuance.dns_names),
     )
-    for text in islice(dict.fromkeys(issuance.dns_names), MAX_NAMES_OF_ONE):
+    for text in names:
         name = sound(entities.name, entities.unwildcard(text))
         if name is not None:
             yield relations.covers_name(certificate, name, wildcard=text.startswith("*."), field="san")

@@ -33,6 +33,7 @@ MANIFEST = Manifest(
 
 MAX_BYTES = 40_000_000
 SAID_BY_CUSTOMER = 60  # some authorities check the organisation that a request names, some leave it as it comes
+MAX_NAMES = 80_000  # its whole history comes in one answer
 MAX_OWNED = 5_000
 
 
@@ -69,7 +70,7 @@ def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
     if seen.type == "organization":
         yield from owned(sightings, seen)
         return
-    yield from seen_names(((text, period) for text, period in sightings if "@" not in text), seen)
+    yield from seen_names(((text, period) for text, period in sightings if "@" not in text), seen, MAX_NAMES)
     yield from mailboxes(((text, period) for text, period in sightings if "@" in text), seen)
 
 

@@ -25,8 +25,10 @@ MANIFEST = Manifest(
     licence="free for use within the published rate limits",
 )
 
+MAX_NAMES = 80_000
+
 collect = lookup("https://api.subdomain.center/?domain={value}", check=refuse_pages)
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
-    yield from names_below(rows(answer, str), seen)
+    yield from names_below(rows(answer, str), seen, MAX_NAMES)
