@@ -1,0 +1,19 @@
+"""Which services there are, in the order in which a reader meets them."""
+
+from typing import Final
+
+from services.kernel.service import Service, load
+
+SERVICES: Final = ("scans", "registry", "collector", "storage")
+
+
+def load_service(name: str) -> Service:
+    """The declaration of a service."""
+    service = load(f"services.{name}.service:service")
+    assert isinstance(service, Service)
+    return service
+
+
+def load_services() -> list[Service]:
+    """The declarations of all services."""
+    return [load_service(name) for name in SERVICES]
