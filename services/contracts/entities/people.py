@@ -1,6 +1,7 @@
 """People and organisations: how they are reached, called and registered, and where they are."""
 
 import re
+from collections.abc import Callable
 
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities.addresses import geohash
@@ -101,16 +102,17 @@ def phone_number_key(text: str) -> tuple[str]:
 
 
 def username_key(text: str) -> tuple[str]:
-    return (_handle(text, "a user name", fold=True),)
+    return (_handle(text, "a user name", folded),)
 
 
 def account_key(platform: str, handle: str) -> tuple[str, str]:
     where = token(platform, "a platform")
-    return (where, _handle(handle, "the handle of an account", fold=where in _FOLDING_PLATFORMS))
+    return (where, _handle(handle, "the handle of an account", _form(where)))
 
 
 def person_key(source: str, handle: str) -> tuple[str, str]:
-    return (token(source, "a source"), line(handle, "what a source calls a person", limit=256))
+    where = token(source, "a source")
+    return (where, _form(where)(handle, "what a source calls a person", limit=256))
 
 
 def organization_key(scheme: str, value: str, country: str = "") -> tuple[str, ...]:
@@ -119,6 +121,8 @@ def organization_key(scheme: str, value: str, country: str = "") -> tuple[str, .
         return (kind, folded(value, "the name of an organisation", limit=256), _country_code(country))
     if country.strip():
         raise Malformed("only an organisation known by name alone has a country in its key")
+    if kind in _FOLDING_PLATFORMS:
+        return (kind, folded(value, "the handle of an organisation", limit=256))
     return identifier_key(kind, value)
 
 
@@ -175,8 +179,12 @@ def _mail_host(place: str, text: str) -> str:
     return named
 
 
-def _handle(text: str, what: str, *, fold: bool) -> str:
-    plain = (folded if fold else line)(text.strip().lstrip("@"), what, limit=128)
+def _form(platform: str) -> Callable[..., str]:
+    return folded if platform in _FOLDING_PLATFORMS else line
+
+
+def _handle(text: str, what: str, form: Callable[..., str]) -> str:
+    plain = form(text.strip().lstrip("@"), what, limit=128)
     if " " in plain or plain[0] == "@":
         raise Malformed(f"{shown(text)} is not {what}")
     return plain

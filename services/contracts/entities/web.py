@@ -9,8 +9,7 @@ from services.contracts.names import shown
 
 _uuid = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}").fullmatch
 _cpe_uri = re.compile(r"cpe:/[aoh](?::[^:]*){0,6}", re.IGNORECASE).fullmatch
-_cpe_part = re.compile(r"(?:[^:\\]|\\.)*").fullmatch
-_cpe_split = re.compile(r"(?<!\\):").split
+_cpe_parts = re.compile(r"(?:[^:\\]|\\.)+").findall
 _integer = re.compile(r"-?[0-9]{1,10}").fullmatch
 
 _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
@@ -132,11 +131,12 @@ def file_key(algorithm: str, digest: str) -> tuple[str, str]:
 
 def _cpe(text: str, release: str) -> str:
     """The formatted string of CPE 2.3 with thirteen parts; a release fills a version that says any."""
-    parts = _cpe_split(_cpe_23_of_uri(text) if _cpe_uri(text) else text.lower())
-    parts += ["*"] * (13 - len(parts))
-    sound = len(parts) == 13 and parts[1] == "2.3" and parts[2] in ("a", "o", "h") and all(map(_cpe_part, parts))
-    if not sound or "" in parts or parts[4] == "*":
+    named = _cpe_23_of_uri(text) if _cpe_uri(text) else text.lower()
+    parts = _cpe_parts(named)
+    sound = 6 <= len(parts) <= 13 and ":".join(parts) == named and parts[1] == "2.3" and parts[2] in ("a", "o", "h")
+    if not sound or parts[4] == "*":
         raise Malformed(f"{shown(text)} is not a CPE name of a product")
+    parts += ["*"] * (13 - len(parts))
     if release and parts[5] == "*":
         parts[5] = re.sub(r"([^a-z0-9._-])", r"\\\1", release.lower().replace(" ", "_"))
     return ":".join(parts)
@@ -144,4 +144,5 @@ def _cpe(text: str, release: str) -> str:
 
 def _cpe_23_of_uri(text: str) -> str:
     parts = text.lower()[5:].split(":")
+    parts += [""] * (4 - len(parts))
     return ":".join(["cpe:2.3", *(re.sub(r"([^a-z0-9._-])", r"\\\1", part) or "*" for part in parts)])
