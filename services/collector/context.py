@@ -52,6 +52,10 @@ class Refused(Unreachable):
     """The address is there and takes no connection on that port; for a target that is an answer of its own."""
 
 
+class Nameless(Unreachable):
+    """The name has no address; for a target that is an answer of its own."""
+
+
 class Skipped(SourceError):
     """Not asked: out of scope, refused by the guard, over a budget, or not recorded in a replay."""
 

@@ -9,7 +9,16 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.collector.budget import PATIENCE, Budget, Wait
-from services.collector.context import Blocked, RateLimited, Refused, Skipped, SourceError, Unauthorised, Unreachable
+from services.collector.context import (
+    Blocked,
+    Nameless,
+    RateLimited,
+    Refused,
+    Skipped,
+    SourceError,
+    Unauthorised,
+    Unreachable,
+)
 from services.collector.journal import Journal, digest
 from services.collector.manifest import Manifest
 from services.collector.store import JournalRow
@@ -18,6 +27,7 @@ from services.kernel.messages import now
 
 #: How a failure is written into a record, and read from it.
 FAILURES: Final[dict[str, type[SourceError]]] = {
+    "nameless": Nameless,
     "refused": Refused,
     "unreachable": Unreachable,
     "blocked": Blocked,

@@ -14,6 +14,7 @@ from services.collector.context import (
     Hop,
     Http,
     HttpAnswer,
+    Nameless,
     RateLimited,
     Refused,
     Skipped,
@@ -313,4 +314,6 @@ def failure_of(error: Exception) -> SourceError:
         return Skipped(str(error))
     if isinstance(error, egress.Refused):
         return Refused(str(error))
+    if isinstance(error, NoSuchName):
+        return Nameless(str(error))
     return Unreachable(str(error) or type(error).__name__)
