@@ -1,6 +1,5 @@
 """Faults on demand: what goes wrong, where, and how often."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Literal, get_args
 
@@ -39,6 +38,10 @@ Kind = Literal[
     "rebinding",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+TLS = frozenset(kind for kind in KINDS if kind.startswith("tls_"))
+DNS = frozenset(kind for kind in KINDS if kind.startswith("dns_") or kind == "rebinding")
+TCP = frozenset(("reset", "hang", "garbage"))
+HTTP = frozenset(KINDS) - TLS - DNS
 
 
 class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,11 +94,11 @@ class Faults:
     def all(self) -> dict[str, tuple[Fault, ...]]:
         return dict(self._faults)
 
-    def find(self, keys: Iterable[str], prefix: str, target: str = "") -> Fault | None:
-        """The fault for one of `keys` whose kind begins with `prefix` (any when empty), counted as met."""
+    def find(self, keys: Iterable[str], kinds: frozenset[str], target: str = "") -> Fault | None:
+        """The fault of one of `kinds` for one of `keys`, counted as met."""
         for key in keys:
             for number, fault in enumerate(self._faults.get(key, ())):
-                if not fault.kind.startswith(prefix) or not target.startswith(fault.path):
+                if fault.kind not in kinds or not target.startswith(fault.path):
                     continue
                 met = self._met[key, number] = self._met.get((key, number), 0) + 1
                 if met > fault.skip and (fault.times is None or met <= fault.skip + fault.times):
@@ -111,8 +114,3 @@ def parse_fault(text: str) -> tuple[str, Fault]:
         raise ValueError(f"{text!r} is not KEY=KIND[,name=value…] with one of the kinds {', '.join(KINDS)}")
     fields = dict(option.split("=", 1) for option in options)
     return key, msgspec.convert({"kind": kind, **fields}, Fault, strict=False)
-
-
-async def wait(fault: Fault) -> None:
-    """Take the time that a slow answer takes."""
-    await asyncio.sleep(fault.seconds)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from lab.dns import wire
 from lab.dns.catalog import Catalog
 from lab.dns.view import AA, QR, RA, RD, TC, Answer, View, header, make_answer
-from lab.faults import Fault, Faults
+from lab.faults import DNS, Fault, Faults
 from lab.journal import Journal
 
 BURST = 256
@@ -162,7 +162,7 @@ class DnsServer:
     def _fault(self, query: bytes) -> Fault | None:
         end = query.find(0, 12) + 1
         name = wire.decode_name(query[12:end].lower())
-        return self.faults.find((self.name, name), "dns_") or self.faults.find((name,), "rebinding")
+        return self.faults.find((self.name, name), DNS)
 
     def _answer_faultily(self, query: bytes, peer: tuple[str, int], datagrams: socket.socket) -> None:
         fault = self._fault(query)

@@ -163,6 +163,7 @@ def _wildcards(draft: Draft, placement: Placement, plan: Plan, rng: random.Rando
         addresses = [placement.new(network, HTTP, HTTPS) for _ in range(4 if number % 3 == 0 else 1)]
         if cname:
             draft.record(cname, "A", addresses[0], 60)
+        draft.sans[f"*.{draft.fqdn(level)}"] = [f"*.{draft.fqdn(level)}"]
         known = frozenset(rng.sample(["crtsh", "wayback", "otx", "anubis", "rapiddns", "subdomaincenter"], 3))
         made.append(
             Wildcard(

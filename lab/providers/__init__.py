@@ -90,7 +90,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     whois: (world, server name, query line) -> the whole text, or None for "not mine".
     zones: DNS zones it answers, through the resolver, with `lookup`.
     lookup: (world, name, type) -> values in presentation form, [] for no data, None for a name that does not exist.
-    states: entities, as (type, value), that its answers state and no other part of the world does; part of the truth.
+    states: entities, as (type, *parts of the key), that its answers state and no other part of the world does; they
+        become part of the truth (`lab/truth.py` has those that follow from the world).
     key: the key it wants, if any.
     """
 
@@ -100,7 +101,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     whois: Callable[[World, str, str], str | None] | None = None
     zones: tuple[str, ...] = ()
     lookup: Callable[[World, str, str], Sequence[str] | None] | None = None
-    states: Callable[[World], Iterable[tuple[str, str]]] | None = None
+    states: Callable[[World], Iterable[tuple[str, ...]]] | None = None
     key: Key | None = None
 
 

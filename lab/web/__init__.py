@@ -1,0 +1,1 @@
+"""Everything that comes over TCP: web hosts, providers, banners, WHOIS; by local address, host name and SNI."""
