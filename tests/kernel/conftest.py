@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from services.kernel.bus import Bus
+from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.sql import Sql
 from services.kernel.sql.sqlite import SqliteSql
 
 ROOT = Path(__file__).parents[2]
 
 OpenSql = Callable[[], Sql]
+OpenBus = Callable[[], Bus]
 
 
 @pytest.fixture(params=["sqlite"])
@@ -37,6 +40,25 @@ async def open_sql(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 @pytest.fixture
 def sql(open_sql: OpenSql) -> Sql:
     return open_sql()
+
+
+@pytest.fixture(params=["sqlite"])
+async def open_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenBus]:
+    """At most one bus is open at a time: one process owns a data folder."""
+    opened: list[Bus] = []
+
+    def open_one() -> Bus:
+        opened.append(SqliteBus(tmp_path / "data" / "bus.db"))
+        return opened[-1]
+
+    yield open_one
+    for bus in opened:
+        await bus.close()
+
+
+@pytest.fixture
+def bus(open_bus: OpenBus) -> Bus:
+    return open_bus()
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from services.kernel.messages import Envelope
 
 
 class Stream(Struct, frozen=True):
-    """Where messages are kept.
+    """Where messages are kept. A subject belongs to one stream.
 
-    ``work``: until its one consumer has accepted them. ``facts``: until every declared consumer has, and at least
-    for ``keep_seconds``. ``progress``: for ``keep_seconds``, whoever reads.
+    ``work``: until its one consumer has accepted them; consumers of one stream read disjoint subjects. ``facts``:
+    until every declared consumer has, and at least for ``keep_seconds``. ``progress``: for ``keep_seconds``, whoever
+    reads.
     """
 
     name: str
@@ -28,7 +29,10 @@ class Stream(Struct, frozen=True):
 
 
 class Consumer(Struct, frozen=True):
-    """A durable reader of ``subjects`` of one stream; ``ack_wait`` seconds after a pull a message comes again."""
+    """A durable reader of ``subjects`` of one stream; ``ack_wait`` seconds after a pull a message comes again.
+
+    At most ``max_in_flight`` messages are handed out without an answer.
+    """
 
     name: str
     stream: str
@@ -38,7 +42,7 @@ class Consumer(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """One message handed to one consumer; ``token`` is the adapter's own."""
+    """One message handed to one consumer for the ``tries``-th time; ``token`` is the adapter's own."""
 
     envelope: Envelope
     sequence: int
@@ -67,21 +71,34 @@ class Lag(Struct, frozen=True):
 class Bus(ABC):
     """Delivers every published message to each consumer of its subject at least once, oldest first.
 
-    Publishing the same id again within the stream's memory is no second message. What is pulled and not answered
-    within ``ack_wait`` comes again, as does what was in flight when the process died.
+    Publishing the same id again within the stream's memory (two minutes at least) is no second message. What is
+    pulled and not answered within ``ack_wait`` comes again, as does what was in flight when the process died.
     """
 
     @abstractmethod
     async def declare(self, streams: Sequence[Stream], consumers: Sequence[Consumer]) -> None:
-        """Make these exist; a consumer that is new also gets what its stream still keeps."""
+        """Make these exist, or as they are now; a consumer that is new also gets what its stream still keeps.
+
+        A consumer whose subjects have changed no longer gets what it no longer asks for.
+
+        Raises:
+            Conflict: two streams, or two consumers of work, would take the same subjects.
+            Invalid: a pattern is malformed, or a consumer reads a stream that nobody declared.
+        """
 
     @abstractmethod
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Keep all of ``envelopes`` durably, or raise `Unavailable`."""
+        """Keep all of ``envelopes`` durably, or none and raise `Unavailable`; so also when no stream takes them yet."""
 
     @abstractmethod
     async def pull(self, consumer: str, limit: int, wait: float) -> list[Delivery]:
-        """Return up to ``limit`` messages as soon as there is one, or none after ``wait`` seconds."""
+        """Return up to ``limit`` messages as soon as there is one, or none after ``wait`` seconds.
+
+        Fewer than there are may come when they are large.
+
+        Raises:
+            Invalid: nobody declared this consumer.
+        """
 
     @abstractmethod
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
@@ -89,7 +106,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def nak(self, deliveries: Sequence[Delivery], delay: float) -> None:
-        """Give back: they come again after ``delay`` seconds."""
+        """Give back: they come again after ``delay`` seconds, and meanwhile are not in flight."""
 
     @abstractmethod
     async def extend(self, deliveries: Sequence[Delivery]) -> None:
@@ -97,7 +114,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def bury(self, consumer: str, delivery: Delivery, reason: str) -> None:
-        """Give up on a message: keep it as a dead letter, deliver it no more."""
+        """Give up on a message: keep it as a dead letter, deliver it no more. Doing so twice leaves one letter."""
 
     @abstractmethod
     async def dead(self, consumer: str = "", limit: int = 100) -> list[DeadLetter]:
@@ -105,7 +122,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def revive(self, ids: Sequence[UUID]) -> int:
-        """Deliver dead letters once more to the consumer that gave up; return how many there were."""
+        """Deliver dead letters once more, as new, to the consumer that gave up; return how many there were."""
 
     @abstractmethod
     async def drop_dead(self, ids: Sequence[UUID]) -> int:

@@ -1,0 +1,127 @@
+"""What only the SQLite adapter of `bus` does: one file, bounded; and delivering twice on purpose."""
+
+import asyncio
+import stat
+import uuid
+from pathlib import Path
+
+import pytest
+
+from services.kernel.bus import Consumer, Stream
+from services.kernel.bus import sqlite_queue as queue
+from services.kernel.bus.sqlite import SqliteBus
+from services.kernel.messages import Envelope
+
+FACTS = Stream("EVT_T", ("t.>",), "facts")
+READERS = [Consumer(f"t__{name}", "EVT_T", ("t.>",)) for name in ("a", "b", "c")]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "bus.db"
+
+
+def envelope(size: int = 10) -> Envelope:
+    return Envelope(id=uuid.uuid4(), type="t.x", source="t", workspace=uuid.UUID(int=1), time=0, data=b"x" * size)
+
+
+async def count(bus: SqliteBus, table: str) -> int:
+    return int(await bus._file.read(lambda c: c.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]))
+
+
+async def test_its_files_are_for_their_owner_only(path: Path) -> None:
+    bus = SqliteBus(path)
+    await bus.declare([FACTS], [])
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+    await bus.close()
+
+
+async def test_a_body_is_stored_once_for_all_consumers(path: Path) -> None:
+    bus = SqliteBus(path)
+    await bus.declare([FACTS], READERS)
+    await bus.publish([envelope()])
+    assert (await count(bus, "message"), await count(bus, "pending")) == (1, 3)
+    for reader in READERS:
+        assert await count(bus, "message") == 1
+        await bus.ack(await bus.pull(reader.name, 1, 5))
+    assert (await count(bus, "message"), await count(bus, "pending")) == (0, 0)
+    await bus.close()
+
+
+async def test_the_file_does_not_grow_with_what_passes_through(path: Path) -> None:
+    bus = SqliteBus(path)
+    await bus.declare([FACTS], READERS[:1])
+    for _ in range(40):
+        await bus.publish([envelope(4_000) for _ in range(100)])
+        await bus.ack(await bus.pull("t__a", 100, 5))
+    await bus.close()
+    assert path.stat().st_size < 3_000_000
+
+
+async def test_room_is_given_back_after_a_backlog(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "SPARE_PAGES", 10)
+    monkeypatch.setattr(queue, "SWEEP_SECONDS", 0)
+    bus = SqliteBus(path)
+    await bus.declare([FACTS], READERS[:1])
+    await bus.publish([envelope(100_000) for _ in range(100)])
+    await bus.ack(await bus.pull("t__a", 100, 5))
+    for _ in range(3):
+        await bus.publish([envelope()])
+    await bus.close()
+    assert path.stat().st_size < 1_000_000
+
+
+async def test_ids_are_forgotten_by_halves(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "MEMORY_IDS", 10)
+    bus = SqliteBus(path)
+    await bus.declare([FACTS], READERS[:1])
+    sent = [envelope() for _ in range(40)]
+    for each in sent:
+        await bus.publish([each])
+    assert await count(bus, "seen_0") + await count(bus, "seen_1") <= 20
+    await bus.publish(sent[-10:])
+    assert (await bus.lag("t__a")).waiting == 40
+    await bus.close()
+
+
+async def test_progress_disappears_from_its_consumers_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "SWEEP_SECONDS", 0)
+    bus = SqliteBus(path)
+    await bus.declare([Stream("P", ("t.>",), "progress", 0)], [Consumer("t__p", "P", ("t.>",))])
+    for _ in range(5):
+        await bus.publish([envelope()])
+    assert await count(bus, "message") <= 2
+    assert await count(bus, "pending") == await count(bus, "message")
+    await bus.close()
+
+
+async def test_one_bad_call_does_not_harm_those_that_share_its_transaction(path: Path) -> None:
+    bus = SqliteBus(path)
+    await bus.declare([FACTS], READERS[:1])
+
+    def fails(_: object) -> None:
+        raise ZeroDivisionError
+
+    good, bad, other = (
+        bus.publish([envelope()]),
+        bus._ask(fails, lambda result, _: result),
+        bus.publish([envelope()]),
+    )
+    results = await asyncio.gather(good, bad, other, return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), ZeroDivisionError, type(None)]
+    assert len(await bus.pull("t__a", 10, 5)) == 2
+    await bus.close()
+
+
+async def test_everything_is_delivered_twice_when_asked_to(path: Path) -> None:
+    bus = SqliteBus(path, duplicate=True)
+    await bus.declare([FACTS], READERS[:1])
+    await bus.publish([envelope(), envelope(), envelope()])
+    seen = []
+    while taken := await bus.pull("t__a", 2, 0.01):
+        seen += [delivery.envelope.id for delivery in taken]
+        await bus.ack(taken)
+    assert len(seen) == 6
+    assert len(set(seen)) == 3
+    assert (await bus.lag("t__a")).waiting == 0
+    await bus.close()
