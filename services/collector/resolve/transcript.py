@@ -1,13 +1,90 @@
-from collections.abc import Iterable
+"""What was asked and answered, as evidence: MessagePack of ["mirage-dns", 1, first time, servers, rows].
 
-from services.collector.resolve.answer import Answer
+A row is [name, type, microseconds since the first time, elapsed, index of the server, response]; where nothing was
+found the response is empty and [status, rcode, negative ttl] follow. Responses with any record are kept as they came.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
+
+import msgspec
+from msgspec import Struct
+
+from services.collector.resolve.answer import Answer, Status
+from services.collector.resolve.names import ParseError
+from services.collector.resolve.wire import build_question, read_answer
+
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+CODE_OF: Final = {status: code for code, status in enumerate(STATUSES)}
 
 
-def encode(answers: Iterable[Answer]) -> bytes:
-    """A chunk of answers as evidence: found ones with the response as it came, others in a compact form."""
-    raise NotImplementedError
+class Row(Struct, frozen=True, array_like=True):
+    name: str
+    type: str
+    after: int
+    elapsed: int
+    server: int
+    wire: bytes
+    status: int = 0
+    rcode: int = -1
+    negative_ttl: int | None = None
+
+
+class Transcript(Struct, frozen=True, array_like=True):
+    format: Literal["mirage-dns"]
+    version: Literal[1]
+    since: int
+    servers: list[str]
+    rows: list[Row]
+
+
+DECODER: Final = msgspec.msgpack.Decoder(Transcript)
+
+
+def encode(answers: Sequence[Answer]) -> bytes:
+    """A chunk of answers, in their order."""
+    since = answers[0].at if answers else 0
+    servers: dict[str, int] = {}
+    rows = [
+        (answer.name, answer.type, answer.at - since, answer.elapsed, index, answer.wire)
+        if answer.records
+        else (
+            answer.name,
+            answer.type,
+            answer.at - since,
+            answer.elapsed,
+            index,
+            b"",
+            CODE_OF[answer.status],
+            answer.rcode,
+            answer.negative_ttl,
+        )
+        for answer in answers
+        for index in (servers.setdefault(answer.server, len(servers)),)
+    ]
+    return msgspec.msgpack.encode(("mirage-dns", 1, since, list(servers), rows))
 
 
 def decode(transcript: bytes) -> list[Answer]:
-    """The answers again, compact ones without ``wire``; raises `ParseError`."""
-    raise NotImplementedError
+    """The answers again, read anew from the kept responses; those without records lack their ``wire``.
+
+    Raises:
+        ParseError: it is not a transcript, or a response in it is not one.
+    """
+    try:
+        read = DECODER.decode(transcript)
+        return [restored(row, read) for row in read.rows]
+    except (msgspec.MsgspecError, IndexError, UnicodeDecodeError, RecursionError) as error:
+        raise ParseError(f"not a transcript: {error}") from error
+
+
+def restored(row: Row, read: Transcript) -> Answer:
+    at, server = read.since + row.after, read.servers[row.server]
+    if not row.wire:
+        status = STATUSES[row.status]
+        return Answer(row.name, row.type, status, row.rcode, (), row.negative_ttl, b"", server, at, row.elapsed)
+    question = build_question(row.name, row.type)
+    answer = read_answer(row.wire, question, row.name, row.type, server, at, row.elapsed)
+    if answer is None:
+        raise ParseError("a truncated response")
+    return answer

@@ -10,12 +10,12 @@ from services.collector.resolve.chunk import Query
 
 FIRST_WINDOW: Final = 64
 LEAST_WINDOW: Final = 32
-MOST_WINDOW: Final = 2_000
+MOST_WINDOW: Final = 1_000
 MOST_PENDING: Final = 8_000
 
 SLOW: Final = 0.5  # seconds
 TOLERATED_LOSS: Final = 0.05
-TOLERATED_QUEUE: Final = 0.02  # seconds
+TOLERATED_QUEUE: Final = 0.01  # seconds
 CUT_EVERY: Final = 1.0  # seconds
 MEMORY: Final = 50  # outcomes that the average of losses spans
 

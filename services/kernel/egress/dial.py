@@ -93,8 +93,12 @@ class DialTable:
     @classmethod
     def read(cls, path: str | Path) -> "DialTable":
         """Read the document at ``path``; raises OSError, or ValueError when it is not one."""
-        document = msgspec.json.decode(Path(path).read_bytes(), type=Document)
-        return cls(document.entries, document.hosts)
+        return cls.decode(Path(path).read_bytes())
+
+    @classmethod
+    def decode(cls, document: bytes) -> "DialTable":
+        read = msgspec.json.decode(document, type=Document)
+        return cls(read.entries, read.hosts)
 
     def find(self, address: str, port: int, transport: Transport) -> tuple[str, int]:
         """Where ``address`` and ``port`` really are.

@@ -54,7 +54,7 @@ class Egress:
         address: str,
         port: int,
         *,
-        timeout: float,  # noqa: ASYNC109  part of one budget with the handshakes; callers get TimedOut
+        timeout: float,
         allow: Guard | None = None,
         exempt: bool = False,
         via_proxy: bool = False,
@@ -87,7 +87,7 @@ class Egress:
         address: str,
         port: int,
         *,
-        timeout: float,  # noqa: ASYNC109  part of one budget with the handshakes; callers get TimedOut
+        timeout: float,
         allow: Guard | None = None,
         exempt: bool = False,
         via_proxy: bool = False,
