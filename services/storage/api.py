@@ -1,0 +1,39 @@
+"""What storage answers."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Final
+
+from services.contracts import endpoints as e
+from services.contracts.resources import (
+    RecordQuery,
+    RecordView,
+    ScanId,
+    Stored,
+)
+from services.kernel.calls import Caller, Endpoint
+from services.kernel.service import Ports
+from services.storage import usecases
+
+
+async def get_stored(ports: Ports, caller: Caller, question: ScanId) -> Stored:
+    return await usecases.get_stored(ports, caller, question.scan)
+
+
+async def find_records(ports: Ports, caller: Caller, question: RecordQuery) -> tuple[RecordView, ...]:
+    return await usecases.find_records(ports, caller, question.digest)
+
+
+def list_records(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[RecordView, None]:
+    return usecases.list_records(ports, caller, question.scan)
+
+
+DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
+    e.FIND_ENTITIES: usecases.find_entities,
+    e.GET_ENTITY: usecases.get_entity,
+    e.EXPORT: usecases.export_scan,
+    e.GET_STORED: get_stored,
+    e.DIFF: usecases.diff_scans,
+    e.FIND_RECORDS: find_records,
+    e.LIST_RECORDS: list_records,
+    e.LIST_CLAIMS: usecases.list_claims,
+}

@@ -1,0 +1,64 @@
+"""What storage hears."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.contracts.facts import Admitted, Collected, Deleted
+from services.kernel.messages import now
+from services.kernel.service import Handles, Ports, Received, Unit
+from services.storage import index
+from services.storage.domain import Rows, admitted_rows, key_text
+from services.storage.store import intake
+
+
+async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected]]) -> None:
+    """Store claims, evidence records and how far each work item is; a deleted scan's are dropped."""
+    deleted = await intake.deleted_scans(unit.tx, list({received.message.scan.bytes for received in batch}))
+    rows = Rows()
+    recorded_at = now()
+    for received in batch:
+        if (received.workspace.bytes, received.message.scan.bytes) not in deleted:
+            rows.add(received.workspace, received.message, recorded_at)
+    await intake.write_rows(unit.tx, rows)
+    unit.then(index.waker(ports).set)
+
+
+async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]) -> None:
+    """Store roles and distances; messages of one scan come in their order."""
+    deleted = await intake.deleted_scans(unit.tx, list({received.message.scan.bytes for received in batch}))
+    ordered = sorted(batch, key=lambda received: received.message.ordinal)
+    kept = [received for received in ordered if (received.workspace.bytes, received.message.scan.bytes) not in deleted]
+    rows = [row for received in kept for row in admitted_rows(received.workspace, [(received.message, received.at)])]
+    entities = {
+        (received.workspace.bytes, admission.entity.id): (
+            received.workspace.bytes,
+            admission.entity.id,
+            admission.entity.type,
+            key_text(admission.entity),
+            admission.entity.value,
+            received.at,
+            received.at,
+        )
+        for received in kept
+        for admission in received.message.admissions
+    }
+    await intake.write_admissions(unit.tx, rows, list(entities.values()))
+    counts: dict[tuple[object, object], int] = {}
+    for received in kept:
+        place = (received.workspace, received.message.scan)
+        counts[place] = counts.get(place, 0) + 1
+    await intake.count_admissions(unit.tx, counts)  # type: ignore[arg-type]
+    unit.then(index.waker(ports).set)
+
+
+async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
+    for received in batch:
+        gone = await intake.delete_scan(unit.tx, received.workspace, received.message.scan)
+        await ports.search.delete(received.workspace, index.ENTITIES, gone)
+
+
+CONSUMERS: Final = (
+    Handles(name="collected", takes=Collected, handle=collected, batch=200),
+    Handles(name="admitted", takes=Admitted, handle=admitted, batch=100),
+    Handles(name="deleted", takes=Deleted, handle=deleted, batch=5),
+)

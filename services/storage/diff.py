@@ -1,0 +1,144 @@
+"""What changed between two scans; a thing is gone only where all who said it were asked again and answered."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+from uuid import UUID
+
+from services.contracts.claims import Claim, Entity, Relation, claim_line
+from services.contracts.resources import Change
+from services.kernel.sql import Reader
+from services.storage.domain import ABSENCE, RELATION, gone_or_unknown
+from services.storage.store import reading
+from services.storage.store.reading import StoredClaim
+
+BATCH = 500
+
+
+class Subject(NamedTuple):
+    """A thing that claims are about, in one scan."""
+
+    id: bytes
+    claims: tuple[StoredClaim, ...]
+
+
+async def diff(view: Reader, workspace: UUID, before: UUID, after: UUID) -> AsyncIterator[Change]:
+    """Yield changes: what is new or changed in ``after``, then what ``before`` had alone."""
+    async for ids in _subjects(view, workspace, after):
+        old = _grouped(await reading.claims_about(view, workspace, ids, before))
+        new = _grouped(await reading.claims_about(view, workspace, ids, after))
+        async for change in _compare(view, workspace, before, after, ids, old, new):
+            yield change
+    async for ids in _subjects(view, workspace, before):
+        new = _grouped(await reading.claims_about(view, workspace, ids, after))
+        missing = [identity for identity in ids if not _positive(new.get(identity, ()))]
+        old = _grouped(await reading.claims_about(view, workspace, missing, before))
+        async for change in _lost(view, workspace, before, after, missing, old):
+            yield change
+
+
+async def _subjects(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[bytes]]:
+    async for rows in view.stream(
+        "SELECT DISTINCT about FROM claim WHERE workspace = :workspace AND scan = :scan AND kind <> :absence"
+        " AND retracted_at IS NULL ORDER BY about",
+        size=BATCH,
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+        absence=ABSENCE,
+    ):
+        yield [bytes(row[0]) for row in rows]
+
+
+def _grouped(claims: Sequence[StoredClaim]) -> dict[bytes, tuple[StoredClaim, ...]]:
+    ordered = sorted(claims, key=attrgetter("about"))
+    return {about: tuple(group) for about, group in groupby(ordered, key=attrgetter("about"))}
+
+
+def _positive(claims: Sequence[StoredClaim]) -> list[StoredClaim]:
+    return [claim for claim in claims if claim.kind != ABSENCE]
+
+
+def _said(claim: StoredClaim) -> tuple[int, str, str]:
+    return claim.kind, claim.name, claim.value
+
+
+async def _compare(
+    view: Reader,
+    workspace: UUID,
+    before: UUID,
+    after: UUID,
+    ids: Sequence[bytes],
+    old: dict[bytes, tuple[StoredClaim, ...]],
+    new: dict[bytes, tuple[StoredClaim, ...]],
+) -> AsyncIterator[Change]:
+    fresh = [identity for identity in ids if not _positive(old.get(identity, ()))]
+    for change in await _describe(view, workspace, "new", fresh, new):
+        yield change
+    vanished: list[StoredClaim] = []
+    for identity in ids:
+        was, is_now = _positive(old.get(identity, ())), _positive(new.get(identity, ()))
+        if not was:
+            continue
+        known = {_said(claim) for claim in was}
+        said = {_said(claim) for claim in is_now}
+        added = [claim for claim in is_now if _said(claim) not in known and claim.kind not in {0, RELATION}]
+        for claim, spoken in zip(added, await reading.spoken(view, workspace, added), strict=True):
+            yield _change("changed", spoken, f"now {claim.name} = {claim.value}", (claim.module,))
+        vanished += [claim for claim in was if _said(claim) not in said and claim.kind not in {0, RELATION}]
+    asked = await reading.asked_by(view, workspace, before, [claim.item for claim in vanished])
+    answered = await reading.answered(view, workspace, after, list(asked.values()))
+    for claim, spoken in zip(vanished, await reading.spoken(view, workspace, vanished), strict=True):
+        if claim.item in asked and asked[claim.item] in answered:
+            yield _change("changed", spoken, f"no longer {claim.name} = {claim.value}", (claim.module,))
+
+
+async def _lost(
+    view: Reader,
+    workspace: UUID,
+    before: UUID,
+    after: UUID,
+    ids: Sequence[bytes],
+    old: dict[bytes, tuple[StoredClaim, ...]],
+) -> AsyncIterator[Change]:
+    items = [claim.item for identity in ids for claim in old.get(identity, ())]
+    asked = await reading.asked_by(view, workspace, before, items)
+    answered = await reading.answered(view, workspace, after, list(asked.values()))
+    by_kind: dict[str, list[bytes]] = {"gone": [], "unknown": []}
+    for identity in ids:
+        responsible = [asked[claim.item] for claim in _positive(old.get(identity, ())) if claim.item in asked]
+        by_kind[gone_or_unknown(responsible, answered)].append(identity)
+    for kind, lost in by_kind.items():
+        for change in await _describe(view, workspace, kind, lost, old):
+            yield change
+
+
+async def _describe(
+    view: Reader, workspace: UUID, kind: str, ids: Sequence[bytes], claims: dict[bytes, tuple[StoredClaim, ...]]
+) -> Iterator[Change]:
+    first = [_positive(claims[identity])[0] for identity in ids if _positive(claims.get(identity, ()))]
+    spoken = await reading.spoken(view, workspace, first)
+    return iter(
+        [
+            _change(kind, claim, "", tuple(sorted({said.module for said in _positive(claims[row.about])})))
+            for row, claim in zip(first, spoken, strict=True)
+        ]
+    )
+
+
+def _change(kind: str, claim: Claim, what: str, modules: tuple[str, ...]) -> Change:
+    match claim:
+        case Relation(type=name, source=source, target=target):
+            layer, value = "relation", f"{source.value} → {target.value}"
+        case Entity(type=name):
+            layer, value = "entity", claim.value
+        case _:
+            layer, name, value = "entity", claim.about.type, claim.about.value
+    return Change(
+        kind=kind,  # type: ignore[arg-type]
+        layer=layer,  # type: ignore[arg-type]
+        type=name,
+        value=value,
+        what=what or (claim_line(claim) if isinstance(claim, Relation) and claim.qualifiers else ""),
+        modules=modules,
+    )

@@ -1,0 +1,170 @@
+"""How messages become rows: claims folded by what they are about. Pure."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation, claim_key
+from services.contracts.facts import Admitted, Collected
+from services.contracts.subjects import CarriedSubject
+from services.kernel.sql import Row
+
+ENTITY, RELATION, ATTRIBUTE, ABSENCE = range(4)
+RECORD_ID: Final = 32
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Seen(NamedTuple):
+    """When an entity was seen, and what it is."""
+
+    entity: Entity
+    first: int
+    last: int
+
+
+class Rows:
+    """What a batch of results says, each thing once: rows of the tables, by their keys."""
+
+    def __init__(self) -> None:
+        self.entities: dict[tuple[bytes, bytes], Seen] = {}
+        self.sightings: dict[tuple[bytes, bytes, bytes], Seen] = {}
+        self.relations: dict[tuple[bytes, bytes], tuple[Relation, bytes, bytes]] = {}
+        self.claims: dict[tuple[bytes, bytes], Row] = {}
+        self.records: dict[tuple[bytes, bytes, bytes], Row] = {}
+        self.results: list[Row] = []
+
+    def add(self, workspace: UUID, message: Collected, recorded_at: int) -> None:
+        """Take in one part of a result."""
+        space, scan, item = workspace.bytes, message.scan.bytes, message.item.bytes
+        ids = [record.id for record in message.records]
+        for record in message.records:
+            self.records[space, scan, record.id] = (
+                space,
+                scan,
+                record.id,
+                item,
+                message.module,
+                message.version,
+                record.blob,
+                _pack(record),
+            )
+        for said in message.said:
+            claim = said.claim
+            about, kind, name, value, details = self._about(space, scan, claim, message.at)
+            key = claim_key(claim, message.module, message.version)
+            identity = hashlib.blake2b(key + scan + item, digest_size=16).digest()
+            self.claims[space, identity] = (
+                space,
+                identity,
+                scan,
+                key,
+                about,
+                kind,
+                name,
+                value,
+                item,
+                message.module,
+                message.version,
+                message.at,
+                recorded_at,
+                claim.confidence,
+                claim.valid_from,
+                claim.valid_to,
+                claim.where,
+                details,
+                b"".join([ids[place] for place in said.cites]),
+            )
+        self.results.append(
+            (
+                space,
+                scan,
+                item,
+                message.turn,
+                message.module,
+                subject_id(message.subject),
+                1,
+                message.parts,
+                message.outcome or "",
+            )
+        )
+
+    def _about(self, space: bytes, scan: bytes, claim: Claim, at: int) -> tuple[bytes, int, str, str, str]:
+        match claim:
+            case Entity():
+                return self._see(space, scan, claim, at), ENTITY, "", "", ""
+            case Relation(type=name, source=source, target=target):
+                ends = self._see(space, scan, source, at), self._see(space, scan, target, at)
+                identity = claim.id
+                self.relations[space, identity] = (claim, *ends)
+                details = _encode(claim.details).decode() if claim.details else ""
+                return identity, RELATION, name, "", details
+            case Attribute(about=about, name=name, value=value):
+                return self._see(space, scan, about, at), ATTRIBUTE, name, _encode(value).decode(), ""
+            case Absence(about=about, predicate=predicate):
+                return self._see(space, scan, about, at), ABSENCE, predicate, "", ""
+
+    def _see(self, space: bytes, scan: bytes, entity: Entity, at: int) -> bytes:
+        identity = entity.id
+        place = (space, identity)
+        self.entities[place] = _widen(self.entities.get(place), entity, at)
+        sighted = (space, scan, identity)
+        self.sightings[sighted] = _widen(self.sightings.get(sighted), entity, at)
+        return identity
+
+
+def _widen(seen: Seen | None, entity: Entity, at: int) -> Seen:
+    if seen is None:
+        return Seen(entity, at, at)
+    if seen.first <= at <= seen.last:
+        return seen
+    return Seen(entity, min(at, seen.first), max(at, seen.last))
+
+
+def key_text(entity: Entity) -> str:
+    """The key of an entity as the JSON array that is stored."""
+    return _encode(entity.key).decode()
+
+
+def qualifiers_text(relation: Relation) -> str:
+    """The identifying qualifiers as stored: sorted JSON, nothing for none."""
+    return _encode(relation.qualifiers).decode() if relation.qualifiers else ""
+
+
+def subject_id(subject: CarriedSubject) -> bytes:
+    """16 bytes that are the same for the same question in every scan; of a set, its zone counts."""
+    if isinstance(subject, Entity | Relation):
+        return subject.id
+    return hashlib.blake2b(f"{type(subject).__name__}|{subject.zone}".encode(), digest_size=16).digest()
+
+
+def admitted_rows(workspace: UUID, messages: Iterable[tuple[Admitted, int]]) -> list[Row]:
+    """Rows of sightings with role and distance; what comes later is never weaker."""
+    return [
+        (
+            workspace.bytes,
+            message.scan.bytes,
+            admission.entity.id,
+            admission.entity.type,
+            admission.role,
+            admission.distance,
+            at,
+            at,
+        )
+        for message, at in messages
+        for admission in message.admissions
+    ]
+
+
+def record_ids(evidence: bytes) -> list[bytes]:
+    """The ids in a claim's evidence column."""
+    return [evidence[start : start + RECORD_ID] for start in range(0, len(evidence), RECORD_ID)]
+
+
+def gone_or_unknown(responsible: Sequence[tuple[str, bytes]], answered: set[tuple[str, bytes]]) -> str:
+    """What became of a thing that is no longer said: ``gone`` only when all who said it were asked and answered."""
+    return "gone" if responsible and all(asked in answered for asked in responsible) else "unknown"

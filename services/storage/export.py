@@ -1,0 +1,242 @@
+"""Exports of a scan, in constant memory: lists of host names, JSON lines, CSV, JSON, and the canonical form."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from services.contracts.claims import claim_line
+from services.contracts.resources import ExportQuery
+from services.kernel.sql import Reader
+from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
+from services.storage.store import reading
+from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
+
+IN_SCOPE: Final = ("target", "in_scope")
+NAMES: Final = ("domain", "hostname")
+CSV_HEAD: Final = ("type", "value", "scope_role", "distance", "first_seen", "last_seen", "attributes", "modules")
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+async def export(view: Reader, workspace: UUID, query: ExportQuery, *, asked_dns: bool) -> AsyncIterator[str]:
+    """Yield the export piece by piece; ``asked_dns``: whether the scan asked names for their addresses."""
+    if query.canonical:
+        pieces = _canonical(view, workspace, query.scan)
+    elif query.format == "hosts":
+        pieces = _hosts(view, workspace, query, asked_dns=asked_dns)
+    elif query.format == "csv":
+        pieces = _csv(view, workspace, query)
+    elif query.format == "json":
+        pieces = _json(view, workspace, query)
+    else:
+        pieces = _jsonl(view, workspace, query)
+    async for piece in pieces:
+        yield piece
+
+
+async def _canonical(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[str]:
+    """What was claimed by which module, without when, where and by which scan: equal for equal scans."""
+    last = b""
+    async for rows in reading.claims_of(view, workspace, scan):
+        fresh: list[StoredClaim] = []
+        for row in rows:
+            if row.claim != last:
+                fresh.append(row)
+                last = row.claim
+        spoken = await reading.spoken(view, workspace, fresh)
+        yield "".join(
+            f"{claim_line(claim)} {row.module}@{row.version}\n" for row, claim in zip(fresh, spoken, strict=True)
+        )
+
+
+async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, *, asked_dns: bool) -> AsyncIterator[str]:
+    async for batch in reading.sighted(view, workspace, query.scan, roles=IN_SCOPE):
+        names = [stored for stored in batch if stored.entity.type in NAMES]
+        if not names:
+            continue
+        states = await resolutions(view, workspace, query.scan, [stored.id for stored in names])
+        lines = []
+        for stored in names:
+            state = states[stored.id]
+            if state == "resolved":
+                lines.append(stored.entity.value)
+            elif not asked_dns:
+                lines.append(f"{stored.entity.value}\tnot-asked")
+            elif query.all:
+                lines.append(f"{stored.entity.value}\t{state}")
+        if lines:
+            yield "\n".join(lines) + "\n"
+
+
+async def resolutions(view: Reader, workspace: UUID, scan: UUID, names: Sequence[bytes]) -> dict[bytes, str]:
+    """What a scan found of the addresses of names: resolved, wildcard, stale, unresolved, unknown."""
+    addressed = [
+        relation for relation in await reading.relations_from(view, workspace, names) if relation.type == "resolves_to"
+    ]
+    claims = await reading.claims_about(view, workspace, [*names, *(relation.id for relation in addressed)], scan)
+    said = {claim.about for claim in claims}
+    resolved = {relation.source for relation in addressed if relation.id in said}
+    states = dict.fromkeys(names, "unknown")
+    for claim in claims:
+        if claim.kind == ABSENCE and claim.name == "resolves_to":
+            states[claim.about] = "unresolved" if states[claim.about] == "unknown" else states[claim.about]
+        elif claim.kind == ATTRIBUTE and claim.name == "response_code" and claim.plain == "NXDOMAIN":
+            states[claim.about] = "stale"
+    states.update(dict.fromkeys(resolved, "resolved"))
+    for claim in claims:
+        if claim.kind == ATTRIBUTE and claim.name == "covered_by_wildcard" and claim.plain is True:
+            states[claim.about] = "wildcard"
+    return states
+
+
+async def _jsonl(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[str]:
+    async for documents in _documents(view, workspace, query):
+        yield "".join(_encode(document).decode() + "\n" for document in documents)
+
+
+async def _json(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[str]:
+    yield "["
+    first = True
+    async for documents in _documents(view, workspace, query):
+        if documents:
+            yield ("" if first else ",") + "\n" + ",\n".join(_encode(document).decode() for document in documents)
+            first = False
+    yield "\n]\n"
+
+
+async def _csv(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[str]:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_HEAD)
+    async for documents in _documents(view, workspace, query):
+        for document in documents:
+            if document["layer"] == "entity":
+                modules = sorted({assertion["module"] for assertion in document["assertions"]})
+                writer.writerow(
+                    [
+                        *(_cell(document[name]) for name in CSV_HEAD[:6]),
+                        _cell(_encode(document["attributes"]).decode()),
+                        _cell(" ".join(modules)),
+                    ]
+                )
+        yield out.getvalue()
+        out.seek(0)
+        out.truncate()
+    yield out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+async def _documents(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[list[dict[str, Any]]]:
+    """Entities, each followed by the relations that lead from it; without ``all`` only those in scope."""
+    async for batch in reading.sighted(view, workspace, query.scan, roles=None if query.all else IN_SCOPE):
+        ids = [stored.id for stored in batch]
+        leading = await reading.relations_from(view, workspace, ids)
+        claims = await reading.claims_about(view, workspace, [*ids, *(relation.id for relation in leading)], query.scan)
+        about: dict[bytes, list[StoredClaim]] = {}
+        for claim in claims:
+            about.setdefault(claim.about, []).append(claim)
+        said = [relation for relation in leading if relation.id in about]
+        targets = await reading.entities(view, workspace, [relation.target for relation in said])
+        from_source: dict[bytes, list[StoredRelation]] = {}
+        for relation in said:
+            from_source.setdefault(relation.source, []).append(relation)
+        unclaimed = [stored.id for stored in batch if stored.id not in about]
+        implied = await _implied(view, workspace, query.scan, unclaimed, from_source, about)
+        documents: list[dict[str, Any]] = []
+        for stored in batch:
+            claimed = about.get(stored.id) or implied.get(stored.id, [])
+            documents.append(_entity_document(stored, claimed))
+            documents += [
+                _relation_document(stored, relation, targets[relation.target], about[relation.id])
+                for relation in sorted(
+                    from_source.get(stored.id, []),
+                    key=lambda relation: (relation.type, targets[relation.target].entity.value, relation.id),
+                )
+            ]
+        yield documents
+
+
+async def _implied(
+    view: Reader,
+    workspace: UUID,
+    scan: UUID,
+    ids: Sequence[bytes],
+    from_source: dict[bytes, list[StoredRelation]],
+    about: dict[bytes, list[StoredClaim]],
+) -> dict[bytes, list[StoredClaim]]:
+    """The claims of relations that vouch for entities of which nothing else is said."""
+    implied: dict[bytes, list[StoredClaim]] = {}
+    if not ids:
+        return implied
+    arriving = await reading.relations_to(view, workspace, ids)
+    claims = await reading.claims_about(view, workspace, [relation.id for relation in arriving], scan)
+    by_relation: dict[bytes, list[StoredClaim]] = {}
+    for claim in claims:
+        by_relation.setdefault(claim.about, []).append(claim)
+    for relation in arriving:
+        implied.setdefault(relation.target, []).extend(by_relation.get(relation.id, []))
+    for identity in ids:
+        for relation in from_source.get(identity, []):
+            implied.setdefault(identity, []).extend(about[relation.id])
+    return implied
+
+
+def _entity_document(stored: StoredEntity, claims: Sequence[StoredClaim]) -> dict[str, Any]:
+    attributes: dict[str, list[Any]] = {}
+    for claim in claims:
+        if claim.kind == ATTRIBUTE and claim.about == stored.id:
+            values = attributes.setdefault(claim.name, [])
+            if claim.plain not in values:
+                values.append(claim.plain)
+    existence = [claim for claim in claims if claim.kind == ENTITY] or claims
+    return {
+        "layer": "entity",
+        "type": stored.entity.type,
+        "key": list(stored.entity.key),
+        "value": stored.entity.value,
+        "scope_role": stored.role,
+        "distance": stored.distance,
+        "first_seen": stored.first_seen,
+        "last_seen": stored.last_seen,
+        "attributes": dict(sorted(attributes.items())),
+        "assertions": assertions(existence),
+    }
+
+
+def _relation_document(
+    source: StoredEntity, relation: StoredRelation, target: StoredEntity, claims: Sequence[StoredClaim]
+) -> dict[str, Any]:
+    return {
+        "layer": "relation",
+        "type": relation.type,
+        "source": {"type": source.entity.type, "value": source.entity.value},
+        "target": {"type": target.entity.type, "value": target.entity.value},
+        "qualifiers": relation.qualifiers,
+        "assertions": assertions(claims),
+    }
+
+
+def assertions(claims: Sequence[StoredClaim]) -> list[dict[str, Any]]:
+    """Who said it: one entry for each module, version and evidence."""
+    seen: dict[tuple[object, ...], dict[str, Any]] = {}
+    for claim in claims:
+        seen.setdefault(
+            (claim.module, claim.version, claim.evidence),
+            {
+                "module": claim.module,
+                "version": claim.version,
+                "at": claim.at,
+                "confidence": claim.confidence,
+                "evidence": [identity.hex() for identity in record_ids(claim.evidence)],
+            },
+        )
+    return list(seen.values())

@@ -1,0 +1,66 @@
+"""Brings new entities into the full-text index, off the path of the claims; crash-safe, for the list is a table."""
+
+import asyncio
+from typing import Final
+from uuid import UUID
+
+from services.kernel.errors import Unavailable
+from services.kernel.search import Indexed
+from services.kernel.service import Ports
+
+ENTITIES: Final = "entities"
+BATCH: Final = 2000
+#: While claims come in, the index follows at its ease.
+GATHER: Final = 1.0
+
+
+def waker(ports: Ports) -> asyncio.Event:
+    """Set when there are entities to index."""
+    event = ports.state.setdefault("unindexed", asyncio.Event())
+    assert isinstance(event, asyncio.Event)
+    return event
+
+
+async def index_new(ports: Ports) -> None:
+    """Index what is new, as long as the service runs."""
+    await ports.search.declare(ENTITIES, ("type",))
+    wake = waker(ports)
+    wake.set()
+    while True:
+        await wake.wait()
+        wake.clear()
+        try:
+            more = True
+            while more:
+                more = await index_some(ports)
+        except Unavailable:
+            wake.set()
+        await asyncio.sleep(GATHER)
+
+
+async def index_some(ports: Ports) -> bool:
+    """Index up to `BATCH` entities; return whether there may be more."""
+    async with ports.sql.read() as view:
+        rows = await view.fetch(
+            "SELECT entity.workspace, entity.id, entity.type, entity.value FROM unindexed JOIN entity"
+            " ON entity.workspace = unindexed.workspace AND entity.id = unindexed.id LIMIT :limit",
+            limit=BATCH,
+        )
+    if not rows:
+        return False
+    by_workspace: dict[bytes, list[Indexed]] = {}
+    for workspace, identity, kind, value in rows:
+        by_workspace.setdefault(bytes(workspace), []).append(Indexed(bytes(identity), value, {"type": kind}))
+    for workspace, documents in by_workspace.items():
+        await ports.search.put(UUID(bytes=workspace), ENTITIES, documents)
+    async with ports.sql.begin() as tx:
+        for workspace, documents in by_workspace.items():
+            await tx.execute_in(
+                "DELETE FROM unindexed WHERE workspace = :workspace AND id IN :keys",
+                [document.id for document in documents],
+                workspace=workspace,
+            )
+    return len(rows) == BATCH
+
+
+TASKS: Final = (index_new,)

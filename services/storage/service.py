@@ -1,0 +1,27 @@
+from typing import Final
+
+from services.contracts import endpoints as e
+from services.contracts.facts import Admitted, Collected, Deleted
+from services.kernel.service import Service
+
+service: Final = Service(
+    name="storage",
+    summary="Keeps entities, relations and assertions over time; searches, exports, compares.",
+    needs=("sql", "bus", "search"),
+    consumes=(Collected, Admitted, Deleted),
+    answers=(
+        e.FIND_ENTITIES,
+        e.GET_ENTITY,
+        e.EXPORT,
+        e.GET_STORED,
+        e.DIFF,
+        e.FIND_RECORDS,
+        e.LIST_RECORDS,
+        e.LIST_CLAIMS,
+    ),
+    asks=(e.GET_SCAN, e.GET_PLAN),
+    doors="services.storage.api:DOORS",
+    consumers="services.storage.consumers:CONSUMERS",
+    tasks="services.storage.index:TASKS",
+    migrations="services.storage.migrations",
+)

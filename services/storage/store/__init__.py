@@ -1,0 +1,1 @@
+"""The tables of storage; every statement is bound to a workspace."""

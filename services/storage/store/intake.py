@@ -1,0 +1,171 @@
+"""Writes what the collectors found, in whole batches; every row by its natural key, so that twice is once."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from services.kernel.sql import Reader, Tx
+from services.storage.domain import Rows, key_text, qualifiers_text
+
+CLAIM: Final = (
+    "workspace",
+    "id",
+    "scan",
+    "claim",
+    "about",
+    "kind",
+    "name",
+    "value",
+    "item",
+    "module",
+    "version",
+    "at",
+    "recorded_at",
+    "confidence",
+    "valid_from",
+    "valid_to",
+    "place",
+    "details",
+    "evidence",
+)
+SIGHTING: Final = ("workspace", "scan", "entity", "type", "role", "distance", "first_seen", "last_seen")
+
+
+async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes, bytes]]:
+    """Those of ``scans`` that are to be forgotten, as (workspace, scan)."""
+    rows = await view.fetch_in("SELECT workspace, id FROM scan WHERE deleted = 1 AND id IN :keys", scans)
+    return {(bytes(workspace), bytes(scan)) for workspace, scan in rows}
+
+
+async def write_rows(tx: Tx, rows: Rows) -> None:
+    """Write a folded batch."""
+    await _write_entities(tx, rows)
+    await tx.insert_new(
+        "relation",
+        ("workspace", "id", "type", "source", "target", "qualifiers"),
+        ("workspace", "id"),
+        [
+            (space, identity, relation.type, source, target, qualifiers_text(relation))
+            for (space, identity), (relation, source, target) in rows.relations.items()
+        ],
+    )
+    await tx.bulk_upsert("claim", CLAIM, ("workspace", "id"), list(rows.claims.values()), {})
+    await tx.bulk_upsert(
+        "record",
+        ("workspace", "scan", "id", "item", "module", "version", "blob", "content"),
+        ("workspace", "scan", "id"),
+        list(rows.records.values()),
+        {},
+    )
+    await tx.bulk_upsert(
+        "result",
+        ("workspace", "scan", "item", "turn", "module", "subject", "seen", "parts", "outcome"),
+        ("workspace", "scan", "item", "turn"),
+        rows.results,
+        {"seen": "sum", "parts": "max", "outcome": "max"},
+    )
+
+
+async def _write_entities(tx: Tx, rows: Rows) -> None:
+    columns = ("workspace", "id", "type", "key", "value", "first_seen", "last_seen")
+    written = {
+        (space, identity): (space, identity, seen.entity.type, key_text(seen.entity), seen.entity.value, *seen[1:])
+        for (space, identity), seen in rows.entities.items()
+    }
+    new = await tx.insert_new("entity", columns, ("workspace", "id"), list(written.values()))
+    fresh = {(bytes(space), bytes(identity)) for space, identity in new}
+    await tx.bulk_upsert("unindexed", ("workspace", "id"), ("workspace", "id"), list(fresh), {})
+    await tx.bulk_upsert(
+        "entity",
+        columns,
+        ("workspace", "id"),
+        [row for place, row in written.items() if place not in fresh],
+        {"first_seen": "min", "last_seen": "max"},
+    )
+    await tx.bulk_upsert(
+        "sighting",
+        SIGHTING,
+        ("workspace", "scan", "entity"),
+        [
+            (space, scan, identity, seen.entity.type, None, None, seen.first, seen.last)
+            for (space, scan, identity), seen in rows.sightings.items()
+        ],
+        {"first_seen": "min", "last_seen": "max"},
+    )
+
+
+async def write_admissions(tx: Tx, rows: Sequence[tuple[Any, ...]], entities: Sequence[tuple[Any, ...]]) -> None:
+    """Write roles and distances, and the entities that only the scan itself named."""
+    new = await tx.insert_new(
+        "entity",
+        ("workspace", "id", "type", "key", "value", "first_seen", "last_seen"),
+        ("workspace", "id"),
+        entities,
+    )
+    await tx.bulk_upsert("unindexed", ("workspace", "id"), ("workspace", "id"), new, {})
+    await tx.bulk_upsert(
+        "sighting",
+        SIGHTING,
+        ("workspace", "scan", "entity"),
+        rows,
+        {"role": "replace", "distance": "replace", "first_seen": "min", "last_seen": "max"},
+    )
+
+
+async def count_admissions(tx: Tx, counts: dict[tuple[UUID, UUID], int]) -> None:
+    """Count messages of admissions per (workspace, scan)."""
+    await tx.bulk_upsert(
+        "scan",
+        ("workspace", "id", "admissions", "deleted"),
+        ("workspace", "id"),
+        [(workspace.bytes, scan.bytes, count, 0) for (workspace, scan), count in counts.items()],
+        {"admissions": "sum"},
+    )
+
+
+async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> list[bytes]:
+    """Forget a scan, refold what it touched; return the ids of entities that are gone with it."""
+    values = {"workspace": workspace.bytes, "scan": scan.bytes}
+    await tx.bulk_upsert(
+        "scan",
+        ("workspace", "id", "admissions", "deleted"),
+        ("workspace", "id"),
+        [(workspace.bytes, scan.bytes, 0, 1)],
+        {"deleted": "replace"},
+    )
+    gone = [
+        bytes(row[0])
+        for row in await tx.fetch(
+            "SELECT entity FROM sighting WHERE workspace = :workspace AND scan = :scan AND NOT EXISTS"
+            " (SELECT 1 FROM sighting AS other WHERE other.workspace = :workspace"
+            " AND other.entity = sighting.entity AND other.scan <> :scan)",
+            **values,
+        )
+    ]
+    await tx.execute_in(
+        "DELETE FROM entity WHERE workspace = :workspace AND id IN :keys", gone, workspace=workspace.bytes
+    )
+    await tx.execute_in(
+        "DELETE FROM unindexed WHERE workspace = :workspace AND id IN :keys", gone, workspace=workspace.bytes
+    )
+    await tx.execute(
+        "UPDATE entity SET first_seen = (SELECT min(other.first_seen) FROM sighting AS other"
+        " WHERE other.workspace = :workspace AND other.entity = entity.id AND other.scan <> :scan),"
+        " last_seen = (SELECT max(other.last_seen) FROM sighting AS other"
+        " WHERE other.workspace = :workspace AND other.entity = entity.id AND other.scan <> :scan)"
+        " WHERE workspace = :workspace AND id IN"
+        " (SELECT entity FROM sighting WHERE workspace = :workspace AND scan = :scan)",
+        **values,
+    )
+    await tx.execute(
+        "DELETE FROM relation WHERE workspace = :workspace AND id IN"
+        " (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan AND kind = 1) AND NOT EXISTS"
+        " (SELECT 1 FROM claim AS other WHERE other.workspace = :workspace AND other.about = relation.id"
+        " AND other.scan <> :scan)",
+        **values,
+    )
+    await tx.execute("DELETE FROM claim WHERE workspace = :workspace AND scan = :scan", **values)
+    await tx.execute("DELETE FROM sighting WHERE workspace = :workspace AND scan = :scan", **values)
+    await tx.execute("DELETE FROM record WHERE workspace = :workspace AND scan = :scan", **values)
+    await tx.execute("DELETE FROM result WHERE workspace = :workspace AND scan = :scan", **values)
+    return gone

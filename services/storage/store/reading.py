@@ -1,0 +1,313 @@
+"""Reads entities, relations and claims, in batches by key."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation
+from services.contracts.evidence import EvidenceRecord
+from services.kernel.sql import Reader, Row
+from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RELATION
+
+_key = msgspec.json.Decoder(tuple[str, ...]).decode
+_qualifiers = msgspec.json.Decoder(dict[str, str]).decode
+_details = msgspec.json.Decoder(dict[str, str | int]).decode
+_VALUES: Final[msgspec.json.Decoder[str | bool | int | float]] = msgspec.json.Decoder(str | bool | int | float)
+_record = msgspec.msgpack.Decoder(EvidenceRecord).decode
+
+CLAIM: Final = (
+    "id, scan, claim, about, kind, name, value, item, module, version, at, confidence,"
+    " valid_from, valid_to, place, details, evidence"
+)
+
+
+class StoredEntity(NamedTuple):
+    id: bytes
+    entity: Entity
+    first_seen: int
+    last_seen: int
+    role: str | None = None
+    distance: int | None = None
+
+
+class StoredRelation(NamedTuple):
+    id: bytes
+    type: str
+    source: bytes
+    target: bytes
+    qualifiers: dict[str, str]
+
+
+class StoredClaim(NamedTuple):
+    id: bytes
+    scan: bytes
+    claim: bytes
+    about: bytes
+    kind: int
+    name: str
+    value: str
+    item: bytes
+    module: str
+    version: int
+    at: int
+    confidence: int
+    valid_from: int | None
+    valid_to: int | None
+    place: str
+    details: str
+    evidence: bytes
+
+    @property
+    def plain(self) -> str | bool | int | float:
+        """The value of an attribute."""
+        return _VALUES.decode(self.value)
+
+    @property
+    def described(self) -> dict[str, str | int]:
+        """The details of a relation."""
+        return _details(self.details) if self.details else {}
+
+
+async def entities(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> dict[bytes, StoredEntity]:
+    rows = await view.fetch_in(
+        "SELECT id, type, key, first_seen, last_seen FROM entity WHERE workspace = :workspace AND id IN :keys",
+        list(set(ids)),
+        workspace=workspace.bytes,
+    )
+    return {bytes(row[0]): _entity(row) for row in rows}
+
+
+async def entities_of_value(view: Reader, workspace: UUID, value: str, kind: str | None) -> list[StoredEntity]:
+    rows = await view.fetch(
+        "SELECT id, type, key, first_seen, last_seen FROM entity"
+        " WHERE workspace = :workspace AND value = :value AND (:any = 1 OR type = :type) ORDER BY type LIMIT 100",
+        workspace=workspace.bytes,
+        value=value,
+        any=int(kind is None),
+        type=kind or "",
+    )
+    return [_entity(row) for row in rows]
+
+
+async def sighted(
+    view: Reader, workspace: UUID, scan: UUID, *, roles: Sequence[str] | None = None, size: int = 500
+) -> AsyncIterator[list[StoredEntity]]:
+    """The entities of a scan by type and value, in lists; with ``roles``, only those of these roles."""
+    names = {f"role{number}": role for number, role in enumerate(roles or ())}
+    within = " AND sighting.role IN (" + ", ".join(f":{name}" for name in names) + ")" if roles else ""
+    async for rows in view.stream(
+        "SELECT entity.id, entity.type, entity.key, entity.first_seen, entity.last_seen, sighting.role,"  # noqa: S608  parameters only
+        " sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
+        " AND entity.id = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
+        f"{within} ORDER BY entity.type, entity.value, entity.id",
+        size=size,
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+        **names,
+    ):
+        yield [StoredEntity(*_entity(row)[:4], role=row[5], distance=row[6]) for row in rows]
+
+
+async def places(
+    view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]
+) -> dict[bytes, tuple[str | None, int | None]]:
+    """Role and distance of entities in a scan."""
+    rows = await view.fetch_in(
+        "SELECT entity, role, distance FROM sighting WHERE workspace = :workspace AND scan = :scan AND entity IN :keys",
+        ids,
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    )
+    return {bytes(entity): (role, distance) for entity, role, distance in rows}
+
+
+async def relations(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> dict[bytes, StoredRelation]:
+    rows = await view.fetch_in(
+        "SELECT id, type, source, target, qualifiers FROM relation WHERE workspace = :workspace AND id IN :keys",
+        list(set(ids)),
+        workspace=workspace.bytes,
+    )
+    return {bytes(row[0]): _relation(row) for row in rows}
+
+
+async def relations_from(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> list[StoredRelation]:
+    """The relations whose source is one of ``ids``."""
+    rows = await view.fetch_in(
+        "SELECT id, type, source, target, qualifiers FROM relation WHERE workspace = :workspace AND source IN :keys",
+        ids,
+        workspace=workspace.bytes,
+    )
+    return [_relation(row) for row in rows]
+
+
+async def relations_to(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> list[StoredRelation]:
+    """The relations whose target is one of ``ids``."""
+    rows = await view.fetch_in(
+        "SELECT id, type, source, target, qualifiers FROM relation WHERE workspace = :workspace AND target IN :keys",
+        ids,
+        workspace=workspace.bytes,
+    )
+    return [_relation(row) for row in rows]
+
+
+async def claims_about(view: Reader, workspace: UUID, ids: Sequence[bytes], scan: UUID | None) -> list[StoredClaim]:
+    """The claims about entities or relations, of one scan or of all, oldest first."""
+    narrowed = " AND scan = :scan" if scan else ""
+    rows = await view.fetch_in(
+        f"SELECT {CLAIM} FROM claim WHERE workspace = :workspace AND retracted_at IS NULL{narrowed}"  # noqa: S608  parameters only
+        " AND about IN :keys",
+        list(set(ids)),
+        workspace=workspace.bytes,
+        **({"scan": scan.bytes} if scan else {}),
+    )
+    return sorted((StoredClaim(*row) for row in rows), key=lambda claim: (claim.at, claim.module, claim.id))
+
+
+async def claims_of(view: Reader, workspace: UUID, scan: UUID, size: int = 1000) -> AsyncIterator[list[StoredClaim]]:
+    """All claims of a scan in the order of their keys."""
+    async for rows in view.stream(
+        f"SELECT {CLAIM} FROM claim WHERE workspace = :workspace AND scan = :scan AND retracted_at IS NULL"  # noqa: S608  parameters only
+        " ORDER BY claim, id",
+        size=size,
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    ):
+        yield [StoredClaim(*row) for row in rows]
+
+
+async def spoken(view: Reader, workspace: UUID, stored: Sequence[StoredClaim]) -> list[Claim]:
+    """The claims as they were said, rebuilt from their rows."""
+    related = await relations(view, workspace, [row.about for row in stored if row.kind == RELATION])
+    ends = [end for relation in related.values() for end in (relation.source, relation.target)]
+    named = await entities(view, workspace, [row.about for row in stored if row.kind != RELATION] + ends)
+    return [_speak(row, related, named) for row in stored]
+
+
+def _speak(row: StoredClaim, related: dict[bytes, StoredRelation], named: dict[bytes, StoredEntity]) -> Claim:
+    said = {
+        "confidence": row.confidence,
+        "valid_from": row.valid_from,
+        "valid_to": row.valid_to,
+        "where": row.place,
+    }
+    if row.kind == RELATION:
+        relation = related[row.about]
+        return Relation(
+            relation.type,
+            named[relation.source].entity,
+            named[relation.target].entity,
+            relation.qualifiers,
+            row.described,
+            **said,  # type: ignore[arg-type]
+        )
+    entity = named[row.about].entity
+    if row.kind == ENTITY:
+        return Entity(entity.type, entity.key, **said)  # type: ignore[arg-type]
+    if row.kind == ATTRIBUTE:
+        return Attribute(entity, row.name, row.plain, **said)  # type: ignore[arg-type]
+    assert row.kind == ABSENCE
+    return Absence(entity, row.name, **said)  # type: ignore[arg-type]
+
+
+class StoredRecord(NamedTuple):
+    scan: bytes
+    item: bytes
+    module: str
+    version: int
+    record: EvidenceRecord
+
+
+async def find_records(view: Reader, workspace: UUID, low: bytes, high: bytes) -> list[StoredRecord]:
+    """Records whose id or blob lies between two digests."""
+    found: dict[bytes, StoredRecord] = {}
+    for column in ("id", "blob"):
+        rows = await view.fetch(
+            f"SELECT scan, item, module, version, content FROM record WHERE workspace = :workspace"  # noqa: S608  two literals
+            f" AND {column} >= :low AND {column} <= :high ORDER BY {column} LIMIT 100",
+            workspace=workspace.bytes,
+            low=low,
+            high=high,
+        )
+        for row in rows:
+            stored = StoredRecord(bytes(row[0]), bytes(row[1]), row[2], row[3], _record(row[4]))
+            found[stored.scan + stored.record.id] = stored
+    return list(found.values())
+
+
+async def records_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[StoredRecord]]:
+    """The records of a scan in the order of their ids."""
+    async for rows in view.stream(
+        "SELECT scan, item, module, version, content FROM record"
+        " WHERE workspace = :workspace AND scan = :scan ORDER BY id",
+        size=500,
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    ):
+        yield [StoredRecord(bytes(row[0]), bytes(row[1]), row[2], row[3], _record(row[4])) for row in rows]
+
+
+async def counts(view: Reader, workspace: UUID, scan: UUID) -> tuple[int, int, dict[str, int], int, int]:
+    """Complete results, admission messages, entities by type, claims and records of a scan."""
+    values = {"workspace": workspace.bytes, "scan": scan.bytes}
+    results = await view.fetch_one(
+        "SELECT count(*) FROM result WHERE workspace = :workspace AND scan = :scan AND parts > 0 AND seen >= parts",
+        **values,
+    )
+    admissions = await view.fetch_one(
+        "SELECT admissions FROM scan WHERE workspace = :workspace AND id = :scan", **values
+    )
+    kinds = await view.fetch(
+        "SELECT type, count(*) FROM sighting WHERE workspace = :workspace AND scan = :scan GROUP BY type", **values
+    )
+    claims = await view.fetch_one("SELECT count(*) FROM claim WHERE workspace = :workspace AND scan = :scan", **values)
+    records = await view.fetch_one(
+        "SELECT count(*) FROM record WHERE workspace = :workspace AND scan = :scan", **values
+    )
+    assert results is not None
+    assert claims is not None
+    assert records is not None
+    return (
+        results[0],
+        admissions[0] if admissions else 0,
+        dict(sorted((str(kind), int(count)) for kind, count in kinds)),
+        claims[0],
+        records[0],
+    )
+
+
+async def answered(
+    view: Reader, workspace: UUID, scan: UUID, asked: Sequence[tuple[str, bytes]]
+) -> set[tuple[str, bytes]]:
+    """Those of (module, subject) that were asked in a scan and answered completely."""
+    rows = await view.fetch_in(
+        "SELECT module, subject FROM result WHERE workspace = :workspace AND scan = :scan AND parts > 0"
+        " AND seen >= parts AND outcome IN ('found', 'empty') AND subject IN :keys",
+        list({subject for _, subject in asked}),
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    )
+    return {(module, bytes(subject)) for module, subject in rows}
+
+
+async def asked_by(view: Reader, workspace: UUID, scan: UUID, items: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
+    """The module and subject of work items."""
+    rows = await view.fetch_in(
+        "SELECT item, module, subject FROM result WHERE workspace = :workspace AND scan = :scan AND item IN :keys",
+        list(set(items)),
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    )
+    return {bytes(item): (module, bytes(subject)) for item, module, subject in rows}
+
+
+def _entity(row: Row) -> StoredEntity:
+    identity, kind, key, first, last = row[:5]
+    return StoredEntity(bytes(identity), Entity(kind, _key(key)), first, last)
+
+
+def _relation(row: Row) -> StoredRelation:
+    identity, kind, source, target, qualifiers = row
+    told = _qualifiers(qualifiers) if qualifiers else {}
+    return StoredRelation(bytes(identity), kind, bytes(source), bytes(target), told)

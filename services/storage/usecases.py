@@ -1,0 +1,261 @@
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+from services.contracts.claims import Malformed
+from services.contracts.endpoints import GET_PLAN
+from services.contracts.resources import (
+    Assertion,
+    AttributeValue,
+    Change,
+    Chunk,
+    ClaimsQuery,
+    ClaimView,
+    DiffQuery,
+    EntityQuery,
+    EntityRow,
+    EntityView,
+    ExportQuery,
+    RecordView,
+    RelationView,
+    ScanId,
+    SearchPage,
+    SearchQuery,
+    Stored,
+)
+from services.contracts.targets import recognise
+from services.kernel.calls import Caller
+from services.kernel.errors import Invalid
+from services.kernel.service import Ports
+from services.kernel.sql import Reader
+from services.storage import index
+from services.storage.diff import diff
+from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
+from services.storage.export import export
+from services.storage.store import reading
+from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
+
+MOST_FOUND: Final = 1000
+
+
+async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> SearchPage:
+    """Search by words and parts of words."""
+    if not 1 <= query.limit <= MOST_FOUND:
+        raise Invalid(f"a page has 1 to {MOST_FOUND} entities")
+    found = await ports.search.find(
+        caller.workspace,
+        index.ENTITIES,
+        query.text,
+        where={"type": query.type} if query.type else None,
+        facets=("type",),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    async with ports.sql.read() as view:
+        stored = await reading.entities(view, caller.workspace, found.ids)
+        places: dict[bytes, tuple[str | None, int | None]] = {}
+        if query.scan is not None:
+            places = await reading.places(view, caller.workspace, query.scan, found.ids)
+    rows = [
+        EntityRow(
+            id=str(UUID(bytes=identity)),
+            type=stored[identity].entity.type,
+            value=stored[identity].entity.value,
+            first_seen=stored[identity].first_seen,
+            last_seen=stored[identity].last_seen,
+            scope_role=places.get(identity, (None, None))[0],
+            distance=places.get(identity, (None, None))[1],
+        )
+        for identity in found.ids
+        if identity in stored
+        and (query.scan is None or identity in places)
+        and (query.role is None or places.get(identity, (None, None))[0] == query.role)
+    ]
+    return SearchPage(entities=tuple(rows), total=found.total, facets=found.facets, cursor=found.cursor)
+
+
+async def get_entity(ports: Ports, caller: Caller, query: EntityQuery) -> tuple[EntityView, ...]:
+    """Everything that is said of the entities of a value."""
+    value = query.value
+    with suppress(Malformed):
+        value = recognise(query.value, type=query.type).value
+    async with ports.sql.read() as view:
+        found = await reading.entities_of_value(view, caller.workspace, value, query.type)
+        if not found and value != query.value:
+            found = await reading.entities_of_value(view, caller.workspace, query.value, query.type)
+        views = [await _entity_view(view, caller.workspace, stored, query.scan) for stored in found]
+    return tuple(shown for shown in views if shown is not None)
+
+
+async def _entity_view(view: Reader, workspace: UUID, stored: StoredEntity, scan: UUID | None) -> EntityView | None:
+    touching = [
+        *await reading.relations_from(view, workspace, [stored.id]),
+        *await reading.relations_to(view, workspace, [stored.id]),
+    ]
+    claims = await reading.claims_about(view, workspace, [stored.id, *(relation.id for relation in touching)], scan)
+    about: dict[bytes, list[StoredClaim]] = {}
+    for claim in claims:
+        about.setdefault(claim.about, []).append(claim)
+    said = {relation.id: relation for relation in touching if relation.id in about}
+    role: str | None = None
+    distance: int | None = None
+    if scan is not None:
+        places = await reading.places(view, workspace, scan, [stored.id])
+        if stored.id not in places and not claims:
+            return None
+        role, distance = places.get(stored.id, (None, None))
+    ends = await reading.entities(view, workspace, [end for relation in said.values() for end in relation[2:4]])
+    own = about.get(stored.id, [])
+    return EntityView(
+        id=str(UUID(bytes=stored.id)),
+        type=stored.entity.type,
+        key=stored.entity.key,
+        value=stored.entity.value,
+        first_seen=stored.first_seen,
+        last_seen=stored.last_seen,
+        scope_role=role,
+        distance=distance,
+        assertions=tuple(_assertion(claim) for claim in own if claim.kind == ENTITY),
+        attributes=_values([claim for claim in own if claim.kind == ATTRIBUTE]),
+        absences=_absences([claim for claim in own if claim.kind == ABSENCE]),
+        relations=tuple(
+            _relation_view(relation, ends, about[relation.id])
+            for relation in sorted(
+                said.values(),
+                key=lambda relation: (
+                    relation.type,
+                    ends[relation.source].entity.value,
+                    ends[relation.target].entity.value,
+                ),
+            )
+        ),
+    )
+
+
+def _values(claims: Sequence[StoredClaim]) -> tuple[AttributeValue, ...]:
+    grouped: dict[tuple[str, str], list[StoredClaim]] = {}
+    for claim in claims:
+        grouped.setdefault((claim.name, claim.value), []).append(claim)
+    return tuple(
+        AttributeValue(name=name, value=group[0].plain, assertions=tuple(map(_assertion, group)))
+        for (name, _), group in sorted(grouped.items())
+    )
+
+
+def _absences(claims: Sequence[StoredClaim]) -> tuple[AttributeValue, ...]:
+    grouped: dict[str, list[StoredClaim]] = {}
+    for claim in claims:
+        grouped.setdefault(claim.name, []).append(claim)
+    return tuple(
+        AttributeValue(name=name, value=False, assertions=tuple(map(_assertion, group)))
+        for name, group in sorted(grouped.items())
+    )
+
+
+def _relation_view(
+    relation: StoredRelation, ends: dict[bytes, StoredEntity], claims: Sequence[StoredClaim]
+) -> RelationView:
+    source, target = ends[relation.source].entity, ends[relation.target].entity
+    return RelationView(
+        id=str(UUID(bytes=relation.id)),
+        type=relation.type,
+        source_type=source.type,
+        source_value=source.value,
+        target_type=target.type,
+        target_value=target.value,
+        qualifiers=relation.qualifiers,
+        details=claims[-1].described,
+        assertions=tuple(map(_assertion, claims)),
+    )
+
+
+def _assertion(claim: StoredClaim) -> Assertion:
+    return Assertion(
+        module=claim.module,
+        version=claim.version,
+        at=claim.at,
+        confidence=claim.confidence,
+        evidence=tuple(identity.hex() for identity in record_ids(claim.evidence)),
+        scan=UUID(bytes=claim.scan),
+        item=UUID(bytes=claim.item),
+        where=claim.place,
+        valid_from=claim.valid_from,
+        valid_to=claim.valid_to,
+    )
+
+
+async def export_scan(ports: Ports, caller: Caller, query: ExportQuery) -> AsyncGenerator[Chunk, None]:
+    """Stream an export of what is stored now."""
+    plan = await ports.calls.ask(GET_PLAN, ScanId(query.scan), caller)
+    asked_dns = any(module.activity != "passive" and "resolves_to" in module.produces for module in plan.modules)
+    async with ports.sql.read() as view:
+        async for text in export(view, caller.workspace, query, asked_dns=asked_dns):
+            yield Chunk(text)
+
+
+async def get_stored(ports: Ports, caller: Caller, scan: UUID) -> Stored:
+    """Count what there is of a scan."""
+    async with ports.sql.read() as view:
+        results, admissions, entities, claims, records = await reading.counts(view, caller.workspace, scan)
+    return Stored(scan=scan, results=results, admissions=admissions, entities=entities, claims=claims, records=records)
+
+
+async def diff_scans(ports: Ports, caller: Caller, query: DiffQuery) -> AsyncGenerator[Change, None]:
+    """Stream the differences of two scans."""
+    async with ports.sql.read() as view:
+        async for change in diff(view, caller.workspace, query.before, query.after):
+            yield change
+
+
+async def find_records(ports: Ports, caller: Caller, digest: str) -> tuple[RecordView, ...]:
+    """Records by the beginning of their id or of their blob's sha256."""
+    if not 4 <= len(digest) <= 64 or any(character not in "0123456789abcdef" for character in digest.lower()):
+        raise Invalid("an evidence hash is 4 to 64 hexadecimal digits")
+    low, high = digest.lower().ljust(64, "0"), digest.lower().ljust(64, "f")
+    async with ports.sql.read() as view:
+        found = await reading.find_records(view, caller.workspace, bytes.fromhex(low), bytes.fromhex(high))
+    return tuple(map(_record_view, found))
+
+
+async def list_records(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[RecordView, None]:
+    """Stream the records of a scan."""
+    async with ports.sql.read() as view:
+        async for records in reading.records_of(view, caller.workspace, scan):
+            for stored in records:
+                yield _record_view(stored)
+
+
+def _record_view(stored: reading.StoredRecord) -> RecordView:
+    return RecordView(
+        record=stored.record,
+        scan=UUID(bytes=stored.scan),
+        item=UUID(bytes=stored.item),
+        module=stored.module,
+        version=stored.version,
+    )
+
+
+async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> AsyncGenerator[ClaimView, None]:
+    """Stream the claims of a scan, of one item or resting on one record where the query says so."""
+    try:
+        record = bytes.fromhex(query.record)
+    except ValueError:
+        raise Invalid("an evidence hash is hexadecimal digits") from None
+    async with ports.sql.read() as view:
+        async for rows in reading.claims_of(view, caller.workspace, query.scan):
+            wanted = [
+                row
+                for row in rows
+                if (query.item is None or row.item == query.item.bytes)
+                and (not record or record in record_ids(row.evidence))
+            ]
+            for row, claim in zip(wanted, await reading.spoken(view, caller.workspace, wanted), strict=True):
+                yield ClaimView(
+                    key=row.claim.hex(),
+                    claim=claim,
+                    item=UUID(bytes=row.item),
+                    module=row.module,
+                    version=row.version,
+                    evidence=tuple(identity.hex() for identity in record_ids(row.evidence)),
+                )
