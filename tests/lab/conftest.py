@@ -1,0 +1,18 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lab.generate import generate
+from lab.running import Lab, running_lab
+from lab.world import World
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return generate(400, 1, transfer=True, nsec=True)
+
+
+@pytest.fixture
+async def lab(world: World) -> AsyncIterator[Lab]:
+    async with running_lab(world) as running:
+        yield running
