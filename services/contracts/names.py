@@ -19,7 +19,7 @@ _MAX_TEXT = 1024
 _plain_host = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*+").fullmatch
 _plain_owner = re.compile(r"(?:\*\.)?[a-z0-9_/+-]+(?:\.[a-z0-9_/+-]+)*+").fullmatch
 _bad_edge = re.compile(r"(?:^|\.)[-_]|-(?:\.|$)").search
-_number = re.compile(r"[0-9]+|0x[0-9a-f]*").fullmatch
+_number = re.compile(r"[0-9_-]+|0x[0-9a-f]*").fullmatch
 
 
 def host(text: str) -> str:
@@ -41,7 +41,7 @@ def host(text: str) -> str:
         _check_lengths(name)
     last = name[name.rfind(".") + 1 :]
     if last[0] <= "9" and _number(last):
-        raise Malformed(f"{shown(text)} is not a host name: its last label is a number")
+        raise Malformed(f"{shown(text)} is not a host name: its last label has no letter")
     return name
 
 

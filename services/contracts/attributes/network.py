@@ -26,7 +26,7 @@ ROWS = (
     row("zone_cut", NAMES, "A zone begins here.", bool),
     row("dnssec_signed", f"{NAMES} registration", "Its zone is signed and its parent says so.", bool),
     row(
-        "zone_transfer_open_at",
+        "open_zone_transfer",
         NAMES,
         "A name server that hands out the whole zone.",
         many=True,
