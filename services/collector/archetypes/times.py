@@ -1,13 +1,10 @@
 """Instants as sources write them, as UTC microseconds."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# Some sources give nine digits of a second; datetime takes six.
-_fraction = re.compile(r"(\.\d{6})\d+")
-MAX_TEXT = 64
+_MAX_TEXT = 64
 
 
 def instant(text: str | None, *forms: str) -> int | None:
@@ -16,7 +13,7 @@ def instant(text: str | None, *forms: str) -> int | None:
     ``forms`` are `strptime` formats to try before ISO 8601.
     """
     plain = (text or "").strip()
-    if not plain or len(plain) > MAX_TEXT:
+    if not plain or len(plain) > _MAX_TEXT:
         return None
     for form in forms:
         try:
@@ -24,7 +21,7 @@ def instant(text: str | None, *forms: str) -> int | None:
         except ValueError:
             continue
     try:
-        return _micros(datetime.fromisoformat(_fraction.sub(r"\1", plain)))
+        return _micros(datetime.fromisoformat(plain))
     except ValueError:
         return None
 

@@ -1,0 +1,67 @@
+"""What resolutions say of names: addresses, aliases, that they exist, that a wildcard answered for them."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from services.collector.archetypes.names import any_name
+from services.collector.archetypes.sound import sound
+from services.collector.context import DnsAnswer
+from services.collector.resolve.answer import Answer as Resolution
+from services.contracts import entities, relations
+from services.contracts.claims import Claim, Entity, Relation
+
+MAX_ADDRESSES = 64
+MAX_ALIASES = 16
+# More names of one chunk than this with an alias to the same dead end are a wildcard's.
+_MOST_TO_ONE_END = 10
+
+
+def addresses(name: Entity, resolution: Resolution) -> Iterator[Relation]:
+    """The addresses that a name has, behind whatever aliases."""
+    records = [record for record in resolution.records if record.type == resolution.type and record.type in {"A", "AAAA"}]
+    for record in records[:MAX_ADDRESSES]:
+        address = sound(entities.ip_address, record.data)
+        if address is not None:
+            yield relations.resolves_to(name, address, record=record.type, ttl=record.ttl)
+
+
+def aliases(resolution: Resolution) -> Iterator[Relation]:
+    """Each alias on the way from the asked name; a DNAME stands for what it made of names below it."""
+    records = [record for record in resolution.records if record.type in {"CNAME", "DNAME"}]
+    for record in records[:MAX_ALIASES]:
+        source, target = any_name(record.owner), any_name(record.data)
+        if source is not None and target is not None and source.key != target.key:
+            yield relations.alias_of(source, target, record=record.type, ttl=record.ttl)
+
+
+def names_found(answer: DnsAnswer) -> list[str]:
+    """The names that exist of those that were tried: with an address of their own, or an alias that leads nowhere."""
+    return [resolution.name for resolution in _existing(answer)]
+
+
+def found_names(answer: DnsAnswer) -> Iterator[Claim]:
+    """Each name that was tried and exists, with its aliases and addresses."""
+    for resolution in _existing(answer):
+        name = any_name(resolution.name)
+        if name is not None:
+            yield name
+            yield from aliases(resolution)
+            yield from addresses(name, resolution)
+
+
+def _existing(answer: DnsAnswer) -> Iterator[Resolution]:
+    dead_ends = Counter(_dead_end(resolution) for resolution in answer.resolutions)
+    for resolution in answer.resolutions:
+        if resolution.name in answer.members:
+            continue
+        end = _dead_end(resolution)
+        if resolution.status == "found" or (end and dead_ends[end] <= _MOST_TO_ONE_END):
+            yield resolution
+
+
+def _dead_end(resolution: Resolution) -> str:
+    """Where the first alias of a name without an address leads, if it has one."""
+    if resolution.status not in {"nodata", "nxdomain"} or not resolution.records:
+        return ""
+    chain = resolution.chain
+    return chain[0] if chain else ""
