@@ -1,0 +1,169 @@
+"""What a scan will do: targets, scope and modules, decided once when it is made."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.contracts.claims import Entity, Malformed
+from services.contracts.plan import PROFILES, Authorisation, Plan, PlannedModule
+from services.contracts.resources import Module, NewScan, PreviewedModule
+from services.contracts.scope import ACTIVITIES, scope
+from services.contracts.targets import recognise
+from services.kernel.errors import Invalid
+
+MOST_TARGETS: Final = 100_000
+_LONGEST: Final = 4096
+
+
+class Choice(Struct, frozen=True):
+    """The modules that a scan will ask, and for each other one why not."""
+
+    taken: tuple[Module, ...]
+    left_out: dict[str, str]
+
+
+def read_targets(new: NewScan) -> tuple[Entity, ...]:
+    """The entities that the targets mean, each once, in the order given; `Invalid` names the first that is none."""
+    if not new.targets:
+        raise Invalid("a scan needs at least one target")
+    if len(new.targets) > MOST_TARGETS:
+        raise Invalid(f"a scan takes at most {MOST_TARGETS} targets; {len(new.targets)} were given")
+    try:
+        found = [recognise(text, new.type) for text in new.targets]
+    except Malformed as error:
+        raise Invalid(str(error)) from error
+    return tuple({(entity.type, entity.key): entity for entity in found}.values())
+
+
+def choose(new: NewScan, modules: Iterable[Module]) -> Choice:
+    """Restrict the live and enabled modules by profile, authorisation, ``modules`` and ``exclude``."""
+    known = {module.declared.id: module for module in modules}
+    check_selectors((*new.modules, *new.exclude), known)
+    taken, left_out = [], {}
+    for name, module in sorted(known.items()):
+        reason = _why_not(new, module)
+        if reason:
+            left_out[name] = reason
+        else:
+            taken.append(module)
+    return Choice(tuple(taken), left_out)
+
+
+def check_selectors(selectors: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `Invalid`, with the nearest name there is, for one that is neither a module nor an activity."""
+    names = {*known, *ACTIVITIES}
+    for selector in selectors:
+        if selector not in names:
+            from difflib import get_close_matches
+
+            near = get_close_matches(selector[:64], sorted(names), 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise Invalid(f"there is no module or activity {selector[:64]!a}{hint}")
+
+
+def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module], at: int) -> Plan:
+    """Freeze what was chosen; `Invalid` says what is wrong with the scope or the limits."""
+    targets = read_targets(new)
+    if new.limits.max_depth < 0 or new.limits.max_items < 1 or (new.limits.timeout or 1.0) <= 0:
+        raise Invalid("the limits of a scan are positive numbers; only the depth may be 0")
+    try:
+        reach = scope(targets, includes=new.scope, excludes=new.exclude_scope, networks=new.networks)
+    except Malformed as error:
+        raise Invalid(str(error)) from error
+    for target in targets:
+        if reach.rules_out(target):
+            raise Invalid(f"{target.value} is a target and excluded at once")
+    return Plan(
+        scan=scan,
+        profile=new.profile,
+        targets=targets,
+        scope=reach,
+        modules=tuple(planned(module) for module in taken),
+        limits=new.limits,
+        salt=salt_of(workspace, targets),
+        resolvers=new.resolvers,
+        words=new.words,
+        authorisation=Authorisation(new.authorised[:_LONGEST], at) if new.authorised else None,
+    )
+
+
+def planned(module: Module) -> PlannedModule:
+    """A module with its configuration as it is now."""
+    declared = module.declared
+    return PlannedModule(
+        id=declared.id,
+        version=declared.version,
+        activity=declared.activity,
+        consumes=declared.consumes,
+        produces=declared.produces,
+        options={**declared.options, **module.options},
+        rate=declared.rate,
+        cost=declared.cost,
+        concurrency=declared.concurrency,
+        timeout=declared.timeout,
+        missing_key="" if module.has_key else declared.key or "",
+        key_required=declared.key_required,
+    )
+
+
+def salt_of(workspace: UUID, targets: Iterable[Entity]) -> str:
+    """The same for the same targets in the same workspace, so that the same scan twice asks for the same probes."""
+    lines = sorted(entity.id.hex() for entity in targets)
+    return hashlib.sha256("\n".join([workspace.hex, *lines]).encode()).hexdigest()[:32]
+
+
+def preview(module: Module, targets: Sequence[Entity]) -> PreviewedModule:
+    """What asking ``module`` about the targets costs, and who learns what by it."""
+    declared = module.declared
+    asked = sum(target.type in declared.consumes for target in targets)
+    missing = "" if module.has_key else declared.key or ""
+    blocked = missing and declared.key_required
+    return PreviewedModule(
+        id=declared.id,
+        title=declared.title,
+        activity=declared.activity,
+        consumes=declared.consumes,
+        produces=declared.produces,
+        requests=0.0 if blocked else asked * declared.cost,
+        rate=declared.rate,
+        tells=_tells(module),
+        learns=declared.consumes,
+        missing_key=missing,
+        key_adds=_key_adds(module) if missing else "",
+    )
+
+
+def _why_not(new: NewScan, module: Module) -> str:
+    declared = module.declared
+    if not module.live:
+        return "no collector has it"
+    if not module.enabled:
+        return "it is disabled in this workspace"
+    if declared.activity not in PROFILES[new.profile]:
+        return f"it is {declared.activity}, which the profile {new.profile} leaves out"
+    if declared.activity == "active" and not new.authorised:
+        return "it is active, and nobody authorised active work"
+    if new.modules and declared.id not in new.modules and declared.activity not in new.modules:
+        return "it was not asked for"
+    if declared.id in new.exclude or declared.activity in new.exclude:
+        return "it was excluded"
+    return ""
+
+
+def _tells(module: Module) -> tuple[str, ...]:
+    declared = module.declared
+    if declared.hosts:
+        return declared.hosts
+    match declared.activity:
+        case "dns" | "guess":
+            return ("recursive resolvers",)
+        case "active":
+            return ("the target",)
+    return ()
+
+
+def _key_adds(module: Module) -> str:
+    return "without it this source is not asked" if module.declared.key_required else "more answers, or a higher rate"

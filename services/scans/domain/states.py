@@ -1,0 +1,46 @@
+"""The states of a scan and of a work item, and what may follow what."""
+
+from typing import Final
+
+from services.contracts.facts import Outcome
+from services.contracts.resources import ScanState
+from services.kernel.errors import Conflict
+
+#: What a person or the scan itself may do, in which state, and which state follows.
+MOVES: Final[dict[str, dict[ScanState, ScanState]]] = {
+    "pause": {"running": "paused"},
+    "stop": {"running": "stopped", "paused": "stopped"},
+    "finish": {"running": "finished"},
+    "give up": {"running": "incomplete"},
+    "resume": {"paused": "running", "stopped": "running", "incomplete": "running"},
+    "retry": {"finished": "running", "stopped": "running", "incomplete": "running", "paused": "running"},
+}
+
+#: Results that come in these states are kept for a later run.
+HELD: Final[frozenset[ScanState]] = frozenset({"paused", "stopped", "incomplete", "failed"})
+
+WAITING: Final = 0
+LEASED: Final = 1
+DONE: Final = 2
+ITEM_STATES: Final = ("waiting", "leased", "done")
+
+#: In the order of the columns that count them.
+OUTCOMES: Final[tuple[Outcome, ...]] = (
+    *("found", "empty", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"),
+)
+#: All others are asked again by a retry.
+ANSWERED: Final = frozenset({"found", "empty"})
+
+_HINTS: Final = {
+    ("resume", "finished"): "the scan is finished; retry asks again what could not be asked",
+    ("resume", "running"): "the scan is running already",
+    ("pause", "paused"): "the scan is paused already",
+}
+
+
+def move(state: ScanState, verb: str) -> ScanState:
+    """The state after ``verb``; raises `Conflict` where it makes no sense."""
+    after = MOVES[verb].get(state)
+    if after is None:
+        raise Conflict(_HINTS.get((verb, state), f"a scan that is {state} cannot {verb}"))
+    return after

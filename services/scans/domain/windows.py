@@ -1,0 +1,58 @@
+"""How much work is in flight: sizes of batches, and whose turn it is."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from services.contracts.plan import PlannedModule
+from services.scans.settings import BATCH_ITEMS, MODULE_WINDOW, SCAN_WINDOW, WORKSPACE_WINDOW
+
+#: A batch of a source with a rate is what it answers in about this many seconds.
+SECONDS_A_BATCH: Final = 10.0
+#: Requests that a batch of a module without a rate makes at most.
+REQUESTS_A_BATCH: Final = 2000.0
+#: Items in a batch of a module that talks to the target, which may be slow, for each that it works on at a time.
+ACTIVE_ROUNDS: Final = 2
+
+
+class Load(Struct):
+    """What a module has to do in a scan: items that may be handed out, items and batches in flight."""
+
+    number: int
+    ready: int
+    leased: int
+    batches: int
+
+
+def batch_size(module: PlannedModule) -> int:
+    """How many items of ``module`` make a batch."""
+    cost = max(module.cost, 0.01)
+    size = REQUESTS_A_BATCH / cost
+    if module.rate > 0:
+        size = min(size, SECONDS_A_BATCH * module.rate / cost)
+    if module.activity == "active":
+        size = min(size, max(8, module.concurrency * ACTIVE_ROUNDS))
+    return max(1, min(BATCH_ITEMS, int(size)))
+
+
+def room_of(running: int) -> int:
+    """How many batches one scan may have in flight when ``running`` scans of its workspace share the window."""
+    return max(SCAN_WINDOW, WORKSPACE_WINDOW // max(1, running))
+
+
+def next_load(loads: Iterable[Load], modules: Mapping[int, PlannedModule]) -> Load | None:
+    """The module to hand a batch to: the one with the fewest in flight, the first of the plan among equals.
+
+    A part of a batch goes out only while its module has nothing else to work on, so that batches fill under load.
+    """
+    best: Load | None = None
+    for load in loads:
+        if load.ready <= 0 or load.batches >= MODULE_WINDOW:
+            continue
+        module = modules[load.number]
+        if load.ready < batch_size(module) and load.leased >= module.concurrency:
+            continue
+        if best is None or load.batches < best.batches:
+            best = load
+    return best

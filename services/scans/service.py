@@ -1,0 +1,24 @@
+from typing import Final
+
+from services.contracts import endpoints as e
+from services.contracts.commands import Collect
+from services.contracts.facts import Admitted, Collected, Deleted, Finished, Progressed, Started, Superseded
+from services.kernel.service import Service
+
+service: Final = Service(
+    name="scans",
+    summary="Scan lifecycle, scope, the frontier, work items and their leases, exact completion.",
+    needs=("sql", "bus"),
+    publishes=(Started, Admitted, Finished, Deleted, Progressed, Collect),
+    consumes=(Collected, Superseded),
+    answers=(
+        *(e.CREATE_SCAN, e.PREVIEW_SCAN, e.LIST_SCANS, e.GET_SCAN, e.PAUSE_SCAN, e.RESUME_SCAN, e.STOP_SCAN),
+        *(e.RETRY_SCAN, e.DELETE_SCAN, e.WATCH_SCAN, e.GET_PLAN, e.LIST_ITEMS, e.GET_STANDING, e.GET_NAMES),
+        e.RENEW_LEASES,
+    ),
+    asks=(e.LIST_MODULES,),
+    doors="services.scans.api:DOORS",
+    consumers="services.scans.consumers:CONSUMERS",
+    tasks="services.scans.consumers:TASKS",
+    migrations="services.scans.migrations",
+)

@@ -1,0 +1,32 @@
+"""The numbers that this service works by. Times are microseconds unless a name says otherwise."""
+
+from typing import Final
+
+SECOND: Final = 1_000_000
+
+#: A batch that a collector works on is its for this long after each renewal.
+LEASE: Final = 60 * SECOND
+#: A batch that nobody has taken yet may wait in the queue for this long before it is published again.
+QUEUED: Final = 600 * SECOND
+#: How often a batch is published before its items count as failed.
+ATTEMPTS: Final = 10
+
+#: Batches in flight of all running scans of a workspace, of one scan at least, and of one module in a scan.
+WORKSPACE_WINDOW: Final = 96
+SCAN_WINDOW: Final = 8
+MODULE_WINDOW: Final = 4
+#: Items in a batch, and bytes of a message that carries items or admissions.
+BATCH_ITEMS: Final = 200
+MESSAGE_BYTES: Final = 200_000
+
+#: How often sets of names are handed out in a run, and how often an item waits for a rate in one run.
+NAME_ROUNDS: Final = 3
+RATE_TURNS: Final = 3
+#: The longest that an item waits for a source that says when to come back.
+PATIENCE: Final = 600 * SECOND
+
+#: Seconds between two looks of the timer, two messages of progress, two answers of a watched scan.
+TICK: Final = 0.5
+PROGRESS_EVERY: Final = 0.5
+WATCH_EVERY: Final = 0.2
+WATCH_AT_LEAST: Final = 1.0

@@ -1,0 +1,301 @@
+"""Scans, the modules of their plans, and what they have found so far by type."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from services.contracts.claims import Entity
+from services.contracts.plan import Plan, Profile
+from services.contracts.resources import ScanState
+from services.kernel.sql import Reader, Row, Tx
+from services.scans.domain.states import OUTCOMES
+
+#: Tables that keep the work of scans by their number, which the sweep empties after a deletion.
+TABLES = ("item", "member", "way", "subject", "known_name", "name_set", "part", "batch", "late", "source", "tally")
+_SWEPT_BY = {
+    **dict.fromkeys(("item", "member", "subject"), "id"),
+    "way": "origin",
+    "known_name": "name",
+    "name_set": "digest",
+    "part": "item",
+    "batch": "number",
+    "late": "item",
+    "source": "module",
+    "tally": "type",
+}
+
+
+class Key(NamedTuple):
+    """What all work of a scan is kept under."""
+
+    workspace: bytes
+    scan: int
+
+
+class ScanRow(Struct, kw_only=True):
+    """A scan without its plan and targets. Times are UTC microseconds.
+
+    ``time_left`` of a timeout while no run uses it up; ``wake``: when items that wait for a rate may go on;
+    ``items``: work items made; ``batches``: batches made; ``rounds`` of sets of names in this run; ``names``: names
+    in scope, of which the first ``named`` were in the last set; ``limited``: some items
+    were not made because there were too many.
+    """
+
+    workspace: bytes
+    id: bytes
+    number: int
+    state: ScanState
+    reason: str
+    run: int
+    profile: Profile
+    authorised: str | None
+    plan_version: int
+    created: int
+    started: int | None
+    ended: int | None
+    deadline: int | None
+    time_left: int | None
+    wake: int | None
+    changed: int
+    items: int
+    results: int
+    admissions: int
+    entities: int
+    batches: int
+    rounds: int
+    names: int
+    named: int
+    limited: int
+    evidence_root: bytes | None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.workspace, self.number)
+
+    @property
+    def uuid(self) -> UUID:
+        return UUID(bytes=self.id)
+
+
+class SourceRow(Struct):
+    """A module of a scan: its items by state, those of the waiting that wait for a rate and until when the first of
+    them does, what its results brought, its done items by outcome, and the last reason for a failure.
+    """
+
+    module: int
+    waiting: int = 0
+    leased: int = 0
+    held: int = 0
+    held_until: int | None = None
+    claims: int = 0
+    requests: int = 0
+    outcomes: list[int] = []
+    reason: str = ""
+
+    @property
+    def open(self) -> int:
+        return self.waiting + self.leased
+
+
+_FIELDS = ScanRow.__struct_fields__
+_KEPT = ("workspace", "id", "number", "profile", "authorised", "created")
+_CHANGING = tuple(field for field in _FIELDS if field not in _KEPT)
+_SELECT = f"SELECT {', '.join(_FIELDS)} FROM scan"  # noqa: S608 - names of columns
+_SOURCE_COLUMNS = ("waiting", "leased", "held", "held_until", "claims", "requests", *OUTCOMES, "reason")
+
+
+async def insert(tx: Tx, row: ScanRow, plan: Plan) -> None:
+    """Write a new scan; its number is the next one, so the caller holds the lock on numbers."""
+    columns = (*_FIELDS, "hex", "targets", "plan")
+    values = (
+        *(getattr(row, field) for field in _FIELDS),
+        row.id.hex(),
+        msgspec.json.encode(plan.targets).decode(),
+        msgspec.json.encode(plan).decode(),
+    )
+    await tx.bulk_upsert("scan", columns, ("workspace", "id"), [values], {})
+
+
+async def next_number(tx: Tx) -> int:
+    """A number that no scan has, nor one whose rows are still being removed."""
+    await tx.lock("scan numbers")
+    row = await tx.fetch_one(
+        "SELECT COALESCE((SELECT MAX(number) FROM scan), 0), COALESCE((SELECT MAX(scan) FROM dropped), 0)"
+    )
+    return 1 + (max(row[0], row[1]) if row else 0)
+
+
+async def load(view: Reader, workspace: bytes, scan: bytes) -> ScanRow | None:
+    rows = await view.fetch(f"{_SELECT} WHERE workspace = :workspace AND id = :id", workspace=workspace, id=scan)
+    return _row(rows[0]) if rows else None
+
+
+async def load_for_change(tx: Tx, workspace: bytes, scan: bytes) -> ScanRow | None:
+    """As `load`, and nobody else changes the scan until the transaction ends."""
+    await tx.lock(f"scan {scan.hex()}")
+    return await load(tx, workspace, scan)
+
+
+async def save(tx: Tx, row: ScanRow) -> None:
+    await tx.execute(
+        f"UPDATE scan SET {', '.join(f'{field} = :{field}' for field in _CHANGING)}"  # noqa: S608 - as above
+        " WHERE workspace = :workspace AND id = :id",
+        workspace=row.workspace,
+        identity=row.id,
+        **{field: getattr(row, field) for field in _CHANGING},
+    )
+
+
+async def read_plan(view: Reader, key: Key) -> Plan:
+    row = await view.fetch_one(
+        "SELECT plan FROM scan WHERE workspace = :workspace AND number = :scan", workspace=key.workspace, scan=key.scan
+    )
+    assert row is not None
+    return msgspec.json.decode(row[0], type=Plan)
+
+
+async def write_plan(tx: Tx, key: Key, plan: Plan) -> None:
+    await tx.execute(
+        "UPDATE scan SET plan = :plan WHERE workspace = :workspace AND number = :scan",
+        plan=msgspec.json.encode(plan).decode(),
+        workspace=key.workspace,
+        scan=key.scan,
+    )
+
+
+async def read_targets(view: Reader, keys: Sequence[Key]) -> dict[int, tuple[Entity, ...]]:
+    """The targets of scans of one workspace, by the scan's number."""
+    if not keys:
+        return {}
+    rows = await view.fetch_in(
+        "SELECT number, targets FROM scan WHERE workspace = :workspace AND number IN :keys",
+        [key.scan for key in keys],
+        workspace=keys[0].workspace,
+    )
+    return {number: msgspec.json.decode(targets, type=tuple[Entity, ...]) for number, targets in rows}
+
+
+async def newest(view: Reader, workspace: bytes, limit: int) -> list[ScanRow]:
+    rows = await view.fetch(
+        f"{_SELECT} WHERE workspace = :workspace ORDER BY created DESC, number DESC LIMIT :limit",
+        workspace=workspace,
+        limit=limit,
+    )
+    return [_row(row) for row in rows]
+
+
+async def beginning_with(view: Reader, workspace: bytes, beginning: str) -> list[bytes]:
+    """The ids of at most two scans whose hexadecimal id begins so."""
+    rows = await view.fetch(
+        "SELECT id FROM scan WHERE workspace = :workspace AND hex >= :beginning AND hex < :after LIMIT 2",
+        workspace=workspace,
+        beginning=beginning,
+        after=beginning + "g",
+    )
+    return [row[0] for row in rows]
+
+
+async def running(view: Reader) -> list[ScanRow]:
+    """Every running scan of every workspace, for the timer alone."""
+    return [_row(row) for row in await view.fetch(f"{_SELECT} WHERE state = 'running' ORDER BY number")]
+
+
+async def count_running(view: Reader, workspace: bytes) -> int:
+    row = await view.fetch_one(
+        "SELECT COUNT(*) FROM scan WHERE workspace = :workspace AND state = 'running'", workspace=workspace
+    )
+    return row[0] if row else 0
+
+
+async def sources(view: Reader, key: Key) -> dict[int, SourceRow]:
+    rows = await view.fetch(
+        f"SELECT module, {', '.join(_SOURCE_COLUMNS)} FROM source"  # noqa: S608 - as above
+        " WHERE workspace = :workspace AND scan = :scan ORDER BY module",
+        **key._asdict(),
+    )
+    return {row[0]: _source(row) for row in rows}
+
+
+async def save_sources(tx: Tx, key: Key, rows: Iterable[SourceRow]) -> None:
+    columns = ("workspace", "scan", "module", *_SOURCE_COLUMNS)
+    values: list[Row] = [
+        (
+            *(*key, row.module, row.waiting, row.leased, row.held, row.held_until, row.claims, row.requests),
+            *row.outcomes,
+            row.reason,
+        )
+        for row in rows
+    ]
+    await tx.bulk_upsert(
+        "source", columns, ("workspace", "scan", "module"), values, dict.fromkeys(_SOURCE_COLUMNS, "replace")
+    )
+
+
+async def open_items(view: Reader, keys: Sequence[Key]) -> dict[int, tuple[int, int]]:
+    """Items that are open and done in scans of one workspace, by the scan's number."""
+    if not keys:
+        return {}
+    done = " + ".join(OUTCOMES)
+    rows = await view.fetch_in(
+        f"SELECT scan, CAST(SUM(waiting + leased) AS BIGINT), CAST(SUM({done}) AS BIGINT) FROM source"  # noqa: S608
+        " WHERE workspace = :workspace AND scan IN :keys GROUP BY scan",
+        [key.scan for key in keys],
+        workspace=keys[0].workspace,
+    )
+    return {scan: (still, over) for scan, still, over in rows}
+
+
+async def add_to_tally(tx: Tx, key: Key, entities: dict[str, int]) -> None:
+    await tx.bulk_upsert(
+        "tally",
+        ("workspace", "scan", "type", "entities"),
+        ("workspace", "scan", "type"),
+        [(*key, kind, count) for kind, count in entities.items()],
+        {"entities": "sum"},
+    )
+
+
+async def tally(view: Reader, key: Key) -> dict[str, int]:
+    rows = await view.fetch(
+        "SELECT type, entities FROM tally WHERE workspace = :workspace AND scan = :scan ORDER BY type", **key._asdict()
+    )
+    return {kind: count for kind, count in rows if count}
+
+
+async def drop(tx: Tx, row: ScanRow) -> None:
+    """Remove a scan at once, and leave what it worked on to `sweep`."""
+    await tx.bulk_upsert("dropped", ("workspace", "scan"), ("workspace", "scan"), [tuple(row.key)], {})
+    await tx.execute("DELETE FROM scan WHERE workspace = :workspace AND id = :id", workspace=row.workspace, id=row.id)
+
+
+async def dropped(view: Reader) -> list[Key]:
+    return [Key(*row) for row in await view.fetch("SELECT workspace, scan FROM dropped ORDER BY scan LIMIT 10")]
+
+
+async def sweep(tx: Tx, key: Key, limit: int) -> bool:
+    """Remove up to ``limit`` rows or so of each table of a deleted scan; True when nothing is left of it."""
+    left = False
+    for table in TABLES:
+        column = _SWEPT_BY[table]
+        changed = await tx.execute(
+            f"DELETE FROM {table} WHERE workspace = :workspace AND scan = :scan AND {column} IN"  # noqa: S608
+            f" (SELECT {column} FROM {table} WHERE workspace = :workspace AND scan = :scan LIMIT :limit)",
+            **key._asdict(),
+            limit=limit,
+        )
+        left = left or changed >= limit
+    if not left:
+        await tx.execute("DELETE FROM dropped WHERE workspace = :workspace AND scan = :scan", **key._asdict())
+    return not left
+
+
+def _source(row: Row) -> SourceRow:
+    module, waiting, leased, held, held_until, claims, requests, *outcomes, reason = row
+    return SourceRow(module, waiting, leased, held, held_until, claims, requests, outcomes, reason)
+
+
+def _row(row: Row) -> ScanRow:
+    return ScanRow(**dict(zip(_FIELDS, row, strict=True)))

@@ -1,0 +1,1 @@
+"""What this service does, whichever door it came through."""

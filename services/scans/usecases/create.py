@@ -1,0 +1,130 @@
+"""Making scans, and saying beforehand what one would do."""
+
+from uuid import UUID, uuid4
+
+from services.contracts.claims import Entity
+from services.contracts.endpoints import LIST_MODULES
+from services.contracts.entities import host_of, ip_address, name
+from services.contracts.facts import Started
+from services.contracts.plan import Plan
+from services.contracts.resources import Module, NewScan, Preview
+from services.kernel.calls import Caller, Nothing
+from services.kernel.errors import Invalid
+from services.kernel.messages import now
+from services.kernel.service import Ports
+from services.scans.domain.candidates import Candidates
+from services.scans.domain.items import Wants
+from services.scans.domain.planning import Choice, choose, plan_scan, preview, read_targets
+from services.scans.settings import SECOND
+from services.scans.store import scans as scan_store
+from services.scans.store.scans import ScanRow
+from services.scans.usecases.admit import admit
+from services.scans.usecases.handout import go_on
+from services.scans.usecases.ledger import Ledger
+
+_TARGETS_AT_A_TIME = 2000
+
+
+async def create(ports: Ports, caller: Caller, new: NewScan) -> UUID:
+    """Make a scan and start its first run; `Invalid` says what is wrong with what was asked for."""
+    plan = await make_plan(ports, caller, new)
+    async with ports.outbox.unit() as unit:
+        number = await scan_store.next_number(unit.tx)
+        await scan_store.insert(unit.tx, _row(caller.workspace, plan, number), plan)
+        ledger = await Ledger.open(ports, unit, caller.workspace, plan.scan)
+        assert ledger is not None
+        start(ledger)
+        for source in range(len(plan.modules)):
+            ledger.source(source)
+        for first in range(0, len(plan.targets), _TARGETS_AT_A_TIME):
+            await admit(ledger, _candidates(ledger.wants, plan.targets[first : first + _TARGETS_AT_A_TIME]))
+        await go_on(ledger)
+        await ledger.close()
+    return plan.scan
+
+
+async def make_plan(ports: Ports, caller: Caller, new: NewScan) -> Plan:
+    """Decide what a scan will do; nothing is stored."""
+    read_targets(new)
+    choice = await _choose(ports, caller, new)
+    if not choice.taken:
+        reasons = "; ".join(f"{id}: {reason}" for identity, reason in list(choice.left_out.items())[:3])
+        raise Invalid(f"no module is left to ask ({reasons})" if reasons else "there is no module to ask")
+    return plan_scan(uuid4(), caller.workspace, new, choice.taken, now())
+
+
+async def preview_scan(ports: Ports, caller: Caller, new: NewScan) -> Preview:
+    """Say what a scan would do, before anything is asked or stored."""
+    choice = await _choose(ports, caller, new)
+    plan = plan_scan(UUID(int=0), caller.workspace, new, choice.taken, now())
+    return Preview(
+        targets=plan.targets,
+        modules=tuple(preview(module, plan.targets) for module in choice.taken),
+        left_out=choice.left_out,
+    )
+
+
+def start(ledger: Ledger) -> None:
+    """Begin the run that the row says."""
+    row = ledger.row
+    row.started = row.started or ledger.at
+    row.ended = None
+    row.reason = ""
+    row.deadline = None if row.time_left is None else ledger.at + row.time_left
+    row.time_left = None
+    row.rounds = 0
+    ledger.unit.emit(
+        Started(scan=ledger.scan, run=row.run, targets=ledger.plan.targets, profile=row.profile),
+        workspace=ledger.workspace,
+        key=f"{ledger.scan.hex}|{row.run}",
+    )
+
+
+async def _choose(ports: Ports, caller: Caller, new: NewScan) -> Choice:
+    modules: tuple[Module, ...] = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
+    return choose(new, modules)
+
+
+def _candidates(wants: Wants, targets: tuple[Entity, ...]) -> Candidates:
+    """The targets, and the hosts that their URLs are on."""
+    seen = Candidates(wants)
+    for target in targets:
+        seen.add(target)
+        if target.type == "url":
+            host = host_of(target.key[0])
+            if "." in host or ":" in host:
+                seen.add(ip_address(host) if ":" in host or host[-1:].isdecimal() else name(host))
+    return seen
+
+
+def _row(workspace: UUID, plan: Plan, number: int) -> ScanRow:
+    at = now()
+    timeout = plan.limits.timeout
+    return ScanRow(
+        workspace=workspace.bytes,
+        id=plan.scan.bytes,
+        number=number,
+        state="running",
+        reason="",
+        run=1,
+        profile=plan.profile,
+        authorised=plan.authorisation.text if plan.authorisation else None,
+        plan_version=1,
+        created=at,
+        started=None,
+        ended=None,
+        deadline=None,
+        time_left=None if timeout is None else int(timeout * SECOND),
+        wake=None,
+        changed=at,
+        items=0,
+        results=0,
+        admissions=0,
+        entities=0,
+        batches=0,
+        rounds=0,
+        names=0,
+        named=0,
+        limited=0,
+        evidence_root=None,
+    )

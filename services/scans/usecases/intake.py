@@ -1,0 +1,213 @@
+"""Results of work items: what they mean for their items, and for the scan's frontier."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from services.contracts.facts import Collected, Outcome
+from services.kernel.service import Ports, Received, Unit
+from services.scans.domain.candidates import Candidates
+from services.scans.domain.states import ANSWERED, DONE, HELD, LEASED, OUTCOMES
+from services.scans.settings import PATIENCE, RATE_TURNS, SECOND
+from services.scans.store import items as item_store
+from services.scans.store.items import Done, ItemRow, PartRow
+from services.scans.usecases.admit import admit
+from services.scans.usecases.handout import go_on
+from services.scans.usecases.ledger import Ledger
+
+_log = structlog.get_logger(__name__)
+
+_OUTCOME_PLACE: Final = {outcome: place for place, outcome in enumerate(OUTCOMES)}
+_REASON: Final = 500
+
+
+class Result(Struct):
+    """A complete result of one turn of an item; ``retry_after`` in microseconds."""
+
+    item: ItemRow
+    outcome: Outcome
+    reason: str
+    retry_after: int | None
+    claims: int
+    requests: int
+    records: bytes
+
+
+async def take_results(ports: Ports, unit: Unit, received: Sequence[Received[Collected]]) -> None:
+    """Take in results, scan by scan; those of scans that are gone are dropped."""
+    by_scan: dict[tuple[UUID, UUID], list[Collected]] = {}
+    for each in received:
+        by_scan.setdefault((each.workspace, each.message.scan), []).append(each.message)
+    for workspace, scan in sorted(by_scan):
+        ledger = await Ledger.open(ports, unit, workspace, scan)
+        if ledger is not None:
+            await take(ledger, by_scan[workspace, scan])
+            await ledger.close()
+
+
+async def take(ledger: Ledger, messages: Sequence[Collected]) -> None:
+    """Take in results of one scan: at once while it runs, for later while it is held."""
+    if ledger.row.state in HELD:
+        await item_store.insert_late(
+            ledger.tx,
+            ledger.key,
+            [(each.item.bytes, each.turn, each.part, msgspec.json.encode(each)) for each in messages],
+        )
+    elif ledger.row.state == "running":
+        await apply(ledger, messages)
+        await go_on(ledger)
+
+
+async def apply(ledger: Ledger, messages: Sequence[Collected]) -> None:
+    """Close the items whose results are complete, and take in what all of them claim."""
+    items = await item_store.load(ledger.tx, ledger.key, [message.item.bytes for message in messages])
+    wanted = _wanted(messages, items)
+    results = [_whole(message, items[message.item.bytes]) for message in wanted if message.parts == 1]
+    in_parts = [message for message in wanted if message.parts != 1]
+    if in_parts:
+        results += await _assemble(ledger, in_parts, items)
+    if results:
+        await _close_items(ledger, results)
+    seen = Candidates(ledger.wants)
+    for message in wanted:
+        seen.gather(message.subject, message.said)
+    if seen.entities:
+        await admit(ledger, seen)
+
+
+async def fail_item(ports: Ports, unit: Unit, received: Received[Collected], reason: str) -> None:
+    """Close the item of a result that could not be taken in."""
+    message = received.message
+    ledger = await Ledger.open(ports, unit, received.workspace, message.scan)
+    if ledger is None or ledger.row.state != "running":
+        return
+    items = await item_store.load(ledger.tx, ledger.key, [message.item.bytes])
+    still = [item for item in items.values() if item.state != DONE and item.turn == message.turn]
+    await close_unasked(ledger, still, "failed", f"its result could not be taken in: {reason}")
+    await go_on(ledger)
+    await ledger.close()
+
+
+async def close_unasked(ledger: Ledger, items: Sequence[ItemRow], outcome: Outcome, reason: str) -> None:
+    """Close open items that no result will come for."""
+    if items:
+        await _close_items(ledger, [Result(item, outcome, reason, None, 0, 0, b"") for item in items])
+        await item_store.remove_parts(ledger.tx, ledger.key, [item.id for item in items])
+        ledger.row.results -= len(items)
+
+
+def _wanted(messages: Iterable[Collected], items: dict[bytes, ItemRow]) -> list[Collected]:
+    """Those whose item is open and was not asked anew since, each part once."""
+    found: dict[tuple[bytes, int], Collected] = {}
+    for message in messages:
+        item = items.get(message.item.bytes)
+        if item is not None and item.state != DONE and item.turn == message.turn:
+            found.setdefault((item.id, message.part), message)
+    return list(found.values())
+
+
+def _whole(message: Collected, item: ItemRow) -> Result:
+    return Result(
+        item,
+        message.outcome or "failed",
+        message.reason,
+        _in_microseconds(message.retry_after),
+        len(message.said),
+        message.requests,
+        b"".join([record.id for record in message.records]),
+    )
+
+
+async def _assemble(ledger: Ledger, messages: Sequence[Collected], items: dict[bytes, ItemRow]) -> list[Result]:
+    """Keep parts; return the results that have all of theirs now."""
+    rows = [
+        PartRow(
+            message.item.bytes,
+            message.part,
+            message.parts if message.outcome is not None else -1,
+            message.outcome,
+            message.reason[:_REASON],
+            _in_microseconds(message.retry_after),
+            len(message.said),
+            message.requests,
+            b"".join([record.id for record in message.records]),
+        )
+        for message in messages
+    ]
+    await item_store.insert_parts(ledger.tx, ledger.key, rows)
+    complete = await item_store.complete_parts(ledger.tx, ledger.key, list({row.item for row in rows}))
+    if complete:
+        await item_store.remove_parts(ledger.tx, ledger.key, list(complete))
+    return [_joined(items[identity], parts) for identity, parts in complete.items()]
+
+
+def _joined(item: ItemRow, parts: Sequence[PartRow]) -> Result:
+    last = parts[-1]
+    return Result(
+        item,
+        last.outcome or "failed",
+        last.reason,
+        last.retry_after,
+        sum(part.claims for part in parts),
+        sum(part.requests for part in parts),
+        b"".join([part.records for part in parts]),
+    )
+
+
+async def _close_items(ledger: Ledger, results: Sequence[Result]) -> None:
+    """Close items, or let those that met a rate limit wait for their next turn."""
+    asked_before = [result.item.id for result in results if result.item.turn]
+    earlier = await item_store.records_of(ledger.tx, ledger.key, asked_before) if asked_before else {}
+    done: list[Done] = []
+    held: list[tuple[Done, int]] = []
+    for result in results:
+        item = result.item
+        source = ledger.source(item.module)
+        if item.state == LEASED:
+            source.leased -= 1
+            ledger.close_one(item.batch)
+        else:
+            source.waiting -= 1
+        source.claims += result.claims
+        source.requests += result.requests
+        if result.outcome not in ANSWERED:
+            source.reason = result.reason[:_REASON]
+        ended = Done(
+            item.id,
+            result.outcome,
+            result.reason[:_REASON],
+            item.claims + result.claims,
+            item.requests + result.requests,
+            (earlier.get(item.id, b"") + result.records) or None,
+        )
+        until = _may_wait(ledger, result)
+        if until is None:
+            source.outcomes[_OUTCOME_PLACE[result.outcome]] += 1
+            done.append(ended)
+        else:
+            source.waiting += 1
+            source.held += 1
+            source.held_until = min(until, source.held_until or until)
+            held.append((ended, until))
+    ledger.row.results += len(results)
+    if done:
+        await item_store.finish(ledger.tx, ledger.key, done, ledger.at)
+    if held:
+        await item_store.hold(ledger.tx, ledger.key, held, ledger.at)
+
+
+def _may_wait(ledger: Ledger, result: Result) -> int | None:
+    """Until when an item waits for its next turn; None when this one counts."""
+    if result.outcome != "rate_limited" or result.retry_after is None or result.item.waits >= RATE_TURNS:
+        return None
+    until = ledger.at + result.retry_after
+    over_deadline = ledger.row.deadline is not None and until >= ledger.row.deadline
+    return None if result.retry_after > PATIENCE or over_deadline else until
+
+
+def _in_microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(max(0.0, min(seconds, 1e9)) * SECOND)

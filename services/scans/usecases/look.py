@@ -1,0 +1,355 @@
+"""Looking at scans: where they stand, what they asked, and what they made of an entity."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+from services.contracts.claims import Entity, Malformed
+from services.contracts.entities import ENTITY_TYPES, entity
+from services.contracts.plan import Plan
+from services.contracts.resources import ENDED, Item, ItemsQuery, Scan, ScanSummary, SourceState, Standing, Waiting
+from services.contracts.subjects import CarriedSubject, Names
+from services.contracts.targets import recognise
+from services.kernel.calls import Caller
+from services.kernel.errors import Invalid, NotFound
+from services.kernel.messages import now
+from services.kernel.service import Ports
+from services.kernel.sql import Reader
+from services.scans.domain.items import item_id
+from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_name
+from services.scans.domain.states import ANSWERED, ITEM_STATES, OUTCOMES
+from services.scans.settings import WATCH_AT_LEAST, WATCH_EVERY
+from services.scans.store import frontier as frontier_store
+from services.scans.store import items as item_store
+from services.scans.store import scans as scan_store
+from services.scans.store.items import ItemView
+from services.scans.store.scans import ScanRow, SourceRow
+from services.scans.usecases.admit import NO_JUDGE
+from services.scans.usecases.ledger import plan_of
+from services.scans.usecases.watch import changes_of
+
+_LISTED: Final = 1000
+_MOST_ITEMS: Final = 1000
+
+
+async def find(ports: Ports, caller: Caller, text: str) -> Scan:
+    """A scan by its id, a unique beginning of it, or ``last``."""
+    async with ports.sql.read() as view:
+        return await _scan(ports, view, await _named(view, caller, text))
+
+
+async def get(ports: Ports, caller: Caller, scan: UUID) -> Scan:
+    async with ports.sql.read() as view:
+        return await _scan(ports, view, await _row(view, caller, scan))
+
+
+async def plan(ports: Ports, caller: Caller, scan: UUID) -> Plan:
+    async with ports.sql.read() as view:
+        found, _ = await plan_of(ports, view, await _row(view, caller, scan))
+    return found
+
+
+async def newest(ports: Ports, caller: Caller) -> tuple[ScanSummary, ...]:
+    """The scans of a workspace, newest first."""
+    async with ports.sql.read() as view:
+        rows = await scan_store.newest(view, caller.workspace.bytes, _LISTED)
+        keys = [row.key for row in rows]
+        targets = await scan_store.read_targets(view, keys)
+        items = await scan_store.open_items(view, keys)
+    return tuple(
+        ScanSummary(
+            id=row.uuid,
+            state=row.state,
+            targets=tuple(target.value for target in targets[row.number]),
+            profile=row.profile,
+            created=row.created,
+            ended=row.ended,
+            entities=row.entities,
+            open=items.get(row.number, (0, 0))[0],
+            done=items.get(row.number, (0, 0))[1],
+        )
+        for row in rows
+    )
+
+
+async def follow(ports: Ports, caller: Caller, scan: UUID) -> AsyncIterator[Scan]:
+    """A scan as it is now, then after changes, several of which may come as one; the last one has ended."""
+    with changes_of(ports).watch(scan) as changed:
+        seen = await get(ports, caller, scan)
+        yield seen
+        said = monotonic()
+        version = -1
+        while seen.state not in ENDED:
+            await _wait(changed, WATCH_AT_LEAST)
+            changed.clear()
+            async with ports.sql.read() as view:
+                row = await _row(view, caller, scan)
+                if row.changed == version:
+                    continue
+                early = said + WATCH_EVERY - monotonic()
+                if early > 0 and row.state not in ENDED:
+                    changed.set()
+                else:
+                    version = row.changed
+                    seen = await _scan(ports, view, row)
+            if early > 0 and row.state not in ENDED:
+                await asyncio.sleep(early)
+                continue
+            yield seen
+            said = monotonic()
+
+
+async def items(ports: Ports, caller: Caller, query: ItemsQuery) -> tuple[Item, ...]:
+    """Work items of a scan, in the order of their ids; a subject narrows to those about entities of that value."""
+    after = _after(query.after)
+    limit = max(1, min(query.limit, _MOST_ITEMS))
+    async with ports.sql.read() as view:
+        row = await _row(view, caller, query.scan)
+        found, wants = await plan_of(ports, view, row)
+        modules = [n for n, module in enumerate(found.modules) if query.module in ("", module.id)]
+        if query.subject:
+            subjects = {entity.id for entity in readings(query.subject)}
+            relations = await frontier_store.subjects_judged_by(view, row.key, list(subjects))
+            subjects.update(identity for identity, _, _ in relations)
+            ids = [item_id(wants.asking[number].stem, subject) for number in modules for subject in subjects]
+            views = [
+                each
+                for each in await item_store.view_of(view, row.key, ids)
+                if each.id > after and query.outcome in ("", each.outcome)
+            ]
+            views = sorted(views, key=lambda each: each.id)[:limit]
+        else:
+            views = await item_store.page(
+                view, row.key, modules=modules, outcome=query.outcome, after=after, limit=limit
+            )
+        carried, places = await _subjects(view, row, views)
+    return tuple(
+        Item(
+            id=UUID(bytes=each.id),
+            module=found.modules[each.module].id,
+            version=found.modules[each.module].version,
+            subject=carried[each.subject],
+            state=ITEM_STATES[each.state],
+            outcome=each.outcome,
+            reason=each.reason,
+            role=role_name(places[each.subject][0]),
+            distance=places[each.subject][1],
+            claims=each.claims,
+            requests=each.requests,
+            changed=each.changed,
+        )
+        for each in views
+    )
+
+
+async def standing(ports: Ports, caller: Caller, scan: UUID, value: str) -> Standing:
+    """Where an entity of a value stands: admitted, or why not."""
+    meant = readings(value)
+    if not meant:
+        raise Invalid(f"{value[:80]!a} is not the value of any type of entity")
+    async with ports.sql.read() as view:
+        row = await _row(view, caller, scan)
+        found, _ = await plan_of(ports, view, row)
+        seen = await frontier_store.entities(view, row.key, [each.id for each in meant])
+    if not seen:
+        reason = "it was ruled out of the scope" if found.scope.rules_out(meant[0]) else "it was never seen"
+        return Standing(entity=meant[0], admitted=False, role="", distance=None, reason=reason)
+    best, rank, distance = max(seen.values(), key=lambda each: each[1])
+    if rank > 0:
+        limited = row.limited and not await _has_items(ports, row, best)
+        reason = f"the limit of {found.limits.max_items} work items was reached" if limited else ""
+        return Standing(entity=best, admitted=True, role=role_name(rank), distance=distance, reason=reason)
+    if rank == RULED_OUT:
+        reason = "it was ruled out of the scope"
+    else:
+        reason = f"it is out of scope, and further than {found.limits.max_depth} steps from what is in it"
+    return Standing(entity=best, admitted=False, role="", distance=None, reason=reason)
+
+
+async def names(ports: Ports, caller: Caller, scan: UUID, digest: str) -> Names:
+    """A set of names that was handed out."""
+    async with ports.sql.read() as view:
+        row = await _row(view, caller, scan)
+        found = await frontier_store.name_set(view, row.key, digest)
+        if found is None:
+            raise NotFound(f"the scan has no set of names {digest[:64]!a}")
+        zone, upto = found
+        listed: list[str] = []
+        async for some in frontier_store.names_of(view, row.key, zone, upto):
+            listed += some
+    return Names(zone, tuple(listed))
+
+
+def readings(value: str) -> list[Entity]:
+    """The entities that a text can mean, the likeliest first."""
+    found: dict[tuple[str, tuple[str, ...]], Entity] = {}
+    try:
+        likeliest = recognise(value)
+    except Malformed:
+        pass
+    else:
+        found[likeliest.type, likeliest.key] = likeliest
+    for kind, declared in ENTITY_TYPES.items():
+        parts = _parts(kind, value) if len(declared.parts) > 1 else (value,)
+        try:
+            read = entity(kind, *parts)
+        except (Malformed, ValueError):
+            continue
+        found.setdefault((read.type, read.key), read)
+    return list(found.values())
+
+
+def _parts(kind: str, value: str) -> tuple[str, ...]:
+    """The parts of a key as its readable line has them; see `Entity.value`."""
+    if kind == "service":
+        place, _, transport = value.rpartition("/")
+        address, _, port = place.rpartition(":")
+        return (address.strip("[]"), transport, port)
+    if kind in ("dns_record", "technology", "publication"):
+        return tuple(value.split(" ", 2 if kind == "dns_record" else 1))
+    if kind == "code_repository":
+        return tuple(value.split("/", 1))
+    if kind in ("organization", "location"):
+        return ("name" if kind == "organization" else "city", value)
+    return tuple(value.split(":"))
+
+
+async def _named(view: Reader, caller: Caller, text: str) -> ScanRow:
+    workspace = caller.workspace.bytes
+    if text == "last":
+        rows = await scan_store.newest(view, workspace, 1)
+        if not rows:
+            raise NotFound("there is no scan yet")
+        return rows[0]
+    beginning = text.strip().lower().replace("-", "")
+    if not beginning or len(beginning) > 32 or not set(beginning) <= set("0123456789abcdef"):
+        raise Invalid(f"{text[:64]!a} is not the id of a scan nor the beginning of one")
+    ids = await scan_store.beginning_with(view, workspace, beginning)
+    if len(ids) > 1:
+        raise Invalid(f"more than one scan begins with {text}; say more of its id")
+    row = await scan_store.load(view, workspace, ids[0]) if ids else None
+    if row is None:
+        raise NotFound(f"there is no scan that begins with {text}")
+    return row
+
+
+async def _row(view: Reader, caller: Caller, scan: UUID) -> ScanRow:
+    row = await scan_store.load(view, caller.workspace.bytes, scan.bytes)
+    if row is None:
+        raise NotFound(f"there is no scan {scan}")
+    return row
+
+
+async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
+    found, _ = await plan_of(ports, view, row)
+    sources = await scan_store.sources(view, row.key)
+    states = [_source_state(row, found, source) for source in sources.values()]
+    return Scan(
+        id=row.uuid,
+        state=row.state,
+        reason=row.reason,
+        run=row.run,
+        targets=found.targets,
+        profile=found.profile,
+        created=row.created,
+        started=row.started,
+        ended=row.ended,
+        deadline=row.deadline,
+        items={
+            "waiting": sum(source.waiting for source in sources.values()),
+            "leased": sum(source.leased for source in sources.values()),
+            "done": sum(sum(source.outcomes) for source in sources.values()),
+        },
+        entities=await scan_store.tally(view, row.key),
+        sources=tuple(states),
+        waiting=_waiting(found, list(sources.values())) if row.state == "running" else (),
+        authorised=row.authorised,
+        results=row.results,
+        admissions=row.admissions,
+        evidence_root=row.evidence_root,
+    )
+
+
+def _source_state(row: ScanRow, found: Plan, source: SourceRow) -> SourceState:
+    module = found.modules[source.module]
+    outcomes: dict[str, int] = {
+        outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count
+    }
+    reason = source.reason
+    if module.key_required and module.missing_key:
+        state, reason = "unauthorised", f"no key {module.missing_key}"
+    elif source.open and row.state == "running":
+        state = "running" if source.leased else "waiting"
+    elif not outcomes:
+        state = "waiting" if source.open else "idle"
+    elif not source.open and set(outcomes) <= ANSWERED:
+        state = "answered"
+    elif not source.open and len(outcomes) == 1:
+        state = next(iter(outcomes))
+    else:
+        state = "partial"
+    return SourceState(
+        module=module.id,
+        version=module.version,
+        activity=module.activity,
+        state=state,
+        open=source.open,
+        outcomes=outcomes,
+        claims=source.claims,
+        requests=source.requests,
+        reason=reason,
+    )
+
+
+def _waiting(found: Plan, sources: Sequence[SourceRow]) -> tuple[Waiting, ...]:
+    waits: list[Waiting] = []
+    at = now()
+    for source in sources:
+        name = found.modules[source.module].id
+        held = source.held if source.held_until and source.held_until > at else 0
+        if source.leased:
+            waits.append(Waiting(name, source.leased, "being asked"))
+        if held:
+            waits.append(Waiting(name, held, source.reason or "a rate limit", source.held_until))
+        if source.waiting > held:
+            waits.append(Waiting(name, source.waiting - held, "in the queue"))
+    return tuple(waits)
+
+
+async def _subjects(
+    view: Reader, row: ScanRow, views: Sequence[ItemView]
+) -> tuple[dict[bytes, CarriedSubject], dict[bytes, tuple[int, int]]]:
+    about = list({each.subject for each in views})
+    entities = await frontier_store.entities(view, row.key, about)
+    others = await frontier_store.subjects(view, row.key, [each for each in about if each not in entities])
+    judges = await frontier_store.entities(view, row.key, list({judge for _, judge in others.values()}))
+    judges[NO_JUDGE] = (Entity("", ()), IN_SCOPE, 0)
+    carried: dict[bytes, CarriedSubject] = {identity: found[0] for identity, found in entities.items()}
+    carried.update((identity, subject) for identity, (subject, _) in others.items())
+    places = {identity: (rank, distance) for identity, (_, rank, distance) in entities.items()}
+    places.update((identity, judges[judge][1:]) for identity, (_, judge) in others.items())
+    return carried, places
+
+
+async def _has_items(ports: Ports, row: ScanRow, entity: Entity) -> bool:
+    async with ports.sql.read() as view:
+        _, wants = await plan_of(ports, view, row)
+        ids = [item_id(asking.stem, entity.id) for asking in wants.asking]
+        return bool(await item_store.existing(view, row.key, ids))
+
+
+def _after(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        raise Invalid(f"{text[:64]!a} is not the id of an item") from None
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,119 @@
+"""What happens by itself: leases and deadlines that run out, rates that open again, progress, sweeping."""
+
+import asyncio
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from services.contracts.facts import Progressed
+from services.kernel.errors import MirageError, Unavailable
+from services.kernel.messages import NAMESPACE, derive, envelop, now
+from services.kernel.service import Ports
+from services.scans.settings import PROGRESS_EVERY, TICK
+from services.scans.store import batches as batch_store
+from services.scans.store import scans as scan_store
+from services.scans.store.scans import ScanRow
+from services.scans.usecases.handout import go_on
+from services.scans.usecases.lease import publish_expired
+from services.scans.usecases.ledger import Ledger, plan_of
+from services.scans.usecases.lifecycle import end_early
+from services.scans.usecases.watch import changes_of
+
+_log = structlog.get_logger(__name__)
+
+_SWEPT_AT_A_TIME: Final = 5000
+
+
+async def tend_scans(ports: Ports) -> None:
+    """Look after running scans as long as the service runs."""
+    while True:
+        # First wait: after a restart, collectors that are at work shall have renewed before leases are judged.
+        await asyncio.sleep(TICK)
+        try:
+            await tend(ports)
+        except Unavailable as error:
+            _log.warning("the timer of scans waits", reason=str(error))
+        except MirageError:
+            _log.exception("the timer of scans failed")
+
+
+async def tend(ports: Ports) -> None:
+    """One look at everything that is due."""
+    at = now()
+    async with ports.sql.read() as view:
+        running = await scan_store.running(view)
+        expired = await batch_store.scans_with_expired(view, at)
+        dropped = await scan_store.dropped(view)
+    for row in running:
+        workspace, scan = UUID(bytes=row.workspace), row.uuid
+        if tuple(row.key) in expired:
+            async with ports.outbox.unit() as unit:
+                await publish_expired(ports, unit, workspace, scan)
+        if _is_due(row, at):
+            await _wake(ports, workspace, scan)
+    for key in dropped:
+        async with ports.sql.begin() as tx:
+            await scan_store.sweep(tx, key, _SWEPT_AT_A_TIME)
+
+
+async def report_progress(ports: Ports) -> None:
+    """Publish where changed scans stand, each at most every `PROGRESS_EVERY` seconds."""
+    changes = changes_of(ports)
+    while True:
+        await changes.stirred.wait()
+        changes.stirred.clear()
+        unsaid, changes.unsaid = changes.unsaid, {}
+        began = monotonic()
+        try:
+            for scan, workspace in unsaid.items():
+                await _publish_progress(ports, workspace, scan)
+        except MirageError as error:
+            _log.warning("progress is not said", reason=str(error))
+        await asyncio.sleep(max(0.0, PROGRESS_EVERY - (monotonic() - began)))
+
+
+async def _wake(ports: Ports, workspace: UUID, scan: UUID) -> None:
+    async with ports.outbox.unit() as unit:
+        ledger = await Ledger.open(ports, unit, workspace, scan)
+        if ledger is None or ledger.row.state != "running":
+            return
+        if ledger.row.deadline is not None and ledger.row.deadline <= ledger.at:
+            reason = f"the time limit of {ledger.plan.limits.timeout:g} s was reached"
+            await end_early(ledger, "give up", reason)
+        else:
+            await go_on(ledger)
+        await ledger.close()
+
+
+def _is_due(row: ScanRow, at: int) -> bool:
+    return any(due is not None and due <= at for due in (row.deadline, row.wake))
+
+
+async def _publish_progress(ports: Ports, workspace: UUID, scan: UUID) -> None:
+    async with ports.sql.read() as view:
+        row = await scan_store.load(view, workspace.bytes, scan.bytes)
+        if row is None:
+            return
+        plan, _ = await plan_of(ports, view, row)
+        sources = await scan_store.sources(view, row.key)
+    modules: dict[str, tuple[int, int]] = {}
+    for source in sources.values():
+        name = plan.modules[source.module].id
+        still, over = modules.get(name, (0, 0))
+        modules[name] = (still + source.open, over + sum(source.outcomes))
+    progressed = Progressed(
+        scan=scan,
+        run=row.run,
+        at=row.changed,
+        state=row.state,
+        waiting=sum(source.waiting for source in sources.values()),
+        running=sum(source.leased for source in sources.values()),
+        done=sum(sum(source.outcomes) for source in sources.values()),
+        entities=row.entities,
+        modules={name: counts for name, counts in modules.items() if any(counts)},
+        note=row.reason,
+    )
+    identity = derive(NAMESPACE, f"progress|{scan.hex}|{row.changed}")
+    await ports.bus.publish([envelop(progressed, source=ports.service, workspace=workspace, id=identity)])
