@@ -30,6 +30,10 @@ class Malformed(ValueError):
     """A text has no normal form as the type it was given for; the message is one sentence for a person."""
 
 
+class OutsideVocabulary(Malformed):
+    """A type, name or combination that the tables do not have was asked for: a fault of the code, not of the text."""
+
+
 class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What every claim may add: how sure the source says it is, when it holds, and where the evidence says so.
 

@@ -1,7 +1,7 @@
 """Whether a claim that came from elsewhere is one that the constructors here would have made."""
 
 from services.contracts.attributes import ATTRIBUTES, attribute
-from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, Relation
+from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, OutsideVocabulary, Relation
 from services.contracts.entities import entity
 from services.contracts.names import shown
 from services.contracts.relations import RELATION_TYPES, relation
@@ -10,7 +10,7 @@ from services.contracts.relations import RELATION_TYPES, relation
 def absence(about: Entity, predicate: str) -> Absence:
     """Say that there is none: no such entity (``exists``), no relation from it, no such attribute.
 
-    Raises `Malformed` for a predicate that an entity of this type cannot have.
+    Raises `OutsideVocabulary` for a predicate that an entity of this type cannot have.
     """
     known = RELATION_TYPES.get(predicate)
     if known is not None:
@@ -18,7 +18,7 @@ def absence(about: Entity, predicate: str) -> Absence:
     else:
         sound = predicate == "exists" or (predicate in ATTRIBUTES and about.type in ATTRIBUTES[predicate].about)
     if not sound:
-        raise Malformed(f"{shown(predicate)} is nothing that a {about.type} could have")
+        raise OutsideVocabulary(f"{shown(predicate)} is nothing that a {about.type} could have")
     return Absence(about, predicate)
 
 

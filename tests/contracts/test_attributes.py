@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contracts.attributes import ATTRIBUTES, MAX_TEXT, attribute, describe, general, network, society, surface
-from services.contracts.claims import Malformed
-from services.contracts.entities import ENTITY_TYPES, account, email_address, ip_address, name, url
+from services.contracts.attributes import ATTRIBUTES, MAX_TEXT, attribute, general, network, society, surface
+from services.contracts.claims import Malformed, OutsideVocabulary
+from services.contracts.entities import ENTITY_TYPES, account, ip_address, name, url
 from services.contracts.relations import RELATION_TYPES
 
 PAGE = url("https://example.org")
@@ -95,21 +95,10 @@ def test_a_long_text_is_cut_once() -> None:
         assert attribute(PAGE, "title", found).value == found
 
 
-def test_describing_leaves_out_what_a_source_does_not_know() -> None:
-    said = describe(
-        USER, display_name="The Octocat", followers=0, biography="", company=None, website=["a", "", None, "b"]
-    )
-    assert [(one.name, one.value) for one in said] == [
-        ("display_name", "The Octocat"),
-        ("followers", 0),
-        ("website", "a"),
-        ("website", "b"),
-    ]
-
-
-def test_describing_takes_a_list_only_where_values_stand_beside_each_other() -> None:
-    with pytest.raises(Malformed):
-        list(describe(USER, followers=[1, 2]))
-    with pytest.raises(Malformed):
-        list(describe(USER, nonsense="x"))
-    assert [one.value for one in describe(email_address("a@example.org"), generic_mailbox=False)] == [False]
+def test_a_fault_of_the_code_is_told_from_a_hostile_text() -> None:
+    for about, attribute_name in ((PAGE, "no_such_attribute"), (PAGE, "followers")):
+        with pytest.raises(OutsideVocabulary):
+            attribute(about, attribute_name, "x")
+    with pytest.raises(Malformed) as error:
+        attribute(PAGE, "title", "")
+    assert not isinstance(error.value, OutsideVocabulary)

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from services.contracts import relations
-from services.contracts.claims import Entity, Malformed
+from services.contracts.claims import Entity, Malformed, OutsideVocabulary
 from services.contracts.entities import ENTITY_TYPES, entity, ip_address, name, service, url
 from services.contracts.relations import (
     RELATION_TYPES,
@@ -35,7 +35,7 @@ def test_a_relation_joins_what_the_matrix_says_and_nothing_else(type_name: str) 
         if (source, target) in known.pairs:
             assert relation(type_name, *ends, qualifiers=qualifiers).type == type_name
         else:
-            with pytest.raises(Malformed):
+            with pytest.raises(OutsideVocabulary):
                 relation(type_name, *ends, qualifiers=qualifiers)
 
 

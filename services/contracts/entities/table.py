@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from services.contracts.claims import Entity, Malformed
+from services.contracts.claims import Entity, OutsideVocabulary
 from services.contracts.entities import addresses, dns, exposure, money, people, urls, web
 from services.contracts.names import shown
 
@@ -28,7 +28,7 @@ class EntityType(msgspec.Struct, frozen=True, kw_only=True):
         """The normal form of a key given in parts; raises `Malformed`."""
         least = sum(not part.endswith("?") for part in self.parts)
         if not least <= len(parts) <= len(self.parts):
-            raise Malformed(f"the key of a {self.name} is ({', '.join(self.parts)}), not {len(parts)} parts")
+            raise OutsideVocabulary(f"the key of a {self.name} is ({', '.join(self.parts)}), not {len(parts)} parts")
         return self.normalise(*parts)
 
 
@@ -36,7 +36,7 @@ def entity(type: str, *parts: str) -> Entity:
     """The entity of a type by the parts of its key, in normal form; raises `Malformed`."""
     known = ENTITY_TYPES.get(type)
     if known is None:
-        raise Malformed(f"{shown(type)} is not a type of entity")
+        raise OutsideVocabulary(f"{shown(type)} is not a type of entity")
     return Entity(type, known.key(*parts))
 
 

@@ -1,9 +1,9 @@
 """How things relate: 26 types with a validity matrix; `relation` builds any, and there is a function for each.
 
-Every constructor raises `Malformed` for ends that the type does not join and for unknown or missing qualifiers.
+Every constructor raises `OutsideVocabulary` for ends that the type does not join and for qualifiers that it lacks.
 """
 
-from services.contracts.claims import Malformed, Relation
+from services.contracts.claims import Malformed, OutsideVocabulary, Relation
 from services.contracts.relations.constructors import (
     affected_by,
     alias_of,
@@ -37,6 +37,7 @@ from services.contracts.relations.table import RELATION_TYPES, RelationType, rel
 __all__ = [
     "RELATION_TYPES",
     "Malformed",
+    "OutsideVocabulary",
     "Relation",
     "RelationType",
     "affected_by",

@@ -5,7 +5,7 @@ from itertools import product
 
 import msgspec
 
-from services.contracts.claims import Entity, Malformed, Relation
+from services.contracts.claims import Entity, Malformed, OutsideVocabulary, Relation
 from services.contracts.entities import ENTITY_TYPES
 from services.contracts.entities.text import line, token
 from services.contracts.names import host, shown
@@ -300,13 +300,14 @@ def relation(
 ) -> Relation:
     """The relation of a type between two entities; qualifiers that are empty and details that are None are left out.
 
-    Raises `Malformed` when the type does not join such entities or has no such qualifier or detail.
+    Raises `OutsideVocabulary` when the type does not join such entities or has no such qualifier or detail, and
+    `Malformed` for a qualifier without a normal form.
     """
     known = RELATION_TYPES.get(type)
     if known is None:
-        raise Malformed(f"{shown(type)} is not a type of relation")
+        raise OutsideVocabulary(f"{shown(type)} is not a type of relation")
     if (source.type, target.type) not in known.pairs:
-        raise Malformed(f"{type} does not join a {source.type} to a {target.type}")
+        raise OutsideVocabulary(f"{type} does not join a {source.type} to a {target.type}")
     return Relation(
         type,
         source,
@@ -321,12 +322,12 @@ def _qualified(known: RelationType, qualifiers: Mapping[str, str]) -> dict[str, 
     for name, text in qualifiers.items():
         form = known.qualifiers.get(name)
         if form is None:
-            raise Malformed(f"{known.name} has no qualifier {shown(name)}")
+            raise OutsideVocabulary(f"{known.name} has no qualifier {shown(name)}")
         if text:
             normal[name] = form(text)
     for name in known.required:
         if name not in normal:
-            raise Malformed(f"{known.name} needs the qualifier {name}")
+            raise OutsideVocabulary(f"{known.name} needs the qualifier {name}")
     return normal
 
 
@@ -335,10 +336,10 @@ def _described(known: RelationType, details: Mapping[str, str | int | None]) -> 
     for name, value in details.items():
         expected = known.details.get(name)
         if expected is None:
-            raise Malformed(f"{known.name} has no detail {shown(name)}")
+            raise OutsideVocabulary(f"{known.name} has no detail {shown(name)}")
         if value is None or value == "":
             continue
         if value.__class__ is not expected:
-            raise Malformed(f"the detail {name} of {known.name} is of type {expected.__name__}")
+            raise OutsideVocabulary(f"the detail {name} of {known.name} is of type {expected.__name__}")
         plain[name] = line(value, f"the detail {name}", limit=1024) if isinstance(value, str) else value
     return plain
