@@ -5,7 +5,6 @@ The embedded hull: SQLite files and a durable queue in one data folder, everythi
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any, Final, Self
 
 import structlog
@@ -13,7 +12,7 @@ from msgspec import Struct
 
 from services.kernel.bus import Bus, Consumer, Stream
 from services.kernel.calls import LocalCalls
-from services.kernel.errors import MirageError
+from services.kernel.errors import Invalid, MirageError
 from services.kernel.folder import Folder
 from services.kernel.messages import message_type
 from services.kernel.once import MIGRATION, Inbox, Outbox, Workers, consumer_of, forget
@@ -58,7 +57,7 @@ class Runtime:
         from services.kernel.bus.sqlite import SqliteBus
 
         self._failed = asyncio.get_running_loop().create_future()
-        bus = self._keep(await SqliteBus.open(self.folder.path / "bus.db"))
+        bus = self._keep(SqliteBus(self.folder.path / "bus.db"))
         handled = {
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
         }
@@ -79,22 +78,25 @@ class Runtime:
         from services.kernel.directory.local import LocalDirectory
         from services.kernel.egress import DialTable, Egress, Guard, Proxy
 
-        table = DialTable.read(Path(self.settings.dial_table)) if self.settings.dial_table else None
-        proxy = Proxy.parse(self.settings.proxy) if self.settings.proxy else None
+        try:
+            table = DialTable.read(self.settings.dial_table) if self.settings.dial_table else None
+            proxy = Proxy.parse(self.settings.proxy) if self.settings.proxy else None
+        except (OSError, ValueError) as error:
+            raise Invalid(f"the way out is not set up: {error}") from error
         return {
             "directory": LocalDirectory(),
             "egress": Egress(Guard(), table, proxy),
-            "cache": self._keep(await MemoryCache.open(self.folder.path / "cache.db")),
+            "cache": self._keep(MemoryCache(self.folder.path / "cache.db")),
         }
 
     async def _open_ports(self, service: Service, bus: Bus, shared: dict[str, Any]) -> Ports:
         ports = Ports(service.name, settings=self.settings, calls=self.calls, bus=bus)
         if "sql" in service.needs:
-            from services.kernel.sql.migrations import load_migrations
+            from services.kernel.sql import migrations
             from services.kernel.sql.sqlite import SqliteSql
 
             ports.sql = self._keep(SqliteSql(self.folder.path / f"{service.name}.db"))
-            await ports.sql.migrate([MIGRATION, *load_migrations(service.migrations)])
+            await ports.sql.migrate([MIGRATION, *migrations.load(service.migrations)])
             ports.outbox = Outbox(ports.sql, bus, service.name)
         for name in service.needs:
             if name in shared:
@@ -102,7 +104,7 @@ class Runtime:
         if "blobs" in service.needs:
             from services.kernel.blobs.segments import SegmentBlobs
 
-            ports.blobs = self._keep(await SegmentBlobs.open(self.folder.path / "evidence"))
+            ports.blobs = self._keep(SegmentBlobs(self.folder.path / "evidence"))
         if "search" in service.needs:
             from services.kernel.search.fts import FtsSearch
 

@@ -1,0 +1,146 @@
+"""Follows a scan until it ends, showing where it stands; survives the death of the process that runs it."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from services.cli.hull import Hull
+from services.contracts.endpoints import GET_SCAN, GET_STORED, PAUSE_SCAN, RESUME_SCAN, WATCH_SCAN
+from services.contracts.resources import ENDED, Scan, ScanId, ScanRef
+from services.kernel.calls import Caller
+from services.kernel.errors import Unavailable
+
+#: How long an export waits for storage to have what the scan found.
+STORING: Final = 30.0
+STORE_POLL: Final = 0.1
+
+
+class Display(Protocol):
+    """Shows a scan's progress to whoever watches."""
+
+    def update(self, scan: Scan) -> None: ...
+    def close(self) -> None: ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def update(self, scan: Scan) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+class JsonLines:
+    """One JSON object a change on stderr, for programs that watch."""
+
+    def update(self, scan: Scan) -> None:
+        progress = {
+            "scan": str(scan.id),
+            "state": scan.state,
+            "run": scan.run,
+            "items": scan.items,
+            "entities": scan.entities,
+            "waiting": [msgspec.to_builtins(waiting) for waiting in scan.waiting],
+        }
+        sys.stderr.write(msgspec.json.encode(progress).decode() + "\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        sys.stderr.flush()
+
+
+async def follow(hull: Hull, caller: Caller, scan: Scan, display: Display) -> Scan:
+    """Return the scan as it ended. Ctrl-C pauses it and returns it paused; a second one gives up waiting."""
+    async with interrupted() as interrupt:
+        watching = asyncio.create_task(_watch(hull, caller, scan, display))
+        stopping = asyncio.create_task(interrupt.wait())
+        try:
+            await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                return watching.result()
+            return await hull.calls.ask(PAUSE_SCAN, ScanId(scan.id), caller)
+        finally:
+            watching.cancel()
+            stopping.cancel()
+            await asyncio.gather(watching, stopping, return_exceptions=True)
+            display.close()
+
+
+async def _watch(hull: Hull, caller: Caller, scan: Scan, display: Display) -> Scan:
+    latest = scan
+    while latest.state not in ENDED:
+        try:
+            async with aclosing(hull.calls.follow(WATCH_SCAN, ScanId(scan.id), caller)) as states:
+                async for latest in states:
+                    display.update(latest)
+                    if latest.state in ENDED:
+                        break
+                    if latest.state == "paused":
+                        return latest
+        except Unavailable as error:
+            if not await hull.lost(error):
+                raise
+            latest = await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), caller)
+    return latest
+
+
+async def wait_stored(hull: Hull, caller: Caller, scan: Scan) -> str:
+    """Wait until storage has what ``scan`` found; return what is missing, nothing when all is there."""
+    deadline = time.monotonic() + STORING
+    while True:
+        stored = await hull.calls.ask(GET_STORED, ScanId(scan.id), caller)
+        if stored.results >= scan.results and stored.admissions >= scan.admissions:
+            return ""
+        if time.monotonic() > deadline:
+            return f"storage has {stored.results} of {scan.results} results"
+        await asyncio.sleep(STORE_POLL)
+
+
+async def take_up(hull: Hull, caller: Caller, scan: Scan) -> Scan:
+    """Open the next run of a scan that is paused, stopped or incomplete."""
+    return await hull.calls.ask(RESUME_SCAN, ScanId(scan.id), caller)
+
+
+@asynccontextmanager
+async def interrupted() -> AsyncIterator[asyncio.Event]:
+    """An event that is set at the first Ctrl-C or SIGTERM; the second one ends the process as usual."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupt(number: signal.Signals) -> None:
+        event.set()
+        loop.remove_signal_handler(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, interrupt, number)
+    try:
+        yield event
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def exit_code(scan: Scan, *, strict: bool = False) -> int:
+    """What the command line says of how a scan ended."""
+    if scan.state == "failed":
+        return 1
+    if scan.state != "finished":
+        return 3
+    return 4 if strict and any(source.state in UNASKED for source in scan.sources) else 0
+
+
+UNASKED: Final = frozenset({"partial", "unauthorised", "unreachable", "rate_limited", "blocked", "failed"})
+
+
+def unasked(scan: Scan) -> list[Any]:
+    """The sources that could not be asked, or not about everything."""
+    return [source for source in scan.sources if source.state in UNASKED]

@@ -1,0 +1,84 @@
+"""The command line's entry: commands are imported when they are called, so that help is instant."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from services.kernel.errors import MirageError, meaning
+
+#: Every command, the module in `services.cli.commands` that has it, and what it does.
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("demo", "Scan the lab's organisation: no network, nothing to set up."),
+    "scan": ("scan", "Scan targets."),
+    "scans": ("scans", "List, show, watch, stop, pause, resume, retry and delete scans."),
+    "export": ("export", "Export a scan."),
+    "show": ("show", "Show an entity: attributes, relations, who said so."),
+    "why-not": ("why_not", "Say why a scan does not report a name."),
+    "diff": ("diff", "Compare two scans."),
+    "evidence": ("evidence", "Show the bytes behind a claim, or verify a scan."),
+    "replay": ("replay", "Run the modules again on the recorded evidence."),
+    "modules": ("modules", "List, show and check modules."),
+    "keys": ("keys", "Set, list and remove provider keys."),
+    "up": ("up", "Serve everything over HTTP from this process."),
+    "backup": ("backup", "Write a consistent copy of the data folder to a file."),
+    "restore": ("restore", "Make a data folder from a backup."),
+    "doctor": ("doctor", "Check this installation and its data folder."),
+    "new": ("new", "Make a module or a service, with its tests."),
+    "render": ("render", "Write, or check, what is rendered from declarations."),
+    "test": ("test", "Run the tests, or the benchmarks."),
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are found by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command: click.Command = import_module(f"services.cli.commands.{module}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            raise click.UsageError(f"there is no command {args[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option("0.1.0", prog_name="mirage")
+def cli() -> None:
+    """Collect what can be openly known about an organisation, with the bytes that prove it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit as `errors.MEANING` says; every failure is one sentence."""
+    try:
+        code: Any = cli.main(args=arguments, prog_name="mirage", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except MirageError as error:
+        click.echo(f"mirage: {error}", err=True)
+        sys.exit(meaning(error).exit)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
