@@ -1,0 +1,43 @@
+"""Which names a service folder may have, beside the files that all of them share."""
+
+COMMON = {
+    "__init__",
+    "README.md",
+    "service",
+    "api",
+    "consumers",
+    "usecases",
+    "domain",
+    "store",
+    "settings",
+    "migrations",
+}
+
+OWN = {
+    "scans": set(),
+    "registry": set(),
+    "collector": {
+        "archetypes",
+        "budget",
+        "collector",
+        "context",
+        "dns",
+        "exchange",
+        "fetch",
+        "group",
+        "journal",
+        "keys",
+        "manifest",
+        "modules",
+        "naming",
+        "pages",
+        "replay",
+        "resolve",
+        "run",
+        "scope",
+        "sockets",
+        "verify",
+        "wordlists",
+    },
+    "storage": {"diff", "export", "index"},
+}
