@@ -361,12 +361,12 @@ def _step_forward(file: SqliteFile, migrations: Sequence[Migration], connection:
         "CREATE TABLE IF NOT EXISTS schema_version"
         " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL)"
     )
-    present: int = connection.execute("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetchone()[0]
+    present: int = connection.execute("SELECT COALESCE(MAX(version), -1) FROM schema_version").fetchone()[0]
     known = max((step.version for step in migrations), default=0)
     if present > known:
         raise Incompatible(f"{file.path.name} has schema version {present}; this code knows {known}")
     ahead = sorted((step for step in migrations if step.version > present), key=lambda step: step.version)
-    if ahead and present:
+    if ahead and present >= 0:
         _keep_copy(file, file.path.with_name(f"{file.path.name}.v{present}"))
     for step in ahead:
         _apply(connection, step)
