@@ -144,7 +144,7 @@ async def save(tx: Tx, row: ScanRow) -> None:
         f"UPDATE scan SET {', '.join(f'{field} = :{field}' for field in _CHANGING)}"  # noqa: S608 - as above
         " WHERE workspace = :workspace AND id = :id",
         workspace=row.workspace,
-        identity=row.id,
+        id=row.id,
         **{field: getattr(row, field) for field in _CHANGING},
     )
 

@@ -1,0 +1,43 @@
+"""A scan from its first item to its end."""
+
+from services.contracts.commands import Collect
+from services.contracts.entities import ip_address, name
+from services.contracts.evidence import merkle_root
+from services.contracts.facts import Admitted, Finished, Started
+from services.contracts.relations import resolves_to
+from tests.services.scans.conftest import OpenDesk
+from tests.services.scans.desk import answers, module, record_of
+
+
+async def test_a_scan_ends_when_nothing_is_outstanding(open_desk: OpenDesk) -> None:
+    desk = await open_desk(module("names", "passive", "domain"), module("dns", "dns", "domain", "hostname"))
+    scan = await desk.create("example.org")
+    host, address = name("www.example.org"), ip_address("192.0.2.1")
+
+    def world(asked: str, item: object) -> list[object]:
+        if asked == "names":
+            return [host]
+        return [resolves_to(host, address, record="A")] if item.subject == host else []
+
+    await desk.run(world)
+    seen = await desk.scan(scan)
+    assert seen.state == "finished"
+    assert seen.items == {"waiting": 0, "leased": 0, "done": 3}
+    assert seen.entities == {"domain": 1, "hostname": 1, "ip_address": 1}
+    (finished,) = await desk.all_said(Finished)
+    assert (finished.state, finished.results, finished.outcomes) == ("finished", 3, {"found": 2, "empty": 1})
+    assert len(await desk.all_said(Started)) == 1
+    admitted = await desk.all_said(Admitted)
+    assert [each.ordinal for each in admitted] == list(range(1, finished.admissions + 1))
+    places = {(a.entity.value, a.role, a.distance) for each in admitted for a in each.admissions}
+    assert places == {
+        ("example.org", "target", 0),
+        ("www.example.org", "in_scope", 0),
+        ("192.0.2.1", "affiliate", 1),
+    }
+    items = [item for command in await desk.all_said(Collect) for item in command.items]
+    records = []
+    for command in await desk.all_said(Collect):
+        records += [record_of(f"{command.module} {item.id} 0").id for item in command.items]
+    assert len(items) == 3
+    assert finished.evidence_root == merkle_root(records) == seen.evidence_root
