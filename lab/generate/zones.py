@@ -16,6 +16,9 @@ TOKENS = (
     "atlassian-domain-verification=r9QmT3vHkX0pLw7yZc2sN8bJd1fE6uGa4oKiQxWlYhV5tRzM",
     "docusign=3b2f1c9e-7a54-4d0e-9c8b-51f2a7e6d430",
     "stripe-verification=5f0c9a7be1d24386a0cf8e21b7d94c3f6a15e8d2",
+    "facebook-domain-verification=q7m2x9vz4k1w8r5t3y6p0n",
+    "apple-domain-verification=Hf7Kq2Lw9Zx4Vb1N",
+    "adobe-idp-site-verification=4c1b7e90d25f3a6881e0c97ab5d24f13",
 )
 
 

@@ -7,9 +7,9 @@ from lab.running import Lab, running_lab
 from lab.world import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world() -> World:
-    return generate(400, 1, transfer=True, nsec=True)
+    return generate(60, 1, transfer=True, nsec=True)
 
 
 @pytest.fixture
