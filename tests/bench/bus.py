@@ -42,17 +42,21 @@ async def carried(
     names = [f"reader{n}" for n in range(consumers)]
     await bus.declare([Stream("S", (f"{TYPE}.>",), "facts")], [Consumer(name, "S", (f"{TYPE}.>",)) for name in names])
 
+    room = asyncio.Semaphore(20 if together else count)  # batches on their way
+
     async def publish() -> None:
-        left = count
-        while left > 0:
-            await bus.publish(messages(min(BATCH, left), size))
-            left -= BATCH
+        for first in range(0, count, BATCH):
+            await room.acquire()
+            await bus.publish(messages(min(BATCH, count - first), size))
 
     async def consume(name: str) -> None:
         seen = 0
         while seen < count:
             taken = await bus.pull(name, BATCH, 5)
             await bus.ack(taken)
+            if name == names[-1]:
+                for _ in range((seen + len(taken)) // BATCH - seen // BATCH):
+                    room.release()
             seen += len(taken)
 
     started = time.perf_counter()

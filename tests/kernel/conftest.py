@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from services.kernel.blobs import Blobs
+from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus import Bus
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.sql import Sql
@@ -22,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 OpenSql = Callable[[], Sql]
 OpenBus = Callable[[], Bus]
+OpenBlobs = Callable[[], Blobs]
 
 
 @pytest.fixture(params=["sqlite"])
@@ -59,6 +62,25 @@ async def open_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 @pytest.fixture
 def bus(open_bus: OpenBus) -> Bus:
     return open_bus()
+
+
+@pytest.fixture(params=["segments"])
+async def open_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenBlobs]:
+    """At most one is open at a time: one process owns a data folder."""
+    opened: list[Blobs] = []
+
+    def open_one() -> Blobs:
+        opened.append(SegmentBlobs(tmp_path / "data" / "evidence"))
+        return opened[-1]
+
+    yield open_one
+    for blobs in opened:
+        await blobs.close()
+
+
+@pytest.fixture
+def blobs(open_blobs: OpenBlobs) -> Blobs:
+    return open_blobs()
 
 
 @pytest.fixture

@@ -19,7 +19,11 @@ class Blobs(ABC):
 
     @abstractmethod
     async def put(self, workspace: UUID, blobs: Sequence[Blob]) -> None:
-        """Keep ``blobs`` durably; one that is there already is not written again."""
+        """Keep ``blobs`` durably, all or none; one that is there already is not written again.
+
+        Raises:
+            Invalid: a digest is not that of its content.
+        """
 
     @abstractmethod
     async def get(self, workspace: UUID, digest: bytes) -> bytes:
@@ -32,7 +36,7 @@ class Blobs(ABC):
 
     @abstractmethod
     async def drop(self, workspace: UUID, digests: Sequence[bytes]) -> None:
-        """Forget blobs; their room is reclaimed sooner or later."""
+        """Forget blobs, those that there are; their room is reclaimed sooner or later."""
 
     @abstractmethod
     def digests(self, workspace: UUID) -> AsyncIterator[list[bytes]]:

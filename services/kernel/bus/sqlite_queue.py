@@ -251,6 +251,7 @@ class Queue:
             f"DELETE FROM message WHERE sequence = ?{condition}",  # noqa: S608 - our own numbers
             [(sequence,) for sequence in sequences],
         )
+        self._sweep(connection, now())
         return removed
 
     def bury(self, connection: Connection, key: int, stream: int, sequence: int, letter: Letter) -> int:

@@ -163,6 +163,11 @@ class SqliteFile:
         self.check_open()
         return await asyncio.shield(self.readers.run(lambda: self._read(call)))
 
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run ``call`` on the writing thread; it sees to its transactions itself."""
+        self.check_open()
+        return await asyncio.shield(self.threads.run(lambda: self._run(call)))
+
     def check_open(self) -> None:
         if self.closed:
             raise Unavailable(f"{self.path.name} is closed")
@@ -268,6 +273,12 @@ class SqliteFile:
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
+
+    def _run(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except FAILURES as error:
+            raise translate(error, self.path) from error
 
     def _read(self, call: Callable[[sqlite3.Connection], T]) -> T:
         try:
