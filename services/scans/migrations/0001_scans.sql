@@ -178,7 +178,6 @@ CREATE TABLE batch (
     PRIMARY KEY (workspace, scan, number)
 );
 CREATE UNIQUE INDEX batch_id ON batch (workspace, id);
-CREATE INDEX batch_expires ON batch (expires);
 
 -- Results that came while no run wanted them.
 CREATE TABLE late (

@@ -200,7 +200,7 @@ async def beginning_with(view: Reader, workspace: bytes, beginning: str) -> list
 
 async def running(view: Reader) -> list[ScanRow]:
     """Every running scan of every workspace, for the timer alone."""
-    return [_row(row) for row in await view.fetch(f"{_SELECT} WHERE state = 'running' ORDER BY number")]
+    return [_row(row) for row in await view.fetch(f"{_SELECT} WHERE state = 'running' ORDER BY workspace, number")]
 
 
 async def count_running(view: Reader, workspace: bytes) -> int:

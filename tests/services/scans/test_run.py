@@ -6,7 +6,7 @@ from services.contracts.evidence import merkle_root
 from services.contracts.facts import Admitted, Finished, Started
 from services.contracts.relations import resolves_to
 from tests.services.scans.conftest import OpenDesk
-from tests.services.scans.desk import answers, module, record_of
+from tests.services.scans.desk import module, record_of
 
 
 async def test_a_scan_ends_when_nothing_is_outstanding(open_desk: OpenDesk) -> None:
