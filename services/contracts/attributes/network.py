@@ -115,6 +115,7 @@ ROWS = (
     row("routing_set", "asn", "Its AS-SET in a routing register.", many=True),
     row("looking_glass", "asn", "URL of its looking glass."),
     row("route_server", "asn", "Address of its route server."),
+    row("forward_confirmed", "ip_address", "The name in its PTR record resolves to it.", bool),
     row("operating_system", "ip_address service", "What it seems to run on.", many=True, spiderfoot="OPERATING_SYSTEM"),
     row(
         "device_type",
