@@ -1,6 +1,7 @@
 import asyncio
 import secrets
-from time import time_ns
+from collections.abc import Sequence
+from time import monotonic, time_ns
 from typing import Final
 
 from services.collector.resolve.answer import Answer
@@ -10,11 +11,17 @@ from services.collector.resolve.wire import FORMERR, NOTIMP, Mismatch, build_que
 from services.kernel.egress import Egress, EgressError, Forbidden, Guard
 
 LARGEST_DATAGRAM: Final = 4096
-TIMEOUTS: Final = (1.5, 3.0)
 TCP_TIMEOUT: Final = 5.0
 
 
-async def ask_at(egress: Egress, server: tuple[str, int], name: str, type: str, allow: Guard | None) -> Answer:
+async def ask_at(
+    egress: Egress,
+    server: tuple[str, int],
+    name: str,
+    type: str,
+    timeouts: Sequence[float],
+    allow: Guard | None,
+) -> Answer:
     """Ask a name server itself: over UDP, again without EDNS if it does not know that, over TCP if truncated.
 
     Raises `Forbidden`; everything else is an answer.
@@ -26,7 +33,7 @@ async def ask_at(egress: Egress, server: tuple[str, int], name: str, type: str, 
         return Answer(name, type, "broken", server=label)
     answer = Answer(name, type, "timeout", server=label, at=time_ns() // 1000)
     edns = True
-    for limit in TIMEOUTS:
+    for limit in timeouts:
         try:
             async with asyncio.timeout(limit + TCP_TIMEOUT):
                 answer = await once(egress, server, question, name, type, label, limit, allow, edns=edns)
@@ -34,6 +41,7 @@ async def ask_at(egress: Egress, server: tuple[str, int], name: str, type: str, 
             raise
         except ParseError:
             answer = Answer(name, type, "broken", server=label, at=time_ns() // 1000)
+            continue
         except (EgressError, OSError):
             continue
         if answer.rcode not in {FORMERR, NOTIMP} or not edns:
@@ -55,7 +63,7 @@ async def once(
     edns: bool,
 ) -> Answer:
     loop = asyncio.get_running_loop()
-    begun = loop.time()
+    begun = monotonic()
     key = secrets.randbits(16)
     with egress.datagram_socket(*server, allow=allow) as connected:
         await loop.sock_sendall(connected, build_query(key, question, recursion=False, edns=edns))
@@ -64,7 +72,7 @@ async def once(
                 wire = await loop.sock_recv(connected, LARGEST_DATAGRAM)
                 if wire[:2] != key.to_bytes(2, "big"):
                     continue
-                elapsed = int((loop.time() - begun) * 1_000_000)
+                elapsed = int((monotonic() - begun) * 1_000_000)
                 try:
                     answer = read_answer(wire, question, name, type, label, time_ns() // 1000, elapsed)
                 except Mismatch:

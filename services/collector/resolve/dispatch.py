@@ -2,7 +2,7 @@ import asyncio
 from asyncio import Task, TimerHandle
 from collections import deque
 from collections.abc import Sequence
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Final
 
 from services.collector.resolve.answer import Answer
@@ -16,7 +16,6 @@ from services.kernel.egress import Egress, EgressError
 LARGEST_DATAGRAM: Final = 4096
 BURST: Final = 128
 TICK: Final = 0.05
-TIMEOUTS: Final = (1.5, 2.5, 4.0)
 REFUSED_TIMEOUT: Final = 0.3
 TCP_TIMEOUT: Final = 5.0
 TCP_AT_ONCE: Final = 16
@@ -33,8 +32,9 @@ class Dispatcher:
     queries, and a tick, which looks after what is late. Small chunks go first, then the oldest.
     """
 
-    def __init__(self, egress: Egress, upstreams: Sequence[Upstream]) -> None:
+    def __init__(self, egress: Egress, upstreams: Sequence[Upstream], timeouts: Sequence[float]) -> None:
         self._egress = egress
+        self._timeouts = timeouts
         self._upstreams = deque(upstreams)
         self._loop = asyncio.get_running_loop()
         self._chunks: deque[Chunk] = deque()
@@ -63,6 +63,8 @@ class Dispatcher:
                 self._shut(channel)
                 for query in channel.pending.values():
                     query.chunk.abandon()
+            upstream.channels.clear()
+            upstream.retired.clear()
         for chunk in self._chunks:
             chunk.abandon()
         for query, _ in self._again:
@@ -72,7 +74,7 @@ class Dispatcher:
 
     def _pump(self) -> None:
         """Send what there is, as far as the windows of the upstreams allow."""
-        now = self._loop.time()
+        now = monotonic()
         while self._again or self._chunks:
             upstream = self._choose(now, self._again[0][1] if self._again else None)
             if upstream is None:
@@ -117,6 +119,7 @@ class Dispatcher:
     def _send_burst(self, upstream: Upstream, channel: Channel, now: float) -> bool:
         """Send up to a burst on ``channel``; False when the system takes no more at the moment."""
         pending, ids, send = channel.pending, channel.ids, channel.send
+        timeouts = self._timeouts
         room = min(upstream.room, BURST)
         before = len(pending)
         try:
@@ -126,7 +129,7 @@ class Dispatcher:
                 while key in pending:
                     key = next(ids)
                 query.sent = now
-                query.deadline = now + TIMEOUTS[query.tries]
+                query.deadline = now + timeouts[query.tries]
                 pending[key] = query
                 send(key.to_bytes(2, "big") + HEAD + query.question + TAIL)
         except BlockingIOError:
@@ -157,7 +160,7 @@ class Dispatcher:
         return None
 
     def _give_up(self) -> None:
-        """No upstream can even be dialled: answer everything so, at once."""
+        """No upstream can be dialled, or none has answered for long: answer all that is not out yet so, at once."""
         while query := self._next():
             query.chunk.settle(query.index, query.failure or Answer(query.name, query.type, "timeout"))
 
@@ -165,7 +168,7 @@ class Dispatcher:
 
     def _on_readable(self, channel: Channel) -> None:
         upstream, pending, recv = channel.upstream, channel.pending, channel.recv
-        now = self._loop.time()
+        now = monotonic()
         at = time_ns() // 1000
         before = len(pending)
         for _ in range(BURST):
@@ -230,7 +233,7 @@ class Dispatcher:
             query.failure = failure
         query.tries += 1
         # asking the same one for the same failure again would only be a nuisance
-        most = len(TIMEOUTS) if failure.status in {"timeout", "broken"} else min(len(self._upstreams), 2)
+        most = len(self._timeouts) if failure.rcode < 0 else min(len(self._upstreams), 2)
         if query.tries >= most:
             query.chunk.settle(query.index, query.failure)
         elif not query.chunk.done.done():
@@ -273,7 +276,7 @@ class Dispatcher:
     # What is late
 
     def _tick(self, due: float) -> None:
-        now = self._loop.time()
+        now = monotonic()
         for upstream in self._upstreams:
             for channel in upstream.sockets:
                 for key in [key for key, query in channel.pending.items() if query.deadline <= now]:
@@ -290,11 +293,13 @@ class Dispatcher:
             for upstream in standing:
                 if upstream.is_failing:
                     upstream.eject(now)
+        if all(each.is_dead(now) for each in self._upstreams):
+            self._give_up()
         self._timer = None
         self._pump()
 
     def _lost(self, query: Query, upstream: Upstream) -> Answer:
-        elapsed = int((self._loop.time() - query.sent) * 1_000_000)
+        elapsed = int((monotonic() - query.sent) * 1_000_000)
         at = time_ns() // 1000
         return Answer(query.name, query.type, "timeout", server=upstream.label, at=at, elapsed=elapsed)
 

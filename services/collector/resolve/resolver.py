@@ -20,11 +20,19 @@ class Resolver:
     """A stub resolver over one or more recursive ones, made for many look-ups at a time.
 
     ``upstreams`` are (address, port) of recursive resolvers, those of the system when None. They are the operator's
-    choice and so exempt from the guard. A resolver belongs to the event loop that first uses it.
+    choice and so exempt from the guard. ``timeouts`` are the seconds to wait at each try. A resolver belongs to the
+    event loop that first uses it.
     """
 
-    def __init__(self, egress: Egress, upstreams: Sequence[tuple[str, int]] | None = None) -> None:
+    def __init__(
+        self,
+        egress: Egress,
+        upstreams: Sequence[tuple[str, int]] | None = None,
+        *,
+        timeouts: Sequence[float] = (1.5, 2.5, 4.0),
+    ) -> None:
         self._egress = egress
+        self._timeouts = tuple(timeouts)
         self._upstreams = list(dict.fromkeys(system_resolvers() if upstreams is None else upstreams))
         self._started: Dispatcher | None = None
         self._cache = AddressCache(self._look_up)
@@ -78,7 +86,7 @@ class Resolver:
     async def ask_at(self, server: str, name: str, type: str, *, port: int = 53, allow: Guard | None = None) -> Answer:
         """One question to a name server itself, recursion not desired; raises `Forbidden` only."""
         (pair,) = normalised([(name, type)])
-        return await direct.ask_at(self._egress, (server, port), *pair, allow)
+        return await direct.ask_at(self._egress, (server, port), *pair, self._timeouts, allow)
 
     def transfer(
         self,
@@ -103,11 +111,12 @@ class Resolver:
         self._cache.close()
         if self._started:
             self._started.close()
+            self._started = None
 
     @property
     def _dispatcher(self) -> Dispatcher:
         if self._started is None:
-            self._started = Dispatcher(self._egress, [Upstream(*each) for each in self._upstreams])
+            self._started = Dispatcher(self._egress, [Upstream(*each) for each in self._upstreams], self._timeouts)
         return self._started
 
     async def _look_up(self, name: str) -> Addresses:

@@ -24,6 +24,7 @@ HEALTHY: Final = 0.25
 FAILING_STREAK: Final = 3
 SHORTEST_EJECTION: Final = 2.0  # seconds
 LONGEST_EJECTION: Final = 60.0
+DEAD: Final = 5.0  # seconds
 
 CHANNELS: Final = 4
 CHANNEL_QUERIES: Final = 20_000
@@ -79,6 +80,7 @@ class Upstream:
         self.unopenable = False
         self._window = float(FIRST_WINDOW)
         self._slow = 0
+        self._silent_since = inf
         self._loss = 0.0
         self._streak = 0
         self._floor = inf
@@ -102,6 +104,10 @@ class Upstream:
     def is_healthy(self) -> bool:
         return self._loss < HEALTHY and not self._streak
 
+    def is_dead(self, now: float) -> bool:
+        """Whether it has not answered anything for so long that waiting for it makes no sense."""
+        return now - self._silent_since > DEAD
+
     def judge(self, now: float, lag: float) -> None:
         """Draw the conclusions from what happened since the last time; ``lag`` is how late this process runs."""
         self._slow = sum(query.sent < now - SLOW for channel in self.sockets for query in channel.pending.values())
@@ -109,6 +115,7 @@ class Upstream:
         if not outcomes:
             return
         self._streak = 0 if self.answered else self._streak + self.lost
+        self._silent_since = inf if self.answered else min(self._silent_since, now)
         lost = self.lost / outcomes
         self._loss += min(1.0, outcomes / MEMORY) * (lost - self._loss)
         if lost > TOLERATED_LOSS:

@@ -1,0 +1,506 @@
+import asyncio
+from ipaddress import ip_network
+
+import dns.flags
+import dns.message
+import pytest
+from conftest import address, answer, nxdomain
+
+from services.collector.resolve import Answer, TransferFailed, system_resolvers
+from services.collector.resolve.upstream import CHANNELS
+from services.kernel.egress import Forbidden, Guard, Refused, TimedOut, TooMuch
+
+LOOPBACK = Guard([ip_network("127.0.0.0/8")])
+
+
+def silent(question):
+    return None
+
+
+def truncated(question):
+    if question.transport == "tcp":
+        return address(question)
+    message = dns.message.make_response(question.message)
+    message.flags |= dns.flags.TC
+    return message
+
+
+def failing(rcode):
+    return lambda question: answer(question, rcode=rcode)
+
+
+def garbled(question):
+    """The right question, then an answer that runs out of the message."""
+    wire = address(question).to_wire()
+    return wire[: len(question.name) + 25]
+
+
+# One question
+
+
+async def test_a_name_is_found(nameserver, resolver) -> None:
+    server = await nameserver(address)
+    found = await resolver(server).ask("WWW.Example.", "a")
+    assert (found.name, found.type, found.status) == ("www.example", "A", "found")
+    assert found.values == ("198.18.0.1",)
+    assert found.server == server.label
+    assert found.elapsed > 0
+    assert dns.message.from_wire(found.wire).answer
+    asked = server.asked[0].message
+    assert (asked.edns, asked.payload, asked.flags) == (0, 1232, dns.flags.RD)
+
+
+async def test_a_name_that_cannot_be_asked_is_broken_and_not_sent(nameserver, resolver) -> None:
+    server = await nameserver(address)
+    resolve = resolver(server)
+    for name, kind in (("ä.example", "A"), ("a..example", "A"), ("a" * 64 + ".example", "A"), ("a.example", "NONE")):
+        found = await resolve.ask(name, kind)
+        assert (found.name, found.status, found.rcode) == (name, "broken", -1)
+    assert not server.asked
+
+
+async def test_a_truncated_response_is_asked_for_again_over_tcp(nameserver, resolver) -> None:
+    server = await nameserver(truncated)
+    found = await resolver(server).ask("www.example", "A")
+    assert found.values == ("198.18.0.1",)
+    assert [question.transport for question in server.asked] == ["udp", "tcp"]
+
+
+async def test_what_is_truncated_even_over_tcp_is_broken_off(nameserver, resolver) -> None:
+    def always(question):
+        message = dns.message.make_response(question.message)
+        message.flags |= dns.flags.TC
+        return message
+
+    server = await nameserver(always)
+    found = await resolver(server, timeouts=(1, 1)).ask("www.example", "A")
+    assert (found.status, found.asked) == ("timeout", False)
+
+
+async def test_forged_and_stray_responses_are_not_taken(nameserver, resolver) -> None:
+    def forge(question):
+        real = address(question)
+        wrong_id = answer(question, f"{question.name} 300 A 198.18.6.6")
+        wrong_id.id ^= 1
+        other = dns.message.make_query("other.example.", "A", id=question.message.id)
+        wrong_name = dns.message.make_response(other)
+        other = dns.message.make_query(question.name + ".", "AAAA", id=question.message.id)
+        wrong_type = dns.message.make_response(other)
+        echo = question.message.to_wire()
+        return [wrong_id, wrong_name, wrong_type, echo, b"", b"\0", echo[:2], b"\xff" * 40, real, wrong_name]
+
+    server = await nameserver(forge)
+    resolve = resolver(server, timeouts=(5,))
+    for name in ("a.example", "b.example"):
+        assert (await resolve.ask(name, "A")).values == ("198.18.0.1",)
+
+
+async def test_a_lost_query_is_asked_again(nameserver, resolver) -> None:
+    server = await nameserver(lambda question: None if question.number == 0 else address(question))
+    found = await resolver(server, timeouts=(0.05, 5)).ask("www.example", "A")
+    assert found.status == "found"
+    assert len(server.asked) == 2
+    assert server.asked[0].message.id != server.asked[1].message.id
+
+
+async def test_silence_is_a_timeout_and_not_an_answer(nameserver, resolver) -> None:
+    server = await nameserver(silent)
+    found = await resolver(server, timeouts=(0.05, 0.05, 0.05)).ask("www.example", "A")
+    assert (found.status, found.asked, found.rcode, found.server) == ("timeout", False, -1, server.label)
+    assert len(server.asked) == 3
+
+
+async def test_a_late_response_is_not_taken_for_another_query(nameserver, resolver) -> None:
+    late = []
+
+    def delay(question):
+        late.append(answer(question, f"{question.name} 300 A 198.18.6.6"))
+        return [] if len(late) == 1 else [late[0], address(question)]
+
+    server = await nameserver(delay)
+    found = await resolver(server, timeouts=(0.05, 5)).ask("www.example", "A")
+    assert found.values == ("198.18.0.1",)
+
+
+@pytest.mark.parametrize(
+    ("behave", "status", "times"),
+    [
+        (failing("SERVFAIL"), "servfail", 1),
+        (failing("REFUSED"), "refused", 1),
+        (failing("NOTIMP"), "broken", 1),
+        (garbled, "broken", 3),
+    ],
+)
+async def test_a_failure_is_said_as_it_is(nameserver, resolver, behave, status, times) -> None:
+    server = await nameserver(behave)
+    found = await resolver(server).ask("www.example", "A")
+    assert (found.status, found.asked) == (status, False)
+    assert len(server.asked) == times
+
+
+@pytest.mark.parametrize("behave", [silent, garbled, failing("SERVFAIL"), failing("REFUSED")])
+async def test_what_one_upstream_fails_another_is_asked(nameserver, resolver, behave) -> None:
+    bad, good = await nameserver(behave), await nameserver(address)
+    resolve = resolver(bad, good, timeouts=(0.05, 5))
+    for number in range(4):
+        found = await resolve.ask(f"n{number}.example", "A")
+        assert (found.status, found.server) == ("found", good.label)
+    assert bad.asked
+
+
+async def test_a_failing_upstream_is_left_out_and_taken_back(nameserver, resolver, monkeypatch) -> None:
+    monkeypatch.setattr("services.collector.resolve.upstream.SHORTEST_EJECTION", 0.2)
+    broken = True
+    bad = await nameserver(lambda question: None if broken else address(question))
+    good = await nameserver(address)
+    resolve = resolver(bad, good, timeouts=(0.05, 5))
+    for number in range(8):
+        await resolve.ask(f"a{number}.example", "A")
+    before = len(bad.asked)
+    assert 0 < before < 5
+    answers = await resolve.ask_all([(f"b{number}.example", "A") for number in range(50)])
+    assert all(each.server == good.label for each in answers)
+    assert len(bad.asked) == before
+    broken = False
+    async with asyncio.timeout(10):
+        number = 0
+        while (await resolve.ask(f"c{number}.example", "A")).server != bad.label:
+            number += 1
+
+
+async def test_the_failures_of_a_zone_are_not_held_against_an_upstream(nameserver, resolver) -> None:
+    servers = [await nameserver(failing("SERVFAIL")) for _ in range(2)]
+    resolve = resolver(*servers)
+    answers = await resolve.ask_all([(f"a{number}.example", "A") for number in range(200)])
+    assert {each.status for each in answers} == {"servfail"}
+    assert all(len(server.asked) == 200 for server in servers)
+
+
+@pytest.mark.parametrize("listens", [True, False])
+async def test_nobody_is_waited_for_who_never_answers(nameserver, resolver, monkeypatch, listens) -> None:
+    monkeypatch.setattr("services.collector.resolve.upstream.DEAD", 0.1)
+    server = await nameserver(silent)
+    resolve = resolver(server if listens else ("127.0.0.1", 1), timeouts=(0.1, 0.1))
+    statuses = set()
+    async for batch in resolve.ask_many((f"a{number}.example", "A") for number in range(20_000)):
+        statuses |= {each.status for each in batch}
+    assert statuses == {"timeout"}
+    assert len(server.asked) < 1000
+
+
+async def test_a_closed_port_hands_over_to_the_other_upstream(nameserver, resolver) -> None:
+    server = await nameserver(address)
+    resolve = resolver(("127.0.0.1", 1), server)
+    answers = await resolve.ask_all([(f"a{number}.example", "A") for number in range(300)])
+    assert {each.status for each in answers} == {"found"}
+
+
+async def test_without_any_way_out_everything_is_a_timeout_at_once(resolver) -> None:
+    resolve = resolver(("localhost", 53), ("", 53))
+    answers = await resolve.ask_all([(f"a{number}.example", "A") for number in range(300)])
+    assert {each.status for each in answers} == {"timeout"}
+    assert {each.server for each in answers} == {""}
+
+
+# Many questions
+
+
+async def test_a_chunk_is_answered_in_its_order(nameserver, resolver) -> None:
+    server = await nameserver(lambda question: nxdomain(question) if "7" in question.name else address(question))
+    pairs = [(f"n{number}.example", "A") for number in range(500)]
+    answers = await resolver(server).ask_all(pairs)
+    assert [(each.name, each.type) for each in answers] == pairs
+    assert all((each.status == "nxdomain") == ("7" in each.name) for each in answers)
+
+
+async def test_nothing_asked_is_nothing_answered(nameserver, resolver) -> None:
+    resolve = resolver(await nameserver(address))
+    assert await resolve.ask_all([]) == []
+    assert [batch async for batch in resolve.ask_many([])] == []
+
+
+async def test_a_stream_of_names_is_answered_in_chunks_of_consecutive_ones(nameserver, resolver) -> None:
+    server = await nameserver(address)
+    pairs = [(f"n{number}.example", "A") for number in range(1050)]
+    batches = [batch async for batch in resolver(server).ask_many(iter(pairs), batch=100)]
+    chunks = sorted([(each.name, each.type) for each in batch] for batch in batches)
+    assert chunks == sorted(pairs[at : at + 100] for at in range(0, 1050, 100))
+
+
+async def test_a_slow_name_holds_up_only_its_own_chunk(nameserver, resolver) -> None:
+    held = []
+
+    def hold(question):
+        if question.name == "n5.example":
+            held.append(question)
+            return []
+        return [address(question), *(address(each) for each in held if question.number == 199)]
+
+    server = await nameserver(hold)
+    pairs = [(f"n{number}.example", "A") for number in range(200)]
+    order = [batch[0].name async for batch in resolver(server, timeouts=(10,)).ask_many(pairs, batch=10)]
+    assert len(order) == 20
+    assert order.index("n0.example") >= 15
+
+
+async def test_no_more_is_taken_than_may_be_under_way(nameserver, resolver) -> None:
+    taken = 0
+
+    def names():
+        nonlocal taken
+        for number in range(100_000):
+            taken += 1
+            yield f"n{number}.example", "A"
+
+    server = await nameserver(address)
+    done = 0
+    async for batch in resolver(server).ask_many(names(), batch=50, ahead=4):
+        done += len(batch)
+        assert taken <= done + 50 * 5
+        if done >= 1000:
+            break
+
+
+async def test_an_abandoned_stream_leaves_the_resolver_usable(nameserver, resolver) -> None:
+    server = await nameserver(address)
+    resolve = resolver(server)
+    stream = resolve.ask_many([(f"n{number}.example", "A") for number in range(5000)], batch=100)
+    await anext(stream)
+    await stream.aclose()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await resolve.ask_all([(f"m{number}.example", "A") for number in range(5000)])
+    assert (await resolve.ask("www.example", "A")).status == "found"
+    assert len(server.asked) < 5000
+
+
+async def test_ids_and_ports_are_many(nameserver, resolver) -> None:
+    server = await nameserver(address)
+    await resolver(server).ask_all([(f"n{number}.example", "A") for number in range(1000)])
+    ids = [question.message.id for question in server.asked]
+    assert len(set(ids)) > 950
+    assert ids != sorted(ids)
+    assert len({question.port for question in server.asked}) == CHANNELS
+
+
+async def test_a_worn_port_is_replaced(nameserver, resolver, monkeypatch) -> None:
+    monkeypatch.setattr("services.collector.resolve.upstream.CHANNEL_QUERIES", 100)
+    server = await nameserver(address)
+    answers = await resolver(server).ask_all([(f"n{number}.example", "A") for number in range(1500)])
+    assert {each.status for each in answers} == {"found"}
+    assert len({question.port for question in server.asked}) > 2 * CHANNELS
+
+
+async def test_losses_do_not_lose_answers(nameserver, resolver) -> None:
+    server = await nameserver(lambda question: None if question.number % 7 == 0 else address(question))
+    pairs = [(f"n{number}.example", "A") for number in range(700)]
+    answers = await resolver(server, timeouts=(0.1,) * 12).ask_all(pairs)
+    assert {each.status for each in answers} == {"found"}
+
+
+async def test_closing_ends_what_is_being_asked(nameserver, resolver) -> None:
+    resolve = resolver(await nameserver(silent))
+    asking = asyncio.create_task(resolve.ask_all([(f"n{number}.example", "A") for number in range(1000)]))
+    looking = asyncio.create_task(resolve.addresses("www.example"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await resolve.close()
+    for task in (asking, looking):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+# Addresses for those who dial
+
+
+async def test_addresses_come_with_their_chain_and_are_asked_for_once(nameserver, resolver) -> None:
+    def behave(question):
+        alias = f"{question.name} 300 CNAME edge.example.net."
+        data = {"A": "A 198.18.0.1", "AAAA": "AAAA 2001:db8::1"}[question.type]
+        return answer(question, alias, f"edge.example.net 300 {data}")
+
+    server = await nameserver(behave)
+    resolve = resolver(server)
+    found = await asyncio.gather(*(resolve.addresses("www.example") for _ in range(20)))
+    assert all(each == ["198.18.0.1", "2001:db8::1"] for each in found)
+    looked_up = await resolve.look_up("WWW.example.")
+    assert looked_up.chain == ("edge.example.net",)
+    assert [each.type for each in looked_up.answers] == ["A", "AAAA"]
+    assert len(server.asked) == 2
+
+
+async def test_addresses_are_forgotten_with_their_ttl(nameserver, resolver, monkeypatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("services.collector.resolve.cache.monotonic", lambda: clock[0])
+    server = await nameserver(
+        lambda question: answer(question, *[f"{question.name} 30 A 198.18.0.1"] * (question.type == "A"))
+    )
+    resolve = resolver(server)
+    for clock[0], times in ((1000.0, 2), (1029.0, 2), (1031.0, 4)):
+        assert await resolve.addresses("www.example") == ["198.18.0.1"]
+        assert len(server.asked) == times
+
+
+async def test_one_who_gives_up_waiting_does_not_spoil_it_for_others(nameserver, resolver) -> None:
+    server = await nameserver(lambda question: None if question.number < 2 else address(question))
+    resolve = resolver(server, timeouts=(0.1, 5))
+    first = asyncio.create_task(resolve.addresses("www.example"))
+    second = asyncio.create_task(resolve.addresses("www.example"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == ["198.18.0.1"]
+
+
+async def test_an_address_is_its_own_address(nameserver, resolver) -> None:
+    server = await nameserver(address)
+    assert await resolver(server).addresses("192.0.2.1") == ["192.0.2.1"]
+    assert await resolver(server).addresses("2001:DB8::1") == ["2001:db8::1"]
+    assert not server.asked
+
+
+async def test_a_name_without_addresses_has_none(nameserver, resolver) -> None:
+    assert await resolver(await nameserver(nxdomain)).addresses("www.example") == []
+
+
+# Name servers themselves
+
+
+async def test_a_name_server_is_asked_itself_and_without_recursion(nameserver, resolver) -> None:
+    upstream, server = await nameserver(nxdomain), await nameserver(address)
+    found = await resolver(upstream).ask_at("127.0.0.1", "WWW.example", "A", port=server.port, allow=LOOPBACK)
+    assert (found.status, found.values, found.server) == ("found", ("198.18.0.1",), server.label)
+    assert not server.asked[0].message.flags & dns.flags.RD
+    assert not upstream.asked
+
+
+async def test_a_name_server_is_judged_by_the_guard(nameserver, resolver) -> None:
+    server = await nameserver(address)
+    resolve = resolver(server)
+    with pytest.raises(Forbidden):
+        await resolve.ask_at("127.0.0.1", "www.example", "A", port=server.port)
+    with pytest.raises(Forbidden):
+        await anext(resolve.transfer("127.0.0.1", "example", port=server.port))
+    assert not server.asked
+
+
+async def test_a_truncated_response_of_a_name_server_is_asked_for_over_tcp(nameserver, resolver) -> None:
+    server = await nameserver(truncated)
+    found = await resolver(server).ask_at("127.0.0.1", "www.example", "A", port=server.port, allow=LOOPBACK)
+    assert found.values == ("198.18.0.1",)
+
+
+async def test_a_server_without_edns_is_asked_without(nameserver, resolver) -> None:
+    def old(question):
+        if question.message.edns >= 0:
+            return question.message.to_wire()[:2] + b"\x80\x01" + bytes(8)  # FORMERR, not even the question
+        return address(question)
+
+    server = await nameserver(old)
+    found = await resolver(server).ask_at("127.0.0.1", "www.example", "A", port=server.port, allow=LOOPBACK)
+    assert found.values == ("198.18.0.1",)
+
+
+@pytest.mark.parametrize(
+    ("behave", "status"),
+    [(silent, "timeout"), (garbled, "broken"), (failing("REFUSED"), "refused"), (failing("SERVFAIL"), "servfail")],
+)
+async def test_a_name_server_s_failure_is_an_answer(nameserver, resolver, behave, status) -> None:
+    server = await nameserver(behave)
+    resolve = resolver(server, timeouts=(0.05, 0.05))
+    found = await resolve.ask_at("127.0.0.1", "www.example", "A", port=server.port, allow=LOOPBACK)
+    assert (found.status, found.server) == (status, server.label)
+
+
+async def test_where_no_name_server_is_the_answer_is_a_timeout(resolver, nameserver) -> None:
+    resolve = resolver(await nameserver(address))
+    found = await resolve.ask_at("127.0.0.1", "www.example", "A", port=1, allow=LOOPBACK)
+    assert found == Answer("www.example", "A", "timeout", server="127.0.0.1:1", at=found.at)
+
+
+# Zone transfers
+
+APEX = "example 300 SOA ns.example. root.example. 1 3600 600 86400 60"
+
+
+def zone(size: int, per_message: int = 100):
+    def behave(question):
+        records = [APEX, *(f"h{number}.example 300 A 198.18.0.{number % 256}" for number in range(size)), APEX]
+        for at in range(0, len(records), per_message):
+            yield answer(question, *records[at : at + per_message])
+
+    return behave
+
+
+async def test_a_zone_is_transferred_message_by_message(nameserver, resolver) -> None:
+    server = await nameserver(zone(250))
+    parts = [
+        part async for part in resolver(server).transfer("127.0.0.1", "Example.", port=server.port, allow=LOOPBACK)
+    ]
+    records = [record for part in parts for record in part.records]
+    assert len(parts) == 3
+    assert len(records) == 252
+    assert records[1].owner == "h0.example"
+    assert all(dns.message.from_wire(part.wire, xfr=True) for part in parts)
+    assert (server.asked[0].type, server.asked[0].transport) == ("AXFR", "tcp")
+
+
+@pytest.mark.parametrize(
+    ("behave", "status"),
+    [
+        (failing("REFUSED"), "refused"),
+        (failing("NOTAUTH"), "refused"),
+        (failing("SERVFAIL"), "servfail"),
+        (failing("NOTIMP"), "broken"),
+        (answer, "refused"),
+        (lambda question: answer(question, "h1.example 300 A 198.18.0.1"), "broken"),
+        (lambda question: b"\0" * 20, "broken"),
+        (lambda question: b"", "broken"),
+    ],
+)
+async def test_a_transfer_that_is_not_given_says_why(nameserver, resolver, behave, status) -> None:
+    server = await nameserver(behave)
+    with pytest.raises(TransferFailed) as failure:
+        async for _ in resolver(server).transfer("127.0.0.1", "example", port=server.port, allow=LOOPBACK):
+            pass
+    assert failure.value.status == status
+
+
+async def test_a_transfer_has_limits(nameserver, resolver) -> None:
+    server = await nameserver(zone(5000))
+    resolve = resolver(server)
+    with pytest.raises(TooMuch):
+        async for _ in resolve.transfer("127.0.0.1", "example", port=server.port, allow=LOOPBACK, max_bytes=20_000):
+            pass
+    stalled = await nameserver(lambda question: answer(question, APEX))
+    with pytest.raises(TimedOut):
+        async for _ in resolve.transfer("127.0.0.1", "example", port=stalled.port, allow=LOOPBACK, timeout=0.1):
+            pass
+    with pytest.raises(Refused):
+        await anext(resolve.transfer("127.0.0.1", "example", port=1, allow=LOOPBACK))
+
+
+async def test_a_transfer_that_breaks_off_gives_what_came_before(nameserver, resolver) -> None:
+    server = await nameserver(lambda question: [next(zone(250)(question)), b"\0" * 5])
+    transfer = resolver(server).transfer("127.0.0.1", "example", port=server.port, allow=LOOPBACK)
+    assert len((await anext(transfer)).records) == 100
+    with pytest.raises(TransferFailed):
+        await anext(transfer)
+
+
+# The system's resolvers
+
+
+def test_the_system_s_resolvers_are_read(tmp_path) -> None:
+    path = tmp_path / "resolv.conf"
+    lines = [
+        "# nameserver 192.0.2.9",
+        "search example",
+        "nameserver 192.0.2.53",
+        "nameserver 2001:db8::53 ",
+        "nameserver",
+    ]
+    path.write_text("\n".join(lines))
+    assert system_resolvers(str(path)) == [("192.0.2.53", 53), ("2001:db8::53", 53)]
+    path.write_text("options edns0\n")
+    assert system_resolvers(str(path)) == [("127.0.0.1", 53)]
+    assert system_resolvers(str(tmp_path / "missing")) == [("127.0.0.1", 53)]
