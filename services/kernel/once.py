@@ -16,12 +16,14 @@ import structlog
 from msgspec import Struct
 
 from services.kernel.bus import Bus, Consumer, Delivery
-from services.kernel.errors import MirageError, Unavailable, meaning
+from services.kernel.errors import Invalid, MirageError, Unavailable, meaning
 from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type, now, open_envelope
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.sql import Migration, Sql, Tx
 
 TRIES: Final = 5
+#: Seconds, doubled with each try: what passes by itself is `Unavailable` and not counted at all.
+RETRY_AFTER: Final = 0.025
 RELAY_BATCH: Final = 500
 INBOX_KEPT: Final = 14 * 86_400 * 1_000_000
 
@@ -211,13 +213,13 @@ class Inbox:
             _log.exception("handler failed", consumer=self._consumer, message_id=str(delivery.envelope.id))
         async with self._outbox.unit() as unit:
             tries = await count_failure(unit.tx, self._consumer, delivery.envelope.id, reason)
-            if tries >= TRIES and self._handles.buried:
-                await self._handles.buried(self._ports, unit, _received(delivery.envelope, self._handles.takes), reason)
+            if tries >= TRIES:
+                await _tell_buried(self._ports, unit, self._handles, delivery.envelope, reason)
         if tries >= TRIES:
             _log.error("message buried", consumer=self._consumer, id=str(delivery.envelope.id), reason=reason)
             await self._bus.bury(self._consumer, delivery, reason)
         else:
-            await self._bus.nak([delivery], 2.0**tries / 10)
+            await self._bus.nak([delivery], 2.0**tries * RETRY_AFTER)
 
 
 class Workers:
@@ -274,13 +276,12 @@ class Workers:
         _log.exception("work failed", consumer=self._consumer, message_id=str(delivery.envelope.id))
         async with self._outbox.unit() as unit:
             tries = await count_failure(unit.tx, self._consumer, delivery.envelope.id, reason)
-            if tries >= TRIES and self._handles.buried:
-                received = _received(delivery.envelope, self._handles.takes)
-                await self._handles.buried(self._ports, unit, received, reason)
+            if tries >= TRIES:
+                await _tell_buried(self._ports, unit, self._handles, delivery.envelope, reason)
         if tries >= TRIES:
             await self._bus.bury(self._consumer, delivery, reason)
         else:
-            await self._bus.nak([delivery], 2.0**tries / 10)
+            await self._bus.nak([delivery], 2.0**tries * RETRY_AFTER)
 
 
 async def count_failure(tx: Tx, consumer: str, message: UUID, reason: str) -> int:
@@ -319,6 +320,17 @@ def consumer_of(service: str, handles: Handles, stream: str) -> Consumer:
         subjects=(f"{message_type(handles.takes)}.>",),
         ack_wait=handles.ack_wait,
     )
+
+
+async def _tell_buried(ports: Ports, unit: Unit, handles: Handles, envelope: Envelope, reason: str) -> None:
+    """Let the service close what waits for a buried message, unless nobody can read whose it was."""
+    if handles.buried is None:
+        return
+    try:
+        received = _received(envelope, handles.takes)
+    except Invalid:
+        return
+    await handles.buried(ports, unit, received, reason)
 
 
 def _received(envelope: Envelope, message: type[Struct]) -> Received[Any]:

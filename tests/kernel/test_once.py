@@ -1,0 +1,250 @@
+"""At least once on the wire, exactly once in effect."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from msgspec import Struct
+
+from services.kernel.bus import Stream
+from services.kernel.bus.sqlite import SqliteBus
+from services.kernel.errors import Conflict, Unavailable
+from services.kernel.messages import Envelope, derive, envelop
+from services.kernel.once import MIGRATION, TRIES, Inbox, Outbox, Workers, consumer_of, durable, forget
+from services.kernel.service import Handles, Hold, Ports, Received, Unit
+from services.kernel.sql import Migration
+from services.kernel.sql.sqlite import SqliteSql
+
+SPACE = UUID(int=7)
+
+
+class Counted(Struct, frozen=True, tag="mirage.evt.counter.counted.v1"):
+    number: int
+
+
+class Echoed(Struct, frozen=True, tag="mirage.evt.tester.echoed.v1"):
+    number: int
+
+
+TABLE = Migration(version=1, name="effect", script="CREATE TABLE effect (number BIGINT NOT NULL);")
+STREAMS = [
+    Stream("EVT_COUNTER", ("mirage.evt.counter.>",), "facts"),
+    Stream("EVT_TESTER", ("mirage.evt.tester.>",), "facts", keep_seconds=60),
+]
+
+
+class Bench:
+    """One service with a consumer, on real adapters."""
+
+    def __init__(self, ports: Ports, bus: SqliteBus, outbox: Outbox) -> None:
+        self.ports = ports
+        self.bus = bus
+        self.outbox = outbox
+
+    async def publish(self, *numbers: int) -> None:
+        await self.bus.publish([envelope(number) for number in numbers])
+
+    async def effects(self) -> list[int]:
+        async with self.ports.sql.read() as view:
+            return [row[0] for row in await view.fetch("SELECT number FROM effect ORDER BY number")]
+
+    @asynccontextmanager
+    async def running(self, handles: Handles) -> AsyncIterator[None]:
+        await self.bus.declare(STREAMS, [consumer_of("tester", handles, "EVT_COUNTER")])
+        consume = Workers if handles.work else Inbox
+        tasks = [
+            asyncio.create_task(consume(self.ports, self.outbox, handles).run()),
+            asyncio.create_task(self.outbox.relay()),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture(params=[False, True], ids=["once", "twice"])
+async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    sql = SqliteSql(tmp_path / "tester.db")
+    await sql.migrate([MIGRATION, TABLE])
+    bus = SqliteBus(tmp_path / "bus.db", duplicate=request.param)
+    outbox = Outbox(sql, bus, "tester")
+    ports = Ports("tester", sql=sql, bus=bus, outbox=outbox)
+    yield Bench(ports, bus, outbox)
+    await bus.close()
+    await sql.close()
+
+
+def envelope(number: int) -> Envelope:
+    identity = derive(SPACE, f"counted {number}")
+    return envelop(Counted(number), source="counter", workspace=SPACE, id=identity)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await holds():
+            await asyncio.sleep(0.01)
+
+
+async def record(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+    for received in batch:
+        await unit.tx.execute("INSERT INTO effect (number) VALUES (:number)", number=received.message.number)
+        unit.emit(Echoed(received.message.number), workspace=received.workspace, key=str(received.message.number))
+
+
+async def test_a_message_that_comes_again_has_one_effect(bench: Bench) -> None:
+    async with bench.running(Handles(name="record", takes=Counted, handle=record)):
+        await bench.publish(1, 2, 3)
+        await bench.publish(2, 3, 4)
+        await eventually(lambda: _equals(bench.effects, [1, 2, 3, 4]))
+        await eventually(lambda: _idle(bench, "record"))
+    assert await bench.effects() == [1, 2, 3, 4]
+
+
+async def test_what_a_handler_emits_leaves_only_if_it_commits(bench: Bench) -> None:
+    failed: list[int] = []
+
+    async def fail_first(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        await record(ports, unit, batch)
+        if len(failed) < 2:
+            failed.append(len(batch))
+            raise Conflict("not yet")
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=fail_first)):
+        heard = asyncio.create_task(_hear(bench.bus, "mirage.evt.tester.>", 2))
+        await asyncio.sleep(0)
+        await bench.publish(1, 2)
+        numbers = await asyncio.wait_for(heard, 10)
+    assert sorted(numbers) == [1, 2]
+    assert await bench.effects() == [1, 2]
+    assert failed
+
+
+async def test_one_bad_message_is_alone_in_failing(bench: Bench) -> None:
+    async def refuse_two(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        await record(ports, unit, batch)
+        if any(received.message.number == 2 for received in batch):
+            raise ValueError("two")
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=refuse_two)):
+        await bench.publish(1, 2, 3)
+        await eventually(lambda: _equals(bench.effects, [1, 3]))
+
+
+async def test_a_message_that_fails_five_times_is_buried_and_its_owner_told(bench: Bench) -> None:
+    buried: list[tuple[int, str]] = []
+    tries: list[int] = []
+
+    async def fail(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        if len(batch) == 1:
+            tries.append(batch[0].message.number)
+        raise ValueError("never")
+
+    async def close(ports: Ports, unit: Unit, received: Received[Counted], reason: str) -> None:
+        buried.append((received.message.number, reason))
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=fail, buried=close)):
+        await bench.publish(9)
+        await eventually(lambda: _dead(bench, durable("tester", "record")))
+    assert buried[0] == (9, "ValueError: never")
+    assert len(tries) >= TRIES
+    [letter] = await bench.bus.dead()
+    assert letter.envelope.id == envelope(9).id
+
+
+async def test_an_absent_port_pauses_the_consumer_and_is_not_counted(bench: Bench) -> None:
+    calls: list[int] = []
+
+    async def away_for_a_while(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        calls.append(len(batch))
+        if len(calls) < 3:
+            raise Unavailable("the port is away")
+        await record(ports, unit, batch)
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=away_for_a_while)):
+        await bench.publish(1)
+        await eventually(lambda: _equals(bench.effects, [1]))
+    async with bench.ports.sql.read() as view:
+        assert await view.fetch("SELECT * FROM failure") == []
+
+
+async def test_a_message_that_nobody_can_read_is_buried_and_stops_nothing(bench: Bench) -> None:
+    broken = Envelope(
+        id=UUID(int=66), type="mirage.evt.counter.counted.v1", source="x", workspace=SPACE, time=0, data=b"{not json"
+    )
+
+    async def close(ports: Ports, unit: Unit, received: Received[Any], reason: str) -> None:
+        raise AssertionError("nothing can be closed of a message that cannot be read")
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=record, buried=close)):
+        await bench.bus.publish([broken])
+        await bench.publish(1)
+        await eventually(lambda: _equals(bench.effects, [1]))
+        await eventually(lambda: _dead(bench, durable("tester", "record")))
+
+
+async def test_long_work_is_kept_from_others_as_long_as_it_is_extended(bench: Bench) -> None:
+    begun: list[int] = []
+
+    async def work(ports: Ports, received: Received[Counted], hold: Hold) -> None:
+        begun.append(received.message.number)
+        await asyncio.sleep(0.7)
+        async with ports.outbox.unit() as unit:
+            await unit.tx.execute("INSERT INTO effect (number) VALUES (:number)", number=received.message.number)
+
+    async with bench.running(Handles(name="work", takes=Counted, work=work, parallel=1, ack_wait=0.3)):
+        await bench.publish(1)
+        await eventually(lambda: _equals(bench.effects, [1] * len(begun)) if begun else _idle(bench, "work"))
+        await eventually(lambda: _idle(bench, "work"))
+    assert len(begun) <= 2
+
+
+async def test_work_that_is_given_back_comes_again_uncounted(bench: Bench) -> None:
+    tries: list[int] = []
+
+    async def work(ports: Ports, received: Received[Counted], hold: Hold) -> None:
+        tries.append(received.message.number)
+        if len(tries) <= TRIES + 2:
+            hold.give_back(0.0)
+
+    async with bench.running(Handles(name="work", takes=Counted, work=work)):
+        await bench.publish(1)
+        await eventually(lambda: _idle(bench, "work"))
+    assert len(tries) > TRIES + 2
+    assert await bench.bus.dead() == []
+
+
+async def test_the_inbox_forgets_what_can_no_longer_come_back(bench: Bench) -> None:
+    async with bench.running(Handles(name="record", takes=Counted, handle=record)):
+        await bench.publish(1)
+        await eventually(lambda: _idle(bench, "record"))
+    await forget(bench.ports.sql, before=1 << 62)
+    async with bench.ports.sql.read() as view:
+        assert await view.fetch("SELECT * FROM inbox") == []
+
+
+async def _equals(ask: Callable[[], Awaitable[list[int]]], wanted: list[int]) -> bool:
+    return await ask() == wanted
+
+
+async def _idle(bench: Bench, name: str) -> bool:
+    lag = await bench.bus.lag(durable("tester", name))
+    return (lag.waiting, lag.in_flight) == (0, 0)
+
+
+async def _dead(bench: Bench, consumer: str) -> bool:
+    return bool(await bench.bus.dead(consumer))
+
+
+async def _hear(bus: SqliteBus, subject: str, count: int) -> set[int]:
+    numbers: set[int] = set()
+    async for _, heard in bus.replay([subject], 0):
+        numbers.add(int(heard.data.partition(b'"number":')[2].rstrip(b"}")))
+        if len(numbers) == count:
+            break
+    return numbers
