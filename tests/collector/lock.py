@@ -8,7 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from services.collector.manifest import ModuleFile, read_manifests
+from services.collector.manifest import ModuleFile
+from tests.collector.recorded import readable_modules
 
 LOCK = Path(__file__).parents[1] / "golden" / "modules.json"
 
@@ -37,4 +38,4 @@ def accept(files: list[ModuleFile], ids: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    accept(read_manifests(), sys.argv[1:])
+    accept(readable_modules(), sys.argv[1:])

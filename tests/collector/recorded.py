@@ -27,6 +27,7 @@ import base64
 import importlib
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
@@ -52,7 +53,7 @@ from services.collector.context import (
     Unauthorised,
     Unreachable,
 )
-from services.collector.manifest import MODULES, Manifest, read_manifest
+from services.collector.manifest import MODULES, BadManifest, Manifest, ModuleFile, read_manifest
 from services.collector.resolve.answer import Answer as Resolution
 from services.collector.resolve.answer import Record
 from services.contracts.claims import Claim
@@ -91,6 +92,15 @@ class Outcome(Struct):
 
 def all_cases() -> list[Path]:
     return sorted(CASES.glob("*/*.json"))
+
+
+def readable_modules() -> list[ModuleFile]:
+    """The modules whose manifest can be read; that all can is a test of its own."""
+    found = []
+    for path in sorted(MODULES.glob("[!_]*.py")):
+        with suppress(BadManifest):
+            found.append(read_manifest(path))
+    return found
 
 
 def read_case(path: Path) -> Case:

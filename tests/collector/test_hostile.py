@@ -13,12 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.collector.context import Answer, DnsAnswer, HttpAnswer, ParseError, TcpAnswer, TextAnswer, TlsAnswer
-from services.collector.manifest import read_manifests
 from services.contracts.subjects import Subject
-from tests.collector.recorded import CASES, load_module, read_case, replay
+from tests.collector.recorded import CASES, load_module, read_case, readable_modules, replay
 from tests.collector.test_cases import types_of
 
-MANIFESTS = {file.manifest.id: file.manifest for file in read_manifests()}
+MANIFESTS = {file.manifest.id: file.manifest for file in readable_modules()}
 MAX_CLAIMS = 100_000  # more from one subject fail a work item
 SECONDS = 2.0  # of processor time, for answers that an honest parser reads in milliseconds
 

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.collector.manifest import MODULES, ModuleFile, read_manifests
+from services.collector.manifest import MODULES, ModuleFile, read_manifest
 from services.contracts import entities, relations
 from tests.collector.lock import read_lock
-from tests.collector.recorded import CASES, load_module, read_case
+from tests.collector.recorded import CASES, load_module, read_case, readable_modules
 
-FILES = read_manifests()
+FILES = readable_modules()
 LOCKED = read_lock()
 SETS = {"names", "level"}
 # A module has no world but its context: no socket, no file, no clock, no chance.
@@ -25,6 +25,11 @@ WORLDLY = {
 }
 
 each_module = pytest.mark.parametrize("file", FILES, ids=lambda file: file.manifest.id)
+
+
+@pytest.mark.parametrize("path", sorted(MODULES.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_the_manifest_is_a_literal_that_can_be_read_without_running_the_module(path: Path) -> None:
+    assert read_manifest(path).manifest.id == path.stem
 
 
 @each_module

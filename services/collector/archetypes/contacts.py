@@ -46,7 +46,11 @@ _department = re.compile(
 
 
 class Contact(Struct, frozen=True, kw_only=True):
-    """A contact as a register has it; ``kind`` is individual, org, group or empty where the register does not say."""
+    """A contact as a register has it.
+
+    ``kind`` is individual, org or group, empty where a name beside an organisation is a person's, and ``unstated``
+    where a name may be anybody's.
+    """
 
     role: str
     handle: str = ""
@@ -69,6 +73,11 @@ class Contact(Struct, frozen=True, kw_only=True):
     def company(self) -> str:
         """The name of the organisation, where it is one or belongs to one."""
         return self.organisation or (self.name if self.kind == "org" else "")
+
+
+def visible(text: str) -> str:
+    """The text, unless it only says that it is hidden."""
+    return "" if _hidden.search(text) else text.strip()
 
 
 def role_of(text: str) -> str:

@@ -1,4 +1,6 @@
-"""PeeringDB is where networks describe themselves to those who would peer with them. It is asked for a system or an organisation: who runs it, how it is reached, where it is present; it learns what was asked."""
+"""PeeringDB is where networks describe themselves to those who would peer with them. It is asked for a system or an
+organisation: who runs it, how it is reached, where it is present; it learns what was asked.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 

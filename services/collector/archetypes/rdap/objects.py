@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from services.collector.archetypes.contacts import Contact, role_of
+from services.collector.archetypes.contacts import Contact, role_of, visible
 from services.collector.archetypes.documents import fitting
 from services.collector.archetypes.times import instant
 from services.collector.context import HttpAnswer, ParseError
@@ -157,8 +157,8 @@ def contacts_of(party: Party) -> Iterator[Contact]:
             emails=tuple(_texts(card, "email")),
             phones=tuple(_texts(card, "tel")),
             urls=tuple(_texts(card, "url")),
-            address=street,
-            city=city,
+            address=visible(street),
+            city=visible(city),
             country=country,
         )
 
