@@ -8,6 +8,7 @@ import struct
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import cast
 
 from lab.dial import logical
 from lab.faults import TCP, TLS, Faults
@@ -61,11 +62,11 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are none by inheritance.
+        self.transport = cast(asyncio.Transport, transport)
         local = transport.get_extra_info("sockname")[0]
         if not local.startswith("127."):
-            transport.abort()
+            self.transport.abort()
             return
         self._everyone.add(self)
         peer = transport.get_extra_info("peername")
@@ -75,8 +76,8 @@ class Connection(asyncio.Protocol):
         if fault and fault.kind == "reset":
             self.reset()
         elif fault and fault.kind == "garbage":
-            transport.write(b"\x00\xffnot a protocol\r\n" * 8)
-            transport.close()
+            self.write(b"\x00\xffnot a protocol\r\n" * 8)
+            self.transport.close()
         elif fault is None:
             self.begin()
 

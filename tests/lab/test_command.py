@@ -1,10 +1,17 @@
+import asyncio
 import json
 import signal
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import dns.asyncquery
+import dns.message
 import pytest
+
+from services.kernel.egress.dial import DialTable
+from tests.lab.clients import values
 
 
 def start(directory: Path, *options: str) -> subprocess.Popen[str]:
@@ -52,3 +59,23 @@ def test_wrong_use_is_told_in_one_sentence(tmp_path: Path, options: tuple[str, .
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 2
     assert len(errors.splitlines()) == 1
+
+
+async def test_it_answers_under_its_own_event_loop(tmp_path: Path) -> None:
+    with start(tmp_path) as process:
+        assert process.stdout
+        process.stdout.readline()
+        description = json.loads((tmp_path / "lab.json").read_text())
+        table = DialTable.read(description["environment"]["MIRAGE_DIAL_TABLE"])
+        query = dns.message.make_query("crt.sh", "A")
+        host, port = table.find("192.0.2.53", 53, "udp")
+        answer = await dns.asyncquery.udp(query, host, port=port)
+        (ip,) = values(answer, "A")
+        context = ssl.create_default_context(cafile=description["environment"]["SSL_CERT_FILE"])
+        for port, options in ((80, {}), (443, {"ssl": context, "server_hostname": "crt.sh"})):
+            reader, writer = await asyncio.open_connection(*table.find(ip, port, "tcp"), **options)
+            writer.write(b"GET / HTTP/1.1\r\nHost: crt.sh\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
+            writer.close()
+        process.terminate()
+        assert process.wait(timeout=10) == 0
