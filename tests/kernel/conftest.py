@@ -17,6 +17,9 @@ from services.kernel.blobs import Blobs
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus import Bus
 from services.kernel.bus.sqlite import SqliteBus
+from services.kernel.cache import Cache
+from services.kernel.cache.memory import MemoryCache
+from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.sql import Sql
 from services.kernel.sql.sqlite import SqliteSql
 
@@ -81,6 +84,13 @@ async def open_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
 @pytest.fixture
 def blobs(open_blobs: OpenBlobs) -> Blobs:
     return open_blobs()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def cache(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cache]:
+    opened = MemoryCache() if request.param == "memory" else SqliteCache(tmp_path / "data" / "cache.db")
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
