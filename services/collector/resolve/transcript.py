@@ -5,10 +5,10 @@ found the response is empty and [status, rcode, negative ttl] follow. Responses 
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from services.collector.resolve.answer import Answer, Status
 from services.collector.resolve.names import ParseError
@@ -18,14 +18,17 @@ STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 CODE_OF: Final = {status: code for code, status in enumerate(STATUSES)}
 
 
+Index = Annotated[int, Meta(ge=0)]
+
+
 class Row(Struct, frozen=True, array_like=True):
     name: str
     type: str
     after: int
     elapsed: int
-    server: int
+    server: Index
     wire: bytes
-    status: int = 0
+    status: Index = 0
     rcode: int = -1
     negative_ttl: int | None = None
 
