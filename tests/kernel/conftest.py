@@ -20,6 +20,8 @@ from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache import Cache
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.cache.sqlite import SqliteCache
+from services.kernel.directory import Directory
+from services.kernel.directory.local import LocalDirectory
 from services.kernel.sql import Sql
 from services.kernel.sql.sqlite import SqliteSql
 
@@ -89,6 +91,13 @@ def blobs(open_blobs: OpenBlobs) -> Blobs:
 @pytest.fixture(params=["memory", "sqlite"])
 async def cache(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cache]:
     opened = MemoryCache() if request.param == "memory" else SqliteCache(tmp_path / "data" / "cache.db")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=["local"])
+async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Directory]:
+    opened = LocalDirectory()
     yield opened
     await opened.close()
 

@@ -18,18 +18,23 @@ class Instance(Struct, frozen=True):
 class Directory(ABC):
     @abstractmethod
     async def register(self, instance: Instance) -> None:
-        """Make an instance known; registering it again changes nothing."""
+        """Make an instance known; registering it again changes nothing, unless it has changed itself."""
 
     @abstractmethod
-    async def deregister(self, service: str, id: str) -> None: ...
+    async def deregister(self, service: str, id: str) -> None:
+        """Forget an instance, if there is one."""
 
     @abstractmethod
     async def resolve(self, service: str) -> list[Instance]:
-        """Return the instances that are well; the last good list when the directory itself is away."""
+        """Return the instances that are well, by id; the last good list when the directory itself is away."""
 
     @abstractmethod
     def watch(self, service: str) -> AsyncIterator[list[Instance]]:
-        """Yield the list now and whenever it changes."""
+        """Yield the list now and whenever it changes; one who is slow gets the latest, not each between.
+
+        Raises:
+            Unavailable: the directory was closed.
+        """
 
     @abstractmethod
     async def ping(self) -> None: ...
