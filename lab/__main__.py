@@ -52,6 +52,7 @@ async def serve(options: argparse.Namespace, faults: list[tuple[str, Fault]]) ->
         await lab.start()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(100_000, 20, 100)
         exports = " ".join(f"{name}={value}" for name, value in lab.environment().items())
         sys.stdout.write(
             f"lab ready: {lab.target} --resolver {lab.resolver} export {exports} control {lab.control.url}\n"

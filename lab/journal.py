@@ -1,7 +1,7 @@
 """Who asked what, and when: counts in memory, lines of JSON on disk."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import TextIO
 
@@ -55,7 +55,7 @@ class Journal:
         self.connections: list[Connection] = []
         self.requests: list[HttpRequest] = []
         self.questions: dict[str, dict[bytes, int]] = {}
-        self._asked: list[tuple[float, str, int, str, bytes, str]] = []
+        self._asked: deque[tuple[float, str, int, str, bytes, str]] = deque()
         self._written = [0, 0]
         self._files: dict[str, TextIO] = {}
 
@@ -68,25 +68,32 @@ class Journal:
         """The live counts of a server, by question on the wire; servers write them."""
         return self.questions.setdefault(server, {})
 
-    def flush(self) -> None:
-        """Write what is new to disk."""
+    def flush(self, limit: int | None = None) -> bool:
+        """Write what is new to disk, at most `limit` lines of each kind; whether there is more."""
         if self.folder is None:
-            return
+            return False
+        more = False
         for name, rows, place in (("tcp", self.connections, 0), ("web", self.requests, 1)):
-            new = rows[self._written[place] :]
-            self._written[place] = len(rows)
-            if new:
-                self._file(name).write("".join(encode(row).decode() + "\n" for row in new))
-        asked, self._asked = self._asked, []
+            begin = self._written[place]
+            end = len(rows) if limit is None else min(len(rows), begin + limit)
+            self._written[place] = end
+            more |= end < len(rows)
+            if end > begin:
+                self._file(name).write("".join(encode(row).decode() + "\n" for row in rows[begin:end]))
+        self._write_questions(limit)
+        for file in self._files.values():
+            file.flush()
+        return more or bool(self._asked)
+
+    def _write_questions(self, limit: int | None) -> None:
         lines: dict[str, list[str]] = {}
-        for at, host, port, server, question, transport in asked:
+        for _ in range(len(self._asked) if limit is None else min(limit, len(self._asked))):
+            at, host, port, server, question, transport = self._asked.popleft()
             name, kind = wire.decode_name(question[:-4].lower()), int.from_bytes(question[-4:-2])
             row = Query(at, f"{host}:{port}", server, name, _type_name(kind), transport)
             lines.setdefault(f"dns-{server}", []).append(encode(row).decode() + "\n")
         for name, texts in lines.items():
             self._file(name).write("".join(texts))
-        for file in self._files.values():
-            file.flush()
 
     def close(self) -> None:
         self.flush()

@@ -14,6 +14,8 @@ from lab.journal import Journal
 BURST = 256
 """Datagrams taken before other work has a turn."""
 BUFFER = 1 << 22
+SOCKETS = 8
+"""Sockets that share a port; what the system gives one of them holds a few hundred datagrams only."""
 PLAIN_LIMIT = 512
 
 
@@ -37,7 +39,7 @@ class DnsServer:
         self.counts = journal.counts_of(name)
         self._transfers = frozenset(map(wire.encode_name, transfers))
         self._rebound: set[bytes] = set()
-        self._socket: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
         self._tcp: asyncio.Server | None = None
         self._later: set[asyncio.TimerHandle] = set()
 
@@ -47,34 +49,29 @@ class DnsServer:
             raise ValueError(f"{address} is not a loopback address")
         self._tcp = await asyncio.start_server(self._serve_stream, address, port, backlog=1024)
         port = self._tcp.sockets[0].getsockname()[1]
-        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        datagrams.setblocking(False)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            datagrams.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        loop = asyncio.get_running_loop()
         try:
-            datagrams.bind((address, port))
+            for _ in range(SOCKETS):
+                datagrams = open_datagrams(address, port)
+                self._sockets.append(datagrams)
+                loop.add_reader(datagrams, self._take_datagrams, datagrams)
         except OSError:
-            datagrams.close()
-            self._tcp.close()
+            await self.stop()
             raise
-        self._socket = datagrams
-        asyncio.get_running_loop().add_reader(datagrams, self._take_datagrams)
         return port
 
     async def stop(self) -> None:
         for handle in self._later:
             handle.cancel()
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
+        for datagrams in self._sockets:
+            asyncio.get_running_loop().remove_reader(datagrams)
+            datagrams.close()
+        self._sockets.clear()
         if self._tcp is not None:
             self._tcp.close()
             await self._tcp.wait_closed()
 
-    def _take_datagrams(self) -> None:
-        datagrams = self._socket
-        if datagrams is None:
-            return
+    def _take_datagrams(self, datagrams: socket.socket) -> None:
         receive, send = datagrams.recvfrom, datagrams.sendto
         for _ in range(BURST):
             try:
@@ -206,6 +203,21 @@ class DnsServer:
         value = wire.encode_value("A", fault.location or "10.13.37.1")
         answer = make_answer(wire.NOERROR, RA, (wire.record(wire.OWNER, wire.A, 0, value),))
         return query[:2] + answer.plain + question + answer.tail
+
+
+def open_datagrams(address: str, port: int) -> socket.socket:
+    """A UDP socket that shares its port with others of this process, with as much room as it can get."""
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.setblocking(False)
+    datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        datagrams.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+    try:
+        datagrams.bind((address, port))
+    except OSError:
+        datagrams.close()
+        raise
+    return datagrams
 
 
 def _extension(query: bytes, end: int) -> tuple[int, bool]:

@@ -92,6 +92,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._everyone.discard(self)
         self._writable.set()
+        self._application = None
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -198,6 +199,10 @@ class TlsConnection(Connection):
             self.transport.close()
             return
         self.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._state = None
 
     def _flush(self) -> None:
         if self._outgoing.pending:
