@@ -18,7 +18,9 @@ _MOST_TO_ONE_END = 10
 
 def addresses(name: Entity, resolution: Resolution) -> Iterator[Relation]:
     """The addresses that a name has, behind whatever aliases."""
-    records = [record for record in resolution.records if record.type == resolution.type and record.type in {"A", "AAAA"}]
+    records = [
+        record for record in resolution.records if record.type == resolution.type and record.type in {"A", "AAAA"}
+    ]
     for record in records[:MAX_ADDRESSES]:
         address = sound(entities.ip_address, record.data)
         if address is not None:
