@@ -1,18 +1,20 @@
 """`mirage scan`: make a scan, follow it, print what it found."""
 
 import sys
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from services.cli.following import Display, JsonLines, Silent, exit_code, follow, unasked, wait_stored
+from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, run_async
-from services.contracts.endpoints import CREATE_SCAN, EXPORT, UPLOAD
+from services.cli.targets import read_targets
+from services.contracts.endpoints import CREATE_SCAN, EXPORT, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import Limits
-from services.contracts.resources import ExportQuery, NewScan, Scan, Upload
+from services.contracts.resources import ExportQuery, NewScan, Preview, Scan, Upload
 from services.kernel.errors import Invalid
 
 
@@ -20,11 +22,11 @@ from services.kernel.errors import Invalid
 @click.argument("targets", nargs=-1, required=True)
 @click.option("--type", "kind", help="What the targets are, where their form does not say it.")
 @click.option("--profile", type=click.Choice(["passive", "standard", "deep"]), default="passive", show_default=True)
-@click.option("--module", "modules", multiple=True, help="Only these modules or activities (repeatable).")
-@click.option("--exclude", multiple=True, help="Without these modules or activities (repeatable).")
-@click.option("--scope", multiple=True, help="A name, wildcard or network that is in scope too (repeatable).")
-@click.option("--exclude-scope", multiple=True, help="A name, wildcard or network to leave alone (repeatable).")
-@click.option("--allow-network", "networks", multiple=True, help="A network that may be dialled although private.")
+@click.option("--module", "modules", multiple=True, metavar="ID", help="Only these modules or activities (repeatable).")
+@click.option("--exclude", multiple=True, metavar="ID", help="Without these modules or activities (repeatable).")
+@click.option("--scope", multiple=True, metavar="RULE", help="A name, wildcard or network in scope too (repeatable).")
+@click.option("--exclude-scope", multiple=True, metavar="RULE", help="A name, wildcard or network to leave alone.")
+@click.option("--allow-network", "networks", multiple=True, metavar="CIDR", help="May be dialled although private.")
 @click.option("--authorised", metavar="TEXT", help="Who allowed active work, and why; without it none is done.")
 @click.option("--max-depth", type=click.IntRange(0, 20), default=2, show_default=True, help="Steps outside the scope.")
 @click.option("--max-items", type=click.IntRange(1), default=1_000_000, show_default=True, help="Work items in all.")
@@ -40,55 +42,152 @@ from services.kernel.errors import Invalid
 @click.option("--strict", is_flag=True, help="Exit with 4 when a source could not be asked.")
 @data_options
 def command(session: Session, **options: Any) -> int:
-    """Scan TARGETS: domains, hosts, addresses, networks, ASNs, URLs, e-mail addresses, names, or files of them."""
-    return run_async(_scan(session, options))
+    """Scan TARGETS: domains, hosts, addresses, networks, ASNs, URLs, e-mail addresses, names, or files of them.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 stopped or incomplete with partial results, 4 (--strict) done but a
+    source could not be asked.
+    """
+    targets, kind = read_targets(options.pop("targets"), options.pop("kind"))
+    new = NewScan(
+        targets=targets,
+        type=kind,
+        profile=options["profile"],
+        modules=options["modules"],
+        exclude=options["exclude"],
+        scope=options["scope"],
+        exclude_scope=options["exclude_scope"],
+        networks=options["networks"],
+        authorised=options["authorised"],
+        limits=Limits(max_depth=options["max_depth"], max_items=options["max_items"], timeout=options["timeout"]),
+        resolvers=options["resolvers"],
+    )
+    words = read_words(options["wordlist"])
+    if options["dry_run"]:
+        return run_async(preview(session, new, options["form"]))
+    return run_async(scan_and_write(session, new, words, options))
 
 
-async def _scan(session: Session, options: dict[str, Any]) -> int:
+async def preview(session: Session, new: NewScan, form: str) -> int:
     async with session.open() as hull:
-        new = NewScan(
-            targets=options["targets"],
-            type=options["kind"],
-            profile=options["profile"],
-            modules=options["modules"],
-            exclude=options["exclude"],
-            scope=options["scope"],
-            exclude_scope=options["exclude_scope"],
-            networks=options["networks"],
-            authorised=options["authorised"],
-            limits=Limits(max_depth=options["max_depth"], max_items=options["max_items"], timeout=options["timeout"]),
-            resolvers=options["resolvers"],
-            words=await _upload_words(hull, session, options["wordlist"]),
-        )
+        previewed = await hull.calls.ask(PREVIEW_SCAN, new, session.caller, seconds=60.0)
+    if form == "json":
+        from services.cli.text import write_json
+
+        write_json(previewed)
+    else:
+        write_preview(previewed)
+    return 0
+
+
+async def scan_and_write(session: Session, new: NewScan, words: bytes | None, options: dict[str, Any]) -> int:
+    """Scan, then write the export or summary; return the exit code."""
+    async with session.open() as hull:
+        if words is not None:
+            from msgspec.structs import replace
+
+            uploaded = await hull.calls.ask(UPLOAD, Upload(words), session.caller)
+            new = replace(new, words=uploaded.digest)
         scan = await hull.calls.ask(CREATE_SCAN, new, session.caller, seconds=60.0)
-        display: Display = JsonLines() if options["json_progress"] else Silent()
-        ended = await follow(hull, session.caller, scan, display)
+        ended = await follow(hull, session.caller, scan, display(options))
         missing = await wait_stored(hull, session.caller, ended)
-        with _output(options["output"]) as out:
-            await _write(hull, session, ended, options, out)
-        return 3 if missing else exit_code(ended, strict=options["strict"])
+        await write_scan(hull, session, ended, options)
+    if missing:
+        click.echo(f"mirage: the export is incomplete: {missing}", err=True)
+        return 3
+    return exit_code(ended, strict=options["strict"])
 
 
-async def _upload_words(hull: Hull, session: Session, file: Path | None) -> bytes | None:
+def display(options: dict[str, Any]) -> Display:
+    """How progress is shown: as JSON, not at all, or live on a terminal."""
+    if options["json_progress"]:
+        return JsonLines()
+    if options["quiet"] or not sys.stderr.isatty():
+        return Silent()
+    from services.cli.progress import LiveProgress
+
+    return LiveProgress()
+
+
+def read_words(file: Path | None) -> bytes | None:
+    """The content of a word list."""
     if file is None:
         return None
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise Invalid(f"the word list {file} cannot be read: {error.strerror}") from error
-    return (await hull.calls.ask(UPLOAD, Upload(content), session.caller)).digest
 
 
-async def _write(hull: Hull, session: Session, scan: Scan, options: dict[str, Any], out: TextIO) -> None:
+async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str, Any]) -> None:
+    """Write what was asked for to the output, and how it went to stderr."""
+    from services.cli.scan_text import unasked_line
+
     if options["form"] == "summary":
-        out.write(f"{scan.id} {scan.state} {scan.reason}\n{scan.items}\n{scan.entities}\n")
-        out.writelines(f"{source.module}: {source.state} {source.reason}\n" for source in unasked(scan))
+        write_summary(scan)
+    else:
+        query = ExportQuery(scan=scan.id, format=options["form"], all=options["everything"])
+        with opened(options["output"]) as out:
+            async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
+                async for chunk in chunks:
+                    out.write(chunk.text)
+        line = unasked_line(scan)
+        if line and not options["quiet"]:
+            click.echo(line, err=True)
+    if scan.state != "finished":
+        reason = f" ({scan.reason})" if scan.reason else ""
+        click.echo(f"The scan is {scan.state}{reason}; go on with: mirage scans resume {str(scan.id)[:8]}", err=True)
+
+
+def write_summary(scan: Scan) -> None:
+    """Print where a scan stands and what it found."""
+    from services.cli.scan_text import found, headline, times, unasked_line, write_sources
+
+    short = str(scan.id)[:8]
+    click.echo(f"{headline(scan)}, {times(scan)}")
+    click.echo(f"Found: {found(scan)}")
+    write_sources(scan)
+    line = unasked_line(scan)
+    if line:
+        click.echo(line)
+    click.echo(
+        f"Next: mirage export {short} --format hosts    mirage show NAME --scan {short}    mirage evidence verify {short}"
+    )
+
+
+def write_preview(previewed: Preview) -> None:
+    """Print which sources would be asked, what they learn, and which keys would help."""
+    from services.cli.text import clean, write_table
+
+    click.echo("Targets: " + ", ".join(f"{clean(target.value)} ({target.type})" for target in previewed.targets[:20]))
+    write_table(
+        ("source", "class", "requests", "a second", "tells", "who learns", "key"),
+        (
+            (
+                module.id,
+                module.activity,
+                f"{module.requests:g}",
+                f"{module.rate:g}" if module.rate else "-",
+                ", ".join(module.tells)[:60],
+                ", ".join(module.learns)[:60],
+                f"{module.missing_key} missing: {module.key_adds}" if module.missing_key else "",
+            )
+            for module in previewed.modules
+        ),
+    )
+    if previewed.left_out:
+        click.echo("Left out: " + "; ".join(f"{name} ({why})" for name, why in sorted(previewed.left_out.items())))
+    click.echo("Requests are those about the targets themselves; more follow from what is found.")
+
+
+@contextmanager
+def opened(path: str | None) -> Iterator[TextIO]:
+    """The output: a file, or standard output, which stays open."""
+    if path in {None, "-"}:
+        yield sys.stdout
+        sys.stdout.flush()
         return
-    query = ExportQuery(scan=scan.id, format=options["form"], all=options["everything"])
-    async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
-        async for chunk in chunks:
-            out.write(chunk.text)
-
-
-def _output(path: str | None) -> TextIO:
-    return sys.stdout if path in {None, "-"} else Path(str(path)).open("w", encoding="utf-8")
+    try:
+        with Path(str(path)).open("w", encoding="utf-8") as out:
+            yield out
+    except OSError as error:
+        raise Invalid(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,115 @@
+"""`mirage evidence`: the bytes behind a claim, and whether they are still what they were."""
+
+import sys
+from contextlib import aclosing
+
+import click
+
+from services.cli.finding import find_scan
+from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.text import clean, count, instant, write_json
+from services.contracts.endpoints import FIND_RECORDS, GET_BLOB, VERIFY
+from services.contracts.resources import BlobQuery, RecordQuery, RecordView, ScanId
+from services.kernel.errors import Invalid, NotFound
+
+
+@click.group("evidence")
+def command() -> None:
+    """Show the bytes behind a claim, or verify all that a scan rests on."""
+
+
+@command.command("show")
+@click.argument("digest", metavar="HASH")
+@click.option("--body", is_flag=True, help="Write the body alone, byte by byte.")
+@format_option("text", "json")
+@data_options
+def show(session: Session, digest: str, form: str, *, body: bool) -> int:
+    """Show a piece of evidence by the hash of its record or of its body, or a unique beginning of it."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            found = await hull.calls.ask(FIND_RECORDS, RecordQuery(digest.lower()), session.caller)
+            if not found:
+                raise NotFound(f"there is no evidence {digest}")
+            records = {view.record.id: view for view in found}
+            if body and len({view.record.blob for view in found}) > 1:
+                raise Invalid(f"{digest} is the beginning of {len(records)} hashes; say more of it")
+            blob = found[0].record.blob
+            content = b""
+            if blob is not None:
+                content = (await hull.calls.ask(GET_BLOB, BlobQuery(blob.hex()), session.caller)).content
+        if body:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        elif form == "json":
+            write_json(list(records.values()))
+        else:
+            for view in records.values():
+                write_record(view)
+            if len(records) == 1:
+                _write_body(found[0], content)
+        return 0
+
+    return run_async(work())
+
+
+@command.command("verify")
+@click.argument("scan_id", metavar="ID")
+@format_option("text", "json")
+@data_options
+def verify(session: Session, scan_id: str, form: str) -> int:
+    """Check every record and body of a scan; name what was altered and each claim resting on it."""
+
+    async def work() -> int:
+        faults = 0
+        async with session.open() as hull:
+            scan = await find_scan(hull, session, scan_id)
+            async with aclosing(hull.calls.follow(VERIFY, ScanId(scan.id), session.caller)) as results:
+                async for result in results:
+                    faults += bool(result.fault)
+                    if form == "json":
+                        write_json(result)
+                    elif result.fault:
+                        click.echo(f"{result.fault}: {result.artefact} {clean(result.request)}")
+                        for claim in result.claims:
+                            click.echo(f"    rests on it: {clean(claim)}")
+                    else:
+                        click.echo(
+                            f"{count(result.records, 'record')} and {count(result.blobs, 'body')} checked,"
+                            f" {count(faults, 'fault')}"
+                        )
+        return 1 if faults else 0
+
+    return run_async(work())
+
+
+def write_record(view: RecordView) -> None:
+    """Print what was asked and how it was answered."""
+    record = view.record
+    click.echo(f"record    {record.id.hex()}")
+    click.echo(f"request   {record.protocol}: {clean(record.request)}")
+    click.echo(f"asked by  {view.module}@{view.version}, scan {str(view.scan)[:8]}")
+    click.echo(f"at        {instant(record.at)} UTC, {record.elapsed / 1000:.1f} ms, {record.egress} to {record.peer}")
+    if record.error:
+        click.echo(f"failure   {clean(record.error)}")
+    if record.tls_error:
+        click.echo(f"TLS       {clean(record.tls_error)}")
+    for line in record.head.splitlines():
+        click.echo(f"  {clean(line)}")
+    if record.blob is not None:
+        cut = ", cut at the limit" if record.truncated else ""
+        click.echo(f"body      {record.blob.hex()}, {count(record.size, 'byte')}{cut}")
+
+
+def _write_body(view: RecordView, content: bytes) -> None:
+    if view.record.protocol == "dns":
+        from services.cli.transcripts import transcript_lines
+
+        lines = transcript_lines(content)
+    else:
+        lines = content[:20_000].decode("utf-8", "replace").splitlines()
+    click.echo("")
+    for line in lines[:200]:
+        click.echo(clean(line))
+    if len(lines) > 200 or len(content) > 20_000:
+        click.echo(f"… the whole body: mirage evidence show {view.record.id.hex()[:16]} --body")

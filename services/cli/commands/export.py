@@ -1,0 +1,46 @@
+"""`mirage export`: what a scan found, as a file for people or programs."""
+
+from contextlib import aclosing
+
+import click
+
+from services.cli.commands.scan import opened
+from services.cli.finding import find_scan
+from services.cli.following import wait_stored
+from services.cli.options import Session, data_options, run_async
+from services.contracts.endpoints import EXPORT
+from services.contracts.resources import ExportQuery
+
+
+@click.command("export")
+@click.argument("scan_id", metavar="ID")
+@click.option(
+    "--format", "form", type=click.Choice(["hosts", "jsonl", "csv", "json"]), default="hosts", show_default=True
+)
+@click.option("--canonical", is_flag=True, help="What was claimed by which module, without when and by which scan.")
+@click.option("--all", "everything", is_flag=True, help="Also what is outside the scope or did not resolve.")
+@click.option("--output", metavar="FILE", help="Where to write; - is standard output.")
+@data_options
+def command(session: Session, scan_id: str, form: str, *, canonical: bool, everything: bool, output: str | None) -> int:
+    """Export a scan.
+
+    hosts: one host name in scope a line. After a scan that asked DNS, those that resolved; --all adds the others with
+    a second column: unresolved, unknown, wildcard, stale. After a scan that did not ask DNS every name has the second
+    column not-asked.
+    """
+
+    async def work() -> int:
+        async with session.open() as hull:
+            scan = await find_scan(hull, session, scan_id)
+            missing = await wait_stored(hull, session.caller, scan)
+            query = ExportQuery(scan=scan.id, format=form, canonical=canonical, all=everything)  # type: ignore[arg-type]
+            with opened(output) as out:
+                async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
+                    async for chunk in chunks:
+                        out.write(chunk.text)
+        if missing:
+            click.echo(f"mirage: the export is incomplete: {missing}", err=True)
+            return 3
+        return 0
+
+    return run_async(work())

@@ -1,0 +1,71 @@
+"""`mirage keys`: provider keys, read from a prompt or stdin, never from the command line."""
+
+import sys
+
+import click
+
+from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.text import write_json, write_table
+from services.contracts.endpoints import LIST_KEYS, REMOVE_KEY, SET_KEY
+from services.contracts.resources import KeyName, NewKey
+from services.kernel.calls import Nothing
+
+
+@click.group("keys")
+def command() -> None:
+    """Set, list and remove provider keys."""
+
+
+@command.command("list")
+@format_option("table", "json")
+@data_options
+def list_keys(session: Session, form: str) -> int:
+    """List the keys that are set, never their values."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            keys = await hull.calls.ask(LIST_KEYS, Nothing(), session.caller)
+        if form == "json":
+            write_json(keys)
+            return 0
+        write_table(
+            ("key", "from", "ends in", "used by"),
+            ((key.name, key.source, key.hint, " ".join(key.modules)) for key in keys),
+        )
+        if not keys:
+            click.echo("No keys are set; which ones help: mirage modules list")
+        return 0
+
+    return run_async(work())
+
+
+@command.command("set")
+@click.argument("name")
+@data_options
+def set_key(session: Session, name: str) -> int:
+    """Set a key; its value is read from a prompt, or from standard input when that is no terminal."""
+    secret = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+
+    async def work() -> int:
+        async with session.open() as hull:
+            key = await hull.calls.ask(SET_KEY, NewKey(name, secret), session.caller)
+        used = f", used by {', '.join(key.modules)}" if key.modules else "; no module uses a key of this name"
+        click.echo(f"{name} is set ({key.hint}){used}")
+        return 0
+
+    return run_async(work())
+
+
+@command.command("remove")
+@click.argument("name")
+@data_options
+def remove(session: Session, name: str) -> int:
+    """Forget a key."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            await hull.calls.ask(REMOVE_KEY, KeyName(name), session.caller)
+        click.echo(f"{name} is removed")
+        return 0
+
+    return run_async(work())

@@ -1,0 +1,142 @@
+"""`mirage modules`: which sources there are, what they do, how they are."""
+
+import click
+
+from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.text import clean, instant, write_json, write_table
+from services.contracts.endpoints import GET_MODULE, LIST_MODULES, SET_MODULE
+from services.contracts.resources import Module, ModuleRef, ModuleSettings
+from services.kernel.calls import Nothing
+
+
+@click.group("modules")
+def command() -> None:
+    """List, show, set and check modules."""
+
+
+@command.command("list")
+@format_option("table", "json")
+@data_options
+def list_modules(session: Session, form: str) -> int:
+    """List modules with the health of their sources."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            modules = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
+        if form == "json":
+            write_json(modules)
+            return 0
+        write_table(
+            ("module", "title", "class", "consumes", "key", "health"),
+            (
+                (
+                    module.declared.id,
+                    module.declared.title,
+                    module.declared.activity,
+                    " ".join(module.declared.consumes),
+                    _key(module),
+                    module.health.state if module.enabled else "off",
+                )
+                for module in modules
+            ),
+        )
+        return 0
+
+    return run_async(work())
+
+
+@command.command("show")
+@click.argument("name")
+@format_option("text", "json")
+@data_options
+def show(session: Session, name: str, form: str) -> int:
+    """Show a module: what it asks, of whom, how often, and how its source has been."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            module = await hull.calls.ask(GET_MODULE, ModuleRef(name), session.caller)
+        if form == "json":
+            write_json(module)
+            return 0
+        declared, health = module.declared, module.health
+        rate = f"{declared.rate:g} a second" if declared.rate else "no limit"
+        for label, value in (
+            ("module", f"{declared.id}@{declared.version}, {declared.title}"),
+            ("class", declared.activity + ("" if module.enabled else ", switched off")),
+            ("source", declared.source),
+            ("format", declared.format),
+            ("consumes", " ".join(declared.consumes)),
+            ("produces", " ".join(declared.produces)),
+            ("talks to", " ".join(declared.hosts) or "its subject, or recursive resolvers"),
+            ("rate", f"{rate}, about {declared.cost:g} requests an item"),
+            ("key", _key(module) or "none"),
+            ("licence", declared.licence),
+            ("options", " ".join(f"{option}={value}" for option, value in sorted(module.options.items())) or "none"),
+            (
+                "health",
+                f"{health.state}; answered {health.answered} items, last {instant(health.last_answer)};"
+                f" failed {health.failed}, last {instant(health.last_failure)} {clean(health.reason)}".rstrip(),
+            ),
+        ):
+            click.echo(f"{label:9} {value}")
+        return 0
+
+    return run_async(work())
+
+
+@command.command("set")
+@click.argument("name")
+@click.option("--on/--off", "enabled", default=None, help="Whether scans of this workspace use it.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Set an option (repeatable).")
+@data_options
+def set_module(session: Session, name: str, *, enabled: bool | None, options: tuple[str, ...]) -> int:
+    """Switch a module on or off for this workspace, or set its options."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            parsed = {option.partition("=")[0]: _value(option.partition("=")[2]) for option in options}
+            settings = ModuleSettings(module=name, enabled=enabled, options=parsed or None)
+            module = await hull.calls.ask(SET_MODULE, settings, session.caller)
+        click.echo(
+            f"{name} is {'on' if module.enabled else 'off'}; "
+            + (" ".join(f"{option}={value}" for option, value in sorted(module.options.items())) or "it has no options")
+        )
+        return 0
+
+    return run_async(work())
+
+
+@command.command("check")
+def check() -> int:
+    """Check every module's manifest, without a network and without a data folder."""
+    from services.collector.manifest import MODULES, BadManifest, read_manifest
+
+    faults = 0
+    files = sorted(MODULES.glob("[!_]*.py"))
+    for file in files:
+        try:
+            read_manifest(file)
+        except BadManifest as error:
+            faults += 1
+            click.echo(str(error), err=True)
+    click.echo(f"{len(files)} modules, {faults} with faults")
+    return 1 if faults else 0
+
+
+def _value(text: str) -> bool | int | float | str:
+    if text in {"true", "false"}:
+        return text == "true"
+    for form in (int, float):
+        try:
+            return form(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _key(module: Module) -> str:
+    if module.declared.key is None:
+        return ""
+    if module.has_key:
+        return f"{module.declared.key} set"
+    return f"{module.declared.key} {'needed' if module.declared.key_required else 'helps'}"

@@ -1,0 +1,155 @@
+"""`mirage scans`: the scans of a workspace and what can be done with them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from services.cli.finding import find_scan
+from services.cli.options import Session, data_options, format_option, run_async
+from services.contracts.endpoints import DELETE_SCAN, LIST_SCANS, PAUSE_SCAN, RESUME_SCAN, RETRY_SCAN, STOP_SCAN
+from services.contracts.resources import ENDED, Scan, ScanId
+from services.kernel.calls import Endpoint, Nothing
+
+
+@click.group("scans")
+def command() -> None:
+    """List, show, watch, stop, pause, resume, retry and delete scans.
+
+    ID is a scan's id, a unique beginning of it, or `last`.
+    """
+
+
+@command.command("list")
+@format_option("table", "json")
+@data_options
+def list_scans(session: Session, form: str) -> int:
+    """List scans, newest first."""
+
+    async def work() -> int:
+        from services.cli.text import instant, write_json, write_table
+
+        async with session.open() as hull:
+            scans = await hull.calls.ask(LIST_SCANS, Nothing(), session.caller)
+        if form == "json":
+            write_json(scans)
+            return 0
+        write_table(
+            ("scan", "state", "targets", "profile", "created", "entities", "asked", "open"),
+            (
+                (
+                    str(scan.id)[:8],
+                    scan.state,
+                    ", ".join(scan.targets[:3]) + (" …" if len(scan.targets) > 3 else ""),
+                    scan.profile,
+                    instant(scan.created),
+                    str(scan.entities),
+                    str(scan.done),
+                    str(scan.open),
+                )
+                for scan in scans
+            ),
+        )
+        if not scans:
+            click.echo("No scans yet; make one with: mirage scan example.org")
+        return 0
+
+    return run_async(work())
+
+
+@command.command("show")
+@click.argument("scan_id", metavar="ID")
+@format_option("table", "json")
+@data_options
+def show(session: Session, scan_id: str, form: str) -> int:
+    """Show where a scan stands, source by source."""
+
+    async def work() -> int:
+        from services.cli.commands.scan import write_summary
+        from services.cli.text import write_json
+
+        async with session.open() as hull:
+            scan = await find_scan(hull, session, scan_id)
+        if form == "json":
+            write_json(scan)
+        else:
+            write_summary(scan)
+        return 0
+
+    return run_async(work())
+
+
+@command.command("watch")
+@click.argument("scan_id", metavar="ID")
+@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@data_options
+def watch(session: Session, scan_id: str, *, json_progress: bool) -> int:
+    """Watch a scan until it ends; Ctrl-C leaves it running where it runs."""
+    return run_async(_follow(session, scan_id, None, json_progress=json_progress))
+
+
+@command.command("resume")
+@click.argument("scan_id", metavar="ID")
+@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@data_options
+def resume(session: Session, scan_id: str, *, json_progress: bool) -> int:
+    """Go on with a paused, stopped or incomplete scan, and watch it."""
+    return run_async(_follow(session, scan_id, RESUME_SCAN, json_progress=json_progress))
+
+
+@command.command("retry")
+@click.argument("scan_id", metavar="ID")
+@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@data_options
+def retry(session: Session, scan_id: str, *, json_progress: bool) -> int:
+    """Ask again what could not be asked, and watch it."""
+    return run_async(_follow(session, scan_id, RETRY_SCAN, json_progress=json_progress))
+
+
+async def _follow(
+    session: Session, scan_id: str, opening: Endpoint[ScanId, Scan] | None, *, json_progress: bool
+) -> int:
+    from services.cli.commands.scan import display, write_summary
+    from services.cli.following import exit_code, follow, wait_stored
+
+    async with session.open() as hull:
+        scan = await find_scan(hull, session, scan_id)
+        if opening is not None:
+            scan = await hull.calls.ask(opening, ScanId(scan.id), session.caller)
+        if scan.state not in ENDED:
+            scan = await follow(hull, session.caller, scan, display({"json_progress": json_progress, "quiet": False}))
+        await wait_stored(hull, session.caller, scan)
+    write_summary(scan)
+    return exit_code(scan)
+
+
+def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, done: Callable[[Scan], str]) -> None:
+    @command.command(name, help=summary)
+    @click.argument("scan_id", metavar="ID")
+    @data_options
+    def change(session: Session, scan_id: str) -> int:
+        async def work() -> int:
+            async with session.open() as hull:
+                scan = await find_scan(hull, session, scan_id)
+                await hull.calls.ask(endpoint, ScanId(scan.id), session.caller)
+            click.echo(done(scan))
+            return 0
+
+        return run_async(work())
+
+
+_simple(
+    "stop", STOP_SCAN, "End a scan's run; what it found stays.", lambda scan: f"Scan {str(scan.id)[:8]} is stopped."
+)
+_simple(
+    "pause",
+    PAUSE_SCAN,
+    "Hold a scan where it is; nothing is lost.",
+    lambda scan: f"Scan {str(scan.id)[:8]} is paused; go on with: mirage scans resume {str(scan.id)[:8]}",
+)
+_simple(
+    "delete",
+    DELETE_SCAN,
+    "Forget a scan, its claims and its evidence.",
+    lambda scan: f"Scan {str(scan.id)[:8]} is deleted.",
+)

@@ -1,0 +1,76 @@
+"""`mirage show`: everything that is said of a thing, by whom, from which evidence."""
+
+import click
+
+from services.cli.finding import find_scan
+from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.text import clean, instant, write_json
+from services.contracts.endpoints import GET_ENTITY
+from services.contracts.resources import Assertion, EntityQuery, EntityView
+
+ASSERTIONS_SHOWN = 5
+
+
+@click.command("show")
+@click.argument("value")
+@click.option("--scan", "scan_id", metavar="ID", help="Only what this scan says.")
+@click.option("--type", "kind", help="Only entities of this type.")
+@format_option("text", "json")
+@data_options
+def command(session: Session, value: str, scan_id: str | None, kind: str | None, form: str) -> int:
+    """Show the entities of a value: attributes, relations, who said so, when, from what evidence."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            scan = (await find_scan(hull, session, scan_id)).id if scan_id else None
+            query = EntityQuery(value=value, type=kind, scan=scan)
+            found = await hull.calls.ask(GET_ENTITY, query, session.caller)
+        if form == "json":
+            write_json(found)
+        for entity in found if form == "text" else ():
+            write_entity(entity)
+        if not found:
+            near = f"; see: mirage why-not {clean(value)} --scan {scan_id}" if scan_id else ""
+            click.echo(f"mirage: nothing is known of {clean(value)}{near}", err=True)
+            return 1
+        return 0
+
+    return run_async(work())
+
+
+def write_entity(entity: EntityView) -> None:
+    """Print an entity with its sources."""
+    place = f", {entity.scope_role}, distance {entity.distance}" if entity.scope_role else ""
+    click.echo(f"{clean(entity.value)}  ({entity.type}{place})")
+    click.echo(f"  seen {instant(entity.first_seen)} to {instant(entity.last_seen)} UTC")
+    _write_assertions(entity.assertions, "  ")
+    for value in entity.attributes:
+        click.echo(f"  {value.name} = {clean(str(value.value))}")
+        _write_assertions(value.assertions, "    ")
+    for absence in entity.absences:
+        click.echo(f"  no {absence.name}")
+        _write_assertions(absence.assertions, "    ")
+    for relation in entity.relations:
+        outward = relation.source_value == entity.value and relation.source_type == entity.type
+        arrow, other, kind = (
+            ("→", relation.target_value, relation.target_type)
+            if outward
+            else ("←", relation.source_value, relation.source_type)
+        )
+        qualified = "".join(f" {name}={clean(value)}" for name, value in sorted(relation.qualifiers.items()))
+        described = "".join(f" {name}={clean(str(value))}" for name, value in sorted(relation.details.items()))
+        click.echo(f"  {relation.type} {arrow} {clean(other)} ({kind}){qualified}{described}")
+        _write_assertions(relation.assertions, "    ")
+
+
+def _write_assertions(assertions: tuple[Assertion, ...], indent: str) -> None:
+    for assertion in assertions[:ASSERTIONS_SHOWN]:
+        evidence = " ".join(identity[:16] for identity in assertion.evidence[:3]) or "none"
+        sure = f", {assertion.confidence} % sure" if assertion.confidence != 100 else ""
+        where = f" at {clean(assertion.where)}" if assertion.where else ""
+        click.echo(
+            f"{indent}said by {assertion.module}@{assertion.version} on {instant(assertion.at)}{sure},"
+            f" evidence {evidence}{where}"
+        )
+    if len(assertions) > ASSERTIONS_SHOWN:
+        click.echo(f"{indent}and {len(assertions) - ASSERTIONS_SHOWN} times more")

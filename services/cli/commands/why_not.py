@@ -1,0 +1,84 @@
+"""`mirage why-not`: why a scan does not report a name, with the evidence."""
+
+from typing import Any
+
+import click
+
+from services.cli.finding import find_scan
+from services.cli.hull import Hull
+from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.text import clean, write_json
+from services.contracts.endpoints import GET_ENTITY, GET_STANDING, LIST_ITEMS
+from services.contracts.resources import EntityQuery, EntityView, Item, ItemsQuery, Scan, StandingQuery
+
+
+@click.command("why-not")
+@click.argument("value")
+@click.option("--scan", "scan_id", default="last", show_default=True, metavar="ID", help="The scan to explain.")
+@format_option("text", "json")
+@data_options
+def command(session: Session, value: str, scan_id: str, form: str) -> int:
+    """Say why a scan does not report VALUE: not asked, no answer, wildcard, stale, out of scope, limit reached."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            scan = await find_scan(hull, session, scan_id)
+            explained = await explain(hull, session, scan, value)
+        if form == "json":
+            write_json(explained)
+        else:
+            for line in explained["reasons"]:
+                click.echo(line)
+        return 0
+
+    return run_async(work())
+
+
+async def explain(hull: Hull, session: Session, scan: Scan, value: str) -> dict[str, Any]:
+    """Gather what is known: the standing in the frontier, who was asked, and what they said."""
+    caller = session.caller
+    standing = await hull.calls.ask(GET_STANDING, StandingQuery(scan.id, value), caller)
+    items = await hull.calls.ask(LIST_ITEMS, ItemsQuery(scan=scan.id, subject=standing.entity.value), caller)
+    views = await hull.calls.ask(GET_ENTITY, EntityQuery(value=standing.entity.value, scan=scan.id), caller)
+    reasons: list[str] = []
+    name = clean(standing.entity.value)
+    if not standing.admitted:
+        reasons.append(f"{name} was not taken into the scan: {standing.reason}.")
+    else:
+        reasons.append(f"{name} is in the scan as {standing.role}, distance {standing.distance}.")
+    for view in views:
+        reasons += list(_said(view))
+    reasons += [_asked(item) for item in items if item.outcome != "found"]
+    if standing.admitted and not items:
+        reasons.append("No module of this scan was asked about it.")
+    return {"value": standing.entity.value, "standing": standing, "items": items, "reasons": reasons}
+
+
+def _said(view: EntityView) -> list[str]:
+    said: list[str] = []
+    for value in view.attributes:
+        evidence = " ".join(identity[:16] for identity in value.assertions[0].evidence[:3])
+        if value.name == "covered_by_wildcard" and value.value is True:
+            said.append(f"wildcard: its answer is what any name beside it gets (evidence {evidence}).")
+        elif value.name == "response_code":
+            said.append(f"stale: DNS says {value.value} (evidence {evidence}).")
+    for absence in view.absences:
+        evidence = " ".join(identity[:16] for identity in absence.assertions[0].evidence[:3])
+        said.append(f"no {absence.name}: {absence.assertions[0].module} was told so (evidence {evidence}).")
+    addresses = sorted({relation.target_value for relation in view.relations if relation.type == "resolves_to"})
+    if addresses and view.value not in addresses:
+        said.append(f"it resolves to {', '.join(addresses[:5])}.")
+    sources = sorted({assertion.module for assertion in view.assertions})
+    if sources:
+        said.append(f"named by {', '.join(sources)}.")
+    return said
+
+
+def _asked(item: Item) -> str:
+    reason = f": {clean(item.reason)}" if item.reason else ""
+    if item.state != "done":
+        return f"{item.module} was not asked yet ({item.state}){reason}."
+    outcome = {"empty": "was asked and knows nothing", "skipped": "did not ask"}.get(
+        item.outcome or "", f"could not say ({item.outcome})"
+    )
+    return f"{item.module} {outcome}{reason}."

@@ -1,0 +1,71 @@
+"""A scan in words: where it stands, what it found, which sources could not be asked."""
+
+from services.cli.text import clean, count, instant, write_table
+from services.contracts.resources import Scan, SourceState
+
+PLURAL_TYPES = {"ip_address": "IP address", "asn": "ASN", "url": "URL", "dns_record": "DNS record"}
+UNASKED = frozenset({"partial", "unauthorised", "unreachable", "rate_limited", "blocked", "failed"})
+
+
+def headline(scan: Scan) -> str:
+    """One line: what was scanned and how it stands."""
+    targets = ", ".join(clean(target.value) for target in scan.targets[:3])
+    more = f" and {len(scan.targets) - 3} more" if len(scan.targets) > 3 else ""
+    reason = f" ({scan.reason})" if scan.reason else ""
+    return f"Scan {str(scan.id)[:8]} of {targets}{more}, profile {scan.profile}: {scan.state}{reason}"
+
+
+def found(scan: Scan) -> str:
+    """How many entities of which type, most first."""
+    kinds = sorted(scan.entities.items(), key=lambda kind: (-kind[1], kind[0]))
+    named = [count(number, PLURAL_TYPES.get(kind, kind.replace("_", " "))) for kind, number in kinds]
+    return ", ".join(named) or "nothing"
+
+
+def unasked(scan: Scan) -> list[SourceState]:
+    """The sources that could not be asked, or not about everything."""
+    return [source for source in scan.sources if source.state in UNASKED]
+
+
+def unasked_line(scan: Scan) -> str:
+    """One line on sources that could not be asked; empty when all could."""
+    sources = unasked(scan)
+    if not sources:
+        return ""
+    told = "; ".join(
+        f"{source.module} {source.state.replace('_', ' ')}"
+        + (f" ({clean(source.reason)[:80]})" if source.reason else "")
+        for source in sources[:12]
+    )
+    more = f"; and {len(sources) - 12} more" if len(sources) > 12 else ""
+    return f"Not asked, or not about everything: {told}{more}"
+
+
+def write_sources(scan: Scan) -> None:
+    """Print how each source fared."""
+    write_table(
+        ("source", "class", "state", "asked", "open", "claims", "requests", "reason"),
+        (
+            (
+                source.module,
+                source.activity,
+                source.state.replace("_", " "),
+                str(sum(source.outcomes.values())),
+                str(source.open),
+                str(source.claims),
+                str(source.requests),
+                source.reason[:100],
+            )
+            for source in scan.sources
+            if source.outcomes or source.open or source.reason
+        ),
+    )
+
+
+def times(scan: Scan) -> str:
+    """When it began and how long it took."""
+    if scan.started is None:
+        return f"created {instant(scan.created)}"
+    if scan.ended is None:
+        return f"started {instant(scan.started)}"
+    return f"took {(scan.ended - scan.started) / 1_000_000:.1f} s"

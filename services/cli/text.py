@@ -1,0 +1,57 @@
+"""How things are written for a person: times, tables, hostile values made harmless."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def clean(text: str) -> str:
+    """Text from the outside without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def instant(at: int | None) -> str:
+    """A time in UTC microseconds, to the second; a dash for none."""
+    if at is None:
+        return "-"
+    return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def count(number: int, thing: str) -> str:
+    """A number and its noun: ``1 name``, ``2 names``, ``3 entities``."""
+    if number == 1:
+        return f"1 {thing}"
+    plural = thing[:-1] + "ies" if thing.endswith("y") else thing + ("es" if thing.endswith(("s", "x")) else "s")
+    return f"{number:,} {plural}"
+
+
+def write_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows as a plain table that fits the terminal; of none, nothing."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    if table.row_count:
+        console().print(table)
