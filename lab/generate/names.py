@@ -25,11 +25,11 @@ SOURCES = {
 
 # fmt: off
 CORE = [
-    "www", "mail", "vpn", "api", "portal", "track", "shop", "blog", "careers", "status", "docs",
-    "support", "autodiscover", "login", "app", "cdn", "mta-sts", "static", "booking", "customs", "quotes",
-    "jira", "git", "wiki", "grafana", "intranet", "sso", "webmail", "remote", "partners", "investors",
-    "press", "tracking", "ftp", "edi", "as2", "depot", "yard", "fleet", "telematics", "billing", "crm",
-    "hr", "payroll", "rates", "schedules", "tariffs", "warehouse",
+    "www", "mail", "vpn", "api", "mta-sts", "portal", "track", "shop", "blog", "careers", "status", "docs",
+    "support", "autodiscover", "login", "app", "cdn", "static", "booking", "customs", "quotes", "jira", "git",
+    "wiki", "grafana", "intranet", "sso", "webmail", "remote", "partners", "investors", "press", "tracking",
+    "ftp", "edi", "as2", "depot", "yard", "fleet", "telematics", "billing", "crm", "hr", "payroll", "rates",
+    "schedules", "tariffs", "warehouse",
 ]
 # fmt: on
 LEVELS = ["eu", "ops", "us", "corp", "apac", "lab", "edge", "dev", "dc1", "k8s", "uk", "svc", "int", "cloud"]
@@ -49,6 +49,7 @@ SHARES: dict[Reveal, float] = {
     "brute": 0.14,
 }
 COINED: tuple[Reveal, ...] = ("certificate", "page", "header", "record")
+DELEGATED: dict[Reveal, str] = {"transfer": "yard", "nsec": "sensors"}
 SERVERS = ("ns1", "ns2", "mx1")
 FEW = 100
 RARE = 5
@@ -59,7 +60,7 @@ class PlannedName(Struct, frozen=True, kw_only=True):
     """A name of the target before it has an address.
 
     name: without the domain, empty for the domain itself; level: what it is below, without the domain;
-    base, form: of a permuted name.
+    base, form: of a permuted name; delegated: it is the apex of a zone of its own.
     """
 
     name: str
@@ -69,6 +70,7 @@ class PlannedName(Struct, frozen=True, kw_only=True):
     wildcard: bool = False
     base: str = ""
     form: str = ""
+    delegated: bool = False
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -89,7 +91,7 @@ def counts(hosts: int, *, transfer: bool, nsec: bool) -> dict[Reveal, int]:
     number["target"] = 1
     number["transfer"] = 3 if transfer else 0
     number["nsec"] = 3 if nsec else 0
-    number["passive"] = hosts - sum(number.values())
+    number["passive"] = hosts - sum(number.values()) - transfer - nsec
     if number["passive"] < len(SOURCES) + 6:
         raise ValueError(f"{hosts} hosts are too few for a world")
     return number
@@ -102,13 +104,14 @@ def plan_names(hosts: int, seed: int, *, transfer: bool = False, nsec: bool = Fa
     wildcards = tuple(WILDCARDS[: min(len(WILDCARDS), max(2, hosts // 400))])
     names = _Names(seed)
     names.add("", "target", known_to=frozenset(SOURCES))
+    for kind, zone in DELEGATED.items():
+        if number[kind]:
+            names.delegated(zone, kind, number[kind])
     names.passive(number["passive"], levels, wildcards)
     names.brute(number["brute"], wildcards)
     names.deeper(number["deeper"], levels)
     for kind in COINED:
         names.coined(kind, number[kind], levels)
-    for zone, zone_kind in (("yard", "transfer"), ("sensors", "nsec")):
-        names.delegated(zone, zone_kind, number[zone_kind])  # type: ignore[arg-type, index]
     names.permuted(number["permutation"])
     members = {wildcard: names.members(wildcard) for wildcard in wildcards}
     stale = names.stale(ceil(hosts * 0.15))
@@ -232,7 +235,9 @@ class _Names:
             self.add(f"{label}.{level}" if level else label, kind, level=level)
 
     def delegated(self, zone: str, kind: Reveal, number: int) -> None:
-        """Names in a delegated zone that gives its contents away."""
+        """A publicly known zone of its own, and names in it, which it gives away itself."""
+        self.add(zone, "passive", known_to=self.sources())
+        self.chosen[-1] = structs.replace(self.chosen[-1], delegated=True)
         wanted = len(self.chosen) + number
         while len(self.chosen) < wanted:
             self.add(f"{coin(self.rng)}.{zone}", kind, level=zone)
@@ -245,6 +250,7 @@ class _Names:
             if name.kind in ("passive", "brute")
             and not name.wildcard
             and len(name.name) < 24
+            and not name.delegated
             and name.name not in UNVARIED
         ]
         words = frozenset(vocabulary())

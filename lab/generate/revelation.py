@@ -122,6 +122,7 @@ def _findable(name: NameDraft) -> bool:
         planned.kind in ("passive", "brute")
         and not planned.wildcard
         and not planned.level
+        and not planned.delegated
         and name.label not in ("www", "mail", "mta-sts", "autodiscover", "api", "portal", "track", "vpn", "cdn")
     )
 

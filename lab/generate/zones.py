@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 from lab.generate.draft import Draft, NameDraft
+from lab.generate.names import DELEGATED
 from lab.generate.organisation import HALYARD
 from lab.generate.placement import CDN, DNS, HOSTING, MAIL, MAIL_PORTS, Networks, Placement
 from lab.generate.revelation import RecordNames
 from lab.world import Dangling, NameServer, Owner, Record, StaleName, Stranger, Way, Wildcard, Zone
 
-DELEGATED = {"transfer": "yard", "nsec": "sensors"}
 SERIAL = 2026110201
 TOKENS = (
     "google-site-verification=Zb3yHfX0qk8LwT4vRm2sN7pJc1dE6uGa9oKtQxWlYhI",
@@ -102,8 +102,8 @@ def build_zones(
     transfers: dict[str, list[str]] = {}
     for kind, label in DELEGATED.items():
         zone = f"{label}.{domain}"
-        members = [name for name in draft.names.values() if name.planned.kind == kind]
-        if not members:
+        members = [name for name in draft.names.values() if _zone_of(name, domain) == zone]
+        if not any(name.planned.kind == kind for name in members):
             continue
         contents += [Record(owner=zone, type="NS", value=server + ".", ttl=3600) for server in rented]
         inside = [*_apex(zone, rented), *name_records(members)]
@@ -112,7 +112,7 @@ def build_zones(
             servers.setdefault(server, []).append(zone)
         if kind == "transfer":
             transfers[rented[1]] = [zone]
-        for name in members:
+        for name in (name for name in members if name.planned.kind == kind):
             name.ways.append(Way(kind=name.planned.kind, by=zone, detail=rented[1] if kind == "transfer" else "NSEC"))
     zones.insert(
         0,
@@ -129,7 +129,10 @@ def build_zones(
 
 
 def _zone_of(name: NameDraft, domain: str) -> str:
-    return f"{name.planned.level}.{domain}" if name.planned.kind in DELEGATED else domain
+    """The zone that has the records of `name`; a zone that is not delegated has no name of the kind below it."""
+    if name.planned.kind in DELEGATED:
+        return f"{name.planned.level}.{domain}"
+    return name.name if name.planned.delegated else domain
 
 
 def _wildcard_records(wildcard: Wildcard) -> Iterable[Record]:

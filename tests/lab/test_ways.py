@@ -99,6 +99,7 @@ async def test_a_zone_that_allows_it_is_transferred_with_the_names_it_reveals(la
         # The client blocks, and the lab runs in this loop.
         zone = await asyncio.to_thread(dns.zone.from_xfr, messages, relativize=False)
         assert dns.name.from_text(host.name) in zone.nodes
+        assert f"{way.detail}." in values(await ask(lab, way.by, "NS"), "NS")
 
 
 async def test_walking_the_zone_that_allows_it_reveals_its_names(lab: Lab) -> None:
