@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import ParamSpec, TypeVar
 
 from services.contracts.attributes import attribute
-from services.contracts.claims import Attribute, Entity, Malformed, Value
+from services.contracts.claims import Attribute, Entity, Malformed, OutsideVocabulary, Value
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -16,6 +16,8 @@ def sound(build: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """What ``build`` makes of its arguments, None where they have no normal form."""
     try:
         return build(*args, **kwargs)
+    except OutsideVocabulary:
+        raise  # an unknown attribute or relation is a fault of the module, and fails its work item
     except Malformed:
         return None
 
