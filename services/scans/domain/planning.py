@@ -16,6 +16,7 @@ from services.kernel.errors import Invalid
 
 MOST_TARGETS: Final = 100_000
 _LONGEST: Final = 4096
+_LONGEST_SCAN: Final = 1e9
 
 
 class Choice(Struct, frozen=True):
@@ -67,7 +68,12 @@ def check_selectors(selectors: Iterable[str], known: Iterable[str]) -> None:
 def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module], at: int) -> Plan:
     """Freeze what was chosen; `Invalid` says what is wrong with the scope or the limits."""
     targets = read_targets(new)
-    if new.limits.max_depth < 0 or new.limits.max_items < 1 or (new.limits.timeout or 1.0) <= 0:
+    limits = new.limits
+    if (
+        limits.max_depth < 0
+        or limits.max_items < 1
+        or not (limits.timeout is None or 0 < limits.timeout <= _LONGEST_SCAN)
+    ):
         raise Invalid("the limits of a scan are positive numbers; only the depth may be 0")
     try:
         reach = scope(targets, includes=new.scope, excludes=new.exclude_scope, networks=new.networks)
@@ -82,7 +88,7 @@ def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module]
         targets=targets,
         scope=reach,
         modules=tuple(planned(module) for module in taken),
-        limits=new.limits,
+        limits=limits,
         salt=salt_of(workspace, targets),
         resolvers=new.resolvers,
         words=new.words,

@@ -1,5 +1,6 @@
 """Making scans, and saying beforehand what one would do."""
 
+import asyncio
 from uuid import UUID, uuid4
 
 from services.contracts.claims import Entity
@@ -7,11 +8,12 @@ from services.contracts.endpoints import LIST_MODULES
 from services.contracts.entities import host_of, ip_address, name
 from services.contracts.facts import Started
 from services.contracts.plan import Plan
-from services.contracts.resources import Module, NewScan, Preview
+from services.contracts.resources import NewScan, Preview
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports
+from services.scans import settings
 from services.scans.domain.candidates import Candidates
 from services.scans.domain.items import Wants
 from services.scans.domain.planning import Choice, choose, plan_scan, preview, read_targets
@@ -81,7 +83,13 @@ def start(ledger: Ledger) -> None:
 
 
 async def _choose(ports: Ports, caller: Caller, new: NewScan) -> Choice:
-    modules: tuple[Module, ...] = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
+    modules = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
+    waited = 0.0
+    while not any(module.live for module in modules) and waited < settings.ANNOUNCED_WITHIN:
+        # A collector that starts with this process announces its modules in a moment.
+        await asyncio.sleep(settings.ANNOUNCED_EVERY)
+        waited += settings.ANNOUNCED_EVERY
+        modules = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
     return choose(new, modules)
 
 

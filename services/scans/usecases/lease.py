@@ -10,6 +10,7 @@ import structlog
 from services.contracts.facts import Superseded
 from services.contracts.plan import PlannedModule
 from services.kernel.calls import Caller
+from services.kernel.errors import Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports, Received, Unit
 from services.scans.domain.items import id_stem, item_id
@@ -32,10 +33,11 @@ async def renew(ports: Ports, caller: Caller, batches: Sequence[UUID]) -> tuple[
 
     A lease that ran out is extended as well, as long as its items are in no other batch.
     """
-    wanted = list(batches[:MOST_RENEWED])
+    if len(batches) > MOST_RENEWED:
+        raise Invalid(f"at most {MOST_RENEWED} leases are renewed at once")
     at = now()
     async with ports.outbox.unit() as unit:
-        found = await batch_store.find(unit.tx, caller.workspace.bytes, [batch.bytes for batch in wanted])
+        found = await batch_store.find(unit.tx, caller.workspace.bytes, [batch.bytes for batch in batches])
         leases = [
             (identity, min(at + LEASE, ends), ends)
             for identity, _, seconds, still, ends_before in found

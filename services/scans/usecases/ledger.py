@@ -4,6 +4,7 @@ from typing import Final, Self
 from uuid import UUID
 
 from services.contracts.plan import Plan, PlannedModule
+from services.contracts.resources import ENDED
 from services.kernel.messages import now
 from services.kernel.service import Ports, Unit
 from services.kernel.sql import Reader, Tx
@@ -117,7 +118,8 @@ class Ledger:
             await scan_store.add_to_tally(self.tx, self.key, self._tally)
         self.row.changed = max(self.at, self.row.changed + 1)
         await scan_store.save(self.tx, self.row)
-        self.unit.then(lambda: note_change(self.ports, self.scan, self.workspace))
+        ended = self.row.state in ENDED
+        self.unit.then(lambda: note_change(self.ports, self.scan, self.workspace, ended=ended))
 
 
 async def plan_of(ports: Ports, view: Reader, row: ScanRow) -> tuple[Plan, Wants]:

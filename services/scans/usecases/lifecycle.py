@@ -88,7 +88,7 @@ async def delete(ports: Ports, caller: Caller, scan: UUID) -> None:
             raise NotFound(f"there is no scan {scan}")
         await scan_store.drop(unit.tx, row)
         unit.emit(Deleted(scan=scan), workspace=caller.workspace, key=scan.hex)
-        unit.then(lambda: note_change(ports, scan, caller.workspace))
+        unit.then(lambda: note_change(ports, scan, caller.workspace, ended=True))
 
 
 async def end_early(ledger: Ledger, verb: str, reason: str) -> None:

@@ -1,6 +1,5 @@
 """Looking at scans: where they stand, what they asked, and what they made of an entity."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from time import monotonic
 from typing import Final
@@ -28,10 +27,11 @@ from services.scans.store.items import ItemView
 from services.scans.store.scans import ScanRow, SourceRow
 from services.scans.usecases.admit import NO_JUDGE
 from services.scans.usecases.ledger import plan_of
-from services.scans.usecases.watch import changes_of
+from services.scans.usecases.watch import changes_of, wait
 
 _LISTED: Final = 1000
 _MOST_ITEMS: Final = 1000
+_UNMISTAKABLE: Final = frozenset({"domain", "hostname", "ip_address", "netblock", "asn", "url", "email_address"})
 
 
 async def find(ports: Ports, caller: Caller, text: str) -> Scan:
@@ -75,30 +75,26 @@ async def newest(ports: Ports, caller: Caller) -> tuple[ScanSummary, ...]:
 
 
 async def follow(ports: Ports, caller: Caller, scan: UUID) -> AsyncIterator[Scan]:
-    """A scan as it is now, then after changes, several of which may come as one; the last one has ended."""
-    with changes_of(ports).watch(scan) as changed:
-        seen = await get(ports, caller, scan)
-        yield seen
-        said = monotonic()
-        version = -1
-        while seen.state not in ENDED:
-            await _wait(changed, WATCH_AT_LEAST)
-            changed.clear()
+    """A scan as it is now, then after changes, several of which may come as one; the last one has ended.
+
+    Who watches is woken in the process that made the change, and looks every second for those of other processes.
+    """
+    version: int | None = None
+    with changes_of(ports).watch(scan) as watch:
+        while True:
+            watch.changed.clear()
             async with ports.sql.read() as view:
                 row = await _row(view, caller, scan)
-                if row.changed == version:
-                    continue
-                early = said + WATCH_EVERY - monotonic()
-                if early > 0 and row.state not in ENDED:
-                    changed.set()
-                else:
-                    version = row.changed
-                    seen = await _scan(ports, view, row)
-            if early > 0 and row.state not in ENDED:
-                await asyncio.sleep(early)
-                continue
-            yield seen
-            said = monotonic()
+                seen = await _scan(ports, view, row) if row.changed != version else None
+            version = row.changed
+            began = monotonic()
+            if seen is not None:
+                yield seen
+                if seen.state in ENDED:
+                    return
+            await wait(watch.changed, WATCH_AT_LEAST)
+            await wait(watch.ended, max(0.0, began + WATCH_EVERY - monotonic()))
+            watch.ended.clear()
 
 
 async def items(ports: Ports, caller: Caller, query: ItemsQuery) -> tuple[Item, ...]:
@@ -183,13 +179,15 @@ async def names(ports: Ports, caller: Caller, scan: UUID, digest: str) -> Names:
 
 
 def readings(value: str) -> list[Entity]:
-    """The entities that a text can mean, the likeliest first."""
+    """The entities that a text can mean, the likeliest first; a name, an address or a URL means one thing only."""
     found: dict[tuple[str, tuple[str, ...]], Entity] = {}
     try:
         likeliest = recognise(value)
     except Malformed:
         pass
     else:
+        if likeliest.type in _UNMISTAKABLE:
+            return [likeliest]
         found[likeliest.type, likeliest.key] = likeliest
     for kind, declared in ENTITY_TYPES.items():
         parts = _parts(kind, value) if len(declared.parts) > 1 else (value,)
@@ -345,11 +343,3 @@ def _after(text: str) -> bytes:
         return bytes.fromhex(text.replace("-", ""))
     except ValueError:
         raise Invalid(f"{text[:64]!a} is not the id of an item") from None
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -23,3 +23,24 @@ async def open_desk(tmp_path: Path) -> AsyncIterator[OpenDesk]:
     yield open_one
     for desk in opened:
         await desk.close()
+
+
+class Clock:
+    """The time of the service, which stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 1_790_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.at
+
+    def forward(self, seconds: float) -> None:
+        self.at += int(seconds * 1_000_000)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for part in ("create", "ledger", "lease", "look", "tend"):
+        monkeypatch.setattr(f"services.scans.usecases.{part}.now", clock)
+    return clock

@@ -110,7 +110,8 @@ async def end_of(desk: Desk, scan: UUID) -> dict[str, Any]:
             "SELECT id, type, key, rank, distance FROM member WHERE scan = :s ORDER BY id", s=plan
         )
         items = await view.fetch(
-            "SELECT module, subject, state, outcome, claims, requests FROM item WHERE scan = :s ORDER BY module, subject",
+            "SELECT module, subject, state, outcome, claims, requests FROM item"
+            " WHERE scan = :s ORDER BY module, subject",
             s=plan,
         )
         subjects = await view.fetch("SELECT id, kind, judge FROM subject WHERE scan = :s ORDER BY id", s=plan)

@@ -1,0 +1,151 @@
+"""How fast scans takes results in: ``python -m tests.bench.scans_intake [hosts] [--profile]``.
+
+A deep scan of one domain: every host has an address, a page, a certificate and a few records, and twelve modules are
+asked about it. Results come in batches of 200, as from a busy bus; the time is that of the transactions alone,
+outbox included, without decoding. Prints results and claims a second and the processor time of one result.
+"""
+
+import asyncio
+import cProfile
+import hashlib
+import pstats
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+
+from services.contracts import entities, relations
+from services.contracts.claims import Attribute, Entity, Relation
+from services.contracts.commands import WorkItem
+from services.contracts.facts import Collected, Outcome
+from tests.services.scans.desk import Claimed, Desk, answer, module
+
+BATCH = 200
+MODULES = (
+    *(module(f"source{number}", "passive", "domain", rate=1.0) for number in range(10)),
+    module("dns_records", "dns", "domain", "hostname", cost=8),
+    module("mail_setup", "dns", "domain", "hostname", cost=4),
+    module("takeover", "dns", "hostname"),
+    module("srv", "dns", "domain"),
+    module("reverse_dns", "dns", "ip_address"),
+    module("cymru", "passive", "ip_address", rate=50.0),
+    module("internetdb", "passive", "ip_address", rate=50.0),
+    module("dnsbl", "passive", "ip_address"),
+    module("rdap_ip", "passive", "netblock", rate=5.0),
+    module("brute", "guess", "domain", "hostname", "level", cost=100),
+    module("permutations", "guess", "names", cost=1000),
+    module("web", "active", "domain", "hostname", concurrency=50, cost=3),
+    module("well_known", "active", "hostname", concurrency=50, cost=3),
+    module("mail_policy", "active", "domain", "hostname", concurrency=50),
+    module("crawl", "active", "url", concurrency=50, cost=5),
+    module("tls_certificate", "active", "serves", concurrency=50),
+)
+
+
+class Host:
+    """What there is to find at one host."""
+
+    def __init__(self, number: int) -> None:
+        label = f"h{number}" if number % 5 else f"h{number}.level{number % 40}"
+        self.name = entities.name(f"{label}.example.org")
+        self.ip = entities.ip_address(f"198.{18 + number // 50000}.{number // 200 % 250}.{number % 200 + 1}")
+        self.block = entities.netblock(f"{self.ip.key[0]}/24")
+        self.url = entities.url(f"https://{self.name.key[0]}/")
+        self.service = entities.service(self.ip.key[0], "tcp", "443")
+        self.certificate = entities.certificate(hashlib.sha256(self.name.key[0].encode()).hexdigest())
+
+
+def world(hosts: Sequence[Host]):  # noqa: ANN201 - a function
+    by_name = {host.name: host for host in hosts}
+    by_ip = {host.ip: host for host in hosts}
+    mentioned = [entities.url(f"https://other{number}.example.net/page") for number in range(200)]
+    asn = entities.asn("64500")
+
+    def said(asked: str, subject: Entity | Relation) -> Sequence[Claimed] | Outcome:
+        if asked.startswith("source"):
+            number = int(asked[6:])
+            return [host.name for host in hosts[number::7]]
+        if isinstance(subject, Relation):
+            host = by_name.get(subject.target)
+            if asked != "tls_certificate" or host is None:
+                return "empty"
+            return [
+                host.certificate,
+                relations.presents(host.service, host.certificate, sni=host.name.key[0]),
+                relations.covers_name(host.certificate, host.name),
+                Attribute(host.certificate, "not_after", 1),
+            ]
+        host = by_name.get(subject) or by_ip.get(subject)
+        if host is None:
+            return "empty"
+        match asked:
+            case "dns_records":
+                record = entities.dns_record(host.name.key[0], "A", host.ip.key[0])
+                return [
+                    host.ip,
+                    relations.resolves_to(host.name, host.ip, record="A"),
+                    record,
+                    relations.has_record(host.name, record),
+                ]
+            case "web":
+                return [
+                    host.url,
+                    relations.exposes(host.name, host.service),
+                    relations.serves(host.service, host.name, host=host.name.key[0]),
+                    relations.runs(host.url, entities.technology("nginx", "1.2")),
+                    Attribute(host.url, "title", "Welcome"),
+                    Attribute(host.url, "status", 200),
+                    *(relations.links_to(host.url, mentioned[n]) for n in range(hash(host.name.key) % 6)),
+                ]
+            case "cymru":
+                return [relations.part_of(host.ip, host.block), relations.announced_by(host.block, asn)]
+            case "reverse_dns":
+                return [relations.reverse_resolves_to(host.ip, host.name)]
+            case "internetdb":
+                return [relations.exposes(host.ip, host.service), Attribute(host.service, "product", "nginx")]
+        return "empty"
+
+    return lambda asked, item: said(asked, item.subject) if not hasattr(item.subject, "zone") else "empty"
+
+
+async def main(count: int) -> None:
+    hosts = [Host(number) for number in range(count)]
+    play = world(hosts)
+    with tempfile.TemporaryDirectory() as folder:
+        desk = await Desk(Path(folder) / "scans.db", MODULES).open()
+        desk.real._strict = False
+        scan = await desk.create("example.org")
+        waiting: list[Collected] = []
+        wall = cpu = 0.0
+        results = claims = batches = 0
+        profile = cProfile.Profile() if "--profile" in sys.argv else None
+        while True:
+            for command in await desk.commands():
+                waiting += [answer(command, item, play(command.module, item)) for item in command.items]
+            if not waiting:
+                break
+            batch, waiting = waiting[:BATCH], waiting[BATCH:]
+            results, claims, batches = results + len(batch), claims + sum(len(r.said) for r in batch), batches + 1
+            started, used = time.perf_counter(), time.process_time()
+            if profile:
+                profile.enable()
+            await desk.take(*batch)
+            if profile:
+                profile.disable()
+            wall, cpu = wall + time.perf_counter() - started, cpu + time.process_time() - used
+        seen = await desk.scan(scan)
+        size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
+        print(f"{count} hosts: {seen.state}, {results} results in {batches} batches, {claims} claims")
+        print(f"entities {seen.entities}, admissions {seen.admissions}, database {size:.0f} MB")
+        print(f"{results / wall:.0f} results/s, {claims / wall:.0f} claims/s, {wall:.1f} s in all")
+        print(f"{cpu / results * 1e3:.3f} ms of processor a result, {wall / batches * 1e3:.1f} ms a batch")
+        if profile:
+            pstats.Stats(profile).sort_stats("tottime").print_stats(35)
+        await desk.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(next((int(each) for each in sys.argv[1:] if each.isdigit()), 2000)))
