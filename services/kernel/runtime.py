@@ -74,7 +74,7 @@ class Runtime:
             self._run_service(service, self.ports[service.name], handled.get(service.name, ()))
 
     async def _open_shared(self) -> dict[str, Any]:
-        from services.kernel.cache.memory import MemoryCache
+        from services.kernel.cache.sqlite import SqliteCache
         from services.kernel.directory.local import LocalDirectory
         from services.kernel.egress import DialTable, Egress, Guard, Proxy
 
@@ -86,7 +86,7 @@ class Runtime:
         return {
             "directory": LocalDirectory(),
             "egress": Egress(Guard(), table, proxy),
-            "cache": self._keep(MemoryCache(self.folder.path / "cache.db")),
+            "cache": self._keep(SqliteCache(self.folder.path / "cache.db")),
         }
 
     async def _open_ports(self, service: Service, bus: Bus, shared: dict[str, Any]) -> Ports:

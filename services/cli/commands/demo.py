@@ -1,0 +1,115 @@
+"""`mirage demo`: the lab's organisation, scanned without a network and without anything to set up."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec.structs import replace
+
+from services.cli.options import Session, data_options, run_async
+from services.contracts.resources import NewScan
+from services.kernel.errors import Unavailable
+from services.kernel.settings import Settings
+
+READY_SECONDS = 30.0
+
+
+@click.command("demo")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@click.option("--strict", is_flag=True, help="Exit with 4 when a source could not be asked.")
+@data_options
+def command(session: Session, *, quiet: bool, json_progress: bool, strict: bool) -> int:
+    """Start the lab, a small internet on this machine, and scan its organisation in the workspace "demo"."""
+    return run_async(scan_lab(session, quiet=quiet, json_progress=json_progress, strict=strict))
+
+
+async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict: bool) -> int:
+    from services.cli.commands.scan import display, write_summary
+    from services.cli.following import exit_code, follow, wait_stored
+    from services.contracts.endpoints import CREATE_SCAN
+
+    with tempfile.TemporaryDirectory(prefix="mirage-lab-") as folder:
+        async with running_lab(Path(folder)) as lab:
+            inside = Session(within(session.settings, lab), "demo")
+            click.echo(
+                f"The lab is up; scanning its organisation {lab['target']}: no packet leaves this machine.", err=True
+            )
+            async with inside.open() as hull:
+                if hull.runtime is None:
+                    raise Unavailable("another process owns this data folder; end it first, or use another --data")
+                new = NewScan(
+                    targets=(lab["target"],),
+                    profile="deep",
+                    authorised="the lab, for the demo",
+                    resolvers=(lab["resolver"],),
+                )
+                scan = await hull.calls.ask(CREATE_SCAN, new, inside.caller, seconds=60.0)
+                options: dict[str, Any] = {"quiet": quiet, "json_progress": json_progress}
+                ended = await follow(hull, inside.caller, scan, display(options))
+                await wait_stored(hull, inside.caller, ended)
+    write_summary(ended)
+    write_next(str(ended.id)[:8], lab["target"])
+    return exit_code(ended, strict=strict)
+
+
+def write_next(short: str, target: str) -> None:
+    """Say what to try next."""
+    click.echo("")
+    click.echo("Try next (all of it works without the lab, on what was kept):")
+    for line in (
+        f"./mirage export {short} --format hosts --workspace demo",
+        f"./mirage show {target} --workspace demo",
+        f"./mirage evidence verify {short} --workspace demo",
+        f"./mirage replay {short} --workspace demo",
+        "./mirage scan YOUR-DOMAIN --dry-run",
+    ):
+        click.echo(f"  {line}")
+
+
+def within(settings: Settings, lab: dict[str, Any]) -> Settings:
+    """The same settings, in the lab: its addresses, its authority, its resolver."""
+    variables = lab["environment"]
+    return replace(
+        settings,
+        dial_table=variables["MIRAGE_DIAL_TABLE"],
+        ca_file=variables["SSL_CERT_FILE"],
+        resolvers=(lab["resolver"],),
+        proxy="",
+    )
+
+
+@asynccontextmanager
+async def running_lab(folder: Path, *arguments: str) -> AsyncIterator[dict[str, Any]]:
+    """The lab as a process of its own, ended with the block; yields its description."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "lab",
+        "--dir",
+        str(folder),
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", str(Path(__file__).parents[3]))},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            line = await process.stdout.readline()
+        if not line.startswith(b"lab ready"):
+            raise Unavailable("the lab did not start")
+        described: dict[str, Any] = json.loads((folder / "lab.json").read_bytes())
+        yield described
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()

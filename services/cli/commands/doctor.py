@@ -1,0 +1,77 @@
+"""`mirage doctor`: is everything in place?"""
+
+import platform
+import shutil
+import sqlite3
+import sys
+
+import click
+
+from services.cli.options import Session, data_options, run_async
+from services.cli.text import write_table
+
+LEAST_SQLITE = (3, 38, 0)
+LEAST_ROOM = 500_000_000
+
+
+@click.command("doctor")
+@data_options
+def command(session: Session) -> int:
+    """Check this installation, its data folder and its resolvers; ask nobody outside."""
+    return run_async(examine(session))
+
+
+async def examine(session: Session) -> int:
+    checks = [
+        ("Python", sys.version_info >= (3, 11), platform.python_version()),
+        ("SQLite", sqlite3.sqlite_version_info >= LEAST_SQLITE, sqlite3.sqlite_version),
+        _full_text(),
+        _room(session),
+        *_resolvers(session),
+        *await _services(session),
+    ]
+    write_table(("check", "state", "says"), ((name, "ok" if good else "FAULT", says) for name, good, says in checks))
+    return 0 if all(good for _, good, _ in checks) else 1
+
+
+def _full_text() -> tuple[str, bool, str]:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE probe USING fts5(text, tokenize = 'trigram')")
+    except sqlite3.Error as error:
+        return "full text", False, str(error)
+    finally:
+        connection.close()
+    return "full text", True, "FTS5"
+
+
+def _room(session: Session) -> tuple[str, bool, str]:
+    folder = session.settings.folder
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    return "disk", free > LEAST_ROOM, f"{free / 1_000_000_000:.1f} GB free at {folder}"
+
+
+def _resolvers(session: Session) -> list[tuple[str, bool, str]]:
+    from services.collector.resolve import system_resolvers
+
+    asked = list(session.settings.resolvers) or [f"{address}:{port}" for address, port in system_resolvers()]
+    return [("resolvers", bool(asked), ", ".join(asked) or "none are configured")]
+
+
+async def _services(session: Session) -> list[tuple[str, bool, str]]:
+    from services.contracts.endpoints import LIST_MODULES, LIST_SCANS
+    from services.kernel.calls import Nothing
+    from services.kernel.errors import MirageError
+
+    try:
+        async with session.open() as hull:
+            modules = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
+            scans = await hull.calls.ask(LIST_SCANS, Nothing(), session.caller)
+            owner = "this process" if hull.runtime else "another process, reached over its socket"
+    except MirageError as error:
+        return [("data folder", False, str(error))]
+    return [
+        ("data folder", True, f"owned by {owner}; {len(scans)} scans in workspace {session.workspace}"),
+        ("modules", bool(modules), f"{len(modules)} modules"),
+    ]

@@ -1,0 +1,41 @@
+"""`mirage test`: every check of this repository, or its benchmarks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = ("services", "lab")
+CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ruff", ("-m", "ruff", "check", *PACKAGES, "tests")),
+    ("format", ("-m", "ruff", "format", "--check", "--quiet", *PACKAGES, "tests")),
+    ("types", ("-m", "mypy")),
+    ("imports", ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")),
+    ("rendered", ("-m", "services", "render", "--check")),
+)
+
+
+@click.command("test", context_settings={"ignore_unknown_options": True})
+@click.option("--bench", is_flag=True, help="Run the benchmarks instead and print their table.")
+@click.option("--quick", is_flag=True, help="Only the fast tests, without the checks.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(arguments: tuple[str, ...], *, bench: bool, quick: bool) -> int:
+    """Run the checks and the tests; ARGUMENTS go to pytest."""
+    if bench:
+        return _run("benchmarks", ("-m", "tests.bench", *arguments))
+    if quick or arguments:
+        return _run("tests", ("-m", "pytest", "-q", *(("-m", "not slow") if quick else ()), *arguments))
+    failed = [name for name, check in CHECKS if _run(name, check)]
+    coverage = ("--cov=services", "--cov-report=term:skip-covered", "--cov-fail-under=90")
+    if _run("tests", ("-m", "pytest", "-q", "-n", "2", *coverage)):
+        failed.append("tests")
+    if failed:
+        click.echo(f"Failed: {', '.join(failed)}", err=True)
+    return 1 if failed else 0
+
+
+def _run(name: str, arguments: tuple[str, ...]) -> int:
+    click.echo(f"== {name}", err=True)
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, check=False).returncode  # noqa: S603  our own tools
