@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lab.providers import Provider
-from lab.web.certificates import Authority
+from lab.web.certificates import AUTHORITY_NAME, Authority
 from lab.world import Contact, Host, Record, World
 
 Statement = tuple[str, ...]
@@ -139,8 +139,8 @@ def _web(world: World, authority: Authority) -> Iterator[Statement]:
     for entry in world.logged:
         yield ("certificate", entry.sha256)
         yield ("organization", "name", entry.issuer.split("O=")[-1].split(",")[0])
-    yield ("organization", "name", "Mirage Lab, never to be trusted")
-    yield ("organization", "name", "Mirage Lab CA")
+    yield from (("crypto_key", "spki", digest) for digest in authority.public_keys())
+    yield ("organization", "name", AUTHORITY_NAME)
     for host in world.hosts:
         if host.site is not None:
             yield from _site(host)

@@ -23,6 +23,7 @@ Flaw = Literal["expired", "wrong_name", "self_signed"]
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """The order of the group of P-256 (SEC 2, section 2.4.2)."""
 BEGIN, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2049, 12, 31, tzinfo=UTC)
+AUTHORITY_NAME = "Mirage Lab, never to be trusted"
 CIPHERS = "ECDHE-ECDSA-AES128-GCM-SHA256"
 
 
@@ -48,7 +49,7 @@ class Authority:
         self.folder = folder
         self._key = _key(seed, "authority")
         self._leaf_key = _key(seed, "leaf")
-        self._subject = _name("Mirage Lab CA", "Mirage Lab, never to be trusted")
+        self._subject = _name("Mirage Lab CA", AUTHORITY_NAME)
         self._authority = self._sign_authority()
         self._contexts: dict[tuple[str, Flaw | None], ssl.SSLContext] = {}
         self._signed: dict[str, bytes] = {}
@@ -125,6 +126,12 @@ class Authority:
     def fingerprint(self, certificate: Certificate) -> str:
         """The SHA-256 fingerprint, in lower case hexadecimal."""
         return hashlib.sha256(self.signed(certificate)).hexdigest()
+
+    def public_keys(self) -> list[str]:
+        """The SHA-256 of the public keys of the leaf certificates and of the authority, of their DER form."""
+        keys = (self._leaf_key.public_key(), self._key.public_key())
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return [hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).hexdigest() for key in keys]
 
     def context(self, certificate: Certificate, flaw: Flaw | None = None) -> ssl.SSLContext:
         """What a server presents `certificate` with."""
