@@ -1,17 +1,15 @@
 """What a page says, as claims about its URL; what has no normal form is left out."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
+from services.collector.archetypes.sound import described, sound
 from services.collector.context import HttpAnswer
 from services.collector.pages.headers import Cookie
 from services.collector.pages.page import Page
-from services.contracts import attributes, entities, relations
-from services.contracts.claims import Claim, Malformed, Value
+from services.contracts import entities, relations
+from services.contracts.claims import Claim
 from services.contracts.entities import Entity
-
-P = ParamSpec("P")
-C = TypeVar("C")
 
 MAX_COOKIES: Final = 20
 MAX_FORMS: Final = 16
@@ -23,11 +21,18 @@ def page_claims(answer: HttpAnswer, page: Page, about: Entity) -> Iterator[Claim
     Names below the domain that was asked about are claimed as such; other hosts only as what the page links to.
     """
     yield from header_claims(answer, page, about)
-    yield from _document_claims(page, about)
+    yield from document_claims(page, about)
+    yield from described(about, language=page.document.language, generator=page.document.metas.get("generator"))
     for found in page.technologies:
-        for technology in sound(entities.technology, found.product, found.version):
+        technology = sound(entities.technology, found.product, found.version)
+        if technology is not None:
             yield relations.runs(about, technology, evidence=found.place)
-    yield from name_claims(page, about)
+    yield from content_claims(page, about)
+
+
+def content_claims(page: Page, about: Entity) -> Iterator[Claim]:
+    """What the text of a page has in it: names, hosts, contacts, accounts, trackers."""
+    yield from name_claims(page.names, page.hosts, about)
     for entity in page.mentioned:
         yield entity
         yield relations.mentions(about, entity)
@@ -37,7 +42,7 @@ def page_claims(answer: HttpAnswer, page: Page, about: Entity) -> Iterator[Claim
 
 def header_claims(answer: HttpAnswer, page: Page, about: Entity) -> Iterator[Claim]:
     """What the headers of an answer say of its URL."""
-    yield from traits(
+    yield from described(
         about,
         mime_type=page.mime_type if page.mime_type != "text/html" else None,
         server=answer.header("server"),
@@ -51,14 +56,18 @@ def header_claims(answer: HttpAnswer, page: Page, about: Entity) -> Iterator[Cla
     )
 
 
-def name_claims(page: Page, about: Entity) -> Iterator[Claim]:
-    """The names on a page, and the hosts that it points to or speaks of."""
-    for name, element in page.names.items():
-        for entity in sound(entities.name, name):
-            yield entity
-            if element == "text":
-                yield relations.mentions(about, entity)
-    linked = {**page.hosts, **page.names}
+def name_claims(names: Mapping[str, str], hosts: Mapping[str, str], about: Entity) -> Iterator[Claim]:
+    """The names on a page, and the hosts that it points to or speaks of, each with the place where it stands."""
+    own = entities.host_of(about.key[0])
+    for name, element in names.items():
+        entity = sound(entities.name, name) if name != own else None
+        if entity is None or (element == "text" and entity.type == "domain"):
+            # A page that speaks of its own domain, in mail addresses mostly, says nothing new.
+            continue
+        yield entity
+        if element == "text":
+            yield relations.mentions(about, entity)
+    linked = {**hosts, **names}
     yield from link_claims(about, ((host, element) for host, element in linked.items() if element != "text"))
 
 
@@ -67,7 +76,8 @@ def link_claims(about: Entity, hosts: Iterable[tuple[str, str]]) -> Iterator[Cla
     own = entities.host_of(about.key[0])
     for host, element in hosts:
         if host != own:
-            for place in sound(place_of, host):
+            place = sound(place_of, host)
+            if place is not None:
                 yield relations.links_to(about, place, element=element)
 
 
@@ -76,34 +86,16 @@ def place_of(host: str) -> Entity:
     return entities.ip_address(host) if ":" in host or host[-1:].isdigit() else entities.name(host)
 
 
-def traits(about: Entity, **values: Value | Iterable[str] | None) -> Iterator[Claim]:
-    """An attribute for every value, as `attributes.describe`, but leaving out those that have no normal form."""
-    for name, given in values.items():
-        many = given if not isinstance(given, str | int | float) and given is not None else (given,)
-        for value in many:
-            if value is not None and value != "":
-                yield from sound(attributes.attribute, about, name, value)
-
-
-def sound(build: Callable[P, C], *parts: P.args, **named: P.kwargs) -> Iterator[C]:
-    """What ``build`` gives, or nothing where it finds that a value has no normal form."""
-    try:
-        yield build(*parts, **named)
-    except Malformed:
-        return
-
-
-def _document_claims(page: Page, about: Entity) -> Iterator[Claim]:
+def document_claims(page: Page, about: Entity) -> Iterator[Claim]:
+    """What a page is called, and what its forms ask for."""
     document = page.document
     own = entities.host_of(about.key[0])
-    yield from traits(
+    yield from described(
         about,
         title=document.title,
-        language=document.language,
-        generator=document.metas.get("generator"),
         login_form=any(form.password for form in document.forms) or None,
         upload_form=any(form.upload for form in document.forms) or None,
-        form_target=dict.fromkeys(form.action for form in document.forms[:MAX_FORMS] if own not in form.action),
+        form_target=[form.action for form in document.forms[:MAX_FORMS] if own not in form.action],
     )
 
 

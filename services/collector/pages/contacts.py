@@ -24,9 +24,12 @@ _NOT_MAIL: Final = frozenset(
 
 # These begin with a literal, which is what makes a search fast; what stands before it is looked at afterwards.
 _international = re.compile(rb"\+[1-9][0-9]{0,2}[ .()/-]{1,2}[0-9][0-9 .()/-]{5,18}[0-9](?![\w-])")
-_segwit = re.compile(rb"bc1[02-9ac-hj-np-z]{11,71}(?!\w)")
-_ethereum = re.compile(rb"0x[0-9A-Fa-f]{40}(?!\w)")
-_base58 = re.compile(rb"\b[13][1-9A-HJ-NP-Za-km-z]{25,34}\b")
+_chains: Final = (
+    ("bitcoin", re.compile(rb"bc1[02-9ac-hj-np-z]{11,71}(?!\w)")),
+    ("bitcoin", re.compile(rb"1[1-9A-HJ-NP-Za-km-z]{25,34}(?!\w)")),
+    ("bitcoin", re.compile(rb"3[1-9A-HJ-NP-Za-km-z]{25,34}(?!\w)")),
+    ("ethereum", re.compile(rb"0x[0-9A-Fa-f]{40}(?!\w)")),
+)
 _WORD: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.=/-")
 
 
@@ -70,10 +73,7 @@ def phone_numbers(text: bytes, links: Iterable[str] = ()) -> list[Entity]:
 def crypto_addresses(text: bytes) -> list[Entity]:
     """The Bitcoin and Ethereum addresses whose checksum is right, each once."""
     found: dict[str, Entity] = {}
-    forms = [("bitcoin", _segwit), ("ethereum", _ethereum)]
-    if b"itcoin" in text:
-        forms.append(("bitcoin", _base58))
-    for chain, pattern in forms:
+    for chain, pattern in _chains:
         for match in islice(pattern.finditer(text), MAX_TRIES):
             if len(found) < MAX_CONTACTS and _stands_alone(text, match):
                 _keep(found, entities.crypto_address, chain, match[0].decode("ascii"))

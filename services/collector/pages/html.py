@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
@@ -19,7 +20,7 @@ MAX_URL: Final = 4_096
 
 # Lexbor takes quadratic time on deep nesting: 7 ms for a piece of this many tags, 45 s for a megabyte of them.
 TAGS_AT_ONCE: Final = 2_000
-_piece = re.compile(rb"(?:[^<]*+<){1,%d}+[^<]*+" % TAGS_AT_ONCE)
+_piece = re.compile(rb"(?:[^<]*+<){0,%d}+[^<]*+" % TAGS_AT_ONCE)
 _charset = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{2,40})", re.IGNORECASE)
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,30}):").match
 _SCHEMES: Final = frozenset({"http", "https", "ftp", "ws", "wss", "mailto", "tel"})
@@ -65,16 +66,18 @@ class Document(Struct, frozen=True, kw_only=True):
         return [link.url for link in self.links if link.tag in tags]
 
 
+@lru_cache(maxsize=8)
 def read_html(body: bytes, url: str, charset: str = "") -> Document:
     """Read a document that came from ``url``; ``charset`` is the one its Content-Type names.
 
-    What lies past `MAX_BYTES` is not read. Nothing is raised: every sequence of bytes is some document.
+    What lies past `MAX_BYTES` is not read. Nothing is raised: every sequence of bytes is some document. The last few
+    are remembered, because a module looks for what to ask next in the document that it is about to parse.
     """
     from selectolax.lexbor import LexborHTMLParser
 
     reader = _Reader(url)
-    for piece in _piece.findall(_utf8(body[:MAX_BYTES], charset)) or [body[:MAX_TITLE]]:
-        root = LexborHTMLParser(piece).root
+    for piece in _piece.findall(_utf8(body[:MAX_BYTES], charset)):
+        root = LexborHTMLParser(piece).root if piece else None
         if root is not None:
             reader.read(root)
     return reader.document()

@@ -59,7 +59,7 @@ def read_page(answer: HttpAnswer, domain: str) -> Page:
     kind = mime_type(answer)
     html = is_html(answer)
     body = answer.body[:MAX_BYTES] if html or is_text(kind) else b""
-    document = read_html(body, answer.url, _charset_of(answer)) if html else Document()
+    document = document_of(answer)
     code = "\n".join(document.scripts).encode("utf-8", "replace") if html else body
     script = read_script(code, "")
     anchors = [link for link in document.links if link.tag in {"a", "area"}]
@@ -92,6 +92,11 @@ def read_page(answer: HttpAnswer, domain: str) -> Page:
     )
 
 
+def document_of(answer: HttpAnswer) -> Document:
+    """The document in an answer; empty for what is no HTML."""
+    return read_html(answer.body[:MAX_BYTES], answer.url, _charset_of(answer)) if is_html(answer) else Document()
+
+
 def mime_type(answer: HttpAnswer) -> str:
     """The media type of the Content-Type header without parameters, in lower case, or nothing."""
     return (answer.header("content-type") or "").partition(";")[0].strip().lower()[:100]
@@ -100,7 +105,8 @@ def mime_type(answer: HttpAnswer) -> str:
 def is_html(answer: HttpAnswer) -> bool:
     """Whether the answer is a document of HTML, by its type or, without one, by how it begins."""
     kind = mime_type(answer)
-    return kind in _HTML or (not kind and answer.body[:512].lstrip()[:1] == b"<")
+    start = answer.body[:512].lstrip() if not kind else b""
+    return kind in _HTML or (start[:1] == b"<" and start[:5] != b"<?xml")
 
 
 def is_text(kind: str) -> bool:

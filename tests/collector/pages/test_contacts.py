@@ -66,8 +66,8 @@ def test_addresses_on_chains_need_their_checksum() -> None:
         0x52908400098527886e0F7030069857D2E4169EE7"""
     assert keys(crypto_addresses(text)) == [
         "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
-        "0x52908400098527886E0F7030069857D2E4169EE7",
         "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+        "0x52908400098527886E0F7030069857D2E4169EE7",
     ]
 
 

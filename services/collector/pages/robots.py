@@ -1,0 +1,81 @@
+"""robots.txt (RFC 9309): where robots are asked not to go, and where sitemaps are."""
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+MAX_BYTES: Final = 512_000  # the RFC asks for at least 500 kiB
+MAX_RULES: Final = 2_000
+
+_field = re.compile(r"\s*([A-Za-z-]{3,20})\s*:\s*(.*?)\s*$").match
+
+
+class Rule(Struct, frozen=True):
+    """A path pattern with ``*`` and a final ``$``, and whether it may be visited."""
+
+    path: str
+    allowed: bool
+
+
+class Robots(Struct, frozen=True):
+    """The groups by user agent in lower case, every path that is disallowed to anybody, and the sitemaps."""
+
+    groups: dict[str, tuple[Rule, ...]]
+    disallowed: tuple[str, ...]
+    sitemaps: tuple[str, ...]
+
+    def allows(self, path: str, agent: str) -> bool:
+        """Whether ``agent`` may visit ``path``: the longest rule that matches decides, and allow wins a tie."""
+        rules = self.groups.get(agent.lower(), self.groups.get("*", ()))
+        matching = [rule for rule in rules if _matches(rule.path, path)]
+        best = max(matching, key=lambda rule: (len(rule.path), rule.allowed), default=None)
+        return best is None or best.allowed
+
+
+def read_robots(text: str) -> Robots:
+    """Read the file; lines that are no rules are passed over."""
+    groups: dict[str, list[Rule]] = {}
+    sitemaps: dict[str, None] = {}
+    agents: list[str] = []
+    in_rules = False
+    for line in text[:MAX_BYTES].splitlines()[: 10 * MAX_RULES]:
+        match = _field(line.partition("#")[0])
+        if not match:
+            continue
+        name, value = match[1].lower(), match[2][:1024]
+        if name == "user-agent":
+            agents = [*agents, value.lower()][-50:] if not in_rules else [value.lower()]
+            in_rules = False
+            groups.setdefault(value.lower(), [])
+        elif name in {"allow", "disallow"}:
+            in_rules = True
+            for agent in agents if value else ():
+                if len(groups[agent]) < MAX_RULES:
+                    groups[agent].append(Rule(value, name == "allow"))
+        elif name == "sitemap" and value and len(sitemaps) < MAX_RULES:
+            sitemaps[value] = None
+    return Robots(
+        groups={agent: tuple(rules) for agent, rules in groups.items()},
+        disallowed=tuple(dict.fromkeys(rule.path for rules in groups.values() for rule in rules if not rule.allowed)),
+        sitemaps=tuple(sitemaps),
+    )
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """Literal pieces are looked for one after the other, which takes linear time whatever the pattern."""
+    anchored = pattern.endswith("$")
+    first, *pieces = (pattern[:-1] if anchored else pattern).split("*")
+    if not path.startswith(first):
+        return False
+    at = len(first)
+    for piece in pieces[:-1]:
+        found = path.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    if not pieces:
+        return not anchored or at == len(path)
+    if anchored:
+        return len(path) - len(pieces[-1]) >= at and path.endswith(pieces[-1])
+    return path.find(pieces[-1], at) >= 0
