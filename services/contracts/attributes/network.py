@@ -32,7 +32,11 @@ ROWS = (
         many=True,
         spiderfoot="VULNERABILITY_DISCLOSURE",
     ),
-    row("denial_of_existence", NAMES, "How its zone proves that a name does not exist: nsec, nsec3, none."),
+    row(
+        "denial_of_existence",
+        NAMES,
+        'How its zone proves that a name does not exist: nsec, nsec3, none; "nsec, minimal" where the next name is made up.',
+    ),
     row("nsec3_iterations", NAMES, "Extra iterations of its NSEC3 hashes.", int),
     row(
         "name_server_software",
