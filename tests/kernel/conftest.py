@@ -22,6 +22,8 @@ from services.kernel.cache.memory import MemoryCache
 from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.directory import Directory
 from services.kernel.directory.local import LocalDirectory
+from services.kernel.documents import Documents
+from services.kernel.documents.sqlite import SqliteDocuments
 from services.kernel.sql import Sql
 from services.kernel.sql.sqlite import SqliteSql
 
@@ -30,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 OpenSql = Callable[[], Sql]
 OpenBus = Callable[[], Bus]
 OpenBlobs = Callable[[], Blobs]
+OpenDocuments = Callable[[], Documents]
 
 
 @pytest.fixture(params=["sqlite"])
@@ -100,6 +103,24 @@ async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Directory]:
     opened = LocalDirectory()
     yield opened
     await opened.close()
+
+
+@pytest.fixture(params=["sqlite"])
+async def open_documents(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenDocuments]:
+    opened: list[Documents] = []
+
+    def open_one() -> Documents:
+        opened.append(SqliteDocuments(tmp_path / "data" / "documents.db"))
+        return opened[-1]
+
+    yield open_one
+    for documents in opened:
+        await documents.close()
+
+
+@pytest.fixture
+def documents(open_documents: OpenDocuments) -> Documents:
+    return open_documents()
 
 
 @pytest.fixture

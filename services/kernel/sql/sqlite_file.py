@@ -269,7 +269,6 @@ class SqliteFile:
             f"mmap_size = {self._mmap_bytes}",
             "wal_autocheckpoint = 4000",  # a quarter more rows/s at a million rows than the default of 1,000
             "journal_size_limit = 33554432",
-            "trusted_schema = OFF",
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
