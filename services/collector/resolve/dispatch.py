@@ -39,7 +39,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._chunks: deque[Chunk] = deque()
         self._again: deque[tuple[Query, Upstream]] = deque()
-        self._tasks: set[Task[None]] = set()
+        self._over_tcp: dict[Task[None], Chunk] = {}
         self._slots = asyncio.Semaphore(TCP_AT_ONCE)
         self._timer: TimerHandle | None = None
 
@@ -56,8 +56,9 @@ class Dispatcher:
     def close(self) -> None:
         if self._timer:
             self._timer.cancel()
-        for task in self._tasks:
+        for task, chunk in self._over_tcp.items():
             task.cancel()
+            chunk.abandon()
         for upstream in self._upstreams:
             for channel in upstream.sockets:
                 self._shut(channel)
@@ -250,8 +251,8 @@ class Dispatcher:
 
     def _start_over_tcp(self, query: Query, upstream: Upstream) -> None:
         task = self._loop.create_task(self._ask_over_tcp(query, upstream))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._over_tcp[task] = query.chunk
+        task.add_done_callback(self._over_tcp.pop)
 
     async def _ask_over_tcp(self, query: Query, upstream: Upstream) -> None:
         try:

@@ -1,119 +1,16 @@
-"""A name server of a few lines that a test can teach bad manners."""
-
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rdatatype
-import dns.rrset
 import pytest
 import uvloop
 
 from services.collector.resolve import Resolver
 from services.kernel.egress import Egress, Guard
-
-
-class Question(NamedTuple):
-    name: str
-    type: str
-    transport: str
-    message: dns.message.QueryMessage
-    port: int
-    number: int
-
-
-Reply = dns.message.Message | bytes | None
-Behave = Callable[[Question], Reply | Iterable[Reply]]
-SOA = "ns.example. root.example. 1 3600 600 86400 60"
+from tests.collector.resolve.nameserver import Behave, Nameserver
 
 
 def pytest_asyncio_loop_factories(config, item):
     return {"uvloop": uvloop.new_event_loop}
-
-
-def answer(question: Question, *records: str, rcode: str = "NOERROR", negative: bool = False):
-    """A response with ``records`` written ``owner ttl type data``."""
-    response = dns.message.make_response(question.message)
-    response.set_rcode(dns.rcode.from_text(rcode))
-    for record in records:
-        owner, ttl, kind, data = record.split(" ", 3)
-        response.answer.append(dns.rrset.from_text(owner + ".", int(ttl), "IN", kind, data))
-    if negative or rcode == "NXDOMAIN":
-        response.authority.append(dns.rrset.from_text("example.", 300, "IN", "SOA", SOA))
-    return response
-
-
-def nxdomain(question: Question):
-    return answer(question, rcode="NXDOMAIN")
-
-
-def address(question: Question):
-    """198.18.0.1 for every name."""
-    return answer(question, f"{question.name} 300 A 198.18.0.1")
-
-
-class Nameserver(asyncio.DatagramProtocol):
-    def __init__(self, behave: Behave) -> None:
-        self.behave = behave
-        self.asked: list[Question] = []
-        self.port = 0
-
-    @property
-    def upstream(self) -> tuple[str, int]:
-        return "127.0.0.1", self.port
-
-    @property
-    def label(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def names(self) -> list[str]:
-        return [question.name for question in self.asked]
-
-    async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        self.port = self.server.sockets[0].getsockname()[1]
-        self.transport, _ = await loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", self.port))
-        self.tasks: set[asyncio.Task] = set()
-
-    async def stop(self) -> None:
-        self.transport.close()
-        self.server.close()
-        await self.server.wait_closed()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-
-    def replies(self, wire: bytes, transport: str, port: int) -> list[bytes]:
-        message = dns.message.from_wire(wire)
-        asked = message.question[0]
-        name = asked.name.to_text(omit_final_dot=True)
-        kind = dns.rdatatype.to_text(asked.rdtype)
-        question = Question(name, kind, transport, message, port, len(self.asked))
-        self.asked.append(question)
-        reply = self.behave(question)
-        several = [reply] if reply is None or isinstance(reply, bytes | dns.message.Message) else list(reply)
-        return [each if isinstance(each, bytes) else each.to_wire() for each in several if each is not None]
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        for reply in self.replies(data, "udp", addr[1]):
-            self.transport.sendto(reply, addr)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.tasks.add(asyncio.current_task())
-        try:
-            while True:
-                size = int.from_bytes(await reader.readexactly(2), "big")
-                wire = await reader.readexactly(size)
-                for reply in self.replies(wire, "tcp", 0):
-                    writer.write(len(reply).to_bytes(2, "big") + reply)
-        except (EOFError, OSError):
-            pass
-        finally:
-            writer.close()
 
 
 Serve = Callable[[Behave], Awaitable[Nameserver]]

@@ -233,7 +233,7 @@ async def test_a_probe_that_is_lost_does_not_hide_the_wildcard() -> None:
 
 
 async def test_wildcards_are_found_through_the_resolver(nameserver, resolver) -> None:
-    from conftest import answer, nxdomain
+    from tests.collector.resolve.nameserver import answer, nxdomain
 
     hosts = {"real.example.org": "198.18.0.1"}
 
