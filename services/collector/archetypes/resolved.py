@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from services.collector.archetypes.names import any_name
-from services.collector.archetypes.sound import sound
+from services.collector.archetypes.sound import described, sound
 from services.collector.context import DnsAnswer
 from services.collector.resolve.answer import Answer as Resolution
 from services.contracts import entities, relations
@@ -14,6 +14,7 @@ MAX_ADDRESSES = 64
 MAX_ALIASES = 16
 # More names of one chunk than this with an alias to the same dead end are a wildcard's.
 _MOST_TO_ONE_END = 10
+_MOST_LEVELS = 100
 
 
 def addresses(name: Entity, resolution: Resolution) -> Iterator[Relation]:
@@ -42,7 +43,11 @@ def names_found(answer: DnsAnswer) -> list[str]:
 
 
 def found_names(answer: DnsAnswer) -> Iterator[Claim]:
-    """Each name that was tried and exists, with its aliases and addresses."""
+    """Each name that was tried and exists, with its aliases and addresses; and each level where a wildcard answers."""
+    for level in sorted({name.partition(".")[2] for name in answer.members})[:_MOST_LEVELS]:
+        above = any_name(level)
+        if above is not None:
+            yield from described(above, wildcard=True)
     for resolution in _existing(answer):
         name = any_name(resolution.name)
         if name is not None:
