@@ -76,6 +76,7 @@ def _named(name: str) -> Statement:
 def _names(world: World) -> Iterator[Statement]:
     yield from (_named(host.name) for host in world.hosts)
     yield from (_named(name.name) for name in world.stale)
+    yield from (("ip_address", name.last_address) for name in world.stale if name.last_address)
     yield from (_named(name.name) for name in world.dangling)
     for wildcard in world.wildcards:
         yield from (_named(member) for member in wildcard.members)

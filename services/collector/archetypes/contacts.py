@@ -38,6 +38,7 @@ _hidden = re.compile(
     r"|gdpr|hidden|masked|anonymi[sz]ed|perfect privacy|super privacy|privacyguardian|domain ?protection",
     re.IGNORECASE,
 )
+_word = re.compile(r"[a-z][a-z0-9 _-]{1,30}").fullmatch
 _department = re.compile(
     r"\b(?:abuse|account|admin\w*|billing|contact|corp\w*|department|dept|dns|domains?|group|host\w*|inc|it|legal|limited"
     r"|llc|ltd|manage\w*|master|network|noc|office|operations|registr\w*|role|security|services?|support|team|tech\w*)\b",
@@ -81,9 +82,9 @@ def visible(text: str) -> str:
 
 
 def role_of(text: str) -> str:
-    """A register's word for a role in ours; other words stay as they are."""
+    """A register's word for a role in ours; other words stay as they are, and what is no word is ``other``."""
     plain = text.strip().lower()
-    return ROLES.get(plain, plain.replace(" ", "_"))
+    return ROLES.get(plain) or (plain.replace(" ", "_") if _word(plain) else "other")
 
 
 def organisation_of(contact: Contact) -> Entity | None:
@@ -121,7 +122,8 @@ def _organisation(contact: Contact, organisation: Entity) -> Iterator[Claim]:
         postal_address=[contact.address],
         website=contact.urls[:MAX_ADDRESSES],
     )
-    place = sound(entities.location, "city", contact.city, organisation.key[2]) if contact.city else None
+    country = organisation.key[2]
+    place = sound(entities.location, "city", contact.city, country) if contact.city and country else None
     if place is not None:
         yield place
         yield relations.located_at(organisation, place, basis="registered")

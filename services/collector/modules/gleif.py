@@ -185,7 +185,7 @@ def described_entity(attributes: Attributes, organisation: Entity) -> Iterator[C
         updated_at=instant(registration.lastUpdateDate),
         next_renewal_at=instant(registration.nextRenewalDate),
     )
-    place = sound(entities.location, "city", address.city, country) if address.city else None
+    place = sound(entities.location, "city", address.city, country) if address.city and country else None
     if place is not None:
         yield place
         yield relations.located_at(organisation, place, basis="registered")

@@ -166,7 +166,7 @@ def described_organisation(found: Organisation, organisation: Entity) -> Iterato
         created_at=instant(found.created),
         updated_at=instant(found.updated),
     )
-    place = sound(entities.location, "city", found.city, country) if found.city else None
+    place = sound(entities.location, "city", found.city, country) if found.city and country else None
     if place is not None:
         yield place
         yield relations.located_at(organisation, place, basis="stated")
@@ -225,7 +225,8 @@ def presence(network: Network, system: Entity) -> Iterator[Claim]:
     places = {
         place
         for facility in fitting((network.netfac_set or ())[:MAX_PLACES], Facility)
-        if (place := sound(entities.location, "city", facility.city or "", facility.country or "")) is not None
+        if facility.country
+        and (place := sound(entities.location, "city", facility.city or "", facility.country)) is not None
     }
     for place in sorted(places, key=lambda place: place.key):
         yield place

@@ -199,7 +199,9 @@ def places(data: msgspec.Raw, seen: Entity) -> Iterator[Claim]:
     for place in fitting(raw[:MAX_PLACES], Place):
         for location in (
             sound(entities.location, "country", place.country or ""),
-            sound(entities.location, "city", place.city or "", place.country or "") if place.city else None,
+            sound(entities.location, "city", place.city or "", place.country or "")
+            if place.city and place.country
+            else None,
         ):
             if location is not None:
                 yield location
