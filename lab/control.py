@@ -65,6 +65,8 @@ class Control:
             case "GET", "names":
                 names = self.journal.names(request.parameter("server"))
                 return json([[name, kind, count] for (name, kind), count in names.items()])
+            case "GET", "requests":
+                return json([[*asked, count] for asked, count in self.journal.asked_for().items()])
             case "GET", "faults":
                 return json(self.faults.all())
             case "PUT", "faults" if key:

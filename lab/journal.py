@@ -125,6 +125,10 @@ class Journal:
         """HTTP requests by the host name asked for."""
         return Counter(request.host for request in self.requests)
 
+    def asked_for(self) -> Counter[tuple[str, str, str]]:
+        """HTTP and WHOIS requests by (host, method, target)."""
+        return Counter((request.host, request.method, request.target) for request in self.requests)
+
     def addresses(self) -> Counter[str]:
         """TCP connections by logical address."""
         return Counter(connection.address for connection in self.connections)

@@ -203,6 +203,8 @@ async def test_faults_are_set_and_counts_read_from_another_process(lab: Lab) -> 
         assert counts["touched"] == 0
         names = await (await control.get(f"{url}/names?server=resolver")).json()
         assert ["crt.sh", "A", 2] in names
+        requests = await (await control.get(f"{url}/requests")).json()
+        assert requests == [["crt.sh", "GET", SOURCE.removeprefix("https://crt.sh"), 2]]
         await control.post(f"{url}/reset")
         assert not lab.journal.providers()
         stranger = await control.get(f"{url}/counts", headers={"Host": "rebound.example"})
