@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+#: Into a pipe or file tables are written wide rather than folded.
+PIPED_WIDTH = 240
+
+
 def clean(text: str) -> str:
     """Text from the outside without what a terminal would obey."""
     return "".join(character if character.isprintable() else "�" for character in text)
@@ -39,7 +43,8 @@ def write_json(value: Any) -> None:
 def console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    piped = not (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=PIPED_WIDTH if piped else None)
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -42,6 +42,7 @@ async def keep_modules(documents: Documents, modules: Sequence[DeclaredModule]) 
 
 
 async def read_modules(documents: Documents) -> list[Known]:
+    await documents.declare(COLLECTION, ())
     return [
         msgspec.convert(document.content, Known)
         async for documents_read in documents.find(EVERYWHERE, COLLECTION)

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: a request at a time, parsed by llhttp, bounded in every direction."""
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 import httptools
 from msgspec import Struct
@@ -77,8 +77,7 @@ class Connection(asyncio.Protocol):
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclass
 
     def data_received(self, data: bytes) -> None:
         if self._answered is None:
