@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import dns.message
 import dns.query
@@ -10,19 +10,29 @@ import dns.rdatatype
 import dns.reversename
 import dns.zone
 import pytest
+import pytest_asyncio
 from cryptography import x509
 
 from lab.dial import loopback
 from lab.generate import generate
-from lab.running import Lab
+from lab.running import Lab, running_lab
 from lab.world import Host, Way, World
 from tests.lab.clients import ask, fetch, presented, rcode, session, values
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
     """Large enough to have every kind of record, page and header."""
     return generate(400, 1, transfer=True, nsec=True)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab(world: World) -> AsyncIterator[Lab]:
+    """One for all: these tests only read."""
+    async with running_lab(world) as running:
+        yield running
 
 
 def found_by(lab: Lab, kind: str, detail: str | Callable[[str], bool] = "") -> list[tuple[Host, Way]]:
