@@ -29,7 +29,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``format``: where the source documents its answer, for whoever mends the parser.
     ``hosts``: names the module may talk to over HTTP or WHOIS (``*.`` patterns allowed; ``*`` beside others where a
     public directory says which server to ask, as in RDAP); empty for a module that talks to its subject.
-    ``rate`` and ``burst``: requests a second to the source over all scans, 0 for no limit; ``concurrency``: items
+    ``affiliates``: whether it is worth asking about what is not in scope itself: addresses that a target resolves to,
+    their networks, its mail and name servers. ``rate`` and ``burst``: requests a second to the source over all scans, 0 for no limit; ``concurrency``: items
     of this module at a time in one process; ``cost``: requests one item usually makes; ``freshness``: seconds that
     an answer stays good; ``timeout``: seconds that one item may take.
     """
@@ -43,6 +44,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     consumes: tuple[str, ...]
     produces: tuple[str, ...]
     hosts: tuple[str, ...] = ()
+    affiliates: bool = True
     options: dict[str, bool | int | float | str] = {}
     key: str | None = None
     key_required: bool = False

@@ -81,6 +81,7 @@ class DeclaredModule(Struct, frozen=True, kw_only=True):
     timeout: float
     licence: str
     code: str
+    affiliates: bool = True
 
 
 class Announced(Struct, frozen=True, kw_only=True, tag="mirage.evt.collector.announced.v1"):

@@ -43,6 +43,7 @@ class PlannedModule(Struct, frozen=True, kw_only=True):
     timeout: float
     missing_key: str = ""
     key_required: bool = False
+    affiliates: bool = True
 
 
 class Limits(Struct, frozen=True, kw_only=True):

@@ -66,8 +66,13 @@ class Wants:
         """The modules to ask about a subject of ``kind`` at a role of ``rank``."""
         found = self._of.get((kind, rank))
         if found is None:
-            allowed = ADMITTED[role_name(rank)] if rank > 0 else frozenset[str]()  # type: ignore[index]
-            found = tuple(asking for asking in self._by_type.get(kind, ()) if asking.module.activity in allowed)
+            role = role_name(rank)
+            allowed = ADMITTED[role] if rank > 0 else frozenset[str]()  # type: ignore[index]
+            found = tuple(
+                asking
+                for asking in self._by_type.get(kind, ())
+                if asking.module.activity in allowed and (asking.module.affiliates or role != "affiliate")
+            )
             self._of[kind, rank] = found
         return found
 

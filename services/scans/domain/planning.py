@@ -112,6 +112,7 @@ def planned(module: Module) -> PlannedModule:
         timeout=declared.timeout,
         missing_key="" if module.has_key else declared.key or "",
         key_required=declared.key_required,
+        affiliates=declared.affiliates,
     )
 
 
