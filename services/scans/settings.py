@@ -11,10 +11,12 @@ QUEUED: Final = 600 * SECOND
 #: How often a batch is published before its items count as failed.
 ATTEMPTS: Final = 10
 
-#: Batches in flight of all running scans of a workspace, of one scan at least, and of one module in a scan.
+#: Batches in flight of all running scans of a workspace, of one scan at least, of one module in a scan, and of one
+#: that has a rate: while one batch is worked on, the next one is there.
 WORKSPACE_WINDOW: Final = 96
 SCAN_WINDOW: Final = 8
 MODULE_WINDOW: Final = 4
+RATED_WINDOW: Final = 2
 #: Items in a batch, and bytes of a message that carries items or admissions.
 BATCH_ITEMS: Final = 200
 MESSAGE_BYTES: Final = 200_000

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from services.contracts.plan import PlannedModule
-from services.scans.settings import BATCH_ITEMS, MODULE_WINDOW, SCAN_WINDOW, WORKSPACE_WINDOW
+from services.scans.settings import BATCH_ITEMS, MODULE_WINDOW, RATED_WINDOW, SCAN_WINDOW, WORKSPACE_WINDOW
 
 #: A batch of a source with a rate is what it answers in about this many seconds.
 SECONDS_A_BATCH: Final = 10.0
@@ -48,9 +48,9 @@ def next_load(loads: Iterable[Load], modules: Mapping[int, PlannedModule]) -> Lo
     """
     best: Load | None = None
     for load in loads:
-        if load.ready <= 0 or load.batches >= MODULE_WINDOW:
-            continue
         module = modules[load.number]
+        if load.ready <= 0 or load.batches >= (RATED_WINDOW if module.rate > 0 else MODULE_WINDOW):
+            continue
         if load.ready < batch_size(module) and load.leased >= module.concurrency:
             continue
         if best is None or load.batches < best.batches:

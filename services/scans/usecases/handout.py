@@ -53,7 +53,8 @@ async def hand_out(ledger: Ledger) -> None:
     ledger.row.wake = min((s.held_until for s in ledger.sources.values() if s.held and s.held_until), default=None)
     if not any(load.ready for load in loads):
         return
-    room = room_of(await scan_store.count_running(ledger.tx, ledger.row.workspace)) - len(ledger.batches)
+    in_flight = sum(batch.open > 0 for batch in ledger.batches.values())
+    room = room_of(await scan_store.count_running(ledger.tx, ledger.row.workspace)) - in_flight
     modules = {load.number: ledger.module(load.number) for load in loads}
     leased: list[tuple[int, list[bytes]]] = []
     while room > 0 and (load := next_load(loads, modules)):

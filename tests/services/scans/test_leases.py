@@ -1,0 +1,314 @@
+"""Batches in flight: their windows, their sizes, and what happens when a lease runs out."""
+
+from collections import Counter
+from uuid import UUID
+
+import pytest
+
+from services.contracts import entities
+from services.contracts.entities import name
+from services.contracts.facts import Superseded
+from services.contracts.plan import Limits, PlannedModule
+from services.contracts.resources import Renew, ScanId
+from services.kernel.calls import Caller
+from services.scans import api, settings
+from services.scans.domain.windows import Load, batch_size, next_load, room_of
+from services.scans.usecases import lease, tend
+from tests.services.scans.conftest import Clock, OpenDesk
+from tests.services.scans.desk import CALLER, Desk, answers, module, received
+
+TARGETS = tuple(f"h{number}.example.org" for number in range(6))
+DNS = module("dns", "dns", "hostname")
+
+
+async def lost(desk: Desk, *batches: UUID) -> set[UUID]:
+    return set((await api.renew_leases(desk.ports, CALLER, Renew(batches))).lost)
+
+
+async def test_a_renewed_lease_lasts(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    await desk.create(*TARGETS)
+    (command,) = await desk.commands()
+    for _ in range(5):
+        assert await lost(desk, command.batch) == set()
+        clock.forward(50)
+        await tend.tend(desk.ports)
+        assert await desk.commands() == []
+
+
+async def test_a_batch_is_published_again_only_when_its_lease_has_run_out(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(*TARGETS)
+    (command,) = await desk.commands()
+    await lost(desk, command.batch)
+    first, second, *rest = answers(command, lambda *_: [])
+    await desk.take(first, second)
+    clock.forward(59)
+    await tend.tend(desk.ports)
+    assert await desk.commands() == []
+    clock.forward(2)
+    await tend.tend(desk.ports)
+    (again,) = await desk.commands()
+    assert (again.attempt, again.run) == (2, 1)
+    assert {item.id for item in again.items} == {result.item for result in rest}
+    assert again.batch != command.batch
+    assert await lost(desk, command.batch, again.batch) == {command.batch}
+    await desk.take(*rest)
+    assert (await desk.scan(scan)).state == "finished", "whoever brings the result"
+    assert await lost(desk, again.batch) == {again.batch}
+
+
+async def test_a_batch_that_waits_in_the_queue_is_not_published_twice(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    await desk.create(*TARGETS)
+    await desk.commands()
+    clock.forward(settings.QUEUED / settings.SECOND - 1)
+    await tend.tend(desk.ports)
+    assert await desk.commands() == []
+    clock.forward(2)
+    await tend.tend(desk.ports)
+    assert [command.attempt for command in await desk.commands()] == [2]
+
+
+async def test_a_late_renewal_counts_while_nobody_else_has_the_batch(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    await desk.create(*TARGETS)
+    (command,) = await desk.commands()
+    await lost(desk, command.batch)
+    clock.forward(300)
+    assert await lost(desk, command.batch) == set()
+    await tend.tend(desk.ports)
+    assert await desk.commands() == []
+
+
+async def test_nobody_holds_a_batch_for_ever(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(module("dns", "dns", "hostname", timeout=10.0))
+    await desk.create(*TARGETS)
+    (command,) = await desk.commands()
+    for _ in range(4):
+        assert await lost(desk, command.batch) == set()
+        clock.forward(30)
+    assert await lost(desk, command.batch) == {command.batch}, "six items of 10 s each, and a lease"
+    clock.forward(61)
+    await tend.tend(desk.ports)
+    assert [again.attempt for again in await desk.commands()] == [2]
+
+
+async def test_items_that_kill_every_collector_fail_in_the_end(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(*TARGETS)
+    for attempt in range(1, settings.ATTEMPTS + 1):
+        (command,) = await desk.commands()
+        assert command.attempt == attempt
+        await lost(desk, command.batch)
+        clock.forward(61)
+        await tend.tend(desk.ports)
+    ended = await desk.scan(scan)
+    assert ended.state == "finished"
+    assert (ended.sources[0].state, ended.sources[0].outcomes) == ("failed", {"failed": 6})
+
+
+async def test_leases_are_those_of_a_workspace(open_desk: OpenDesk) -> None:
+    desk = await open_desk(DNS)
+    await desk.create(*TARGETS)
+    (command,) = await desk.commands()
+    other = Caller(UUID(int=7))
+    assert (await api.renew_leases(desk.ports, other, Renew((command.batch,)))).lost == (command.batch,)
+
+
+def planned(activity: str = "dns", **fields: float) -> PlannedModule:
+    given = {"rate": 0.0, "cost": 1.0, "concurrency": 1, "timeout": 10.0, **fields}
+    return PlannedModule(
+        id="m",
+        version=1,
+        activity=activity,
+        consumes=(),
+        produces=(),
+        options={},
+        **given,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "size"),
+    [
+        (planned("dns", cost=8.0), 200),
+        (planned("guess", cost=5000.0), 20),
+        (planned("guess", cost=500_000.0), 1),
+        (planned("passive", rate=1.0), 10),
+        (planned("passive", rate=0.05), 1),
+        (planned("passive", rate=50.0), 200),
+        (planned("passive"), 200),
+        (planned("active", concurrency=50, cost=3.0), 100),
+        (planned("active", concurrency=1), 8),
+        (planned("active", concurrency=50, cost=1000.0), 2),
+    ],
+)
+def test_a_batch_is_as_long_as_its_source_is_fast(module: PlannedModule, size: int) -> None:
+    assert batch_size(module) == size
+
+
+def test_the_module_with_the_fewest_batches_is_next_and_a_part_waits_for_the_rest() -> None:
+    modules = {0: planned(concurrency=10), 1: planned(concurrency=10), 2: planned("passive", rate=0.1)}
+    assert next_load([Load(0, 500, 200, 1), Load(1, 500, 0, 0)], modules) == Load(1, 500, 0, 0)
+    assert next_load([Load(0, 5, 0, 0)], modules) is not None
+    assert next_load([Load(0, 5, 10, 1)], modules) is None, "five more items would make a poor batch"
+    assert next_load([Load(0, 500, 800, settings.MODULE_WINDOW)], modules) is None
+    assert next_load([Load(2, 0, 0, 0)], modules) is None
+
+
+def test_scans_of_a_workspace_share_its_window() -> None:
+    assert room_of(1) == settings.WORKSPACE_WINDOW
+    assert room_of(2) == settings.WORKSPACE_WINDOW // 2
+    assert room_of(1000) == settings.SCAN_WINDOW
+
+
+async def test_a_scan_holds_no_more_than_its_share(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from services.scans.domain import windows
+
+    monkeypatch.setattr(windows, "WORKSPACE_WINDOW", 12)
+    monkeypatch.setattr(windows, "SCAN_WINDOW", 2)
+    modules = [module(f"m{number}", "passive", "hostname", rate=0.01) for number in range(5)]
+    desk = await open_desk(*modules)
+    first = await desk.create(*TARGETS)
+    commands = await desk.commands()
+    assert len(commands) == 10, "two batches of each slow source"
+    second, third = await desk.create(*TARGETS), await desk.create(*TARGETS)
+    shares = Counter(command.scan for command in await desk.commands())
+    assert shares == {second: 6, third: 4}, "a half of the window, then a third"
+    await desk.take(*answers(commands[0], lambda *_: []))
+    assert await desk.commands() == [], "the first one has more than its share still"
+    for command in commands[1:]:
+        await desk.take(*answers(command, lambda *_: []))
+    assert Counter(command.scan for command in await desk.commands()) == {first: 4}, "and then no more than it"
+
+
+async def test_no_message_is_longer_than_a_message_may_be(open_desk: OpenDesk) -> None:
+    desk = await open_desk(module("urls", "passive", "url"), module("names", "passive", "domain"))
+    scan = await desk.create("example.org")
+    long = [entities.url(f"https://example.org/{number}/" + "a" * 8000) for number in range(150)]
+    await desk.take(*answers((await desk.commands())[0], lambda *_: long))
+    commands = await desk.commands()
+    assert sum(len(command.items) for command in commands) == 150
+    assert len(commands) > 4
+    async with desk.real.read() as view:
+        ((longest,),) = await view.fetch("SELECT MAX(LENGTH(data)) FROM outbox")
+    assert longest < 400_000
+    for command in commands:
+        await desk.take(*answers(command, lambda *_: []))
+    await desk.run(lambda *_: [])
+    assert (await desk.scan(scan)).items == {"waiting": 0, "leased": 0, "done": 151}
+
+
+async def test_a_rate_limit_makes_an_item_wait_for_its_next_turn(open_desk: OpenDesk, clock: Clock) -> None:
+    from services.contracts.facts import Finished
+
+    desk = await open_desk(DNS)
+    scan = await desk.create("www.example.org")
+    for turn in range(settings.RATE_TURNS + 1):
+        (command,) = await desk.commands()
+        assert [item.turn for item in command.items] == [turn]
+        await desk.take(*answers_limited(command, 30.0))
+        seen = await desk.scan(scan)
+        if turn < settings.RATE_TURNS:
+            (waiting,) = seen.waiting
+            assert (waiting.module, waiting.items, waiting.until) == ("dns", 1, clock.at + 30_000_000)
+            clock.forward(29)
+            await tend.tend(desk.ports)
+            assert await desk.commands() == []
+            clock.forward(1)
+            await tend.tend(desk.ports)
+    assert (seen.state, seen.sources[0].outcomes, seen.results) == ("finished", {"rate_limited": 1}, 4)
+    assert (await desk.all_said(Finished))[0].results == 4
+
+
+def answers_limited(command, after: float):
+    from tests.services.scans.desk import answer
+
+    return [answer(command, item, "rate_limited", retry_after=after) for item in command.items]
+
+
+async def test_a_source_that_says_tomorrow_is_not_waited_for(open_desk: OpenDesk, clock: Clock) -> None:
+    for after, limits in ((86_400.0, Limits()), (50.0, Limits(timeout=40.0)), (None, Limits())):
+        desk = await open_desk(DNS)
+        scan = await desk.create("www.example.org", limits=limits)
+        await desk.take(*answers_limited((await desk.commands())[0], after))
+        seen = await desk.scan(scan)
+        assert (seen.state, seen.sources[0].state) == ("finished", "rate_limited")
+
+
+async def test_items_held_by_a_rate_do_not_hold_up_the_others(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(module("slow", "passive", "hostname", rate=0.1))
+    scan = await desk.create(*TARGETS)
+    limited, *commands = await desk.commands()
+    await desk.take(*answers_limited(limited, 100.0))
+    asked = set()
+    while commands := [*commands, *await desk.commands()]:
+        asked.add(commands[0].items[0].subject)
+        await desk.take(*answers(commands.pop(0), lambda *_: []))
+    assert len(asked) == 5
+    assert limited.items[0].subject not in asked
+    assert (await desk.scan(scan)).state == "running"
+    clock.forward(101)
+    await tend.tend(desk.ports)
+    (command,) = await desk.commands()
+    assert command.items[0].turn == 1
+
+
+async def test_a_version_that_nobody_has_is_replaced_by_the_live_one(open_desk: OpenDesk) -> None:
+    desk = await open_desk(DNS, module("names", "passive", "hostname"))
+    scan = await desk.create(*TARGETS)
+    commands = {command.module: command for command in await desk.commands()}
+    old = commands["dns"]
+    done, *_ = answers(old, lambda *_: [])
+    await desk.take(done)
+    message = Superseded(scan=scan, run=1, batch=old.batch, module="dns", version=1, live=2)
+    for _ in range(2):
+        async with desk.unit() as unit:
+            await lease.take_superseded(desk.ports, unit, [received(message)])
+    (new,) = await desk.commands()
+    assert (new.module, new.version, len(new.items)) == ("dns", 2, 5)
+    assert {item.id for item in new.items}.isdisjoint(item.id for item in old.items)
+    assert await lost(desk, old.batch) == {old.batch}
+
+    found = name("new.h0.example.org")
+    await desk.take(*answers(commands["names"], lambda *_: [found]))
+    (next_one,) = [command for command in await desk.commands() if command.module == "dns"]
+    assert (next_one.version, [item.subject for item in next_one.items]) == (2, [found])
+    plan = await api.get_plan(desk.ports, CALLER, ScanId(scan))
+    assert [(each.id, each.version) for each in plan.modules] == [("dns", 1), ("names", 1), ("dns", 2)]
+    notes = {(source.module, source.version): source.reason for source in (await desk.scan(scan)).sources}
+    assert notes["dns", 1] == "no collector has version 1 any more; asked by version 2"
+
+
+async def test_a_module_that_nobody_has_any_more_is_skipped(open_desk: OpenDesk) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(*TARGETS)
+    (old,) = await desk.commands()
+    message = Superseded(scan=scan, run=1, batch=old.batch, module="dns", version=1, live=None)
+    async with desk.unit() as unit:
+        await lease.take_superseded(desk.ports, unit, [received(message)])
+    ended = await desk.scan(scan)
+    assert (ended.state, ended.sources[0].state) == ("finished", "skipped")
+
+
+async def test_what_was_asked_by_the_old_version_is_not_asked_again_by_the_new_one(open_desk: OpenDesk) -> None:
+    """An entity that gets a better place is not asked about twice because its module has a new version."""
+    from services.contracts.relations import resolves_to
+
+    address = entities.ip_address("192.0.2.1")
+    desk = await open_desk(module("seen", "passive", "hostname", "ip_address"), module("dns", "dns", "ip_address"))
+    scan = await desk.create("www.example.org", "a.example.org", limits=Limits(max_depth=3))
+    (first,) = await desk.commands()
+    claim = resolves_to(name("x.example.net"), address, record="A")
+    chain = resolves_to(name("www.example.org"), address, record="A")
+    results = answers(first, lambda asked, item: [claim, chain] if item.subject.value.startswith("www") else [])
+    await desk.take(results[0] if results[0].said else results[1])
+    commands = await desk.commands()
+    dns = next(command for command in commands if command.module == "dns")
+    message = Superseded(scan=scan, run=1, batch=dns.batch, module="dns", version=1, live=2)
+    async with desk.unit() as unit:
+        await lease.take_superseded(desk.ports, unit, [received(message)])
+    (again,) = [command for command in await desk.commands() if command.module == "dns"]
+    await desk.take(*answers(again, lambda *_: []))
+    assert {command.version for command in await desk.commands() if command.module == "dns"} == set()

@@ -1,0 +1,240 @@
+"""Pausing, stopping, resuming, retrying and deleting a scan."""
+
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from services.contracts.entities import name
+from services.contracts.facts import Collected, Deleted, Finished, Started
+from services.contracts.plan import Limits
+from services.contracts.resources import Renew, ScanId
+from services.kernel.calls import Nothing
+from services.kernel.errors import Conflict, NotFound
+from services.scans import api
+from services.scans.store import scans as scan_store
+from services.scans.usecases import tend
+from tests.services.scans.conftest import Clock, OpenDesk
+from tests.services.scans.desk import CALLER, Desk, answers, module, received
+from tests.services.scans.worlds import MODULES, SCOPE, World, end_of
+
+NAMES = module("names", "passive", "domain")
+DNS = module("dns", "dns", "domain", "hostname")
+HOSTS = [name(f"h{number}.example.org") for number in range(5)]
+
+
+def world(asked: str, item: object) -> list[object]:
+    return HOSTS if asked == "names" else []
+
+
+async def lost(desk: Desk, *batches: UUID) -> set[UUID]:
+    return set((await api.renew_leases(desk.ports, CALLER, Renew(batches))).lost)
+
+
+async def test_a_paused_scan_takes_its_leases_back_and_goes_on_where_it_was(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES, DNS)
+    scan = await desk.create("example.org")
+    first = await desk.commands()
+    assert await lost(desk, *(command.batch for command in first)) == set()
+    paused = await api.pause_scan(desk.ports, CALLER, ScanId(scan))
+    assert (paused.state, paused.items) == ("paused", {"waiting": 2, "leased": 0, "done": 0})
+    assert await lost(desk, *(command.batch for command in first)) == {command.batch for command in first}
+    assert await desk.commands() == []
+    assert await desk.all_said(Finished) == []
+
+    resumed = await api.resume_scan(desk.ports, CALLER, ScanId(scan))
+    assert (resumed.state, resumed.run) == ("running", 2)
+    second = await desk.commands()
+    assert {command.batch for command in second}.isdisjoint(command.batch for command in first)
+    assert [command.run for command in second] == [2, 2]
+    for command in second:
+        await desk.take(*answers(command, world))
+    await desk.run(world)
+    ended = await desk.scan(scan)
+    assert (ended.state, ended.items["done"]) == ("finished", 7)
+    assert [started.run for started in await desk.all_said(Started)] == [1, 2]
+    (finished,) = await desk.all_said(Finished)
+    assert (finished.run, finished.results) == (2, 7)
+
+
+async def test_results_that_come_while_a_scan_is_held_count_when_it_goes_on(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES, DNS)
+    scan = await desk.create("example.org")
+    results = [result for command in await desk.commands() for result in answers(command, world)]
+    await api.stop_scan(desk.ports, CALLER, ScanId(scan))
+    await desk.take(*results)
+    await desk.take(*results)
+    stopped = await desk.scan(scan)
+    assert (stopped.state, stopped.items["done"], stopped.results) == ("stopped", 0, 0)
+
+    resumed = await api.resume_scan(desk.ports, CALLER, ScanId(scan))
+    assert (resumed.items["done"], resumed.results) == (2, 2)
+    commands = await desk.commands()
+    asked = [item.subject for command in commands for item in command.items]
+    assert sorted(subject.value for subject in asked) == [host.value for host in HOSTS], "what is done is not asked"
+    assert len(await desk.all_said(Finished)) == 1, "of the run that was stopped"
+
+
+async def test_a_result_of_an_older_run_counts_while_its_item_is_open(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    (old,) = await desk.commands()
+    await api.pause_scan(desk.ports, CALLER, ScanId(scan))
+    await api.resume_scan(desk.ports, CALLER, ScanId(scan))
+    await desk.take(*answers(old, world))
+    assert (await desk.scan(scan)).state == "finished"
+
+
+async def test_every_run_that_ends_says_so_once_and_with_all_that_was_accepted(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES, DNS)
+    scan = await desk.create("example.org")
+    commands = await desk.commands()
+    await desk.take(*answers(commands[0], world))
+    await api.stop_scan(desk.ports, CALLER, ScanId(scan))
+    await api.resume_scan(desk.ports, CALLER, ScanId(scan))
+    await desk.take(*answers(commands[1], world))
+    await desk.run(world)
+    runs = [(one.run, one.state, one.results) for one in await desk.all_said(Finished)]
+    assert runs == [(1, "stopped", 1), (2, "finished", 7)]
+
+
+async def test_a_retry_asks_again_what_had_no_answer_and_nothing_else(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES, DNS)
+    scan = await desk.create("example.org")
+
+    def broken(asked: str, item: object) -> object:
+        return world(asked, item) if asked == "names" or item.subject == HOSTS[0] else "unreachable"
+
+    await desk.run(broken)
+    ended = await desk.scan(scan)
+    assert {source.module: source.state for source in ended.sources} == {"names": "answered", "dns": "partial"}
+    retried = await api.retry_scan(desk.ports, CALLER, ScanId(scan))
+    assert (retried.run, retried.items) == (2, {"waiting": 0, "leased": 5, "done": 2})
+    (command,) = await desk.commands()
+    assert {item.subject.value for item in command.items} == {"example.org", *(host.value for host in HOSTS[1:])}
+    assert {item.turn for item in command.items} == {1}
+    old_turn = [msgspec.structs.replace(result, turn=0) for result in answers(command, world)]
+    await desk.take(*old_turn)
+    assert (await desk.scan(scan)).items["done"] == 2, "a result of the turn before counts for nothing"
+    await desk.take(*answers(command, world))
+    again = await desk.scan(scan)
+    assert (again.state, again.results) == ("finished", 12)
+    assert {source.module: source.outcomes for source in again.sources} == {"names": {"found": 1}, "dns": {"empty": 6}}
+    assert [one.results for one in await desk.all_said(Finished)] == [7, 12]
+
+
+@pytest.mark.parametrize(
+    ("verbs", "refused"),
+    [((), "resume"), (("pause",), "pause"), (("stop",), "stop"), (("stop",), "pause"), ((), "retry")],
+)
+async def test_what_makes_no_sense_in_a_state_is_a_conflict(
+    open_desk: OpenDesk, verbs: tuple[str, ...], refused: str
+) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    doors = {verb: getattr(api, f"{verb}_scan") for verb in ("pause", "resume", "stop", "retry")}
+    for verb in verbs:
+        await doors[verb](desk.ports, CALLER, ScanId(scan))
+    with pytest.raises(Conflict):
+        await doors[refused](desk.ports, CALLER, ScanId(scan))
+
+
+async def test_a_finished_scan_points_to_retry(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    await desk.run(lambda asked, item: [])
+    with pytest.raises(Conflict, match="retry asks again"):
+        await api.resume_scan(desk.ports, CALLER, ScanId(scan))
+
+
+async def test_a_deleted_scan_is_gone_at_once_and_its_rows_soon_after(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tend, "_SWEPT_AT_A_TIME", 7)
+    desk = await open_desk(*MODULES)
+    scan, kept = await desk.create("example.org", **SCOPE), await desk.create("example.org", **SCOPE)
+    await desk.run(World(1))
+    before = await end_of(desk, kept)
+    await api.delete_scan(desk.ports, CALLER, ScanId(scan))
+    with pytest.raises(NotFound):
+        await desk.scan(scan)
+    assert [deleted.scan for deleted in await desk.all_said(Deleted)] == [scan]
+    assert [each.id for each in await api.list_scans(desk.ports, CALLER, Nothing())] == [kept]
+    fresh = await desk.create("example.net", modules=("dns",))
+    for _ in range(100):
+        await tend.tend(desk.ports)
+        async with desk.real.read() as view:
+            if not await scan_store.dropped(view):
+                break
+    async with desk.real.read() as view:
+        for table in scan_store.TABLES:
+            rows = await view.fetch(f"SELECT DISTINCT scan FROM {table} WHERE scan = 1")
+            assert rows == [], table
+    assert await end_of(desk, kept) == before
+    assert (await desk.scan(fresh)).items["leased"] == 1
+
+
+async def test_results_of_a_scan_that_is_gone_are_dropped(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    (command,) = await desk.commands()
+    await api.delete_scan(desk.ports, CALLER, ScanId(scan))
+    await desk.take(*answers(command, world))
+
+
+async def test_the_time_limit_ends_a_run_and_pausing_stops_the_clock(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org", limits=Limits(timeout=100.0))
+    await desk.commands()
+    clock.forward(60)
+    await tend.tend(desk.ports)
+    await api.pause_scan(desk.ports, CALLER, ScanId(scan))
+    clock.forward(1000)
+    await tend.tend(desk.ports)
+    resumed = await api.resume_scan(desk.ports, CALLER, ScanId(scan))
+    assert resumed.deadline == clock.at + 40_000_000
+    clock.forward(41)
+    await tend.tend(desk.ports)
+    ended = await desk.scan(scan)
+    assert (ended.state, ended.reason) == ("incomplete", "the time limit of 100 s was reached")
+    assert ended.items == {"waiting": 1, "leased": 0, "done": 0}
+    (finished,) = await desk.all_said(Finished)
+    assert (finished.state, finished.run) == ("incomplete", 2)
+    again = await api.resume_scan(desk.ports, CALLER, ScanId(scan))
+    assert (again.state, again.deadline) == ("running", clock.at + 100_000_000)
+
+
+async def test_a_result_that_cannot_be_taken_in_closes_its_item_as_failed(open_desk: OpenDesk) -> None:
+    from services.scans.usecases.intake import fail_item
+
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    (command,) = await desk.commands()
+    (result,) = answers(command, world)
+    async with desk.unit() as unit:
+        await fail_item(desk.ports, unit, received(result), "Malformed: nonsense")
+    ended = await desk.scan(scan)
+    assert (ended.state, ended.results) == ("finished", 0)
+    (source,) = ended.sources
+    assert (source.state, source.reason) == ("failed", "its result could not be taken in: Malformed: nonsense")
+
+
+async def test_parts_of_a_result_are_one_result_whatever_their_order(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    (command,) = await desk.commands()
+    (whole,) = answers(command, world)
+    empty: dict[str, object] = {"outcome": None, "parts": 0, "requests": 0}
+    parts: list[Collected] = [
+        msgspec.structs.replace(whole, part=0, said=whole.said[:2], **empty),
+        msgspec.structs.replace(whole, part=1, said=whole.said[2:4], **empty),
+        msgspec.structs.replace(whole, part=2, said=whole.said[4:], parts=3),
+    ]
+    for part in (parts[2], parts[0], parts[2]):
+        await desk.take(part)
+        assert (await desk.scan(scan)).items["done"] == 0
+    await desk.take(parts[1], parts[1])
+    ended = await desk.scan(scan)
+    (source,) = ended.sources
+    assert (ended.state, ended.results, source.claims, source.requests) == ("finished", 1, 5, 1)
+    assert ended.entities == {"domain": 1, "hostname": 5}
