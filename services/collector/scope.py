@@ -39,6 +39,8 @@ class Permit:
         """A WHOIS server, which the manifest must name."""
         if not any(fnmatchcase(host, pattern) for pattern in self.manifest.hosts):
             raise Skipped(f"{host} is not a server that {self.manifest.id} declares")
+        if self.manifest.activity != "active" and self.scope.covers_name(host):
+            raise Skipped(f"{host} is itself in the scope, and {self.manifest.id} is {self.manifest.activity}")
 
     def address(self, address: str, *, named: bool) -> None:
         """An address to touch: never an excluded one; without a name in the scope it must be in the scope itself."""

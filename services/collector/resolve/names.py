@@ -150,7 +150,7 @@ def unquoted(data: str) -> tuple[bytes, ...]:
         string = bytearray()
         at += 1
         while at < len(data) and data[at] != '"':
-            if data[at] == "\\" and data[at + 1 : at + 4].isdigit():
+            if data[at] == "\\" and data[at + 1 : at + 4].isdecimal():
                 string.append(int(data[at + 1 : at + 4]) & 0xFF)
                 at += 4
             else:
