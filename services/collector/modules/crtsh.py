@@ -10,7 +10,7 @@ from msgspec import Struct
 from services.collector.archetypes.documents import refuse_pages, rows
 from services.collector.archetypes.names import Period, any_name, during, join, seen_names, weighed
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer, Unreachable
+from services.collector.context import Answer, Context, HttpAnswer, Skipped, Unreachable
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity, Malformed
@@ -25,7 +25,9 @@ MANIFEST = Manifest(
     consumes=("domain", "organization"),
     produces=("domain", "hostname", "email_address", "operated_by"),
     hosts=("crt.sh",),
+    affiliates=False,
     rate=0.2,
+    burst=5,
     freshness=86_400,
     timeout=600.0,
     licence="public record (Certificate Transparency)",
@@ -46,7 +48,7 @@ class Row(Struct):
 
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     if seen.type == "organization" and seen.key[0] != "name":
-        return
+        raise Skipped("certificates name an organisation, and have no other identity of it")
     question = {"O": seen.key[1]} if seen.type == "organization" else {"q": f"%.{seen.value}"}
     question |= {"output": "json", "deduplicate": "Y"}
     try:

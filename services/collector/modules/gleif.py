@@ -13,7 +13,7 @@ from services.collector.archetypes.documents import fitting, refuse_pages
 from services.collector.archetypes.names import weighed
 from services.collector.archetypes.sound import described, sound
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer
+from services.collector.context import Answer, Context, HttpAnswer, Skipped
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity
@@ -29,7 +29,7 @@ MANIFEST = Manifest(
     produces=("organization", "location", "identifier", "part_of", "located_at", "same_as", "controls"),
     hosts=("api.gleif.org",),
     rate=1.0,
-    burst=5,
+    burst=60,
     cost=3.0,
     freshness=604_800,
     licence="CC0-1.0",
@@ -101,8 +101,9 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     if seen.key[0] == "name":
         question = {"filter[entity.names]": seen.key[1], "page[size]": str(MAX_RECORDS)}
         yield await ask(ctx, API, question)
-    if seen.key[0] != "lei":
         return
+    if seen.key[0] != "lei":
+        raise Skipped("GLEIF knows organisations by name and by LEI")
     url = f"{API}/{seen.key[1]}"
     answer = await ask(ctx, url)
     yield answer
