@@ -1,7 +1,8 @@
 """What was asked and answered, as evidence: MessagePack of ["mirage-dns", 1, first time, servers, rows].
 
 A row is [name, type, microseconds since the first time, elapsed, index of the server, response]; where nothing was
-found the response is empty and [status, rcode, negative ttl] follow. Responses with any record are kept as they came.
+found the response is empty and [status, rcode, negative ttl] follow. Responses with any record are kept as they came,
+and so are the messages of a zone transfer: type AXFR, found, a row each.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from msgspec import Meta, Struct
 
 from services.collector.resolve.answer import Answer, Status
 from services.collector.resolve.names import ParseError
-from services.collector.resolve.wire import build_question, read_answer
+from services.collector.resolve.wire import build_question, read_answer, read_transfer
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 CODE_OF: Final = {status: code for code, status in enumerate(STATUSES)}
@@ -86,6 +87,9 @@ def restored(row: Row, read: Transcript) -> Answer:
     if not row.wire:
         status = STATUSES[row.status]
         return Answer(row.name, row.type, status, row.rcode, (), row.negative_ttl, b"", server, at, row.elapsed)
+    if row.type == "AXFR":
+        rcode, records = read_transfer(row.wire, int.from_bytes(row.wire[:2], "big"), row.name)
+        return Answer(row.name, "AXFR", "found", rcode, tuple(records), None, row.wire, server, at, row.elapsed)
     question = build_question(row.name, row.type)
     answer = read_answer(row.wire, question, row.name, row.type, server, at, row.elapsed)
     if answer is None:

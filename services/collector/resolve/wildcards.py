@@ -112,7 +112,8 @@ class Wildcards:
         level = self._levels.setdefault((parent, type), Level(parent, type))
         async with level.lock:
             while not level.known:
-                count = MORE_PROBES if level.pool else FIRST_PROBES
+                count = max(MORE_PROBES, level.asked // 2) if level.pool else FIRST_PROBES
+                count = min(count, MOST_PROBES - level.asked)
                 names = (self._name(parent, ordinal) for ordinal in range(level.asked, level.asked + count))
                 level.take(await self._ask([(name, type) for name in names]))
 

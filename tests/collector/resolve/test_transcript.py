@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.collector.resolve import Answer, ParseError
 from services.collector.resolve.transcript import decode, encode
-from services.collector.resolve.wire import build_question, read_answer
+from services.collector.resolve.wire import build_question, read_answer, read_transfer
 
 AT = 1_790_000_000_000_000
 
@@ -61,6 +61,22 @@ def test_what_was_found_is_kept_as_it_came() -> None:
 def test_negative_answers_are_compact() -> None:
     absent = [response(f"absent{number}.example", "A", rcode=3) for number in range(200)]
     assert len(encode(absent)) < 50 * len(absent)
+
+
+def test_a_zone_transfer_is_kept_message_by_message() -> None:
+    query = dns.message.make_query("example.", "AXFR")
+    first, later = dns.message.make_response(query), dns.message.make_response(query)
+    later.question.clear()
+    soa = "ns.example. root.example. 1 3600 600 86400 60"
+    first.answer.append(dns.rrset.from_text("example.", 300, "IN", "SOA", soa))
+    later.answer.append(dns.rrset.from_text("www.example.", 300, "IN", "A", "198.18.0.1"))
+    answers = []
+    for message in (first, later):
+        wire = message.to_wire()
+        _, records = read_transfer(wire, query.id, "example")
+        answers.append(Answer("example", "AXFR", "found", 0, tuple(records), wire=wire, server="192.0.2.53", at=AT))
+    assert answers[1].records[0].owner == "www.example"
+    assert decode(encode(answers)) == answers
 
 
 def test_an_empty_chunk_is_a_transcript() -> None:
