@@ -24,6 +24,7 @@ MANIFEST = Manifest(
     hosts=("index.commoncrawl.org",),
     options={"indexes": 2, "pages": 3},
     rate=0.5,
+    burst=5,
     cost=5.0,
     freshness=604_800,
     timeout=900.0,

@@ -21,7 +21,9 @@ MANIFEST = Manifest(
     produces=("domain", "hostname", "ip_address", "resolves_to"),
     hosts=("api.hackertarget.com",),
     key="hackertarget",
+    affiliates=False,
     rate=0.5,
+    burst=5,
     freshness=604_800,
     licence="free for personal use within the daily quota",
 )

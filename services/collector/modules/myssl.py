@@ -24,6 +24,7 @@ MANIFEST = Manifest(
     produces=("domain", "hostname", "ip_address", "resolves_to"),
     hosts=("myssl.com",),
     rate=0.2,
+    burst=5,
     freshness=604_800,
     licence="free to query, no licence stated",
 )

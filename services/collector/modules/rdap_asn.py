@@ -36,7 +36,7 @@ MANIFEST = Manifest(
     ),
     hosts=("data.iana.org", "*"),
     rate=1.0,
-    burst=4,
+    burst=20,
     freshness=604_800,
     timeout=120.0,
     licence="registries' terms, for operational purposes",

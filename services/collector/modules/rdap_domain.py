@@ -39,7 +39,7 @@ MANIFEST = Manifest(
     ),
     hosts=("data.iana.org", "*"),
     rate=1.0,
-    burst=4,
+    burst=20,
     concurrency=4,
     cost=2.0,
     freshness=86_400,

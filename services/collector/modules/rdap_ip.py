@@ -43,7 +43,7 @@ MANIFEST = Manifest(
     ),
     hosts=("data.iana.org", "*"),
     rate=2.0,
-    burst=4,
+    burst=40,
     concurrency=4,
     freshness=604_800,
     timeout=120.0,

@@ -38,7 +38,7 @@ MANIFEST = Manifest(
     ),
     hosts=("stat.ripe.net",),
     rate=4.0,
-    burst=4,
+    burst=40,
     concurrency=4,
     cost=2.0,
     freshness=86_400,

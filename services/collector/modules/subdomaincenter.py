@@ -21,6 +21,7 @@ MANIFEST = Manifest(
     produces=("domain", "hostname"),
     hosts=("api.subdomain.center",),
     rate=0.05,
+    burst=3,
     freshness=604_800,
     licence="free for use within the published rate limits",
 )

@@ -23,6 +23,7 @@ MANIFEST = Manifest(
     hosts=("web.archive.org",),
     options={"pages": 4},
     rate=0.2,
+    burst=5,
     cost=2.0,
     freshness=604_800,
     timeout=900.0,

@@ -57,7 +57,7 @@ MANIFEST = Manifest(
     ),
     hosts=("whois.iana.org", "*"),
     rate=0.5,
-    burst=3,
+    burst=5,
     cost=3.0,
     freshness=86_400,
     timeout=120.0,
