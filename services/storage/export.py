@@ -19,7 +19,7 @@ IN_SCOPE: Final = ("target", "in_scope")
 NAMES: Final = ("domain", "hostname")
 CSV_HEAD: Final = ("type", "value", "scope_role", "distance", "first_seen", "last_seen", "attributes", "modules")
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
 
 
 async def export(view: Reader, workspace: UUID, query: ExportQuery, *, asked_dns: bool) -> AsyncIterator[str]:
