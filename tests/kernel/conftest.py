@@ -24,6 +24,8 @@ from services.kernel.directory import Directory
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.documents import Documents
 from services.kernel.documents.sqlite import SqliteDocuments
+from services.kernel.search import Search
+from services.kernel.search.fts import FtsSearch
 from services.kernel.sql import Sql
 from services.kernel.sql.sqlite import SqliteSql
 
@@ -33,6 +35,7 @@ OpenSql = Callable[[], Sql]
 OpenBus = Callable[[], Bus]
 OpenBlobs = Callable[[], Blobs]
 OpenDocuments = Callable[[], Documents]
+OpenSearch = Callable[[], Search]
 
 
 @pytest.fixture(params=["sqlite"])
@@ -121,6 +124,24 @@ async def open_documents(request: pytest.FixtureRequest, tmp_path: Path) -> Asyn
 @pytest.fixture
 def documents(open_documents: OpenDocuments) -> Documents:
     return open_documents()
+
+
+@pytest.fixture(params=["fts"])
+async def open_search(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenSearch]:
+    opened: list[Search] = []
+
+    def open_one() -> Search:
+        opened.append(FtsSearch(tmp_path / "data" / "search.db"))
+        return opened[-1]
+
+    yield open_one
+    for search in opened:
+        await search.close()
+
+
+@pytest.fixture
+def search(open_search: OpenSearch) -> Search:
+    return open_search()
 
 
 @pytest.fixture
