@@ -21,9 +21,9 @@ Value: TypeAlias = str | int | float | bool
 _encode = msgspec.json.Encoder().encode
 _entity_namespace = ENTITY_NAMESPACE.bytes
 _relation_namespace = RELATION_NAMESPACE.bytes
-_OCTET = tuple(bytes((octet,)) for octet in range(256))
-_VERSION_5 = tuple(bytes((octet & 0x0F | 0x50,)) for octet in range(256))
-_VARIANT = tuple(bytes((octet & 0x3F | 0x80,)) for octet in range(256))
+# Version 5 and the variant of RFC 9562, as bits of the 128-bit number.
+_KEPT = (1 << 128) - 1 & ~(0xF << 76 | 0x3 << 62)
+_VERSION_5 = 5 << 76 | 2 << 62
 
 
 class Malformed(ValueError):
@@ -109,8 +109,7 @@ def stated(
 @lru_cache(maxsize=16384)
 def entity_id(type: str, key: tuple[str, ...]) -> bytes:
     """The 16 bytes of ``uuid5(ENTITY_NAMESPACE, '["type","key",…]')``."""
-    digest = sha1(_entity_namespace + _encode((type, *key)), usedforsecurity=False).digest()
-    return digest[:6] + _VERSION_5[digest[6]] + digest[7:8] + _VARIANT[digest[8]] + digest[9:16]
+    return _uuid5(_entity_namespace + _encode((type, *key)))
 
 
 def relation_id(type: str, source: Entity, target: Entity, qualifiers: Mapping[str, str]) -> bytes:
@@ -118,11 +117,15 @@ def relation_id(type: str, source: Entity, target: Entity, qualifiers: Mapping[s
 
     Ids are 32 hexadecimal digits and qualifiers are sorted by name.
     """
-    parts = [type, source.id.hex(), target.id.hex()]
-    for name in sorted(qualifiers):
+    parts = [type, entity_id(source.type, source.key).hex(), entity_id(target.type, target.key).hex()]
+    for name in sorted(qualifiers) if len(qualifiers) > 1 else qualifiers:
         parts += (name, qualifiers[name])
-    digest = sha1(_relation_namespace + _encode(parts), usedforsecurity=False).digest()
-    return digest[:6] + _VERSION_5[digest[6]] + digest[7:8] + _VARIANT[digest[8]] + digest[9:16]
+    return _uuid5(_relation_namespace + _encode(parts))
+
+
+def _uuid5(name: bytes) -> bytes:
+    number = int.from_bytes(sha1(name, usedforsecurity=False).digest()[:16], "big")
+    return (number & _KEPT | _VERSION_5).to_bytes(16, "big")
 
 
 def claim_key(claim: Claim, module: str, version: int) -> bytes:

@@ -1,6 +1,8 @@
 """Awkward URLs, mailboxes, numbers and addresses, each with the form it has or without one."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.contracts.claims import Malformed
 from services.contracts.entities import (
@@ -53,6 +55,7 @@ from services.contracts.entities.chains import chain_of, keccak_256
         ("http://localhost:8080/", "http://localhost:8080/"),
         ("http://192.0.2.1/", "http://192.0.2.1/"),
         ("http://0xC0.0.0x2.01/", "http://192.0.2.1/"),
+        ("http://0xc0.0.0x2.0xa/", "http://192.0.2.10/"),
         ("http://3221225985/", "http://192.0.2.1/"),
         ("http://192.0.513/", "http://192.0.2.1/"),
         ("http://[2001:DB8::1]:80/", "http://[2001:db8::1]/"),
@@ -64,6 +67,20 @@ from services.contracts.entities.chains import chain_of, keccak_256
 def test_a_url_has_one_form(text: str, normal: str) -> None:
     assert url(text).value == normal
     assert url(normal).value == normal
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(st.text("abcxyz.-_~/?=&%:@09", max_size=30))
+def test_a_url_that_looks_normal_is(rest: str) -> None:
+    # A space before it keeps the short way from being taken.
+    for text in (f"https://example.org{rest}", f"https://example.org/{rest}"):
+        try:
+            found = url(" " + text)
+        except Malformed:
+            with pytest.raises(Malformed):
+                url(text)
+        else:
+            assert url(text) == found
 
 
 @pytest.mark.parametrize(

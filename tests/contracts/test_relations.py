@@ -1,6 +1,8 @@
 """Relations join what the matrix lets them join, with the qualifiers and details of their type."""
 
+import json
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +21,9 @@ from services.contracts.relations import (
     serves,
     uses_mailserver,
 )
-from tests.contracts.test_normal_forms import SAMPLES
 
-ONE_OF_EACH = {kind: entity(kind, *samples[0]) for kind, samples in SAMPLES.items()}
+GOLDEN = json.loads((Path(__file__).parent.parent / "golden/ids.json").read_text(encoding="utf-8"))
+ONE_OF_EACH = {row["type"]: entity(row["type"], *row["given"]) for row in GOLDEN["entities"]}
 WWW, DOMAIN = name("www.example.org"), name("example.org")
 REQUIRED = {"record": "CNAME", "role": "technical"}
 

@@ -11,8 +11,10 @@ MAX_URL = 8192
 _PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21", "ftps": "990", "sftp": "22"}
 
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# Most URLs are normal already: a plain host, no port, no dot segment, nothing to encode or decode.
 _plain = re.compile(
-    r"https?://([a-z0-9.-]*[a-z])(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*/?"
+    r"https?://((?:[a-z0-9-]+\.)+[a-z]+)"
+    r"(/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*+/?)*+(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]+)?)?"
 ).fullmatch
 _odd_in_path = re.compile(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9._~!$&'()*+,;=:@/-]")
 _odd_in_query = re.compile(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9._~!$&'()*+,;=:@/?-]")
@@ -40,11 +42,11 @@ def host_of(normal: str) -> str:
 
 
 def url_key(text: str) -> tuple[str]:
-    found = _plain(text)
-    if found and len(text) <= 1024 and host(found[1]) == found[1]:
-        return (text if "/" in text[8:] else text + "/",)
     if len(text) > MAX_URL:
         raise Malformed(f"{shown(text)} is too long for a URL")
+    found = _plain(text)
+    if found and host(found[1]) == found[1]:
+        return (text if found[2] else text + "/",)
     scheme, _, rest = text.strip(_SURROUNDING).translate(_discarded).partition("://")
     scheme = scheme.lower()
     if scheme not in _PORTS or not rest:
