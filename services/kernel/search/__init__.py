@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-COUNTED: Final = 10_000
+COUNTED: Final = 2_000
 
 
 class Indexed(Struct, frozen=True):

@@ -6,6 +6,7 @@ bounded, so that it takes milliseconds over a million documents however common i
 
 # ruff: noqa: S608 - values are parameters; names of tables and columns are checked or numbers of ours
 import base64
+import hashlib
 import heapq
 import json
 import re
@@ -22,9 +23,8 @@ from services.kernel.search.words import fold, terms
 from services.kernel.sql import statements
 from services.kernel.sql.sqlite_file import SqliteFile
 
-LOOKED_AT: Final = 5 * COUNTED
+LOOKED_AT: Final = 20 * COUNTED
 MAX_LIMIT: Final = 1_000
-START, END = "\x02", "\x03"
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,60}")
 
 Connection = sqlite3.Connection
@@ -105,6 +105,10 @@ class FtsSearch(Search):
         return known
 
 
+def hash_of(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
 def write_cursor(rank: tuple[int, int, int]) -> str:
     return base64.urlsafe_b64encode(json.dumps(rank).encode()).decode()
 
@@ -136,7 +140,11 @@ def _make_space(connection: Connection, index: str, workspace: bytes, fields: Se
     space: int = connection.execute(
         "INSERT INTO space (name, workspace) VALUES (?, ?) RETURNING id", (index, workspace)
     ).fetchone()[0]
-    connection.execute(f"CREATE TABLE doc_{space} (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, text TEXT NOT NULL)")
+    connection.execute(
+        f"CREATE TABLE doc_{space} ("
+        " n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, hash INTEGER NOT NULL, text TEXT NOT NULL)"
+    )
+    connection.execute(f"CREATE INDEX doc_{space}_hash ON doc_{space} (hash)")
     connection.execute(
         f"CREATE VIRTUAL TABLE fts_{space} USING fts5"
         f" (text, content='doc_{space}', content_rowid='n', tokenize='trigram case_sensitive 1')"
@@ -170,22 +178,25 @@ def _put(
     connection: Connection, index: str, workspace: bytes, fields: Sequence[str], documents: dict[bytes, Indexed]
 ) -> None:
     space = _space(connection, index, workspace) or _make_space(connection, index, workspace, fields)
-    texts = {key: f"{START}{fold(document.text)}{END}" for key, document in documents.items()}
+    texts = {key: fold(document.text) for key, document in documents.items()}
     known = {key: (number, text) for number, key, text in _known(connection, space, list(documents))}
     changed = [(number, text) for key, (number, text) in known.items() if texts[key] != text]
     connection.executemany(f"INSERT INTO fts_{space} (fts_{space}, rowid, text) VALUES ('delete', ?, ?)", changed)
+    columns = ["hash", "text", *(f"f_{field}" for field in fields)]
     connection.executemany(
-        f"UPDATE doc_{space} SET {', '.join(['text = ?', *(f'f_{field} = ?' for field in fields)])} WHERE n = ?",
-        [(texts[key], *(documents[key].fields.get(field) for field in fields), known[key][0]) for key in known],
+        f"UPDATE doc_{space} SET {', '.join(f'{column} = ?' for column in columns)} WHERE n = ?",
+        [
+            (hash_of(texts[key]), texts[key], *(documents[key].fields.get(field) for field in fields), known[key][0])
+            for key in known
+        ],
     )
     new = [key for key in documents if key not in known]
     last = connection.execute(f"SELECT COALESCE(MAX(n), 0) FROM doc_{space}").fetchone()[0]
     numbers = {key: last + place for place, key in enumerate(new, 1)}
     connection.executemany(
-        f"INSERT INTO doc_{space} ({', '.join(['n', 'id', 'text', *(f'f_{field}' for field in fields)])})"
-        f" VALUES ({', '.join('?' * (3 + len(fields)))})",
+        f"INSERT INTO doc_{space} ({', '.join(['n', 'id', *columns])}) VALUES ({', '.join('?' * (2 + len(columns)))})",
         [
-            (number, key, texts[key], *(documents[key].fields.get(field) for field in fields))
+            (number, key, hash_of(texts[key]), texts[key], *(documents[key].fields.get(field) for field in fields))
             for key, number in numbers.items()
         ],
     )
@@ -252,9 +263,10 @@ def _matches(connection: Connection, space: int, question: Question) -> list[Mat
         wanted = " AND ".join(quote(term) for term in question.terms)
         rows = connection.execute(statement, values | {"match": wanted, "looked_at": LOOKED_AT}).fetchall()
         if len(rows) == COUNTED:
-            # There are more than were looked at: see that the best are among them.
-            for best in (f"{START}{whole(question)}{END}", f"{START}{whole(question).rstrip()}"):
-                rows += connection.execute(statement, values | {"match": quote(best), "looked_at": COUNTED // 10})
+            # There are more than are looked at: see that those which are the text itself are among them.
+            exact = f"{select}doc_{space} WHERE hash = :hash AND text = :whole{conditions} LIMIT {COUNTED}"
+            text = whole(question)
+            rows += connection.execute(exact, values | {"hash": hash_of(text), "whole": text})
             rows = list({row[0]: row for row in rows}.values())
     return [Match(_rank(whole(question), row[0], row[2]), row[1], row[3:]) for row in rows]
 
@@ -276,14 +288,13 @@ def quote(term: str) -> str:
 
 def _rank(query: str, number: int, text: str) -> tuple[int, int, int]:
     """The whole text, its beginning, whole words, the beginning of words, anything; shorter texts and older first."""
-    within = text[1:-1]
-    if within == query:
+    if text == query:
         tier = 0
-    elif within.startswith(query.rstrip()):
+    elif text.startswith(query.rstrip()):
         tier = 1
-    elif query in within:
+    elif query in text:
         tier = 2
-    elif query.rstrip() in within:
+    elif query.rstrip() in text:
         tier = 3
     else:
         tier = 4
