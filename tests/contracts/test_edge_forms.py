@@ -225,6 +225,12 @@ VALID = {
     "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359": "ethereum",
     "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB": "ethereum",
     "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh": "ripple",
+    "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t": "tron",
+    "DH5yaieqoZN36fDVciNyRueRGvGLR3mr7L": "dogecoin",
+    "XpESxaUmonkq8RaLLp46Brx2K39ggQe226": "dash",
+    "LhK2kQwiaAvhjWY799cZvMyYwnQAcxkarr": "litecoin",
+    "ltc1qw508d6qejxtdg4y5r3zarvary0c5xw7kgmn4n9": "litecoin",
+    "44AFFq5kSiGBoZ4NMDwYtN18obc8AemS33DBLWs3H7otXft3XjrpDtQGv7SqSsaBYBb98uNbr2VBBEt7f2wfn3RVGQBEP3A": "monero",
 }
 
 

@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from services.contracts import entities, relations
 from services.contracts.claims import ENTITY_NAMESPACE, RELATION_NAMESPACE, Entity, entity_id, relation_id
 from services.contracts.entities import ENTITY_TYPES, entity, ip_address, name
 from services.contracts.relations import RELATION_TYPES, relation, resolves_to
@@ -36,6 +37,21 @@ def test_an_entity_keeps_its_id(row: dict) -> None:
 def test_a_relation_keeps_its_id(row: dict) -> None:
     found = relation(row["type"], entity(*row["source"]), entity(*row["target"]), qualifiers=row["qualifiers"])
     assert str(UUID(bytes=found.id)) == row["id"]
+
+
+@pytest.mark.parametrize("row", GOLDEN["relations"], ids=lambda row: row["type"])
+def test_a_constructor_builds_what_its_type_says(row: dict) -> None:
+    source, target = entity(*row["source"]), entity(*row["target"])
+    qualifiers = {key: value == "yes" if key == "wildcard" else value for key, value in row["qualifiers"].items()}
+    built = getattr(relations, row["type"])(source, target, **qualifiers)
+    assert str(UUID(bytes=built.id)) == row["id"]
+
+
+@pytest.mark.parametrize("kind", sorted(ENTITY_TYPES.keys() - {"file", "wifi_network"}))
+def test_a_constructor_takes_the_parts_of_its_key(kind: str) -> None:
+    for row in GOLDEN["entities"]:
+        if row["type"] == kind:
+            assert list(getattr(entities, kind)(*row["given"]).key) == row["key"]
 
 
 def test_an_entity_id_is_the_uuid5_of_its_json() -> None:
