@@ -99,17 +99,6 @@ def subject_id(subject: NamesDigest | Level) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
-def subject_kind(subject: Entity | Relation | NamesDigest | Level) -> str:
-    """What a module says that it consumes when it takes this subject."""
-    match subject:
-        case Entity(type=kind) | Relation(type=kind):
-            return kind
-        case NamesDigest():
-            return "names"
-        case Level():
-            return "level"
-
-
 def judge_of(relation: Relation) -> Entity:
     """The end of a relation whose place decides whether work is done on it: for a service, the name asked for."""
     return relation.target if relation.type in _JUDGED_BY_TARGET else relation.source

@@ -95,7 +95,7 @@ async def fail_item(ports: Ports, unit: Unit, received: Received[Collected], rea
 async def close_unasked(ledger: Ledger, items: Sequence[ItemRow], outcome: Outcome, reason: str) -> None:
     """Close open items that no result will come for."""
     if items:
-        await _close_items(ledger, [Result(item, outcome, reason, None, 0, 0, b"") for item in items])
+        await _close_items(ledger, [Result(item, outcome, _readable(reason), None, 0, 0, b"") for item in items])
         await item_store.remove_parts(ledger.tx, ledger.key, [item.id for item in items])
         ledger.row.results -= len(items)
 
@@ -114,7 +114,7 @@ def _whole(message: Collected, item: ItemRow) -> Result:
     return Result(
         item,
         message.outcome or "failed",
-        message.reason,
+        _readable(message.reason),
         _in_microseconds(message.retry_after),
         len(message.said),
         message.requests,
@@ -130,7 +130,7 @@ async def _assemble(ledger: Ledger, messages: Sequence[Collected], items: dict[b
             message.part,
             message.parts if message.outcome is not None else -1,
             message.outcome,
-            message.reason[:_REASON],
+            _readable(message.reason),
             _in_microseconds(message.retry_after),
             len(message.said),
             message.requests,
@@ -175,11 +175,11 @@ async def _close_items(ledger: Ledger, results: Sequence[Result]) -> None:
         source.claims += result.claims
         source.requests += result.requests
         if result.outcome not in ANSWERED:
-            source.reason = result.reason[:_REASON]
+            source.reason = result.reason
         ended = Done(
             item.id,
             result.outcome,
-            result.reason[:_REASON],
+            result.reason,
             item.claims + result.claims,
             item.requests + result.requests,
             (earlier.get(item.id, b"") + result.records) or None,
@@ -207,6 +207,12 @@ def _may_wait(ledger: Ledger, result: Result) -> int | None:
     until = ledger.at + result.retry_after
     over_deadline = ledger.row.deadline is not None and until >= ledger.row.deadline
     return None if result.retry_after > PATIENCE or over_deadline else until
+
+
+def _readable(reason: str) -> str:
+    """What a source may have had a word in, as one short line of printable text."""
+    short = reason[:_REASON]
+    return short if short.isprintable() else "".join(each if each.isprintable() else " " for each in short)
 
 
 def _in_microseconds(seconds: float | None) -> int | None:

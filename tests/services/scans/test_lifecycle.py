@@ -238,3 +238,15 @@ async def test_parts_of_a_result_are_one_result_whatever_their_order(open_desk: 
     (source,) = ended.sources
     assert (ended.state, ended.results, source.claims, source.requests) == ("finished", 1, 5, 1)
     assert ended.entities == {"domain": 1, "hostname": 5}
+
+
+async def test_the_reason_of_a_failure_is_one_short_printable_line(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    (command,) = await desk.commands()
+    (result,) = answers(command, lambda *_: "failed")
+    await desk.take(msgspec.structs.replace(result, reason="no\x00\x1b[31m\nanswer" + "!" * 10_000))
+    (source,) = (await desk.scan(scan)).sources
+    assert source.reason.startswith("no  [31m answer!!!")
+    assert len(source.reason) == 500
+    assert source.reason.isprintable()
