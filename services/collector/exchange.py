@@ -85,11 +85,18 @@ class Exchanges:
         self.secrets: list[str] = []
 
     async def make(
-        self, protocol: str, request: str, perform: Callable[[], Awaitable[Performed]], payload: bytes = b""
+        self,
+        protocol: str,
+        request: str,
+        perform: Callable[[], Awaitable[Performed]],
+        payload: bytes = b"",
+        *,
+        paid: bool = False,
     ) -> tuple[EvidenceRecord, bytes]:
         """Return the record and body of ``request``, from the journal or by ``perform``; raise its failure.
 
-        ``request`` names it without secrets; ``payload`` is what else tells it from others.
+        ``request`` names it without secrets; ``payload`` is what else tells it from others. ``paid``: ``perform``
+        pays itself, if the request leaves at all.
         """
         key = self._key(protocol, request, payload)
         recorded = self._recorded.get(key)
@@ -100,8 +107,8 @@ class Exchanges:
             return record, await self._journal.body(self._owner.workspace, record)
         if self._offline:
             raise Skipped("not recorded")
-        await self._take_budget()
-        self.made += 1
+        if not paid:
+            await self.pay()
         performed = await perform()
         record, body = self._record(protocol, request, key, performed)
         kept = await self._journal.write(
@@ -118,6 +125,11 @@ class Exchanges:
         key = hashlib.sha256(f"{protocol}\n{request}\n".encode() + payload).digest()
         ordinal = self._ordinals[key] = self._ordinals.get(key, -1) + 1
         return key if not ordinal else hashlib.sha256(key + ordinal.to_bytes(4, "big")).digest()
+
+    async def pay(self) -> None:
+        """Take one request from the budget of the source and count it as made; raise when there is none to take."""
+        await self._take_budget()
+        self.made += 1
 
     async def _take_budget(self) -> None:
         if not self._manifest.hosts:

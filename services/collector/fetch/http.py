@@ -37,6 +37,8 @@ MAX_URL: Final = 4000
 #: A source that fails like this is asked again after so many seconds.
 PASSING: Final = "status"
 RETRY_DELAYS: Final = (1.0, 3.0)
+#: Shared answers that a process keeps; the oldest go first.
+SHARED_AT_MOST: Final = 512
 
 Statuses = Iterable[int] | Literal["any"]
 
@@ -66,6 +68,8 @@ class Shared:
         """Perform ``request`` unless it was performed, or is being, within the last ``seconds``."""
         until, task = self._answers.get(request, (0.0, None))
         if task is None or until < time.monotonic() or (task.done() and _went_wrong(task)):
+            if len(self._answers) >= SHARED_AT_MOST:
+                self._answers.pop(next(iter(self._answers)))
             task = asyncio.ensure_future(perform())
             self._answers[request] = (time.monotonic() + seconds, task)
         return await asyncio.shield(task)
@@ -185,12 +189,18 @@ class ItemHttp(Http):
         async def perform() -> Performed:
             return await self._perform(request, wanted)
 
+        async def pay_and_perform() -> Performed:
+            await self._exchanges.pay()
+            return await self._perform(request, wanted)
+
         async def perform_shared() -> Performed:
-            return await self._shared.once(name, wanted.share, perform)
+            return await self._shared.once(name, wanted.share, pay_and_perform)
 
         name = f"{wanted.method} {wanted.url}"
         payload = hashlib.sha256(wanted.body).digest() if wanted.body else b""
-        return await self._exchanges.make("http", name, perform_shared if wanted.share else perform, payload)
+        if wanted.share:
+            return await self._exchanges.make("http", name, perform_shared, payload, paid=True)
+        return await self._exchanges.make("http", name, perform, payload)
 
     def _request(self, wanted: Wanted) -> Request:
         headers = {"User-Agent": self._user_agent, "Accept": "*/*", **wanted.headers}
