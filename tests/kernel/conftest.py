@@ -15,7 +15,7 @@ import pytest
 
 from services.kernel.blobs import Blobs
 from services.kernel.blobs.segments import SegmentBlobs
-from services.kernel.bus import Bus
+from services.kernel.bus import Bus, sqlite_queue
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache import Cache
 from services.kernel.cache.memory import MemoryCache
@@ -57,8 +57,11 @@ def sql(open_sql: OpenSql) -> Sql:
 
 
 @pytest.fixture(params=["sqlite"])
-async def open_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenBus]:
+async def open_bus(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[OpenBus]:
     """At most one bus is open at a time: one process owns a data folder."""
+    monkeypatch.setattr(sqlite_queue, "SWEEP_SECONDS", 0)
     opened: list[Bus] = []
 
     def open_one() -> Bus:

@@ -124,14 +124,18 @@ async def test_blobs_are_there_after_opening_again(open_blobs: OpenBlobs, blobs:
 
 
 KILLED = """
-import asyncio
+import asyncio, hashlib, random, uuid
+from services.kernel.blobs import Blob
 from services.kernel.blobs.segments import SegmentBlobs
-from tests.kernel.blobs.test_blobs import A, several
+
+def several(count, size):
+    contents = [random.Random(n).randbytes(size) for n in range(count)]
+    return [Blob(hashlib.sha256(content).digest(), content) for content in contents]
 
 async def main():
     blobs = SegmentBlobs("data/evidence")
-    await blobs.put(A, several(50, 1000))
-    asyncio.ensure_future(blobs.put(A, several(500, 5000)))
+    await blobs.put(uuid.UUID(int=1), several(50, 1000))
+    asyncio.ensure_future(blobs.put(uuid.UUID(int=1), several(500, 5000)))
     await asyncio.sleep(0)
     print("ready", flush=True)
     await asyncio.Event().wait()

@@ -43,7 +43,7 @@ async def test_any_text_is_a_key(cache: Cache, key: str) -> None:
 
 
 async def test_a_value_expires(cache: Cache) -> None:
-    await cache.set("short", b"x", 0.1)
+    await cache.set("short", b"x", 0.4)
     await cache.set("long", b"x", 60)
     assert await there(cache, "short")
     await gone(cache, "short")
@@ -79,7 +79,7 @@ async def test_a_counter_adds_up(cache: Cache) -> None:
 
 
 async def test_a_counter_expires_after_its_first_change(cache: Cache) -> None:
-    last = await cache.add("n", 1, 0.1)
+    last = await cache.add("n", 1, 0.3)
     for _ in range(500):
         value = await cache.add("n", 1, 60)
         if value == 1:
@@ -118,20 +118,20 @@ async def test_several_tokens_are_taken_together_or_not_at_all(cache: Cache) -> 
 
 
 async def test_after_the_wait_there_is_a_token(cache: Cache) -> None:
-    bucket = Bucket(rate=20, burst=1)
+    bucket = Bucket(rate=5, burst=1)
     assert await cache.take("b", bucket) == 0
     wait = await cache.take("b", bucket)
-    assert 0 < wait <= 0.05
-    await asyncio.sleep(wait + 0.002)
+    assert 0 < wait <= 0.2
+    await asyncio.sleep(wait + 0.005)
     assert await cache.take("b", bucket) == 0
 
 
 async def test_tokens_are_saved_up_to_the_burst_only(cache: Cache) -> None:
-    bucket = Bucket(rate=200, burst=2)
+    bucket = Bucket(rate=10, burst=2)
     await cache.take("b", bucket, 2)
-    await asyncio.sleep(0.05)
-    assert [await cache.take("b", bucket) for _ in range(2)] == [0, 0]
-    assert await cache.take("b", Bucket(rate=200, burst=2), 2) > 0
+    await asyncio.sleep(0.3)
+    assert await cache.take("b", bucket, 2) == 0
+    assert await cache.take("b", bucket, 2) > 0
 
 
 async def test_a_bucket_gives_no_more_than_it_has_however_many_ask(cache: Cache) -> None:
@@ -142,9 +142,9 @@ async def test_a_bucket_gives_no_more_than_it_has_however_many_ask(cache: Cache)
 
 async def test_a_paused_bucket_gives_nothing_and_then_one(cache: Cache) -> None:
     bucket = Bucket(rate=1, burst=10)
-    await cache.empty("b", bucket, 0.15)
+    await cache.empty("b", bucket, 0.4)
     wait = await cache.take("b", bucket)
-    assert 0.1 < wait <= 0.15
+    assert 0.1 < wait <= 0.4
     await asyncio.sleep(wait + 0.005)
     assert await cache.take("b", bucket) == 0
     assert 0.5 < await cache.take("b", bucket) <= 1

@@ -204,15 +204,14 @@ async def test_documents_are_there_after_opening_again(open_documents: OpenDocum
 
 
 KILLED = """
-import asyncio
+import asyncio, uuid
 from services.kernel.documents import Document
 from services.kernel.documents.sqlite import SqliteDocuments
-from tests.kernel.documents.test_documents import A
 
 async def main():
     documents = SqliteDocuments("data/documents.db")
     await documents.declare("things", ["state"])
-    await documents.insert(A, "things", [Document("k", {"state": "a"})])
+    await documents.insert(uuid.UUID(int=1), "things", [Document("k", {"state": "a"})])
     print("ready", flush=True)
     await asyncio.Event().wait()
 

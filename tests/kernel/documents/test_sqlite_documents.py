@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.kernel.documents import Document
@@ -24,6 +24,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(TEXT, JSON, max_size=5))
 def test_every_json_object_is_stored_as_it_is(content: dict[str, Any]) -> None:
     assert decode("k", encode(Document("k", content))).content == content

@@ -276,14 +276,15 @@ async def test_the_index_is_there_after_opening_again(open_search: OpenSearch, s
 
 
 KILLED = """
-import asyncio
+import asyncio, uuid
+from services.kernel.search import Indexed
 from services.kernel.search.fts import FtsSearch
-from tests.kernel.search.test_search import HOST, indexed, put
 
 async def main():
     search = FtsSearch("data/search.db")
     await search.declare("entities", ["type", "scope"])
-    await put(search, [indexed(HOST)])
+    document = Indexed(uuid.uuid5(uuid.NAMESPACE_DNS, "mail-01.eu.example.org").bytes, "mail-01.eu.example.org", {})
+    await search.put(uuid.UUID(int=1), "entities", [document])
     print("ready", flush=True)
     await asyncio.Event().wait()
 
