@@ -283,7 +283,7 @@ def _context(ca_file: str, *, verify: bool) -> ssl.SSLContext:
         if not verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
             context.set_ciphers("DEFAULT:@SECLEVEL=0")
         _CONTEXTS[ca_file, verify] = context
     return context

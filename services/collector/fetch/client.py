@@ -176,7 +176,7 @@ class Client:
             if not verify:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
-                context.minimum_version = ssl.TLSVersion.TLSv1
+                context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
                 context.set_ciphers("DEFAULT:@SECLEVEL=0")
             self._contexts[verify] = context
         return context
