@@ -6,11 +6,12 @@ their names (NSEC3) or make up the next name (RFC 4470) do not let one, and are 
 from collections.abc import AsyncIterator, Iterator
 
 from services.collector.archetypes.names import name_below
+from services.collector.archetypes.nameservers import addresses, has_its_turn, name_servers, zone_of
 from services.collector.archetypes.sound import described
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
 from services.collector.manifest import Manifest
 from services.collector.resolve.answer import Record
-from services.contracts.claims import Claim, Entity
+from services.contracts.claims import Claim, Entity, Relation
 
 MANIFEST = Manifest(
     id="nsec_walk",
@@ -19,7 +20,7 @@ MANIFEST = Manifest(
     activity="active",
     source="https://www.rfc-editor.org/rfc/rfc4034",
     format="https://www.rfc-editor.org/rfc/rfc5155",
-    consumes=("domain",),
+    consumes=("domain", "uses_nameserver"),
     produces=("domain", "hostname"),
     options={"names": 5_000, "servers": 4},
     rate=0.0,
@@ -30,11 +31,15 @@ MANIFEST = Manifest(
 )
 
 
-async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
-    zone = seen.value
-    server, first = await answering(seen, ctx)
-    if first is None:
+async def collect(seen: Entity | Relation, ctx: Context) -> AsyncIterator[Answer]:
+    if has_its_turn(seen):
         return
+    zone = zone_of(seen).value
+    names = await name_servers(zone_of(seen), ctx)
+    if not names or (isinstance(seen, Relation) and seen.target.value != names[0]):
+        # A deeper zone is walked once, for the first of its name servers.
+        return
+    server, first = await answering(zone, names[: int(ctx.options["servers"])], ctx)
     yield first
     asked = {zone}
     link = link_of(first, zone)
@@ -51,33 +56,29 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
             yield answer
 
 
-async def answering(seen: Entity, ctx: Context) -> tuple[str, DnsAnswer | None]:
-    """The first name server that answers, and how its zone denies; none when the zone has no name servers.
+async def answering(zone: str, names: list[str], ctx: Context) -> tuple[str, DnsAnswer]:
+    """The address of the first name server that answers, and how its zone denies.
 
     Raises:
-        Unreachable: no name server answers.
+        Unreachable: none does.
     """
-    answer = await ctx.dns.ask(seen.value, "NS")
-    names = [data for resolution in answer.resolutions for data in resolution.values]
-    status = answer.resolutions[0].status
-    for name in names[: int(ctx.options["servers"])]:
-        for address in (await ctx.dns.addresses(name))[:1]:
-            first = await ctx.dns.ask_at(address, seen.value, "NSEC", "NSEC3PARAM")
-            if all(resolution.asked for resolution in first.resolutions):
-                return address, first
-            status = first.resolutions[0].status
-    if status in {"nodata", "nxdomain"}:
-        return "", None
-    raise Unreachable(f"no name server of {seen.value} answers: {status}")
+    status = "no address"
+    for address in await addresses(names, ctx):
+        first = await ctx.dns.ask_at(address, zone, "NSEC", "NSEC3PARAM")
+        if all(resolution.asked for resolution in first.resolutions):
+            return address, first
+        status = first.resolutions[0].status
+    raise Unreachable(f"no name server of {zone} answers: {status}")
 
 
-def parse(answer: DnsAnswer, seen: Entity) -> Iterator[Claim]:
+def parse(answer: DnsAnswer, seen: Entity | Relation) -> Iterator[Claim]:
+    zone = zone_of(seen)
     for resolution in answer.resolutions:
         for record in resolution.records:
             if record.type == "NSEC3PARAM":
-                yield from hashed(record, seen)
+                yield from hashed(record, zone)
             elif record.type == "NSEC":
-                yield from linked(record, seen)
+                yield from linked(record, zone)
 
 
 def hashed(record: Record, zone: Entity) -> Iterator[Claim]:

@@ -5,7 +5,6 @@ asked for, through the resolvers; only they and the network's name servers see t
 import re
 from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_address, ip_network
-from itertools import islice
 
 from services.collector.archetypes.names import any_name
 from services.collector.archetypes.sound import sound
@@ -41,16 +40,15 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     if not ctx.scope.covers(seen):
         raise Skipped(f"{seen.value} is out of scope")
     network = ip_network(seen.value)
-    most = int(ctx.options["addresses"])
+    if network.num_addresses > int(ctx.options["addresses"]):
+        raise Skipped(f"{seen.value} has {network.num_addresses} addresses, too many to ask for each")
     silent = asked = 0
-    async for answer in ctx.dns.sweep((address.reverse_pointer for address in islice(network, most)), "PTR"):
+    async for answer in ctx.dns.sweep((address.reverse_pointer for address in network), "PTR"):
         silent += sum(not resolution.asked for resolution in answer.resolutions)
         asked += len(answer.resolutions)
         yield answer
     if silent > asked // 10:
         raise Unreachable(f"{silent} of {asked} addresses of {seen.value} got no answer")
-    if network.num_addresses > most:
-        raise Skipped(f"{seen.value} has {network.num_addresses} addresses, of which {most} were asked for")
 
 
 def parse(answer: DnsAnswer, seen: Entity) -> Iterator[Claim]:

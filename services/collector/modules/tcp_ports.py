@@ -1,10 +1,10 @@
-"""The open TCP ports of addresses in scope, by connecting to each, and what is said first on the open ones. The address
-that is asked learns that it was.
+"""The open TCP ports of addresses in scope, by connecting to each, and what is said first on the open ones. In a
+network it is found out which addresses are in use. The addresses learn that they were asked.
 """
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 
 from services.collector.archetypes.names import weighed
 from services.collector.archetypes.sound import described, sound
@@ -21,7 +21,7 @@ MANIFEST = Manifest(
     source="https://www.rfc-editor.org/rfc/rfc9293",
     format="https://www.iana.org/assignments/service-names-port-numbers/",
     consumes=("ip_address", "netblock"),
-    produces=("ip_address", "service", "technology", "exposes", "runs"),
+    produces=("ip_address", "service", "technology", "exposes", "part_of", "runs"),
     options={
         "ports": "21,22,23,25,53,80,81,110,111,135,139,143,389,443,445,465,514,587,636,873,990,"
         "993,995,1080,1433,1521,1723,1883,2049,2082,2083,2087,2181,2222,2375,2376,2379,3000,"
@@ -38,7 +38,7 @@ MANIFEST = Manifest(
     licence="the target's own",
 )
 
-# Three that most hosts answer on, or refuse: an address that is silent on all of them is taken for unused.
+# Three ports that most hosts answer on, or refuse: an address that is silent on all of them is taken for unused.
 SIGNS_OF_LIFE = (80, 443, 22)
 SECONDS = 3.0
 SECONDS_FOR_A_SIGN = 1.5
@@ -108,23 +108,17 @@ PRODUCTS = {
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     if not ctx.scope.covers(seen):
         raise Skipped(f"{seen.value} is out of scope")
-    ports = ports_of(str(ctx.options["ports"]))
-    most = int(ctx.options["addresses"])
     if seen.type == "ip_address":
-        if not swept(seen.value, ctx, most):
-            yield await ctx.tcp.probe(seen.value, ports, timeout=SECONDS)
+        yield await ctx.tcp.probe(seen.value, ports_of(str(ctx.options["ports"])), timeout=SECONDS)
         return
     network = ip_network(seen.value)
-    if network.num_addresses > most:
-        raise Skipped(
-            f"{seen.value} has {network.num_addresses} addresses, and no more than {most} are asked at a time"
-        )
-    for address in network:
-        if ctx.scope.excludes_address(str(address)):
-            continue
-        signs = await ctx.tcp.probe(str(address), SIGNS_OF_LIFE, banner=False, timeout=SECONDS_FOR_A_SIGN)
-        if signs.open or signs.refused:
-            yield await ctx.tcp.probe(str(address), ports, timeout=SECONDS)
+    if network.num_addresses > int(ctx.options["addresses"]):
+        raise Skipped(f"{seen.value} has {network.num_addresses} addresses, too many to knock at each")
+    for address in map(str, network):
+        if not ctx.scope.excludes_address(address):
+            signs = await ctx.tcp.probe(address, SIGNS_OF_LIFE, banner=False, timeout=SECONDS_FOR_A_SIGN)
+            if signs.open or signs.refused:
+                yield signs
 
 
 def ports_of(text: str) -> tuple[int, ...]:
@@ -137,20 +131,14 @@ def ports_of(text: str) -> tuple[int, ...]:
     return tuple(port for port in ports if 0 < port <= MAX_PORTS)
 
 
-def swept(address: str, ctx: Context, most: int) -> bool:
-    """Whether an address is in a network that is a target itself, and has its turn there."""
-    networks = (ip_network(target.value) for target in ctx.scope.targets if target.type == "netblock")
-    return any(network.num_addresses <= most and _holds(network, address) for network in networks)
-
-
-def _holds(network: IPv4Network | IPv6Network, address: str) -> bool:
-    found = ip_address(address)
-    return found.version == network.version and found in network
-
-
 def parse(answer: TcpAnswer, seen: Entity) -> Iterator[Claim]:
     address = sound(entities.ip_address, answer.address)
     if address is None:
+        return
+    if seen.type == "netblock":
+        # All its ports are asked for when it has its own turn.
+        yield address
+        yield relations.part_of(address, seen)
         return
     for port in answer.open:
         service = sound(entities.service, address.value, "tcp", port)

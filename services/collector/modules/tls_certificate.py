@@ -135,13 +135,7 @@ def parse(answer: TlsAnswer, seen: Entity | Relation) -> Iterator[Claim]:
     name = sound(entities.name, answer.server_name) if answer.server_name else None
     sni = name.value if name else ""
     yield relations.exposes(entities.ip_address(service.key[0]), service)
-    yield from described(
-        service,
-        tls=True,
-        tls_version=answer.version,
-        cipher_suite=answer.cipher,
-        application_protocol=answer.alpn,
-    )
+    yield from described(service, tls=True, tls_version=answer.version, application_protocol=answer.alpn)
     if name:
         yield relations.serves(service, name, sni=sni)
     if not answer.chain:
@@ -175,7 +169,6 @@ def character(certificate: Entity, facts: Certificate) -> Iterator[Claim]:
         key_size=facts.key_size,
         self_signed=facts.self_signed or None,
         certificate_authority=facts.authority or None,
-        name_count=len(facts.names),
         validation=facts.validation,
     )
     if facts.spki_sha256:
@@ -214,7 +207,7 @@ def issuer_of(certificate: Entity, facts: Certificate, chain: tuple[bytes, ...])
         if above and above.subject == facts.issuer and above.sha256 != facts.sha256:
             signer = entities.certificate(above.sha256)
             yield relations.issued_by(certificate, signer)
-            yield from described(signer, subject=above.subject, not_after=above.period[1], certificate_authority=True)
+            yield from described(signer, subject=above.subject)
             return
 
 

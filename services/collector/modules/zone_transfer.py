@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 
 from services.collector.archetypes.names import any_name, name_below
+from services.collector.archetypes.nameservers import addresses, has_its_turn, name_servers, zone_of
 from services.collector.archetypes.sound import described, sound
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
 from services.collector.manifest import Manifest
@@ -43,20 +44,22 @@ MANIFEST = Manifest(
     licence="the target's own",
 )
 
-ADDRESSES = 2  # of one name server
 MAX_CLAIMS = 80_000
 # What DNSSEC adds to a zone says nothing of it, and there is one of each for every name.
 SIGNING = frozenset({"RRSIG", "NSEC", "NSEC3", "DNSKEY", "NSEC3PARAM", "CDS", "CDNSKEY", "DS"})
 
 
 async def collect(seen: Entity | Relation, ctx: Context) -> AsyncIterator[Answer]:
+    if has_its_turn(seen):
+        return
+    zone = zone_of(seen)
+    names = [seen.target.value] if isinstance(seen, Relation) else await name_servers(zone, ctx)
     trouble: Unreachable | None = None
     given = False
-    zone, servers = await servers_of(seen, ctx)
-    for server in servers:
+    for server in await addresses(names[: int(ctx.options["servers"])], ctx):
         try:
             # The second server has the same zone; that it gives it away shows in the first message.
-            answer = await ctx.dns.transfer(server, zone, max_records=1 if given else 100_000)
+            answer = await ctx.dns.transfer(server, zone.value, max_records=1 if given else 100_000)
         except Unreachable as error:
             trouble = error
             continue
@@ -67,26 +70,8 @@ async def collect(seen: Entity | Relation, ctx: Context) -> AsyncIterator[Answer
         raise trouble
 
 
-async def servers_of(seen: Entity | Relation, ctx: Context) -> tuple[str, list[str]]:
-    """A zone and the addresses of its name servers; those of a domain are asked for, a deeper zone names one."""
-    if isinstance(seen, Relation):
-        if seen.source.type == "domain":
-            return seen.source.value, []
-        zone, names = seen.source.value, [seen.target.value]
-    else:
-        zone = seen.value
-        answer = await ctx.dns.ask(zone, "NS")
-        if not all(resolution.asked for resolution in answer.resolutions):
-            raise Unreachable(f"the name servers of {zone} are not known: {answer.resolutions[0].status}")
-        names = [data for resolution in answer.resolutions for data in resolution.values]
-    addresses: dict[str, None] = {}
-    for name in names[: int(ctx.options["servers"])]:
-        addresses.update(dict.fromkeys((await ctx.dns.addresses(name))[:ADDRESSES]))
-    return zone, list(addresses)
-
-
 def parse(answer: DnsAnswer, seen: Entity | Relation) -> Iterator[Claim]:
-    zone = seen if isinstance(seen, Entity) else seen.source
+    zone = zone_of(seen)
     for resolution in answer.resolutions:
         if resolution.records:
             yield from described(zone, open_zone_transfer=address_of(resolution.server))
