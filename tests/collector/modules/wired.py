@@ -1,0 +1,115 @@
+"""Modules on a real wire: fetcher, resolver, sockets and egress of the collector, against a running lab."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from lab.running import Lab
+from services.collector.budget import Budget
+from services.collector.dns import ItemDns, ScanWildcards
+from services.collector.exchange import Exchanges, Owner
+from services.collector.fetch import Client, ItemHttp
+from services.collector.fetch.http import Shared
+from services.collector.journal import Journal
+from services.collector.manifest import MODULES, read_manifest
+from services.collector.resolve import Resolver
+from services.collector.run import ItemContext, Module, Result, import_module_of, run_item
+from services.collector.scope import Permit
+from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
+from services.collector.store import JournalRow
+from services.contracts.claims import Claim, Entity, Relation
+from services.contracts.evidence import EvidenceRecord
+from services.contracts.scope import Scope
+from services.contracts.subjects import Subject
+from services.kernel.cache.memory import MemoryCache
+from services.kernel.egress import DialTable, Egress, Guard
+
+NOBODY = UUID(int=0)
+NOW = 1_790_000_000_000_000
+
+
+def named(result: Result) -> set[str]:
+    """The domains and host names in what was claimed, at either end of relations too."""
+    things = [thing for claim, _ in result.said for thing in ends_of(claim)]
+    return {thing.value for thing in things if thing.type in {"domain", "hostname"}}
+
+
+def related(result: Result, type: str) -> list[Relation]:
+    return [claim for claim, _ in result.said if isinstance(claim, Relation) and claim.type == type]
+
+
+def ends_of(claim: Claim) -> tuple[Entity, ...]:
+    match claim:
+        case Relation(source=source, target=target):
+            return (source, target)
+        case Entity():
+            return (claim,)
+    return (claim.about,)
+
+
+class Remembered(Journal):
+    """A journal that writes nothing down."""
+
+    def __init__(self) -> None:
+        self.records: list[EvidenceRecord] = []
+
+    async def write(self, row: JournalRow, body: bytes | None) -> EvidenceRecord:
+        self.records.append(row.record)
+        return row.record
+
+
+class Wire:
+    """Runs modules against a lab, for a scan of ``scope``."""
+
+    def __init__(self, lab: Lab, scope: Scope) -> None:
+        self.lab = lab
+        self.scope = scope
+        self.journal = Remembered()
+        self._modules: dict[str, Module] = {}
+        self._budget = Budget(MemoryCache())
+        self._egress = Egress(Guard(), DialTable.read(lab.directory / "dial.json"))
+        self._resolver = Resolver(self._egress, [(lab.resolver.partition(":")[0], 53)])
+        self._ca_file = str(lab.directory / "ca.pem")
+        self._client = Client(self._egress, self._resolver.addresses, self._ca_file)
+
+    async def run(self, id: str, subject: Subject, **options: Any) -> Result:
+        """Run one work item of module ``id``."""
+        module = self._module(id)
+        manifest = module.manifest
+        owner = Owner(NOBODY, NOBODY, NOBODY, 0)
+        exchanges = Exchanges(self.journal, self._budget, manifest, owner, {}, offline=False)
+        permit = Permit(manifest, SimpleNamespace(scope=self.scope, authorisation=True))  # type: ignore[arg-type]
+        context = ItemContext(
+            http=ItemHttp(self._client, Shared(), exchanges, permit, "Mirage-Test"),
+            dns=ItemDns(self._resolver, exchanges, permit, ScanWildcards(self._resolver, exchanges, "salt")),
+            whois=ItemWhois(self._egress, self._resolver, exchanges, permit),
+            tls=ItemTls(self._egress, exchanges, permit, self._ca_file),
+            tcp=ItemTcp(self._egress, exchanges, permit),
+            scope=self.scope,
+            at=NOW,
+            options={**manifest.options, **options},
+            wordlist=lambda: iter(()),
+            key=lambda: None,
+            exchanges=exchanges,
+        )
+        return await run_item(module, subject, context)
+
+    def _module(self, id: str) -> Module:
+        if id not in self._modules:
+            self._modules[id] = import_module_of(read_manifest(MODULES / f"{id}.py").manifest)
+        return self._modules[id]
+
+    async def close(self) -> None:
+        await self._client.close()
+        await self._resolver.close()
+
+
+@asynccontextmanager
+async def wired(lab: Lab, scope: Scope) -> AsyncIterator[Wire]:
+    wire = Wire(lab, scope)
+    try:
+        yield wire
+    finally:
+        await wire.close()
