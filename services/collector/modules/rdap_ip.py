@@ -1,11 +1,13 @@
 """RDAP is how the regional registries publish who holds addresses. The directory of IANA says which registry knows an
-address or a network, and that registry is asked: network, holder, contacts, dates. It learns what was asked.
+address or a network, and that registry is asked: network, holder, contacts, dates. It learns what was asked: of an
+address that is no target, only its neighbourhood.
 """
 
 from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 
 from services.collector.archetypes.documents import fitting
+from services.collector.archetypes.neighbours import DAY, neighbourhood
 from services.collector.archetypes.rdap.bootstrap import ask_registry
 from services.collector.archetypes.rdap.numbers import blocks_of, meets, numbers, register_of
 from services.collector.archetypes.rdap.objects import Object, read_object
@@ -54,6 +56,13 @@ MAX_ORIGINS = 20
 
 
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
+    """Ask for a target itself, and for other addresses by their neighbourhood unless it says nothing of them."""
+    if seen.type == "ip_address" and ctx.scope.role_of(seen) != "target":
+        answer = await ask_registry(neighbourhood(seen), ctx, share=DAY)
+        found = read_object(answer, "ip network")
+        if found is not None and any(meets(block, seen) for block in blocks_of(found)):
+            yield answer
+            return
     yield await ask_registry(seen, ctx)
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from services.collector.archetypes.documents import fitting, refuse_pages
 from services.collector.archetypes.names import during, weighed
+from services.collector.archetypes.neighbours import DAY, neighbourhood
 from services.collector.archetypes.sound import described, sound
 from services.collector.archetypes.times import instant
 from services.collector.context import Answer, Context, HttpAnswer, ParseError, Unreachable
@@ -112,14 +113,25 @@ class Geography(msgspec.Struct):
 
 
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
+    """Ask every call of the subject; of an address first by its neighbourhood, which many have in common."""
+    if seen.type == "ip_address":
+        answer = await ask(ctx, "prefix-overview", neighbourhood(seen), share=DAY)
+        if any(parse(answer, seen)):
+            yield answer
+            return
     for call in CALLS[seen.type]:
-        url = f"https://stat.ripe.net/data/{call}/data.json"
-        answer = await ctx.http.get(url, {"resource": seen.value, "sourceapp": "mirage"}, statuses=(200,), timeout=60.0)
-        refuse_pages(answer)
-        document = answer.json(Document)
-        if document.status != "ok":
-            raise Unreachable(f"{answer.url}: {document.status} {document.messages[:1]}")
-        yield answer
+        yield await ask(ctx, call, seen)
+
+
+async def ask(ctx: Context, call: str, about: Entity, *, share: int = 0) -> HttpAnswer:
+    url = f"https://stat.ripe.net/data/{call}/data.json"
+    question = {"resource": about.value, "sourceapp": "mirage"}
+    answer = await ctx.http.get(url, question, statuses=(200,), timeout=60.0, share=share)
+    refuse_pages(answer)
+    document = answer.json(Document)
+    if document.status != "ok":
+        raise Unreachable(f"{answer.url}: {document.status} {document.messages[:1]}")
+    return answer
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:

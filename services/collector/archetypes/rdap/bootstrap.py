@@ -20,8 +20,8 @@ class Directory(Struct):
     services: list[Service]
 
 
-async def ask_registry(seen: Entity, ctx: Context) -> HttpAnswer:
-    """Ask the server that the directory of IANA names for the subject.
+async def ask_registry(seen: Entity, ctx: Context, *, share: int = 0) -> HttpAnswer:
+    """Ask the server that the directory of IANA names for the subject; ``share`` as in `Http.get`.
 
     Raises:
         Skipped: the directory names no server for it.
@@ -31,7 +31,7 @@ async def ask_registry(seen: Entity, ctx: Context) -> HttpAnswer:
     base = server_of(seen, directory.json(Directory).services)
     if base is None:
         raise Skipped(f"no registry of {seen.value} has an RDAP server")
-    answer = await ctx.http.get(base.rstrip("/") + _path(seen), headers=ACCEPT)
+    answer = await ctx.http.get(base.rstrip("/") + _path(seen), headers=ACCEPT, share=share)
     refuse_pages(answer)
     return answer
 
