@@ -35,7 +35,7 @@ ROWS = (
     row(
         "denial_of_existence",
         NAMES,
-        'How its zone proves that a name does not exist: nsec, nsec3, none; "nsec, minimal" where the next name is made up.',
+        'How its zone proves that a name does not exist: nsec, nsec3, none; "nsec, minimal": the next name is made up.',
     ),
     row("nsec3_iterations", NAMES, "Extra iterations of its NSEC3 hashes.", int),
     row(
