@@ -61,8 +61,8 @@ class Reader(ABC):
 class Tx(Reader):
     """A transaction that may write; it commits when its block ends and rolls back when it raises.
 
-    A statement that fails ends it: what follows raises `Conflict`, and so does the end of the block if the error was
-    swallowed. A statement may read back with ``RETURNING`` through `fetch`.
+    A statement that fails or is cancelled ends it: what follows raises `Conflict`, and so does the end of the block if
+    the error was swallowed. A statement may read back with ``RETURNING`` through `fetch`.
 
     Raises:
         Conflict: a constraint forbids a statement.
@@ -133,7 +133,7 @@ class Sql(ABC):
 
     @abstractmethod
     def begin(self) -> AbstractAsyncContextManager[Tx]:
-        """Open a transaction that writes."""
+        """Open a transaction that writes; a task has one at a time (`Invalid`)."""
 
     @abstractmethod
     def read(self) -> AbstractAsyncContextManager[Reader]:

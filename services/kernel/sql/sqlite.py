@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from services.kernel.errors import Conflict, Incompatible, Invalid
 from services.kernel.messages import now
@@ -33,7 +33,7 @@ class SqliteSql(Sql):
 
     def __init__(self, path: str | Path, *, cache_kib: int = 2048, mmap_bytes: int = 0, strict: bool = False) -> None:
         self._file = SqliteFile(path, cache_kib=cache_kib, mmap_bytes=mmap_bytes)
-        self._turn = asyncio.Lock()
+        self._turn = _Turn()
         self._strict = strict
 
     def begin(self) -> AbstractAsyncContextManager[Tx]:
@@ -68,7 +68,7 @@ class _View(Reader):
         self._connection: sqlite3.Connection | None = None
         self._job: asyncio.Future[Any] | None = None
         self._cursors: list[sqlite3.Cursor] = []
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._over = False
 
     async def fetch(self, statement: str, /, **values: Any) -> list[Row]:
@@ -113,11 +113,12 @@ class _View(Reader):
         if self._over:
             raise Invalid("the transaction is over")
         if self._failure is not None:
-            raise Conflict(f"the transaction has failed: {self._failure}")
+            raise self._ended(self._failure)
         self._job = job = self._threads.run(partial(self._call, call))
         try:
             return await asyncio.shield(job)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            self._failure = error  # an interrupted statement may have taken the transaction with it
             if self._connection is not None and not job.done():
                 self._connection.interrupt()
             raise
@@ -139,6 +140,9 @@ class _View(Reader):
 
     def _translate(self, error: Exception) -> Exception:
         return translate(error, self._file.path)
+
+    def _ended(self, failure: BaseException) -> Conflict:
+        return Conflict(f"a statement before it ended the transaction: {str(failure) or 'it was cancelled'}")
 
     def _working(self) -> bool:
         return self._job is not None and not self._job.done()
@@ -302,7 +306,7 @@ class _Write(_View, Tx):
         finish = self._commit if commit and self._failure is None else self._rollback
         await asyncio.shield(self._threads.run(finish))
         if commit and self._failure is not None:
-            raise Conflict(f"the transaction has failed: {self._failure}")
+            raise self._ended(self._failure)
 
     def _commit(self) -> None:
         self._close_cursors()
@@ -321,10 +325,28 @@ class _Write(_View, Tx):
         self._file.rollback()
 
 
+class _Turn(asyncio.Lock):
+    """Writers take turns in the order they came; a task that would wait for itself is told."""
+
+    holder: asyncio.Task[Any] | None = None
+
+    async def acquire(self) -> Literal[True]:
+        task = asyncio.current_task()
+        if self.locked() and task is self.holder:
+            raise Invalid("this task has a transaction open already")
+        await super().acquire()
+        self.holder = task
+        return True
+
+    def release(self) -> None:
+        self.holder = None
+        super().release()
+
+
 class _Begin(AbstractAsyncContextManager[Tx]):
     """The block of a transaction: waits for its turn, costs no hop."""
 
-    def __init__(self, file: SqliteFile, turn: asyncio.Lock, *, strict: bool) -> None:
+    def __init__(self, file: SqliteFile, turn: _Turn, *, strict: bool) -> None:
         self._turn = turn
         self._tx = _Write(file, strict=strict)
 

@@ -33,8 +33,8 @@ W = bytes(range(16))
 COLUMNS = ("workspace", "id", "name", "number")
 KEY = ("workspace", "id")
 SLOW = (  # a statement that takes minutes unless it is stopped
-    "SELECT COUNT(*) FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)"
-    " SELECT i FROM n) AS numbers"
+    "SELECT COUNT(*) AS count FROM (WITH RECURSIVE n (i) AS"
+    " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT i FROM n) AS numbers"
 )
 
 
@@ -299,6 +299,27 @@ async def test_a_cancelled_statement_stops(sql: Sql) -> None:
                 await put(tx, 2)
                 await tx.execute("DELETE FROM thing WHERE number = 2")
         assert await numbers(sql) == []
+
+
+async def test_a_cancelled_statement_ends_its_transaction_even_when_swallowed(sql: Sql) -> None:
+    with pytest.raises(Conflict):
+        async with sql.begin() as tx:
+            await put(tx, 1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await tx.execute(f"INSERT INTO counter (name, value) SELECT 'a', count FROM ({SLOW}) AS slow")
+            with pytest.raises(Conflict):
+                await put(tx, 2)
+    assert await numbers(sql) == []
+
+
+async def test_a_task_that_would_wait_for_itself_is_told(sql: Sql) -> None:
+    with pytest.raises(Invalid):
+        async with sql.begin() as tx:
+            await put(tx, 1)
+            async with sql.begin():
+                pass
+    assert await numbers(sql) == []
 
 
 async def test_a_task_cancelled_anywhere_leaves_all_or_nothing(sql: Sql) -> None:
