@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from services.contracts.claims import Attribute, Entity, Relation
+from services.contracts.claims import Absence, Attribute, Entity, Relation
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.endpoints import LIST_MODULES
 from services.contracts.evidence import EvidenceRecord, seal
@@ -25,7 +25,7 @@ from services.scans import api
 from services.scans.usecases import intake
 
 M = TypeVar("M", bound=msgspec.Struct)
-Claimed = Entity | Relation | Attribute
+Claimed = Entity | Relation | Attribute | Absence
 #: What modules say: module and subject to claims, or to an outcome.
 World = Callable[[str, WorkItem], Sequence[Claimed] | Outcome]
 

@@ -9,7 +9,7 @@ from services.contracts import entities
 from services.contracts.entities import name
 from services.contracts.facts import Superseded
 from services.contracts.plan import Limits, PlannedModule
-from services.contracts.resources import Renew, ScanId
+from services.contracts.resources import NewScan, Renew, ScanId
 from services.kernel.calls import Caller
 from services.scans import api, settings
 from services.scans.domain.windows import Load, batch_size, next_load, room_of
@@ -181,6 +181,23 @@ async def test_a_scan_holds_no_more_than_its_share(open_desk: OpenDesk, monkeypa
     for command in commands[1:]:
         await desk.take(*answers(command, lambda *_: []))
     assert Counter(command.scan for command in await desk.commands()) == {first: 4}, "and then no more than it"
+
+
+async def test_the_scans_of_one_workspace_take_nothing_from_another(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from services.scans.domain import windows
+
+    monkeypatch.setattr(windows, "WORKSPACE_WINDOW", 10)
+    monkeypatch.setattr(windows, "SCAN_WINDOW", 2)
+    desk = await open_desk(*(module(f"m{number}", "passive", "hostname", rate=0.01) for number in range(8)))
+    for _ in range(6):
+        await desk.create(*TARGETS)
+    crowded = Counter(command.scan for command in await desk.commands())
+    assert list(crowded.values()) == [10, 5, 3, 2, 2, 2]
+    new = NewScan(targets=TARGETS, profile="deep")
+    alone = await api.create_scan(desk.ports, Caller(UUID(int=8)), new)
+    assert Counter(command.scan for command in await desk.commands()) == {alone.id: 10}
 
 
 async def test_no_message_is_longer_than_a_message_may_be(open_desk: OpenDesk) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from services.contracts import entities, relations
-from services.contracts.claims import Entity, Relation
+from services.contracts.claims import Absence, Attribute
 from services.contracts.commands import WorkItem
 from services.contracts.facts import Collected
 from services.contracts.resources import Module
@@ -85,9 +85,10 @@ class World:
             ),
             lambda: relations.operated_by(one([*self.asns, *self.blocks]), one(self.orgs)),
             lambda: relations.mentions(one(self.urls), one([*self.mails, *self.hosts])),
+            lambda: Attribute(one([*self.urls, *self.services, *self.orgs]), "title", "Welcome"),
+            lambda: Absence(one(self.hosts), "exists"),
         ]
         claim: Claimed = one(made)()
-        assert isinstance(claim, Entity | Relation)
         return claim
 
 
