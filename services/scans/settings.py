@@ -8,6 +8,8 @@ SECOND: Final = 1_000_000
 LEASE: Final = 60 * SECOND
 #: A batch that nobody has taken yet may wait in the queue for this long before it is published again.
 QUEUED: Final = 600 * SECOND
+#: No lease goes on for longer than this and what the open items of its batch may take; most of it waits for rates.
+LONGEST_LEASE: Final = 6 * 3600 * SECOND
 #: How often a batch is published before its items count as failed.
 ATTEMPTS: Final = 10
 

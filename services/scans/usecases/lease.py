@@ -15,7 +15,7 @@ from services.kernel.messages import now
 from services.kernel.service import Ports, Received, Unit
 from services.scans.domain.items import id_stem, item_id
 from services.scans.domain.states import LEASED
-from services.scans.settings import ATTEMPTS, LEASE, SECOND
+from services.scans.settings import ATTEMPTS, LEASE, LONGEST_LEASE, SECOND
 from services.scans.store import batches as batch_store
 from services.scans.store import items as item_store
 from services.scans.store.items import ItemRow
@@ -41,7 +41,7 @@ async def renew(ports: Ports, caller: Caller, batches: Sequence[UUID]) -> tuple[
         leases = [
             (identity, min(at + LEASE, ends), ends)
             for identity, _, seconds, still, ends_before in found
-            if (ends := ends_before or at + LEASE + int(seconds * still * SECOND)) > at
+            if (ends := ends_before or at + LONGEST_LEASE + int(seconds * still * SECOND)) > at
         ]
         await batch_store.renew(unit.tx, caller.workspace.bytes, leases)
     kept = {identity for identity, _, _ in leases}

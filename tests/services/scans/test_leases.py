@@ -81,14 +81,17 @@ async def test_a_late_renewal_counts_while_nobody_else_has_the_batch(open_desk: 
     assert await desk.commands() == []
 
 
-async def test_nobody_holds_a_batch_for_ever(open_desk: OpenDesk, clock: Clock) -> None:
+async def test_nobody_holds_a_batch_for_ever(
+    open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LONGEST_LEASE", settings.LEASE)
     desk = await open_desk(module("dns", "dns", "hostname", timeout=10.0))
     await desk.create(*TARGETS)
     (command,) = await desk.commands()
     for _ in range(4):
         assert await lost(desk, command.batch) == set()
         clock.forward(30)
-    assert await lost(desk, command.batch) == {command.batch}, "six items of 10 s each, and a lease"
+    assert await lost(desk, command.batch) == {command.batch}, "six items of 10 s each, and a minute"
     clock.forward(61)
     await tend.tend(desk.ports)
     assert [again.attempt for again in await desk.commands()] == [2]
