@@ -8,6 +8,7 @@ import hashlib
 from datetime import UTC, datetime
 from uuid import UUID
 
+from lab.providers import openpgp
 from lab.world import Account, LegalEntity, Organisation, Person, Repository, Tenant
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -35,7 +36,7 @@ def bitcoin_address(seed: str) -> str:
 
 def _person(name: str, title: str, bio: str, joined: tuple[int, int], **known: str) -> Person:
     first, last = name.lower().replace("'", "").split()
-    pgp = hashlib.sha256(f"pgp {name}".encode()).hexdigest()[:40].upper() if "pgp" in known else None
+    began = datetime(*joined, 14, tzinfo=UTC)
     github = known.get("github")
     accounts: tuple[Account, ...] = ()
     if github:
@@ -52,11 +53,11 @@ def _person(name: str, title: str, bio: str, joined: tuple[int, int], **known: s
         phone=known.get("phone"),
         github=github,
         gravatar=known.get("gravatar"),
-        pgp=pgp,
+        pgp=openpgp.fingerprint(name, began) if "pgp" in known else None,
         city=known.get("city", "Liverpool"),
         country="GB",
         bio=bio,
-        joined=datetime(*joined, 14, tzinfo=UTC),
+        joined=began,
         accounts=accounts,
     )
 

@@ -110,6 +110,8 @@ def mutations(draw: st.DrawFn, answer: Answer) -> Answer:
         case TcpAnswer():
             banners = {port: draw(bodies(said)) for port, said in answer.banners.items()}
             return msgspec.structs.replace(answer, banners=banners)
+    if type(answer) is Answer:  # of a module that asks nobody
+        return answer
     raise AssertionError(f"no mutation of {type(answer).__name__}")
 
 
