@@ -40,6 +40,7 @@ _log = structlog.get_logger(__name__)
 
 WORDS: Final = Path(__file__).parent / "wordlists" / "names.txt"
 PLANS_KEPT: Final = 64
+LISTS_KEPT: Final = 2
 RENEW_EVERY: Final = 15.0
 #: A batch that waits for a rate comes back after at most this long, well within its lease.
 LONGEST_WAIT: Final = 20.0
@@ -70,6 +71,7 @@ class Collector:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
         self._wildcards: OrderedDict[tuple[UUID, UUID], asyncio.Task[ScanWildcards]] = OrderedDict()
+        self._lists: OrderedDict[tuple[UUID, bytes | None], tuple[str, ...]] = OrderedDict()
 
     @property
     def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
@@ -152,7 +154,7 @@ class Collector:
             scope=plan.scope,
             at=at,
             options={**manifest.options, **(planned.options if planned else {})},
-            wordlist=partial(_read_words, await self._words(owner.workspace, plan)),
+            wordlist=await self._words(manifest, owner.workspace, plan),
             key=partial(self._key, manifest),
             exchanges=exchanges,
         )
@@ -231,10 +233,18 @@ class Collector:
         exchanges = Exchanges(self.journal, self._budget, PROBES, owner, recorded.get(item, {}), offline=offline)
         return ScanWildcards(resolver, exchanges, plan.salt)
 
-    async def _words(self, workspace: UUID, plan: Plan) -> bytes | None:
-        if plan.words is None:
-            return None
-        return await self._ports.blobs.get(workspace, plan.words)
+    async def _words(self, manifest: Manifest, workspace: UUID, plan: Plan) -> Callable[[], Iterator[str]]:
+        """The plan's word list for a module that guesses; read once."""
+        if manifest.activity != "guess":
+            return iter_nothing
+        place = (workspace, plan.words)
+        words = self._lists.get(place)
+        if words is None:
+            content = None if plan.words is None else await self._ports.blobs.get(workspace, plan.words)
+            words = self._lists[place] = tuple(_read_words(content))
+            while len(self._lists) > LISTS_KEPT:
+                self._lists.popitem(last=False)
+        return partial(iter, words)
 
     async def _renew(self, workspace: UUID, command: Collect) -> None:
         renewed = await self._ports.calls.ask(RENEW_LEASES, Renew((command.batch,)), self._caller(workspace))
@@ -293,6 +303,11 @@ def collector_of(ports: Ports) -> Collector:
     collector = ports.state["collector"]
     assert isinstance(collector, Collector)
     return collector
+
+
+def iter_nothing() -> Iterator[str]:
+    """The word list of a module that does not guess."""
+    return iter(())
 
 
 def _upstream(text: str) -> tuple[str, int]:

@@ -30,9 +30,9 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``hosts``: names the module may talk to over HTTP or WHOIS (``*.`` patterns allowed; ``*`` beside others where a
     public directory says which server to ask, as in RDAP); empty for a module that talks to its subject.
     ``affiliates``: whether it is worth asking about what is not in scope itself: addresses that a target resolves to,
-    their networks, its mail and name servers. ``rate`` and ``burst``: requests a second to the source over all scans, 0 for no limit; ``concurrency``: items
-    of this module at a time in one process; ``cost``: requests one item usually makes; ``freshness``: seconds that
-    an answer stays good; ``timeout``: seconds that one item may take.
+    their networks, its mail and name servers. ``rate`` and ``burst``: requests a second to the source over all scans,
+    0 for no limit; ``concurrency``: items of this module at a time in one process; ``cost``: requests one item
+    usually makes; ``freshness``: seconds that an answer stays good; ``timeout``: seconds that one item may take.
     """
 
     id: str

@@ -1,12 +1,19 @@
 """What a module may touch for a work item: its manifest, its activity and the scan's scope decide."""
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import ip_network
 
 from services.collector.context import Skipped
 from services.collector.manifest import Manifest
 from services.contracts.plan import Plan
 from services.kernel.egress import Guard
+
+
+@lru_cache(maxsize=64)
+def guard_for(networks: tuple[str, ...]) -> Guard:
+    """The guard of scans that allow these networks."""
+    return Guard([ip_network(network) for network in networks])
 
 
 class Permit:
@@ -18,7 +25,7 @@ class Permit:
     def __init__(self, manifest: Manifest, plan: Plan) -> None:
         self.manifest = manifest
         self.scope = plan.scope
-        self.guard = Guard([ip_network(network) for network in plan.scope.networks])
+        self.guard = guard_for(plan.scope.networks)
         self._active = manifest.activity == "active" and plan.authorisation is not None
 
     def host(self, host: str, *, literal: bool) -> None:

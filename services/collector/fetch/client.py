@@ -4,7 +4,8 @@ import asyncio
 import ipaddress
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -15,7 +16,11 @@ from services.collector.fetch.encoding import ACCEPTED, Undecodable, decode
 from services.kernel.egress import Egress, EgressError, Guard, Refused, TimedOut, TlsFailed, Unreachable
 
 IDLE_SECONDS: Final = 10.0
-IDLE_IN_ALL: Final = 128
+#: Every idle TLS connection holds a quarter of a megabyte of buffers.
+IDLE_IN_ALL: Final = 32
+#: Requests to one host at a time.
+PER_SOURCE: Final = 4
+PER_TARGET: Final = 1
 ADDRESSES_TRIED: Final = 3
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
@@ -76,6 +81,14 @@ class Response(Struct, frozen=True, kw_only=True):
     tls_error: str
 
 
+class Turn:
+    """Who is asking one host now, and who waits to."""
+
+    def __init__(self, most: int) -> None:
+        self.slots = asyncio.Semaphore(most)
+        self.users = 0
+
+
 class Client:
     """Keeps idle connections; one client serves all modules of a process."""
 
@@ -87,21 +100,39 @@ class Client:
         self._idle: dict[object, list[tuple[float, Connection]]] = {}
         self._idle_count = 0
         self._tls_errors: dict[object, str] = {}
+        self._turns: dict[object, Turn] = {}
 
     async def send(self, request: Request) -> Response:
-        """Ask.
+        """Ask, when the host has a connection to spare for us.
 
         Raises:
             EgressError: no connection. NoSuchName: no address. Broken, Undecodable: no sound HTTP.
         """
-        try:
-            async with asyncio.timeout(request.timeout):
-                return await self._send(request)
-        except TimeoutError:
-            raise TimedOut(f"{request.location.authority} did not answer within {request.timeout:g} s") from None
-
-    async def _send(self, request: Request) -> Response:
         key = _pool_key(request)
+        async with self._turn(key, PER_SOURCE if request.verify else PER_TARGET):
+            try:
+                async with asyncio.timeout(request.timeout):
+                    return await self._send(request, key)
+            except TimeoutError:
+                limit = f"{request.timeout:g} s"
+                raise TimedOut(f"{request.location.authority} did not answer within {limit}") from None
+
+    @asynccontextmanager
+    async def _turn(self, key: object, most: int) -> AsyncIterator[None]:
+        """Wait until fewer than ``most`` requests to a host are under way: gentle, and its connection gets reused."""
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = Turn(most)
+        turn.users += 1
+        try:
+            async with turn.slots:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                self._turns.pop(key, None)
+
+    async def _send(self, request: Request, key: object) -> Response:
         wire = _serialise(request)
         connection = self._take_idle(key)
         if connection is not None:

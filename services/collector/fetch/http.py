@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, Literal
 from urllib.parse import quote, urlencode, urljoin
@@ -38,7 +39,7 @@ MAX_URL: Final = 4000
 PASSING: Final = "status"
 RETRY_DELAYS: Final = (1.0, 3.0)
 #: Shared answers that a process keeps; the oldest go first.
-SHARED_AT_MOST: Final = 512
+SHARED_BYTES: Final = 8_000_000
 
 Statuses = Iterable[int] | Literal["any"]
 
@@ -59,20 +60,34 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Shared:
-    """Answers that all items of a process may use for a while: directories that each of them would read."""
+    """Answers that all items of a process may use for a while: directories that each of them would read, and pages
+    that more than one module begins with.
+    """
 
-    def __init__(self) -> None:
-        self._answers: dict[str, tuple[float, asyncio.Task[Performed]]] = {}
+    def __init__(self, most: int = SHARED_BYTES) -> None:
+        self._most = most
+        self._size = 0
+        self._answers: OrderedDict[str, tuple[float, asyncio.Task[Performed]]] = OrderedDict()
 
     async def once(self, request: str, seconds: int, perform: Callable[[], Awaitable[Performed]]) -> Performed:
         """Perform ``request`` unless it was performed, or is being, within the last ``seconds``."""
         until, task = self._answers.get(request, (0.0, None))
         if task is None or until < time.monotonic() or (task.done() and _went_wrong(task)):
-            if len(self._answers) >= SHARED_AT_MOST:
-                self._answers.pop(next(iter(self._answers)))
+            self._forget(request)
             task = asyncio.ensure_future(perform())
+            task.add_done_callback(self._weigh)
             self._answers[request] = (time.monotonic() + seconds, task)
         return await asyncio.shield(task)
+
+    def _weigh(self, task: asyncio.Task[Performed]) -> None:
+        self._size += _size(task)
+        while self._size > self._most and self._answers:
+            self._forget(next(iter(self._answers)))
+
+    def _forget(self, request: str) -> None:
+        _, task = self._answers.pop(request, (0.0, None))
+        if task is not None and task.done():
+            self._size -= _size(task)
 
 
 class ItemHttp(Http):
@@ -246,6 +261,10 @@ class ItemHttp(Http):
             tls_error=response.tls_error,
             truncated=response.truncated,
         )
+
+
+def _size(task: asyncio.Task[Performed]) -> int:
+    return 2_000 if _went_wrong(task) else len(task.result().body or b"") + 2_000
 
 
 def _went_wrong(task: asyncio.Task[Performed]) -> bool:

@@ -49,6 +49,7 @@ MANIFEST = Manifest(
 
 AGENT = "mirage"
 SECONDS = 10.0
+SHARED = 60  # seconds in which the page that `web` began with is good enough
 MAX_PAGE = 1_000_000
 MAX_ROBOTS = 512_000
 MAX_DOCUMENTS = 50
@@ -101,7 +102,7 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         return
     host = entities.host_of(seen.value)
     try:
-        start = await fetch(seen.value, ctx, MAX_PAGE)
+        start = await fetch(seen.value, ctx, MAX_PAGE, share=SHARED)
     except (Nameless, Refused):
         return
     links = links_of(start, host)
@@ -150,8 +151,10 @@ def begins_here(seen: Entity, ctx: Context) -> bool:
     return asked_for or (seen.value.startswith("http") and path_of(seen.value) == "/" and "?" not in seen.value)
 
 
-async def fetch(url: str, ctx: Context, limit: int) -> HttpAnswer:
-    return await ctx.http.get(url, statuses="any", redirects=3, max_bytes=limit, timeout=SECONDS, verify=False)
+async def fetch(url: str, ctx: Context, limit: int, share: int = 0) -> HttpAnswer:
+    return await ctx.http.get(
+        url, statuses="any", redirects=3, max_bytes=limit, timeout=SECONDS, verify=False, share=share
+    )
 
 
 async def robots_of(seen: Entity, ctx: Context) -> Robots:

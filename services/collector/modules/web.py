@@ -60,6 +60,7 @@ MAX_PAGE = 1_000_000
 MAX_SCRIPT = 2_000_000
 MAX_HOPS = 4
 SECONDS = 10.0
+SHARED = 60  # seconds in which a crawl may begin with the same page
 
 # Ports on which web servers are commonly found, with the scheme that they speak there.
 SCHEMES = {
@@ -99,13 +100,15 @@ async def landing(root: str, ctx: Context) -> AsyncIterator[HttpAnswer]:
     url = root
     while url not in asked and root_of(url) == root and len(asked) < MAX_HOPS:
         asked.append(url)
-        answer = await fetch(url, ctx, MAX_PAGE)
+        answer = await fetch(url, ctx, MAX_PAGE, share=SHARED)
         yield answer
         url = redirect_of(answer)
 
 
-async def fetch(url: str, ctx: Context, limit: int) -> HttpAnswer:
-    return await ctx.http.get(url, statuses="any", redirects=0, max_bytes=limit, timeout=SECONDS, verify=False)
+async def fetch(url: str, ctx: Context, limit: int, share: int = 0) -> HttpAnswer:
+    return await ctx.http.get(
+        url, statuses="any", redirects=0, max_bytes=limit, timeout=SECONDS, verify=False, share=share
+    )
 
 
 def roots(seen: Entity | Relation) -> list[str]:
