@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
+from services.collector.pages.html import origin_of
 from services.contracts import entities
 from services.contracts.entities import Entity, Malformed
 
@@ -81,13 +82,13 @@ def accounts(links: Iterable[tuple[str, str]]) -> list[Entity]:
     found: dict[tuple[str, ...], Entity] = {}
     hosts: dict[str, str] = {}
     for url, rel in links:
-        slash = url.find("/", 8)
-        origin = url[:slash]
+        origin = origin_of(url)
+        slash = len(origin)
         host = hosts.get(origin)
         if host is None:
             site = _site(origin[:300])
             host = hosts[origin] = site[1].lower() if site else ""
-        if slash > 0 and (host in PLATFORMS or "me" in rel.lower().split()) and len(found) < MAX_ACCOUNTS:
+        if slash < len(url) and (host in PLATFORMS or "me" in rel.lower().split()) and len(found) < MAX_ACCOUNTS:
             for entity in _account(host, url[slash : slash + 300].partition("?")[0].partition("#")[0]):
                 found[entity.key] = entity
     return list(found.values())

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from services.collector.pages.html import origin_of
 from services.contracts import entities
 from services.contracts.entities import Entity, Malformed
 
@@ -31,9 +32,16 @@ FORMS: Final = tuple(
 def cloud_resources(urls: Iterable[str]) -> list[Entity]:
     """The resources that ``urls`` are in, each once."""
     found: dict[tuple[str, ...], Entity] = {}
+    elsewhere: set[str] = set()
     for url in urls:
-        for gate, provider, kind, match in FORMS:
-            if gate in url and (place := match(url[:512])) and len(found) < MAX_RESOURCES:
+        origin = origin_of(url)
+        if origin in elsewhere:
+            continue
+        forms = [form for form in FORMS if form[0] in origin]
+        if not forms:
+            elsewhere.add(origin)
+        for _, provider, kind, match in forms:
+            if (place := match(url[:512])) and len(found) < MAX_RESOURCES:
                 try:
                     entity = entities.cloud_resource(provider, kind, place[1])
                 except Malformed:

@@ -46,7 +46,7 @@ class Form(Struct, frozen=True, gc=False):
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """The facts of one document.
+    """The facts of one document; of pictures, sound and film only those that come from elsewhere.
 
     ``metas`` are the contents of meta elements by lower-case name, property or http-equiv; ``scripts`` the inline ones;
     ``embeds`` the data attributes of the others, which tell them whose account they serve.
@@ -98,6 +98,7 @@ def _utf8(body: bytes, charset: str) -> bytes:
 class _Reader:
     def __init__(self, url: str) -> None:
         self.base = url
+        self.origin = origin_of(url)
         self.title = ""
         self.language = ""
         self.links: list[Link] = []
@@ -129,7 +130,8 @@ class _Reader:
     def link(self, tag: str, target: str | None, rel: str = "") -> str:
         if not target or len(self.links) >= MAX_LINKS:
             return ""
-        url = absolute(target, self.base)
+        plain = target[0] == "/" and target[1:2] != "/" and len(target) < MAX_URL
+        url = self.origin + target.rstrip() if plain else absolute(target, self.base)
         if url:
             self.links.append(Link(tag, url, rel))
         return url
@@ -138,9 +140,15 @@ class _Reader:
         attributes = node.attributes
         self.link("a", attributes.get("href"), attributes.get("rel") or "")
 
-    def resource(self, node: "LexborNode") -> None:
+    def frame(self, node: "LexborNode") -> None:
         attributes = node.attributes
         self.link(node.tag or "", attributes.get("src") or attributes.get("data"))
+
+    def medium(self, node: "LexborNode") -> None:
+        # A site's own pictures are many and say nothing.
+        target = node.attributes.get("src")
+        if target and "//" in target[:8]:
+            self.link(node.tag or "", target)
 
     def linked(self, node: "LexborNode") -> None:
         attributes = node.attributes
@@ -198,6 +206,7 @@ class _Reader:
 
     def rebase(self, node: "LexborNode") -> None:
         self.base = absolute(node.attributes.get("href") or "", self.base) or self.base
+        self.origin = origin_of(self.base)
 
 
 _HANDLERS: Final[dict[str, Callable[[_Reader, "LexborNode"], None]]] = {
@@ -205,14 +214,14 @@ _HANDLERS: Final[dict[str, Callable[[_Reader, "LexborNode"], None]]] = {
     "area": _Reader.anchor,
     "link": _Reader.linked,
     "script": _Reader.script,
-    "img": _Reader.resource,
-    "iframe": _Reader.resource,
-    "frame": _Reader.resource,
-    "embed": _Reader.resource,
-    "object": _Reader.resource,
-    "source": _Reader.resource,
-    "video": _Reader.resource,
-    "audio": _Reader.resource,
+    "img": _Reader.medium,
+    "iframe": _Reader.frame,
+    "frame": _Reader.frame,
+    "embed": _Reader.frame,
+    "object": _Reader.frame,
+    "source": _Reader.medium,
+    "video": _Reader.medium,
+    "audio": _Reader.medium,
     "meta": _Reader.meta,
     "form": _Reader.form,
     "input": _Reader.field,
@@ -224,22 +233,27 @@ _HANDLERS: Final[dict[str, Callable[[_Reader, "LexborNode"], None]]] = {
 
 def absolute(target: str, base: str) -> str:
     """``target`` as an absolute URL, seen from the absolute URL ``base``; empty when it names no place."""
-    if target[:8] == "https://":
-        return target.strip() if len(target) <= MAX_URL else ""
     target = target.strip()
     if target[:1] in {"", "#"} or len(target) > MAX_URL:
         return ""
+    if target[:8] == "https://":
+        return target
     if target[:2] == "//":
         return base[: base.find(":") + 1] + target
     if target[0] == "/":
-        end = base.find("/", base.find("://") + 3)
-        return (base if end < 0 else base[:end]) + target
+        return origin_of(base) + target
     if scheme := _scheme(target):
         return target if scheme[1].lower() in _SCHEMES else ""
     try:
         return urljoin(base, target)
     except ValueError:
         return ""
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an absolute URL, without the slash that follows."""
+    end = url.find("/", url.find("://") + 3)
+    return url if end < 0 else url[:end]
 
 
 def host_in(url: str) -> str:

@@ -16,13 +16,14 @@ def test_a_document_says_what_it_is_called_and_in_which_language() -> None:
 
 def test_links_are_absolute_and_know_their_element() -> None:
     body = b"""<a href="/x">1</a><a href=y rel="nofollow me">2</a><a href="//cdn.example.net/z">3</a><img src=i.png>
+        <img src=//i.example.net/j.png>
         <script src="https://s.example.org/j.js"></script><iframe src="?f"></iframe><a href="#top">4</a>
         <a href="javascript:void(0)">5</a><a href=" mailto:a@example.org ">6</a><area href=/m>"""
     assert read_html(body, URL).links == (
         Link("a", "https://www.example.org/x"),
         Link("a", "https://www.example.org/a/y", "nofollow me"),
         Link("a", "https://cdn.example.net/z"),
-        Link("img", "https://www.example.org/a/i.png"),
+        Link("img", "https://i.example.net/j.png"),
         Link("script", "https://s.example.org/j.js"),
         Link("iframe", "https://www.example.org/a/b?f"),
         Link("a", "mailto:a@example.org"),
