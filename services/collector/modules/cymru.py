@@ -72,7 +72,8 @@ def origin(fields: list[str], seen: Entity) -> Iterator[Claim]:
     if not network.overlaps(asked):
         return
     yield block
-    yield from described(block, **register(fields[2:5]), announced=True)
+    if seen.type == "netblock":  # many addresses lie in one network, and its facts are claimed when it is asked about
+        yield from described(block, **register(fields[2:5]), announced=True)
     if network != asked:
         inner, outer = (seen, block) if network.prefixlen < asked.prefixlen else (block, seen)
         yield relations.part_of(inner, outer)

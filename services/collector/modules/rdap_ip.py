@@ -63,7 +63,7 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         if found is not None and any(meets(block, seen) for block in blocks_of(found)):
             yield answer
             return
-    yield await ask_registry(seen, ctx)
+    yield await ask_registry(seen, ctx, share=DAY)
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
@@ -71,6 +71,11 @@ def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
     if found is None:
         return
     blocks = [block for block in blocks_of(found) if meets(block, seen)]
+    if seen.type == "ip_address" and about_network(answer.url):
+        for block in blocks:  # many addresses lie in one network, and its facts are claimed when it is asked about
+            yield block
+            yield from within(seen, block)
+        return
     for block in blocks:
         yield block
         yield from described(
@@ -82,6 +87,11 @@ def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
         yield from origins(found, block)
     if blocks:
         yield from numbers(found, blocks, register_of(answer.url))
+
+
+def about_network(url: str) -> bool:
+    """Whether a network was asked about: ``…/ip/192.0.2.0/24``."""
+    return "/" in url.rpartition("/ip/")[2]
 
 
 def within(seen: Entity, block: Entity) -> Iterator[Claim]:

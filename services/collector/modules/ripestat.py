@@ -155,7 +155,8 @@ def announcement(data: msgspec.Raw, seen: Entity) -> Iterator[Claim]:
     if not network.overlaps(asked):
         return
     yield block
-    yield from described(block, announced=True)
+    if seen.type == "netblock":  # many addresses lie in one network, and its facts are claimed when it is asked about
+        yield from described(block, announced=True)
     if network != asked:
         inner, outer = (seen, block) if network.prefixlen < asked.prefixlen else (block, seen)
         yield relations.part_of(inner, outer)
@@ -163,7 +164,8 @@ def announcement(data: msgspec.Raw, seen: Entity) -> Iterator[Claim]:
         system = sound(entities.asn, holder.asn)
         if system is not None:
             yield system
-            yield from names(system, holder.holder)
+            if seen.type == "netblock":
+                yield from names(system, holder.holder)
             yield relations.announced_by(block, system)
 
 
