@@ -10,7 +10,7 @@ from msgspec import Struct
 from services.collector.archetypes.documents import refuse_pages, rows
 from services.collector.archetypes.names import Period, any_name, during, join, seen_names, weighed
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer, Skipped, Unreachable
+from services.collector.context import Answer, Context, HttpAnswer, Unreachable
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity, Malformed
@@ -48,7 +48,7 @@ class Row(Struct):
 
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     if seen.type == "organization" and seen.key[0] != "name":
-        raise Skipped("certificates name an organisation, and have no other identity of it")
+        return  # certificates have names only, and the name that it is the same as is asked for by itself
     question = {"O": seen.key[1]} if seen.type == "organization" else {"q": f"%.{seen.value}"}
     question |= {"output": "json", "deduplicate": "Y"}
     try:

@@ -13,7 +13,7 @@ from services.collector.archetypes.documents import fitting, refuse_pages
 from services.collector.archetypes.names import weighed
 from services.collector.archetypes.sound import described, sound
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer, Skipped
+from services.collector.context import Answer, Context, HttpAnswer
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity
@@ -101,9 +101,8 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     if seen.key[0] == "name":
         question = {"filter[entity.names]": seen.key[1], "page[size]": str(MAX_RECORDS)}
         yield await ask(ctx, API, question)
-        return
     if seen.key[0] != "lei":
-        raise Skipped("GLEIF knows organisations by name and by LEI")
+        return  # it knows no other keys, and the name that it is the same as is asked for by itself
     url = f"{API}/{seen.key[1]}"
     answer = await ask(ctx, url)
     yield answer

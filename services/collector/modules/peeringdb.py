@@ -11,7 +11,7 @@ from services.collector.archetypes.documents import fitting, refuse_pages, secre
 from services.collector.archetypes.names import weighed
 from services.collector.archetypes.sound import described, sound
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer, Skipped
+from services.collector.context import Answer, Context, HttpAnswer
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity
@@ -121,7 +121,7 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     elif seen.key[0] in {"name", "peeringdb"}:
         url, question = f"{API}/org", {"name" if seen.key[0] == "name" else "id": seen.key[1], "depth": "2"}
     else:
-        raise Skipped("PeeringDB knows organisations by name and by its own numbers")
+        return  # it knows no other keys, and the name that it is the same as is asked for by itself
     answer = await ctx.http.get(url, question, secret=secret(ctx, "Authorization:", "Api-Key {key}"))
     refuse_pages(answer)
     yield answer
