@@ -1,7 +1,6 @@
 """`sql` on a SQLite file: one writer at a time, snapshots for readers, nothing on the event loop that may block."""
 
 import asyncio
-import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 from services.kernel.errors import Conflict, Incompatible, Invalid
 from services.kernel.messages import now
 from services.kernel.sql import Merge, Migration, Reader, Row, Sql, Tx, statements
-from services.kernel.sql.sqlite_file import FAILURES, SqliteFile, Threads, create_private, translate
+from services.kernel.sql.sqlite_file import FAILURES, SqliteFile, Threads, translate
 
 T = TypeVar("T")
 
@@ -48,8 +47,7 @@ class SqliteSql(Sql):
             await asyncio.shield(self._file.threads.run(partial(_migrate, self._file, migrations)))
 
     async def backup(self, path: str) -> None:
-        self._file.check_open()
-        await asyncio.shield(self._file.readers.run(partial(_back_up, self._file, Path(path))))
+        await self._file.copy(Path(path))
 
     async def ping(self) -> None:
         await self._file.read(lambda connection: connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone())
@@ -389,7 +387,7 @@ def _step_forward(file: SqliteFile, migrations: Sequence[Migration], connection:
         raise Incompatible(f"{file.path.name} has schema version {present}; this code knows {known}")
     ahead = sorted((step for step in migrations if step.version > present), key=lambda step: step.version)
     if ahead and present >= 0:
-        _keep_copy(file, file.path.with_name(f"{file.path.name}.v{present}"))
+        file.write_copy(file.path.with_name(f"{file.path.name}.v{present}"))
     for step in ahead:
         _apply(connection, step)
 
@@ -399,30 +397,3 @@ def _apply(connection: sqlite3.Connection, step: Migration) -> None:
         if statement.strip():
             connection.execute(statement)
     connection.execute("INSERT INTO schema_version VALUES (?, ?, ?)", (step.version, step.name, now()))
-
-
-def _back_up(file: SqliteFile, target: Path) -> None:
-    try:
-        _keep_copy(file, target)
-    except FAILURES as error:
-        raise translate(error, file.path) from error
-
-
-def _keep_copy(file: SqliteFile, target: Path) -> None:
-    """Write the file as last committed to ``target``, which is there whole or not at all."""
-    partial_copy = target.with_name(f"{target.name}.part")
-    partial_copy.unlink(missing_ok=True)
-    create_private(partial_copy)
-    source = file.lend()
-    try:
-        copy = sqlite3.connect(partial_copy, isolation_level=None)
-        try:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
-        finally:
-            copy.close()
-    finally:
-        file.take_back(source)
-    with partial_copy.open("rb") as written:
-        os.fsync(written.fileno())
-    partial_copy.replace(target)

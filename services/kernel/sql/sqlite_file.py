@@ -168,6 +168,11 @@ class SqliteFile:
         self.check_open()
         return await asyncio.shield(self.threads.run(lambda: self._run(call)))
 
+    async def copy(self, target: Path) -> None:
+        """Write the file as last committed to ``target``, while others read and write."""
+        self.check_open()
+        await asyncio.shield(self.readers.run(lambda: self._run(lambda: self.write_copy(target))))
+
     def check_open(self) -> None:
         if self.closed:
             raise Unavailable(f"{self.path.name} is closed")
@@ -245,6 +250,25 @@ class SqliteFile:
             connection.close()
         else:
             self._idle.append(connection)
+
+    def write_copy(self, target: Path) -> None:
+        """The copy is there whole or not at all."""
+        part = target.with_name(f"{target.name}.part")
+        part.unlink(missing_ok=True)
+        create_private(part)
+        source = self.lend()
+        try:
+            copy = sqlite3.connect(part, isolation_level=None)
+            try:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+            finally:
+                copy.close()
+        finally:
+            self.take_back(source)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(target)
 
     def rollback(self) -> None:
         """End whatever the writer was doing; a connection that cannot even do that is given up."""
