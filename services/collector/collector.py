@@ -13,7 +13,7 @@ import structlog
 from services.collector import store
 from services.collector.budget import Budget, Wait
 from services.collector.context import Unauthorised
-from services.collector.dns import ItemDns, ScanWildcards
+from services.collector.dns import ItemDns, ScanWildcards, addresses_of
 from services.collector.exchange import Exchanges, Owner, Recorded
 from services.collector.fetch import Client, ItemHttp
 from services.collector.fetch.http import Shared
@@ -213,7 +213,8 @@ class Collector:
         asked = plan.resolvers or self._ports.settings.resolvers
         if asked not in self._clients:
             resolver = self._resolver(plan)
-            self._clients[asked] = Client(self._ports.egress, resolver.addresses, self._ports.settings.ca_file)
+            resolve = partial(addresses_of, resolver)
+            self._clients[asked] = Client(self._ports.egress, resolve, self._ports.settings.ca_file)
         return self._clients[asked]
 
     async def _wildcards_of(self, workspace: UUID, plan: Plan, resolver: Resolver, *, offline: bool) -> ScanWildcards:

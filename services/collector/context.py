@@ -232,7 +232,10 @@ class Dns(ABC):
 
     @abstractmethod
     async def addresses(self, name: str) -> tuple[str, ...]:
-        """The addresses of a name, from the answers of this process; no evidence of its own."""
+        """The addresses of a name, from the answers of this process; no evidence of its own.
+
+        None when it has none; `Unreachable` when the resolvers cannot say.
+        """
 
 
 class Whois(ABC):

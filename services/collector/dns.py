@@ -12,6 +12,7 @@ from services.collector.exchange import Exchanges, Performed
 from services.collector.resolve import Answer, Resolver, TransferFailed, Wildcards, transcript
 from services.collector.scope import Permit
 from services.contracts.evidence import EvidenceRecord
+from services.kernel import egress
 from services.kernel.egress import EgressError
 from services.kernel.messages import now
 
@@ -158,7 +159,18 @@ class ItemDns(Dns):
             return list(found.answers), ""
 
         _, answers = await _journalled(self._exchanges, f"A,AAAA {name}", perform, b"addresses")
-        return tuple(record.data for answer in answers for record in answer.records if record.type == answer.type)
+        found = tuple(record.data for answer in answers for record in answer.records if record.type == answer.type)
+        if not found and not all(answer.asked for answer in answers):
+            raise Unreachable(f"the resolvers cannot say where {name} is")
+        return found
+
+
+async def addresses_of(resolver: Resolver, name: str) -> tuple[str, ...]:
+    """The addresses of a name for a client to dial; none when it has none, `Unreachable` when nobody can say."""
+    found = await resolver.look_up(name)
+    if not found.addresses and not all(answer.asked for answer in found.answers):
+        raise egress.Unreachable(f"the resolvers cannot say where {name} is")
+    return found.addresses
 
 
 async def ask_chunk(

@@ -73,3 +73,15 @@ async def test_whatever_a_site_does_has_an_outcome_and_an_end(lab: Lab, wire: Wi
     result = await wire.run("web", entities.name(name))
     assert (result.outcome, time.process_time() - started < 10.0) == (outcome, True), result.reason
     assert lab.touched() < 40
+
+
+@pytest.mark.parametrize("module", ["web", "well_known", "tls_certificate"])
+async def test_a_name_without_an_address_is_empty_and_one_that_nobody_can_look_up_is_not(
+    lab: Lab, wire: Wire, module: str
+) -> None:
+    gone = next(name.name for name in lab.world.stale if name.answer == "nxdomain")
+    assert (await wire.run(module, entities.name(gone))).outcome == "empty"
+    lab.faults.set("resolver", Fault(kind="dns_servfail"))
+    result = await wire.run(module, entities.name(f"www.{lab.target}"))
+    assert (result.outcome, "cannot say where" in result.reason) == ("unreachable", True)
+    assert lab.touched() == 0

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 from lab.running import Lab
 from services.collector.budget import Budget
-from services.collector.dns import ItemDns, ScanWildcards
+from services.collector.dns import ItemDns, ScanWildcards, addresses_of
 from services.collector.exchange import Exchanges, Owner
 from services.collector.fetch import Client, ItemHttp
 from services.collector.fetch.http import Shared
@@ -72,10 +73,10 @@ class Wire:
         self._egress = Egress(Guard(), DialTable.read(lab.directory / "dial.json"))
         self._resolver = Resolver(self._egress, [(lab.resolver.partition(":")[0], 53)])
         self._ca_file = str(lab.directory / "ca.pem")
-        self._client = Client(self._egress, self._resolver.addresses, self._ca_file)
+        self._client = Client(self._egress, partial(addresses_of, self._resolver), self._ca_file)
 
-    async def run(self, id: str, subject: Subject, **options: Any) -> Result:
-        """Run one work item of module ``id``."""
+    async def run(self, id: str, subject: Subject, words: tuple[str, ...] = (), **options: Any) -> Result:
+        """Run one work item of module ``id``; ``words`` are the word list."""
         module = self._module(id)
         manifest = module.manifest
         owner = Owner(NOBODY, NOBODY, NOBODY, 0)
@@ -90,7 +91,7 @@ class Wire:
             scope=self.scope,
             at=NOW,
             options={**manifest.options, **options},
-            wordlist=lambda: iter(()),
+            wordlist=lambda: iter(words),
             key=lambda: None,
             exchanges=exchanges,
         )
