@@ -1,6 +1,7 @@
 import asyncio
 import secrets
-from collections.abc import Sequence
+from asyncio import DatagramProtocol, Future
+from collections.abc import Callable, Sequence
 from time import monotonic, time_ns
 from typing import Final
 
@@ -10,7 +11,6 @@ from services.collector.resolve.stream import ask_over_tcp
 from services.collector.resolve.wire import FORMERR, NOTIMP, Mismatch, build_query, build_question, read_answer
 from services.kernel.egress import Egress, EgressError, Forbidden, Guard
 
-LARGEST_DATAGRAM: Final = 4096
 TCP_TIMEOUT: Final = 5.0
 
 
@@ -62,22 +62,44 @@ async def once(
     *,
     edns: bool,
 ) -> Answer:
-    loop = asyncio.get_running_loop()
+    query = build_query(secrets.randbits(16), question, recursion=False, edns=edns)
     begun = monotonic()
-    key = secrets.randbits(16)
-    with egress.datagram_socket(*server, allow=allow) as connected:
-        await loop.sock_sendall(connected, build_query(key, question, recursion=False, edns=edns))
+
+    def read(wire: bytes) -> Answer | None:
+        if wire[:2] != query[:2]:
+            raise Mismatch("the response to another query")
+        elapsed = int((monotonic() - begun) * 1_000_000)
+        return read_answer(wire, question, name, type, label, time_ns() // 1000, elapsed)
+
+    transport, asking = await egress.datagram(lambda: Asking(read), *server, allow=allow)
+    try:
+        transport.sendto(query)
         async with asyncio.timeout(limit):
-            while True:
-                wire = await loop.sock_recv(connected, LARGEST_DATAGRAM)
-                if wire[:2] != key.to_bytes(2, "big"):
-                    continue
-                elapsed = int((monotonic() - begun) * 1_000_000)
-                try:
-                    answer = read_answer(wire, question, name, type, label, time_ns() // 1000, elapsed)
-                except Mismatch:
-                    continue
-                break
+            answer = await asking.answered
+    finally:
+        transport.close()
     return answer or await ask_over_tcp(
         egress, server, question, name, type, label=label, recursion=False, connect_timeout=limit, allow=allow
     )
+
+
+class Asking(DatagramProtocol):
+    """Waits for the response that ``read`` takes, which is None when truncated."""
+
+    def __init__(self, read: Callable[[bytes], Answer | None]) -> None:
+        self.answered: Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._read = read
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        if self.answered.done():
+            return
+        try:
+            self.answered.set_result(self._read(data))
+        except Mismatch:
+            return
+        except ParseError as error:
+            self.answered.set_exception(error)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(exc)

@@ -1,7 +1,9 @@
 import asyncio
 from asyncio import Task, TimerHandle
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from selectors import EVENT_READ, DefaultSelector
 from time import monotonic, time_ns
 from typing import Final
 
@@ -9,7 +11,7 @@ from services.collector.resolve.answer import Answer
 from services.collector.resolve.chunk import Chunk, Query
 from services.collector.resolve.names import ParseError
 from services.collector.resolve.stream import ask_over_tcp
-from services.collector.resolve.upstream import CHANNELS, Channel, Upstream
+from services.collector.resolve.upstream import CHANNELS, MOST_PENDING, Channel, Upstream
 from services.collector.resolve.wire import HEADS, TAILS, Mismatch, build_question, read_answer
 from services.kernel.egress import Egress, EgressError
 
@@ -28,8 +30,8 @@ TAIL: Final = TAILS[True]
 class Dispatcher:
     """Spreads the queries of all chunks over the upstreams.
 
-    Everything happens in two callbacks: a readable socket, which takes up a burst of responses and sends as many
-    queries, and a tick, which looks after what is late. Small chunks go first, then the oldest.
+    Everything happens in two callbacks: readable sockets, which take up bursts of responses and send as many queries,
+    and a tick, which looks after what is late. Small chunks go first, then the oldest.
     """
 
     def __init__(self, egress: Egress, upstreams: Sequence[Upstream], timeouts: Sequence[float]) -> None:
@@ -37,6 +39,9 @@ class Dispatcher:
         self._timeouts = timeouts
         self._upstreams = deque(upstreams)
         self._loop = asyncio.get_running_loop()
+        # uvloop forgets a socket once it had an error, as UDP sockets have when nobody listens; a selector does not
+        self._selector = DefaultSelector()
+        self._loop.add_reader(self._selector.fileno(), self._on_readable)
         self._chunks: deque[Chunk] = deque()
         self._again: deque[tuple[Query, Upstream]] = deque()
         self._over_tcp: dict[Task[None], Chunk] = {}
@@ -66,6 +71,8 @@ class Dispatcher:
                     query.chunk.abandon()
             upstream.channels.clear()
             upstream.retired.clear()
+        self._loop.remove_reader(self._selector.fileno())
+        self._selector.close()
         for chunk in self._chunks:
             chunk.abandon()
         for query, _ in self._again:
@@ -76,31 +83,39 @@ class Dispatcher:
     def _pump(self) -> None:
         """Send what there is, as far as the windows of the upstreams allow."""
         now = monotonic()
-        while self._again or self._chunks:
-            upstream = self._choose(now, self._again[0][1] if self._again else None)
-            if upstream is None:
+        while self._again:
+            last = self._again[0][1]
+            if not self._dispatch(now, partial(self._retried, last), last):
                 break
-            try:
-                channel = self._channel(upstream, now)
-            except EgressError:
-                upstream.unopenable = True
-                upstream.eject(now)
-                if all(each.unopenable for each in self._upstreams):
-                    self._give_up()
-                continue
-            if not self._send_burst(upstream, channel, now):
+        while self._chunks:
+            if not self._dispatch(now, self._fresh):
                 break
         waiting = self._again or self._chunks or any(each.pending or each.retired for each in self._upstreams)
         if waiting and self._timer is None:
             self._timer = self._loop.call_later(TICK, self._tick, now + TICK)
 
+    def _dispatch(self, now: float, take: Callable[[], Query | None], last: Upstream | None = None) -> bool:
+        """Send a burst of what ``take`` gives; False when nothing more can be sent at the moment."""
+        upstream = self._choose(now, last)
+        if upstream is None:
+            return False
+        try:
+            channel = self._channel(upstream, now)
+        except EgressError:
+            upstream.unopenable = True
+            upstream.eject(now)
+            if all(each.unopenable for each in self._upstreams):
+                self._give_up()
+            return True
+        return self._send_burst(upstream, channel, take, now)
+
     def _choose(self, now: float, last: Upstream | None) -> Upstream | None:
-        """The upstream with the most room, another than ``last`` if possible, an ejected one if there are only such."""
+        """The upstream that is least busy, another than ``last`` if possible, an ejected one if there are only such."""
         self._upstreams.rotate(1)
         standing = [each for each in self._upstreams if each.ejected_until <= now]
         candidates = standing or [each for each in self._upstreams if not each.unopenable]
         others = [each for each in candidates if each is not last] or candidates
-        best = max(others, key=lambda each: each.room, default=None)
+        best = max(others, key=lambda each: each.free, default=None)
         return best if best and best.room > 0 else None
 
     def _channel(self, upstream: Upstream, now: float) -> Channel:
@@ -114,17 +129,17 @@ class Dispatcher:
         channel = Channel(upstream, self._egress.datagram_socket(upstream.address, upstream.port, exempt=True), now)
         upstream.unopenable = False
         channels.append(channel)
-        self._loop.add_reader(channel.socket.fileno(), self._on_readable, channel)
+        self._selector.register(channel.socket, EVENT_READ, channel)
         return channel
 
-    def _send_burst(self, upstream: Upstream, channel: Channel, now: float) -> bool:
+    def _send_burst(self, upstream: Upstream, channel: Channel, take: Callable[[], Query | None], now: float) -> bool:
         """Send up to a burst on ``channel``; False when the system takes no more at the moment."""
         pending, ids, send = channel.pending, channel.ids, channel.send
         timeouts = self._timeouts
         room = min(upstream.room, BURST)
         before = len(pending)
         try:
-            while room and (query := self._next()):
+            while room and (query := take()):
                 room -= 1
                 key = next(ids)
                 while key in pending:
@@ -143,16 +158,19 @@ class Dispatcher:
             channel.sent += len(pending) - before
         return True
 
-    def _next(self) -> Query | None:
-        if self._again:
-            return self._again.popleft()[0]
+    def _retried(self, last: Upstream) -> Query | None:
+        """The next query that ``last`` failed, if it is its turn."""
+        return self._again.popleft()[0] if self._again and self._again[0][1] is last else None
+
+    def _fresh(self) -> Query | None:
         while self._chunks:
             chunk = self._chunks[0]
             index = chunk.next
-            if index >= len(chunk.pairs):
-                self._chunks.popleft()
-                continue
             chunk.next += 1
+            if chunk.next >= len(chunk.pairs):
+                self._chunks.popleft()
+            if index >= len(chunk.pairs):  # it was abandoned
+                continue
             name, kind = chunk.pairs[index]
             try:
                 return Query(chunk, index, name, kind, build_question(name, kind))
@@ -162,12 +180,27 @@ class Dispatcher:
 
     def _give_up(self) -> None:
         """No upstream can be dialled, or none has answered for long: answer all that is not out yet so, at once."""
-        while query := self._next():
+        while query := self._again.popleft()[0] if self._again else self._fresh():
             query.chunk.settle(query.index, query.failure or Answer(query.name, query.type, "timeout"))
 
     # Receiving
 
-    def _on_readable(self, channel: Channel) -> None:
+    def _on_readable(self) -> None:
+        for ready, _ in self._selector.select(0):
+            self._receive(ready.data)
+        self._pump()
+
+    def _drain(self) -> None:
+        """Take up everything that has come, or a good part of it."""
+        for _ in range(MOST_PENDING // BURST):
+            readable = self._selector.select(0)
+            for ready, _ in readable:
+                self._receive(ready.data)
+            if not readable:
+                break
+
+    def _receive(self, channel: Channel) -> None:
+        """Take up what came on ``channel``, up to a burst."""
         upstream, pending, recv = channel.upstream, channel.pending, channel.recv
         now = monotonic()
         at = time_ns() // 1000
@@ -206,7 +239,6 @@ class Dispatcher:
             else:
                 self._conclude(query, upstream, answer)
         upstream.pending -= before - len(pending)
-        self._pump()
 
     def _conclude(self, query: Query, upstream: Upstream, answer: Answer) -> None:
         """Take a response for what it is: an answer, or a failure that another upstream may not share."""
@@ -278,6 +310,8 @@ class Dispatcher:
 
     def _tick(self, due: float) -> None:
         now = monotonic()
+        if now - due > TICK:  # this process was held up: what is here already is not late
+            self._drain()
         for upstream in self._upstreams:
             for channel in upstream.sockets:
                 for key in [key for key, query in channel.pending.items() if query.deadline <= now]:
@@ -305,5 +339,5 @@ class Dispatcher:
         return Answer(query.name, query.type, "timeout", server=upstream.label, at=at, elapsed=elapsed)
 
     def _shut(self, channel: Channel) -> None:
-        self._loop.remove_reader(channel.socket.fileno())
+        self._selector.unregister(channel.socket)
         channel.socket.close()

@@ -97,6 +97,11 @@ class Upstream:
         return min(int(self._window) - self.pending + self._slow, MOST_PENDING - self.pending)
 
     @property
+    def free(self) -> float:
+        """The share of its window that is free."""
+        return 1 - (self.pending - self._slow) / self._window
+
+    @property
     def is_failing(self) -> bool:
         return self._loss > FAILING or self._streak >= FAILING_STREAK
 

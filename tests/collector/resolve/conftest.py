@@ -10,7 +10,7 @@ from tests.collector.resolve.nameserver import Behave, Nameserver
 
 
 def pytest_asyncio_loop_factories(config, item):
-    return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 
 
 Serve = Callable[[Behave], Awaitable[Nameserver]]
