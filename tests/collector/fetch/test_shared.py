@@ -6,7 +6,7 @@ from uuid import UUID
 from services.collector.budget import Budget
 from services.collector.context import Unreachable
 from services.collector.exchange import Exchanges, Owner, Performed
-from services.collector.fetch.http import SHARED_AT_MOST, Shared
+from services.collector.fetch.http import Shared
 from services.collector.manifest import MODULES, read_manifest
 from services.kernel.cache.memory import MemoryCache
 from tests.collector.modules.wired import Remembered
@@ -43,12 +43,14 @@ async def test_a_failure_is_not_shared_with_those_who_come_later() -> None:
     assert source.asked == 2
 
 
-async def test_only_so_many_answers_are_kept() -> None:
-    shared, source = Shared(), Source()
-    for number in range(SHARED_AT_MOST + 1):
+async def test_only_so_many_bytes_are_kept() -> None:
+    shared, source = Shared(most=100_000), Source()
+    for number in range(200):
         await shared.once(f"GET https://a.example/{number}", 60, source.answer)
+    await shared.once("GET https://a.example/199", 60, source.answer)
+    assert source.asked == 200
     await shared.once("GET https://a.example/0", 60, source.answer)
-    assert source.asked == SHARED_AT_MOST + 2
+    assert source.asked == 201
 
 
 async def test_a_shared_answer_is_paid_for_once_and_is_evidence_for_each() -> None:
