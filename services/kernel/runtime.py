@@ -4,6 +4,7 @@ The embedded hull: SQLite files and a durable queue in one data folder, everythi
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, Self
 
@@ -57,6 +58,7 @@ class Runtime:
         from services.kernel.bus.sqlite import SqliteBus
 
         self._failed = asyncio.get_running_loop().create_future()
+        _tune_collector()
         bus = self._keep(SqliteBus(self.folder.path / "bus.db"))
         handled = {
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
@@ -158,6 +160,12 @@ class Runtime:
         if self._failed is not None and self._failed.done() and not self._failed.cancelled():
             self._failed.exception()
         self.folder.close()
+
+
+def _tune_collector() -> None:
+    """Collect garbage seldom: what lives here dies by reference count, and the modules live for ever."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def streams_of(services: Sequence[Service]) -> list[Stream]:
