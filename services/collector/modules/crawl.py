@@ -174,7 +174,7 @@ def links_of(page: HttpAnswer, host: str) -> list[str]:
     """The pages of the same host that a page leads to, without fragments, each once."""
     if not is_page(page, host):
         return []
-    urls = (url.partition("#")[0] for url in document_of(page).urls("a", "area", "iframe", "frame"))
+    urls = (url.partition("#")[0] for url in document_of(page).urls("a", "area", "iframe", "frame", "refresh"))
     found = dict.fromkeys(url for url in urls if host_in(url) == host and url[:4].lower() == "http")
     return [url for url in found if not path_of(url).lower().endswith((*DOCUMENTS, *LEAVES))]
 

@@ -22,6 +22,7 @@ MAX_URL: Final = 4_096
 TAGS_AT_ONCE: Final = 2_000
 _piece = re.compile(rb"(?:[^<]*+<){0,%d}+[^<]*+" % TAGS_AT_ONCE)
 _charset = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{2,40})", re.IGNORECASE)
+_refresh = re.compile(r"[^;,]{0,20}[;,]\s*url\s*=\s*[\"']?([^\"'\s>]{1,2000})", re.IGNORECASE).match
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,30}):").match
 _SCHEMES: Final = frozenset({"http", "https", "ftp", "ws", "wss", "mailto", "tel"})
 _authority = re.compile(r"[^/?#\\]*").match
@@ -174,6 +175,8 @@ class _Reader:
     def meta(self, node: "LexborNode") -> None:
         attributes = node.attributes
         name = attributes.get("name") or attributes.get("property") or attributes.get("http-equiv")
+        if name and name.lower() == "refresh" and (found := _refresh(attributes.get("content") or "")):
+            self.link("refresh", found[1])
         if name and len(self.metas) < 64:
             self.metas.setdefault(name.lower()[:64], (attributes.get("content") or "")[:2048])
 

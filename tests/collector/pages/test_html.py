@@ -36,6 +36,11 @@ def test_a_base_element_moves_what_follows() -> None:
     assert found.urls("a") == ["https://other.example.org/deep/x"]
 
 
+def test_a_page_that_sends_the_browser_on_links_there() -> None:
+    found = read_html(b"<meta http-equiv=Refresh content=\"0; URL='https://next.example.org/'\">", URL)
+    assert found.links == (Link("refresh", "https://next.example.org/"),)
+
+
 def test_what_stands_in_a_comment_or_a_script_is_no_link() -> None:
     body = b"<!-- <a href=/no> --><script>document.write('<a href=/no>')</script><noscript><a href=/yes></noscript>"
     assert read_html(body, URL).urls("a") == ["https://www.example.org/yes"]
