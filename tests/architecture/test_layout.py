@@ -44,7 +44,7 @@ def test_no_file_grows_past_the_limit() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
         for path in python_files()
-        if (lines := len(path.read_text("utf-8").splitlines())) > 450
+        if (lines := len(path.read_text("utf-8").splitlines())) > (700 if "tests" in path.parts else 450)
     }
     assert long == {}
 
