@@ -21,6 +21,7 @@ TICK: Final = 0.05
 REFUSED_TIMEOUT: Final = 0.3
 TCP_TIMEOUT: Final = 5.0
 TCP_AT_ONCE: Final = 16
+MOST_OVER_TCP: Final = 1_000  # with those that wait
 URGENT: Final = 8
 
 HEAD: Final = HEADS[True, True]
@@ -42,6 +43,7 @@ class Dispatcher:
         # uvloop forgets a socket once it had an error, as UDP sockets have when nobody listens; a selector does not
         self._selector = DefaultSelector()
         self._loop.add_reader(self._selector.fileno(), self._on_readable)
+        self._urgent: deque[Chunk] = deque()
         self._chunks: deque[Chunk] = deque()
         self._again: deque[tuple[Query, Upstream]] = deque()
         self._over_tcp: dict[Task[None], Chunk] = {}
@@ -51,10 +53,7 @@ class Dispatcher:
     def submit(self, pairs: Sequence[tuple[str, str]]) -> Chunk:
         """Begin to ask ``pairs``: normalised names and types."""
         chunk = Chunk(pairs, self._loop)
-        if len(pairs) <= URGENT:
-            self._chunks.appendleft(chunk)
-        else:
-            self._chunks.append(chunk)
+        (self._urgent if len(pairs) <= URGENT else self._chunks).append(chunk)
         self._pump()
         return chunk
 
@@ -73,7 +72,7 @@ class Dispatcher:
             upstream.retired.clear()
         self._loop.remove_reader(self._selector.fileno())
         self._selector.close()
-        for chunk in self._chunks:
+        for chunk in (*self._urgent, *self._chunks):
             chunk.abandon()
         for query, _ in self._again:
             query.chunk.abandon()
@@ -87,11 +86,11 @@ class Dispatcher:
             last = self._again[0][1]
             if not self._dispatch(now, partial(self._retried, last), last):
                 break
-        while self._chunks:
+        while self._urgent or self._chunks:
             if not self._dispatch(now, self._fresh):
                 break
-        waiting = self._again or self._chunks or any(each.pending or each.retired for each in self._upstreams)
-        if waiting and self._timer is None:
+        queued = self._again or self._urgent or self._chunks
+        if self._timer is None and (queued or any(each.pending or each.retired for each in self._upstreams)):
             self._timer = self._loop.call_later(TICK, self._tick, now + TICK)
 
     def _dispatch(self, now: float, take: Callable[[], Query | None], last: Upstream | None = None) -> bool:
@@ -163,12 +162,12 @@ class Dispatcher:
         return self._again.popleft()[0] if self._again and self._again[0][1] is last else None
 
     def _fresh(self) -> Query | None:
-        while self._chunks:
-            chunk = self._chunks[0]
+        while chunks := self._urgent or self._chunks:
+            chunk = chunks[0]
             index = chunk.next
             chunk.next += 1
             if chunk.next >= len(chunk.pairs):
-                self._chunks.popleft()
+                chunks.popleft()
             if index >= len(chunk.pairs):  # it was abandoned
                 continue
             name, kind = chunk.pairs[index]
@@ -267,7 +266,7 @@ class Dispatcher:
         query.tries += 1
         # asking the same one for the same failure again would only be a nuisance
         most = len(self._timeouts) if failure.rcode < 0 else min(len(self._upstreams), 2)
-        if query.tries >= most:
+        if query.tries >= min(most, len(self._timeouts)):
             query.chunk.settle(query.index, query.failure)
         elif not query.chunk.done.done():
             self._again.append((query, upstream))
@@ -276,12 +275,16 @@ class Dispatcher:
         """Nobody listens there, or there is no route: do not wait long for what was sent."""
         for query in channel.pending.values():
             query.deadline = min(query.deadline, now + REFUSED_TIMEOUT)
-        if any(each is not channel.upstream and each.ejected_until <= now for each in self._upstreams):
+        standing = [each for each in self._upstreams if each.ejected_until <= now]
+        if channel.upstream in standing and len(standing) > 1:
             channel.upstream.eject(now)
 
     # Truncated responses
 
     def _start_over_tcp(self, query: Query, upstream: Upstream) -> None:
+        if len(self._over_tcp) >= MOST_OVER_TCP:
+            self._fail(query, upstream, self._lost(query, upstream))
+            return
         task = self._loop.create_task(self._ask_over_tcp(query, upstream))
         self._over_tcp[task] = query.chunk
         task.add_done_callback(self._over_tcp.pop)

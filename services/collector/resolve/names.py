@@ -21,7 +21,7 @@ class ParseError(Exception):
 def normalise(name: str) -> str:
     """Lower case, without the final dot; the root is "."."""
     lowered = name.lower()
-    if lowered.endswith(".") and len(lowered) > 1 and not lowered.endswith("\\."):
+    if lowered.endswith(".") and len(lowered) > 1 and not lowered.endswith(("\\.", "..")):
         return lowered[:-1]
     return lowered
 

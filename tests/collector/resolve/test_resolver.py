@@ -152,7 +152,7 @@ async def test_what_one_upstream_fails_another_is_asked(nameserver, resolver, be
 
 
 async def test_a_failing_upstream_is_left_out_and_taken_back(nameserver, resolver, monkeypatch) -> None:
-    monkeypatch.setattr("services.collector.resolve.upstream.SHORTEST_EJECTION", 0.05)
+    monkeypatch.setattr("services.collector.resolve.upstream.SHORTEST_EJECTION", 0.5)
     broken = True
     bad = await nameserver(lambda question: None if broken else address(question))
     good = await nameserver(address)
@@ -169,6 +169,17 @@ async def test_a_failing_upstream_is_left_out_and_taken_back(nameserver, resolve
         number = 0
         while (await resolve.ask(f"c{number}.example", "A")).server != bad.label:
             number += 1
+
+
+@pytest.mark.parametrize("behave", [failing("SERVFAIL"), garbled, silent])
+async def test_a_single_try_is_a_single_try(nameserver, resolver, behave) -> None:
+    servers = [await nameserver(behave) for _ in range(2)]
+    assert not (await resolver(*servers, timeouts=(0.1,)).ask("www.example", "A")).asked
+    assert sum(len(server.asked) for server in servers) == 1
+
+
+async def test_without_upstreams_everything_is_a_timeout(resolver) -> None:
+    assert (await resolver().ask("www.example", "A")).status == "timeout"
 
 
 async def test_light_work_is_shared_by_the_upstreams(nameserver, resolver) -> None:

@@ -187,7 +187,8 @@ def test_a_chain_of_pointers_is_not_followed_for_long() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a..b", ".a", "ä.example", "a" * 64 + ".example", ("a" * 60 + ".") * 5 + "example", r"a\999.b"]
+    "name",
+    ["", "..", "a..", "a..b", ".a", "ä.example", "a" * 64 + ".example", ("a" * 60 + ".") * 5 + "example", r"a\999.b"],
 )
 def test_a_name_that_cannot_be_has_no_wire_form(name: str) -> None:
     for _ in range(2):
