@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
-from services.collector.pages.html import origin_of
+from services.collector.pages.html import Link
 from services.contracts import entities
 from services.contracts.entities import Entity, Malformed
 
@@ -77,19 +77,18 @@ _site = re.compile(r"https?://(?:www\.|m\.|[a-z]{2}\.)?([a-z0-9.-]+)$", re.IGNOR
 _mastodon = re.compile(r"/@([A-Za-z0-9_]{1,30})/?$").match
 
 
-def accounts(links: Iterable[tuple[str, str]]) -> list[Entity]:
-    """The accounts behind ``links`` (URL, rel), each once; where no platform is known, ``rel="me"`` decides."""
+def accounts(links: Iterable[Link]) -> list[Entity]:
+    """The accounts behind ``links``, each once; where no platform is known, ``rel="me"`` decides."""
     found: dict[tuple[str, ...], Entity] = {}
     hosts: dict[str, str] = {}
-    for url, rel in links:
-        origin = origin_of(url)
-        slash = len(origin)
-        host = hosts.get(origin)
+    for link in links:
+        host = hosts.get(link.origin)
         if host is None:
-            site = _site(origin[:300])
-            host = hosts[origin] = site[1].lower() if site else ""
-        if slash < len(url) and (host in PLATFORMS or "me" in rel.lower().split()) and len(found) < MAX_ACCOUNTS:
-            for entity in _account(host, url[slash : slash + 300].partition("?")[0].partition("#")[0]):
+            site = _site(link.origin[:300])
+            host = hosts[link.origin] = site[1].lower() if site else ""
+        if (host in PLATFORMS or (link.rel and "me" in link.rel.lower().split())) and len(found) < MAX_ACCOUNTS:
+            path = link.url[len(link.origin) :][:300].partition("?")[0].partition("#")[0]
+            for entity in _account(host, path):
                 found[entity.key] = entity
     return list(found.values())
 

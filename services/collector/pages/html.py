@@ -30,10 +30,14 @@ _spaces = re.compile(r"\s+")
 
 
 class Link(Struct, frozen=True, gc=False):
-    """A URL that a document names, made absolute; ``tag`` is the element, ``rel`` what it says of the target."""
+    """A URL that a document names, made absolute, and its ``origin``: scheme, host and port.
+
+    ``tag`` is the element, ``rel`` what it says of the target.
+    """
 
     tag: str
     url: str
+    origin: str
     rel: str = ""
 
 
@@ -131,10 +135,13 @@ class _Reader:
     def link(self, tag: str, target: str | None, rel: str = "") -> str:
         if not target or len(self.links) >= MAX_LINKS:
             return ""
-        plain = target[0] == "/" and target[1:2] != "/" and len(target) < MAX_URL
-        url = self.origin + target.rstrip() if plain else absolute(target, self.base)
+        if target[0] == "/" and target[1:2] != "/" and len(target) < MAX_URL:
+            url, origin = self.origin + target.rstrip(), self.origin
+        else:
+            url = absolute(target, self.base)
+            origin = origin_of(url)
         if url:
-            self.links.append(Link(tag, url, rel))
+            self.links.append(Link(tag, url, origin, rel))
         return url
 
     def anchor(self, node: "LexborNode") -> None:

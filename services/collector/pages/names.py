@@ -11,10 +11,12 @@ _in_url = re.compile(
     rb"((?:[a-z0-9_-]{1,63}+\.){1,20}[a-z][a-z0-9-]{1,62}+)"
 )
 # The rest of an escape behind its % or backslash: %252F, %2F, \u002F, \x2F, \n.
-_rest_of_escape = {
-    b"%": re.compile(rb"(?:25)?[0-9a-f]{2}").match,
-    b"\\": re.compile(rb"u00[0-9a-f]{2}|x[0-9a-f]{2}|[nrtbfv]").match,
+_ESCAPES: Final = {
+    ord("%"): re.compile(rb"(?:25)?[0-9a-f]{2}").match,
+    ord("\\"): re.compile(rb"u00[0-9a-f]{2}|x[0-9a-f]{2}|[nrtbfv]").match,
 }
+_DOT: Final = ord(".")
+_NAME_CODES: Final = frozenset(_NAME_CHARS)
 
 
 def names_below(text: bytes, domain: str) -> list[str]:
@@ -22,17 +24,18 @@ def names_below(text: bytes, domain: str) -> list[str]:
 
     Escapes before a name and ``*.`` are left out. What resembles a name need not exist, nor have a normal form.
     """
-    lowered = text.lower()
     wanted = domain.encode()
+    before, *rest = text.lower().split(wanted)
     found: dict[bytes, None] = {}
-    at = lowered.find(wanted)
-    while at >= 0 and len(found) < MAX_NAMES:
-        end = at + len(wanted)
-        if not _goes_on(lowered[end : end + 2]):
-            before = _before(lowered[max(0, at - 253) : at])
-            if not before or before[-1:] == b".":
-                found[before.lstrip(b".-") + wanted] = None
-        at = lowered.find(wanted, end)
+    for place, after in enumerate(rest, 1):
+        goes_on = _goes_on(after) if after else place < len(rest)
+        if not goes_on:
+            name = _end_of(before)
+            if not name or name[-1] == _DOT:
+                found[name.lstrip(b".-") + wanted] = None
+                if len(found) >= MAX_NAMES:
+                    break
+        before = after
     return [name.decode("ascii") for name in found if b".." not in name]
 
 
@@ -48,15 +51,14 @@ def hosts_in_urls(text: bytes) -> list[str]:
 
 def _goes_on(after: bytes) -> bool:
     """Whether the name goes on to the right, as ``example.org`` does in ``example.org.uk`` and ``example.organic``."""
-    first = after[:1]
-    return first.isalnum() or first in {b"-", b"_"} or (first == b"." and after[1:].isalnum())
+    return after[0] in _NAME_CODES and (after[0] != _DOT or after[1:2].isalnum())
 
 
-def _before(window: bytes) -> bytes:
-    """The characters of names at the end of ``window``, without what an escape left there."""
+def _end_of(text: bytes) -> bytes:
+    """The characters of names at the end of ``text``, without what an escape left there."""
+    window = text[-253:]
     start = len(window.rstrip(_NAME_CHARS))
-    before = window[start:]
-    escape = _rest_of_escape.get(window[start - 1 : start])
-    if escape and (rest := escape(before)):
-        return before[rest.end() :]
-    return before
+    end = window[start:]
+    if start and window[start - 1] in _ESCAPES and (rest := _ESCAPES[window[start - 1]](end)):
+        return end[rest.end() :]
+    return end

@@ -11,7 +11,7 @@ from services.collector.pages.accounts import accounts
 from services.collector.pages.cloud import cloud_resources
 from services.collector.pages.contacts import crypto_addresses, email_addresses, phone_numbers
 from services.collector.pages.headers import POLICIES, Cookie, cookies, missing_protections, other_values, policy_hosts
-from services.collector.pages.html import MAX_BYTES, Document, host_in, origin_of, read_html
+from services.collector.pages.html import MAX_BYTES, Document, host_in, read_html
 from services.collector.pages.names import names_below
 from services.collector.pages.scripts import read_script
 from services.collector.pages.technologies import Found, technologies
@@ -86,7 +86,7 @@ def read_page(answer: HttpAnswer, domain: str) -> Page:
             *email_addresses(body),
             *(phone_numbers(body, [link.url for link in anchors]) if html else ()),
             *(crypto_addresses(body) if html else ()),
-            *accounts((link.url, link.rel) for link in anchors),
+            *accounts(anchors),
         ],
         carried=[*trackers(embedded), *cloud_resources((*loaded, *script.urls))],
     )
@@ -134,10 +134,9 @@ def _pointers(answer: HttpAnswer, document: Document, called: Iterable[str], pla
             yield from ((host, "policy") for host in policy_hosts(value))
     seen: set[str] = set()
     for link in document.links:
-        origin = origin_of(link.url)
-        if origin not in seen:
-            seen.add(origin)
-            yield host_in(link.url), _ELEMENTS.get(link.tag, link.tag)
+        if link.origin not in seen:
+            seen.add(link.origin)
+            yield host_in(link.origin), _ELEMENTS.get(link.tag, link.tag)
     yield from ((host, place) for host in called)
 
 

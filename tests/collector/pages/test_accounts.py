@@ -2,6 +2,11 @@ import pytest
 
 from services.collector.pages.accounts import accounts
 from services.collector.pages.cloud import cloud_resources
+from services.collector.pages.html import Link, origin_of
+
+
+def link(url: str, rel: str = "") -> Link:
+    return Link("a", url, origin_of(url), rel)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +27,7 @@ from services.collector.pages.cloud import cloud_resources
     ],
 )
 def test_a_link_to_a_platform_is_an_account(url: str, account: tuple[str, str] | None) -> None:
-    assert [entity.key for entity in accounts([(url, "")])] == ([account] if account else [])
+    assert [entity.key for entity in accounts([link(url)])] == ([account] if account else [])
 
 
 @pytest.mark.parametrize(
@@ -40,11 +45,11 @@ def test_a_link_to_a_platform_is_an_account(url: str, account: tuple[str, str] |
     ],
 )
 def test_a_platforms_own_page_is_no_account(url: str) -> None:
-    assert accounts([(url, "")]) == []
+    assert accounts([link(url)]) == []
 
 
 def test_a_mastodon_account_says_that_it_is_me() -> None:
-    found = accounts([("https://social.example.net/@icalloway", "noopener me")])
+    found = accounts([link("https://social.example.net/@icalloway", "noopener me")])
     assert [entity.key for entity in found] == [("mastodon", "icalloway@social.example.net")]
 
 

@@ -20,14 +20,14 @@ def test_links_are_absolute_and_know_their_element() -> None:
         <script src="https://s.example.org/j.js"></script><iframe src="?f"></iframe><a href="#top">4</a>
         <a href="javascript:void(0)">5</a><a href=" mailto:a@example.org ">6</a><area href=/m>"""
     assert read_html(body, URL).links == (
-        Link("a", "https://www.example.org/x"),
-        Link("a", "https://www.example.org/a/y", "nofollow me"),
-        Link("a", "https://cdn.example.net/z"),
-        Link("img", "https://i.example.net/j.png"),
-        Link("script", "https://s.example.org/j.js"),
-        Link("iframe", "https://www.example.org/a/b?f"),
-        Link("a", "mailto:a@example.org"),
-        Link("a", "https://www.example.org/m"),
+        Link("a", "https://www.example.org/x", "https://www.example.org"),
+        Link("a", "https://www.example.org/a/y", "https://www.example.org", "nofollow me"),
+        Link("a", "https://cdn.example.net/z", "https://cdn.example.net"),
+        Link("img", "https://i.example.net/j.png", "https://i.example.net"),
+        Link("script", "https://s.example.org/j.js", "https://s.example.org"),
+        Link("iframe", "https://www.example.org/a/b?f", "https://www.example.org"),
+        Link("a", "mailto:a@example.org", "mailto:a@example.org"),
+        Link("a", "https://www.example.org/m", "https://www.example.org"),
     )
 
 
@@ -38,7 +38,7 @@ def test_a_base_element_moves_what_follows() -> None:
 
 def test_a_page_that_sends_the_browser_on_links_there() -> None:
     found = read_html(b"<meta http-equiv=Refresh content=\"0; URL='https://next.example.org/'\">", URL)
-    assert found.links == (Link("refresh", "https://next.example.org/"),)
+    assert found.links == (Link("refresh", "https://next.example.org/", "https://next.example.org"),)
 
 
 def test_what_stands_in_a_comment_or_a_script_is_no_link() -> None:

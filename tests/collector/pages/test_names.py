@@ -30,7 +30,14 @@ def test_a_name_below_the_domain_is_found_behind_escapes(text: bytes, names: lis
 @pytest.mark.parametrize(
     "text",
     [
-        *(b"notexample.org", b"example.organic", b"www.example.org.uk", b"example.org-x", b"a..example.org"),
+        *(
+            b"notexample.org",
+            b"example.organic",
+            b"www.example.org.uk",
+            b"example.org-x",
+            b"a..example.org",
+            b"example.orgexample.orgs",
+        ),
         *(b"example_org", b"example", b""),
     ],
 )
