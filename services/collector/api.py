@@ -49,14 +49,12 @@ async def upload(ports: Ports, caller: Caller, question: Upload) -> Uploaded:
     return Uploaded(name)
 
 
-async def verify(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Verified, None]:
-    async for verified in verify_scan(ports, caller, question.scan):
-        yield verified
+def verify(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Verified, None]:
+    return verify_scan(ports, caller, question.scan)
 
 
-async def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[ReplayDifference, None]:
-    async for difference in replay_scan(ports, collector_of(ports), caller, question.scan):
-        yield difference
+def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[ReplayDifference, None]:
+    return replay_scan(ports, collector_of(ports), caller, question.scan)
 
 
 async def list_keys(ports: Ports, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:

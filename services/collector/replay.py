@@ -1,6 +1,6 @@
 """Runs the modules of a scan again on what was recorded, without a socket, and compares what they claim."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from uuid import UUID
 
@@ -25,7 +25,7 @@ class Tally:
 
 async def replay_scan(
     ports: Ports, collector: Collector, caller: Caller, scan: UUID
-) -> AsyncIterator[ReplayDifference]:
+) -> AsyncGenerator[ReplayDifference, None]:
     """Yield each claim that differs, and at the end the counts.
 
     A module that is there in another version runs in that one: the difference is what its new parser changes.
@@ -61,7 +61,7 @@ async def _replay_item(
     row: store.WorkRow,
     recorded: Recorded,
     tally: Tally,
-) -> AsyncIterator[ReplayDifference]:
+) -> AsyncGenerator[ReplayDifference, None]:
     file = collector.modules.get(row.module)
     if file is None:
         tally.superseded += 1

@@ -1,7 +1,7 @@
 """Checks every byte that the claims of a scan rest on."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from services.kernel.service import Ports
 CLAIMS_NAMED = 1000
 
 
-async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncIterator[Verified]:
+async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[Verified, None]:
     """Yield each fault with the claims that rest on it, and at the end the counts of what was sound."""
     ids: list[bytes] = []
     blobs = 0

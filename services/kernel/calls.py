@@ -7,11 +7,11 @@ same function then answers a call from the same process, from the data folder's 
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from services.kernel.errors import NotFound, Unavailable
@@ -57,7 +57,8 @@ class Endpoint(Struct, Generic[Q, A], frozen=True, kw_only=True):
 
 
 Handler = Callable[[Any, Caller, Any], Awaitable[Any]]
-StreamHandler = Callable[[Any, Caller, Any], AsyncIterator[Any]]
+StreamHandler = Callable[[Any, Caller, Any], AsyncGenerator[Any, None]]
+Doors = Mapping[Endpoint[Any, Any], Handler | StreamHandler]
 
 
 class Calls(ABC):
@@ -69,7 +70,7 @@ class Calls(ABC):
 
     @abstractmethod
     def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
-        """Yield a streamed answer as it comes."""
+        """Yield a streamed answer as it comes; the other side stops when the generator is closed."""
 
 
 class LocalCalls(Calls):
@@ -82,7 +83,7 @@ class LocalCalls(Calls):
         self._handlers: dict[tuple[str, str], tuple[Any, Callable[..., Any]]] = {}
         self._endpoints: dict[tuple[str, str], Endpoint[Any, Any]] = {}
 
-    def serve(self, ports: Any, doors: Mapping[Endpoint[Any, Any], Callable[..., Any]]) -> None:
+    def serve(self, ports: Any, doors: Doors) -> None:
         """Let ``doors`` be answered with ``ports`` as their first argument."""
         for endpoint, handle in doors.items():
             self._handlers[endpoint.service, endpoint.name] = (ports, handle)
@@ -102,23 +103,21 @@ class LocalCalls(Calls):
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         ports, handle = self._handler(endpoint)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as deadline:
                 return await handle(ports, caller, question)  # type: ignore[no-any-return]
         except TimeoutError:
+            if not deadline.expired():
+                raise
             raise Unavailable(f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s") from None
 
     async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
         ports, handle = self._handler(endpoint)
-        async for part in handle(ports, caller, question):
-            yield part
+        async with aclosing(handle(ports, caller, question)) as parts:
+            async for part in parts:
+                yield part
 
     def _handler(self, endpoint: Endpoint[Any, Any]) -> tuple[Any, Callable[..., Any]]:
         found = self._handlers.get((endpoint.service, endpoint.name))
         if found is None:
             raise Unavailable(f"the service {endpoint.service} is not running here")
         return found
-
-
-def question_from(endpoint: Endpoint[Q, A], fields: Mapping[str, Any]) -> Q:
-    """Build the question from texts (a path, a query) or decoded JSON; `msgspec.ValidationError` when it is none."""
-    return msgspec.convert(fields, endpoint.takes, strict=False)

@@ -1,6 +1,6 @@
 """The doors of this service: endpoint to function."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 from services.contracts import endpoints as e
@@ -53,9 +53,8 @@ async def delete_scan(ports: Ports, caller: Caller, ref: r.ScanId) -> Nothing:
     return Nothing()
 
 
-async def watch_scan(ports: Ports, caller: Caller, ref: r.ScanId) -> AsyncIterator[r.Scan]:
-    async for scan in look.follow(ports, caller, ref.scan):
-        yield scan
+def watch_scan(ports: Ports, caller: Caller, ref: r.ScanId) -> AsyncGenerator[r.Scan, None]:
+    return look.follow(ports, caller, ref.scan)
 
 
 async def get_plan(ports: Ports, caller: Caller, ref: r.ScanId) -> Plan:

@@ -1,6 +1,6 @@
 """Looking at scans: where they stand, what they asked, and what they made of an entity."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -74,7 +74,7 @@ async def newest(ports: Ports, caller: Caller) -> tuple[ScanSummary, ...]:
     )
 
 
-async def follow(ports: Ports, caller: Caller, scan: UUID) -> AsyncIterator[Scan]:
+async def follow(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[Scan, None]:
     """A scan as it is now, then after changes, several of which may come as one; the last one has ended.
 
     Who watches is woken in the process that made the change, and looks every second for those of other processes.
