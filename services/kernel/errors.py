@@ -78,5 +78,5 @@ BY_CODE: Final[dict[str, type[MirageError]]] = {meaning.code: error for error, m
 
 
 def meaning(error: BaseException) -> Meaning:
-    """Say what ``error`` means at the edges, as its nearest ancestor in the table does; what is not ours is internal."""
+    """Say what ``error`` means at the edges, as its nearest ancestor in the table does; anything else is internal."""
     return next((MEANING[kind] for kind in type(error).__mro__ if kind in MEANING), UNKNOWN)
