@@ -1,7 +1,7 @@
 """What resolutions say of names: addresses, aliases, that they exist, that a wildcard answered for them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from services.collector.archetypes.names import any_name
 from services.collector.archetypes.sound import described, sound
@@ -42,9 +42,15 @@ def names_found(answer: DnsAnswer) -> list[str]:
     return [resolution.name for resolution in _existing(answer)]
 
 
-def found_names(answer: DnsAnswer) -> Iterator[Claim]:
-    """Each name that was tried and exists, with its aliases and addresses; and each level where a wildcard answers."""
-    for level in sorted({name.partition(".")[2] for name in answer.members})[:_MOST_LEVELS]:
+def found_names(answer: DnsAnswer, levels: Iterable[str] | None = None) -> Iterator[Claim]:
+    """Each name that was tried and exists, with its aliases and addresses; and each level where a wildcard answers.
+
+    ``levels`` are those that exist: below a wildcard every name that one can think of has names below it that answer.
+    """
+    answering = {name.partition(".")[2] for name in answer.members}
+    if answering and levels is not None:
+        answering = answering.intersection(levels)
+    for level in sorted(answering)[:_MOST_LEVELS]:
         above = any_name(level)
         if above is not None:
             yield from described(above, wildcard=True)

@@ -4,6 +4,7 @@ the resolvers and the name servers behind them see the questions; no source lear
 """
 
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 
 from services.collector.archetypes.resolved import found_names, names_found
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
@@ -53,4 +54,4 @@ async def collect(seen: Names, ctx: Context) -> AsyncIterator[Answer]:
 
 
 def parse(answer: DnsAnswer, seen: Names) -> Iterator[Claim]:
-    yield from found_names(answer)
+    yield from found_names(answer, chain((seen.zone,), seen.names))
