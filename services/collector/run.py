@@ -41,6 +41,10 @@ PART_CLAIMS: Final = 500
 PART_BYTES: Final = 240_000
 #: One claim larger than this is no claim but an attempt to fill the store.
 CLAIM_BYTES: Final = 65_536
+#: A claim cites the answer it was read from, and of what else shows it no more than has room beside it in a message.
+CITED_PER_CLAIM: Final = 200
+#: Bytes of a place in the list of records of a part.
+PLACE_BYTES: Final = 4
 CLAIMS_PER_ITEM: Final = 100_000
 PARSED_ELSEWHERE: Final = 500_000
 
@@ -211,13 +215,14 @@ def parts_of(command: Collect, item: WorkItem, result: Result) -> list[Collected
     size = 0
     cited: set[bytes] = set()
     for claim, ids in result.said:
-        known = [identity for identity in ids if identity in result.records]
+        known = [identity for identity in ids if identity in result.records][:CITED_PER_CLAIM]
         fresh = [identity for identity in known if identity not in parts[-1][1]]
-        weight = len(_encode(claim)) + sum(_weight(result.records[identity]) for identity in fresh)
+        alone = len(_encode(claim)) + PLACE_BYTES * len(known)
+        weight = alone + sum(_weight(result.records[identity]) for identity in fresh)
         if parts[-1][0] and (size + weight > PART_BYTES or len(parts[-1][0]) >= PART_CLAIMS):
             parts.append(([], {}))
             size = 0
-            weight = len(_encode(claim)) + sum(_weight(result.records[identity]) for identity in known)
+            weight = alone + sum(_weight(result.records[identity]) for identity in known)
         said, records = parts[-1]
         records.update((identity, result.records[identity]) for identity in known)
         places = {identity: place for place, identity in enumerate(records)}
