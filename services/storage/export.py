@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,12 +22,14 @@ CSV_HEAD: Final = ("type", "value", "scope_role", "distance", "first_seen", "las
 _encode = msgspec.json.Encoder().encode
 
 
-async def export(view: Reader, workspace: UUID, query: ExportQuery, *, asked_dns: bool) -> AsyncIterator[str]:
-    """Yield the export piece by piece; ``asked_dns``: whether the scan asked names for their addresses."""
+async def export(
+    view: Reader, workspace: UUID, query: ExportQuery, *, resolving: Collection[str]
+) -> AsyncIterator[str]:
+    """Yield the export piece by piece; ``resolving``: the scan's modules that ask the DNS for addresses of names."""
     if query.canonical:
         pieces = _canonical(view, workspace, query.scan)
     elif query.format == "hosts":
-        pieces = _hosts(view, workspace, query, asked_dns=asked_dns)
+        pieces = _hosts(view, workspace, query, resolving)
     elif query.format == "csv":
         pieces = _csv(view, workspace, query)
     elif query.format == "json":
@@ -53,18 +55,18 @@ async def _canonical(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator
         )
 
 
-async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, *, asked_dns: bool) -> AsyncIterator[str]:
+async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, resolving: Collection[str]) -> AsyncIterator[str]:
     async for batch in reading.sighted(view, workspace, query.scan, roles=IN_SCOPE):
         names = [stored for stored in batch if stored.entity.type in NAMES]
         if not names:
             continue
-        states = await resolutions(view, workspace, query.scan, [stored.id for stored in names])
+        states = await resolutions(view, workspace, query.scan, [stored.id for stored in names], resolving)
         lines = []
         for stored in names:
             state = states[stored.id]
             if state == "resolved":
                 lines.append(stored.entity.value)
-            elif not asked_dns:
+            elif not resolving:
                 lines.append(f"{stored.entity.value}\tnot-asked")
             elif query.all:
                 lines.append(f"{stored.entity.value}\t{state}")
@@ -72,13 +74,18 @@ async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, *, asked_dns
             yield "\n".join(lines) + "\n"
 
 
-async def resolutions(view: Reader, workspace: UUID, scan: UUID, names: Sequence[bytes]) -> dict[bytes, str]:
-    """What a scan found of the addresses of names: resolved, wildcard, stale, unresolved, unknown."""
+async def resolutions(
+    view: Reader, workspace: UUID, scan: UUID, names: Sequence[bytes], resolving: Collection[str]
+) -> dict[bytes, str]:
+    """What a scan found of the addresses of names: resolved, wildcard, stale, unresolved, unknown.
+
+    Only what ``resolving`` modules say counts as an answer: others tell where a name was once.
+    """
     addressed = [
         relation for relation in await reading.relations_from(view, workspace, names) if relation.type == "resolves_to"
     ]
     claims = await reading.claims_about(view, workspace, [*names, *(relation.id for relation in addressed)], scan)
-    said = {claim.about for claim in claims}
+    said = {claim.about for claim in claims if claim.module in resolving}
     resolved = {relation.source for relation in addressed if relation.id in said}
     states = dict.fromkeys(names, "unknown")
     for claim in claims:

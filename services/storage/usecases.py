@@ -37,6 +37,7 @@ from services.storage.store import reading
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
 
 MOST_FOUND: Final = 1000
+RESOLVES: Final = "resolves_to"
 
 
 async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> SearchPage:
@@ -188,9 +189,9 @@ def _assertion(claim: StoredClaim) -> Assertion:
 async def export_scan(ports: Ports, caller: Caller, query: ExportQuery) -> AsyncGenerator[Chunk, None]:
     """Stream an export of what is stored now."""
     plan = await ports.calls.ask(GET_PLAN, ScanId(query.scan), caller)
-    asked_dns = any(module.activity != "passive" and "resolves_to" in module.produces for module in plan.modules)
+    resolving = {module.id for module in plan.modules if module.activity != "passive" and RESOLVES in module.produces}
     async with ports.sql.read() as view:
-        async for text in export(view, caller.workspace, query, asked_dns=asked_dns):
+        async for text in export(view, caller.workspace, query, resolving=resolving):
             yield Chunk(text)
 
 

@@ -65,9 +65,11 @@ def _said(view: EntityView) -> list[str]:
     for absence in view.absences:
         evidence = " ".join(identity[:16] for identity in absence.assertions[0].evidence[:3])
         said.append(f"no {absence.name}: {absence.assertions[0].module} was told so (evidence {evidence}).")
-    addresses = sorted({relation.target_value for relation in view.relations if relation.type == "resolves_to"})
-    if addresses and view.value not in addresses:
-        said.append(f"it resolves to {', '.join(addresses[:5])}.")
+    addressed = [r for r in view.relations if r.type == "resolves_to" and r.target_value != view.value]
+    if addressed:
+        addresses = sorted({relation.target_value for relation in addressed})
+        modules = sorted({assertion.module for relation in addressed for assertion in relation.assertions})
+        said.append(f"{', '.join(modules)} knows {', '.join(addresses[:5])} as its address.")
     sources = sorted({assertion.module for assertion in view.assertions})
     if sources:
         said.append(f"named by {', '.join(sources)}.")
