@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
@@ -17,7 +16,7 @@ from services.kernel.egress import EgressError
 from services.kernel.messages import now
 
 CHUNK: Final = 1000
-CHUNKS_AHEAD: Final = 3
+CHUNKS_AHEAD: Final = 16
 ADDRESS_TYPES: Final = frozenset({"A", "AAAA", "CNAME"})
 
 #: Asks, and returns the answers and whom they came from.
@@ -79,16 +78,18 @@ class ItemDns(Dns):
         return await self._answer(record, answers, judged=self._permit.scope.covers_name(name))
 
     async def sweep(self, names: Iterable[str], type: str = "A") -> AsyncIterator[DnsAnswer]:
-        """See `Dns.sweep`."""
+        """See `Dns.sweep`; chunks come as they are complete, so that a slow name holds up only its own."""
         remaining = iter(names)
-        asked: deque[asyncio.Task[DnsAnswer]] = deque()
+        asked: set[asyncio.Task[DnsAnswer]] = set()
         try:
             while True:
                 while len(asked) < CHUNKS_AHEAD and (chunk := list(islice(remaining, CHUNK))):
-                    asked.append(asyncio.create_task(self._sweep_chunk(chunk, type)))
+                    asked.add(asyncio.create_task(self._sweep_chunk(chunk, type)))
                 if not asked:
                     return
-                yield await asked.popleft()
+                done, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
         finally:
             for task in asked:
                 task.cancel()
@@ -179,12 +180,7 @@ async def ask_chunk(
     """Ask (name, type) pairs as one unit of journal and evidence."""
 
     async def perform() -> tuple[list[Answer], str]:
-        if len(pairs) <= 6:
-            return list(await asyncio.gather(*(resolver.ask(name, kind) for name, kind in pairs))), ""
-        answers: list[Answer] = []
-        async for batch in resolver.ask_many(pairs):
-            answers += batch
-        return answers, ""
+        return await resolver.ask_all(pairs), ""
 
     return await _journalled(exchanges, request, perform)
 

@@ -25,6 +25,9 @@ TRIES: Final = 5
 #: Seconds, doubled with each try: what passes by itself is `Unavailable` and not counted at all.
 RETRY_AFTER: Final = 0.025
 RELAY_BATCH: Final = 500
+#: Seconds for which more may come after a batch: under load batches get larger, and the first message never waits.
+RELAY_GATHERS: Final = 0.01
+INBOX_GATHERS: Final = 0.02
 INBOX_KEPT: Final = 14 * 86_400 * 1_000_000
 
 _log = structlog.get_logger(__name__)
@@ -116,6 +119,7 @@ class Outbox:
             try:
                 while await self._relay_some():
                     pass
+                await asyncio.sleep(RELAY_GATHERS)
             except Unavailable as error:
                 _log.warning("outbox waits", service=self._service, reason=str(error))
                 self._wake.set()
@@ -168,6 +172,7 @@ class Inbox:
             try:
                 await self._take(deliveries)
                 pause = 0.0
+                await asyncio.sleep(INBOX_GATHERS)
             except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
                 if meaning(error).bus == "pause":
                     pause = min(30.0, max(0.5, pause * 2))
