@@ -17,7 +17,7 @@ from msgspec import Struct
 
 
 class MirageError(Exception):
-    """The root; only its leaves are raised. Its text is one sentence for a person."""
+    """The root; besides its leaves it says that another process has a fault. Its text is one sentence for a person."""
 
 
 class Invalid(MirageError):

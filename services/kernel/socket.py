@@ -1,25 +1,38 @@
 """Calls over the data folder's socket: how other processes talk to the one that owns the folder.
 
 A frame is four bytes of length, big endian, and MessagePack. The caller sends one `Ask`; the owner sends `Part`s, the
-last of which is ``end`` or an error. A connection carries one question at a time.
+last of which is ``end`` or an error. A connection carries one question at a time; whoever hangs up ends a stream.
 """
 
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from services.kernel.calls import A, Caller, Calls, Endpoint, LocalCalls, Q
-from services.kernel.errors import BY_CODE, Invalid, MirageError, Unavailable, meaning
+from services.kernel.errors import BY_CODE, UNKNOWN, Incompatible, Invalid, MirageError, Unavailable, meaning
 
 LIMIT: Final = 64_000_000
+#: An owner that says nothing for so long after the deadline of a question hangs.
+GRACE: Final = 2.0
 _LENGTH: Final = struct.Struct(">I")
+
+_log = structlog.get_logger(__name__)
+
+
+class OwnerLost(Unavailable):
+    """Nobody owns the data folder, or its owner went away; somebody else may take it over."""
+
+
+class _HungUp(Exception):
+    """The other end is gone, or speaks out of turn."""
 
 
 class Ask(Struct, frozen=True):
@@ -48,11 +61,16 @@ class SocketServer:
         self._open: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
+        """Listen; `Invalid` when the path is none that a socket can have."""
         self._path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, self._path)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path)
+        except OSError as error:
+            raise Invalid(f"no socket can be at {self._path}, name a shorter data folder: {error.strerror}") from error
         self._path.chmod(0o600)
 
     async def close(self) -> None:
+        """Hang up on everybody; what they asked for ends unanswered."""
         if self._server is not None:
             self._server.close()
             for task in list(self._open):
@@ -66,47 +84,69 @@ class SocketServer:
         self._open.add(task)
         try:
             while True:
-                ask = msgspec.msgpack.decode(await _read(reader), type=Ask)
-                await self._answer(ask, writer)
-        except (OSError, EOFError, msgspec.MsgspecError, Unavailable):
+                frame = await _read(reader)
+                try:
+                    await self._answer(frame, reader, writer)
+                except _HungUp:
+                    raise
+                except Exception as error:  # noqa: BLE001  whatever it is, the caller learns of it
+                    await _write(writer, _failure(error))
+        except (_HungUp, asyncio.CancelledError):
+            # Nobody awaits this task but `close`, and streams of Python 3.11 log one that ends as cancelled.
             pass
+        except Invalid as error:
+            with contextlib.suppress(_HungUp):
+                await _write(writer, _failure(error))
         finally:
             self._open.discard(task)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await _close(writer)
 
-    async def _answer(self, ask: Ask, writer: asyncio.StreamWriter) -> None:
-        caller = Caller(workspace=ask.workspace, name=ask.caller)
+    async def _answer(self, frame: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            endpoint = self._calls.endpoint(ask.service, ask.name)
-            question = _decode(ask.question, endpoint.takes)
-            if endpoint.streams:
-                async with contextlib.aclosing(self._calls.follow(endpoint, question, caller)) as parts:
-                    async for part in parts:
-                        await _write(writer, Part(answer=msgspec.Raw(msgspec.msgpack.encode(part))))
-                await _write(writer, Part(end=True))
-            else:
-                answer = await self._calls.ask(endpoint, question, caller, seconds=ask.seconds)
-                await _write(writer, Part(answer=msgspec.Raw(msgspec.msgpack.encode(answer)), end=True))
-        except MirageError as error:
-            await _write(writer, Part(code=meaning(error).code, reason=str(error), end=True))
+            ask = msgspec.msgpack.decode(frame, type=Ask)
+        except msgspec.MsgspecError as error:
+            raise Invalid(f"that is no question: {error}") from error
+        caller = Caller(workspace=ask.workspace, name=ask.caller)
+        endpoint = self._calls.endpoint(ask.service, ask.name)
+        question = _decode_question(ask.question, endpoint)
+        if endpoint.streams:
+            await _while_connected(reader, self._stream(endpoint, question, caller, writer))
+        else:
+            answer = await self._calls.ask(endpoint, question, caller, seconds=ask.seconds)
+            await _write(writer, Part(answer=_encode(answer), end=True))
+
+    async def _stream(
+        self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, writer: asyncio.StreamWriter
+    ) -> None:
+        async with contextlib.aclosing(self._calls.follow(endpoint, question, caller)) as parts:
+            async for part in parts:
+                await _write(writer, Part(answer=_encode(part)))
+        await _write(writer, Part(end=True))
 
 
 class SocketCalls(Calls):
-    """Asks the process that owns a data folder; `Unavailable` when there is none (any more)."""
+    """Asks the process that owns a data folder; `OwnerLost` when there is none (any more)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
-        async with contextlib.aclosing(self._parts(endpoint, question, caller, seconds)) as parts:
-            async for part in parts:
-                return part
+        try:
+            async with (
+                asyncio.timeout(seconds + GRACE) as deadline,
+                contextlib.aclosing(self._parts(endpoint, question, caller, seconds)) as parts,
+            ):
+                async for part in parts:
+                    return part
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            reason = f"the process that owns the data folder did not answer {endpoint.name} within {seconds:g} s"
+            raise Unavailable(reason) from None
         raise Unavailable(f"{endpoint.service} said nothing to {endpoint.name}")
 
     async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
-        async with contextlib.aclosing(self._parts(endpoint, question, caller, 30.0)) as parts:
+        async with contextlib.aclosing(self._parts(endpoint, question, caller, 0.0)) as parts:
             async for part in parts:
                 yield part
 
@@ -116,40 +156,101 @@ class SocketCalls(Calls):
         try:
             reader, writer = await asyncio.open_unix_connection(self._path)
         except OSError as error:
-            raise Unavailable("no process owns the data folder") from error
+            raise OwnerLost("no process owns the data folder") from error
         try:
-            raw = msgspec.Raw(msgspec.msgpack.encode(question))
-            ask = Ask(endpoint.service, endpoint.name, caller.workspace, caller.name, seconds, raw)
+            ask = Ask(endpoint.service, endpoint.name, caller.workspace, caller.name, seconds, _encode(question))
             await _write(writer, ask)
             while True:
-                part = msgspec.msgpack.decode(await _read(reader), type=Part)
+                part = _decode_part(await _read(reader))
                 if part.code:
                     raise BY_CODE.get(part.code, MirageError)(part.reason)
-                if bytes(part.answer):
-                    yield msgspec.msgpack.decode(part.answer, type=endpoint.answers)
+                if memoryview(part.answer).nbytes:
+                    yield _decode_answer(part.answer, endpoint)
                 if part.end:
                     return
-        except (OSError, EOFError) as error:
-            raise Unavailable("the process that owns the data folder went away") from error
+        except _HungUp as error:
+            raise OwnerLost("the process that owns the data folder went away") from error
         finally:
-            writer.close()
+            await _close(writer)
+
+
+async def _while_connected(reader: asyncio.StreamReader, work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work`` until it is done or the other end hangs up; a stream that is silent would not notice by writing."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(reader.read(1))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise _HungUp
+        working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
-    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    if length > LIMIT:
-        raise Unavailable(f"a frame of {length} bytes is larger than one may be")
-    return await reader.readexactly(length)
+    try:
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        if length > LIMIT:
+            raise Invalid(f"a frame of {length} bytes is larger than one may be")
+        return await reader.readexactly(length)
+    except (OSError, EOFError) as error:
+        raise _HungUp from error
 
 
 async def _write(writer: asyncio.StreamWriter, frame: Struct) -> None:
     content = msgspec.msgpack.encode(frame)
-    writer.write(_LENGTH.pack(len(content)) + content)
-    await writer.drain()
-
-
-def _decode(raw: msgspec.Raw, form: type[Q]) -> Q:
+    if len(content) > LIMIT:
+        raise Invalid(f"a frame of {len(content)} bytes is larger than one may be")
     try:
-        return msgspec.msgpack.decode(raw, type=form)
+        writer.write(_LENGTH.pack(len(content)) + content)
+        await writer.drain()
+    except OSError as error:
+        raise _HungUp from error
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+def _encode(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(value))
+
+
+def _decode_question(raw: msgspec.Raw, endpoint: Endpoint[Q, A]) -> Q:
+    """Decode strictly: a field that nobody knows may be the one that mattered."""
+    try:
+        fields = msgspec.msgpack.decode(raw, type=dict[str, msgspec.Raw])
+        unknown = fields.keys() - set(endpoint.takes.__struct_encode_fields__)
+        if unknown:
+            raise Invalid(f"{endpoint.name} takes no {', '.join(sorted(unknown))}")
+        return msgspec.msgpack.decode(raw, type=endpoint.takes)
     except msgspec.MsgspecError as error:
-        raise Invalid(f"the question cannot be read: {error}") from error
+        raise Invalid(f"the question {endpoint.name} cannot be read: {error}") from error
+
+
+def _decode_part(frame: bytes) -> Part:
+    try:
+        return msgspec.msgpack.decode(frame, type=Part)
+    except msgspec.MsgspecError as error:
+        raise Incompatible(f"the process that owns the data folder speaks another version: {error}") from error
+
+
+def _decode_answer(raw: msgspec.Raw, endpoint: Endpoint[Q, A]) -> A:
+    try:
+        return msgspec.msgpack.decode(raw, type=endpoint.answers)
+    except msgspec.MsgspecError as error:
+        raise Incompatible(f"the process that owns the data folder speaks another version: {error}") from error
+
+
+def _failure(error: Exception) -> Part:
+    """What the caller is told of an error; a fault of the code stays in the log."""
+    if isinstance(error, MirageError):
+        return Part(code=meaning(error).code, reason=str(error), end=True)
+    _log.error("a question failed", exc_info=error)
+    return Part(
+        code=UNKNOWN.code, reason="a fault of Mirage; the process that owns the data folder logged it", end=True
+    )
