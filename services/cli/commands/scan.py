@@ -158,7 +158,8 @@ def write_preview(previewed: Preview) -> None:
     """Print which sources would be asked, what they learn, and which keys would help."""
     from services.cli.text import clean, write_table
 
-    click.echo("Targets: " + ", ".join(f"{clean(target.value)} ({target.type})" for target in previewed.targets[:20]))
+    targets = ", ".join(f"{clean(target.value)} ({target.type})" for target in previewed.targets[:20])
+    click.echo(f"Targets: {targets}")
     write_table(
         ("source", "class", "requests", "a second", "tells", "who learns", "key"),
         (

@@ -1,12 +1,16 @@
 """`mirage up`: the same services behind HTTP, in one process."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.following import interrupted
 from services.cli.options import Session, data_options, run_async
 from services.kernel.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    import uvicorn
 
 
 @click.command("up")
@@ -56,6 +60,6 @@ async def serve(session: Session, listen: str) -> int:
     return 1 if any(isinstance(result, Exception) for result in results) or not server.started else 0
 
 
-async def _started(server: "object", serving: asyncio.Task[None]) -> None:
-    while not getattr(server, "started", False) and not serving.done():
+async def _started(server: "uvicorn.Server", serving: "asyncio.Task[None]") -> None:
+    while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn has no event for it
         await asyncio.sleep(0.02)
