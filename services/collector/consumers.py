@@ -74,11 +74,11 @@ async def announce(ports: Ports) -> None:
     files = collector_of(ports).modules.values()
     modules = tuple(
         DeclaredModule(
-            **{name: getattr(file.manifest, name) for name in file.manifest.__struct_fields__}, code=file.code
+            **{name: getattr(file.manifest, name) for name in file.manifest.__struct_fields__}, code=file.digest
         )
         for file in files
     )
-    digest = hashlib.sha256("".join(f"{file.manifest.id}{file.code}" for file in files).encode()).hexdigest()
+    digest = hashlib.sha256("".join(f"{file.manifest.id}{file.digest}" for file in files).encode()).hexdigest()
     async with ports.outbox.unit() as unit:
         unit.emit(Announced(digest=digest, modules=modules), workspace=EVERYWHERE, key=f"{digest}|{now()}")
 

@@ -2,7 +2,7 @@
 
 import ast
 import hashlib
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -12,6 +12,14 @@ from msgspec import Struct
 Activity = Literal["passive", "dns", "guess", "active"]
 
 MODULES: Final = Path(__file__).parent / "modules"
+#: What a manifest says of how its module is run and shown, which makes no other version of it.
+OPERATED: Final = frozenset(
+    {
+        *("version", "title", "source", "format", "licence", "affiliates"),
+        *("rate", "burst", "concurrency", "cost", "freshness", "timeout"),
+    }
+)
+_MANIFEST: Final = re.compile(rb"^MANIFEST = Manifest\(.*?^\)$", re.MULTILINE | re.DOTALL)
 
 
 class BadManifest(Exception):
@@ -58,11 +66,15 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ModuleFile(Struct, frozen=True):
-    """A manifest with the file it came from and the digest of its code (comments and layout left out)."""
+    """A manifest and the file that it stands in; ``digest`` is of the file's bytes."""
 
     manifest: Manifest
-    path: str
-    code: str
+    path: Path
+    digest: str
+
+    def code(self) -> str:
+        """A digest of what the module does: comments, layout and how it is operated left out."""
+        return _code_digest(ast.parse(self.path.read_bytes(), filename=str(self.path)))
 
 
 def read_manifest(path: Path) -> ModuleFile:
@@ -72,16 +84,13 @@ def read_manifest(path: Path) -> ModuleFile:
         BadManifest: there is none, it is not literal, or it is not sound.
     """
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-        fields = next(_declared(tree))
-        manifest = msgspec.convert(fields, Manifest, strict=False)
-    except StopIteration:
-        raise BadManifest(f"{path.name}: no MANIFEST = Manifest(...)") from None
+        content = path.read_bytes()
+        manifest = msgspec.convert(_declared(content, path.name), Manifest, strict=False)
     except (SyntaxError, ValueError, msgspec.ValidationError) as error:
         raise BadManifest(f"{path.name}: {error}") from error
     if manifest.id != path.stem:
         raise BadManifest(f"{path.name}: its id is {manifest.id}")
-    return ModuleFile(manifest=manifest, path=path.name, code=_code_digest(tree))
+    return ModuleFile(manifest=manifest, path=path, digest=hashlib.sha256(content).hexdigest()[:16])
 
 
 def read_manifests(folder: Path = MODULES) -> list[ModuleFile]:
@@ -89,14 +98,16 @@ def read_manifests(folder: Path = MODULES) -> list[ModuleFile]:
     return [read_manifest(path) for path in sorted(folder.glob("[!_]*.py"))]
 
 
-def _declared(tree: ast.Module) -> Iterator[dict[str, Any]]:
-    for node in tree.body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Call)
-            and any(isinstance(target, ast.Name) and target.id == "MANIFEST" for target in node.targets)
-        ):
-            yield {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.value.keywords}
+def _declared(content: bytes, name: str) -> dict[str, Any]:
+    """The arguments of `MANIFEST`; only its own lines are parsed, since every start reads every module."""
+    found = _MANIFEST.search(content)
+    if found is None:
+        raise ValueError("no MANIFEST = Manifest(...)")
+    assignment = ast.parse(found.group(), filename=name).body[0]
+    assert isinstance(assignment, ast.Assign)
+    call = assignment.value
+    assert isinstance(call, ast.Call)
+    return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
 
 
 def _code_digest(tree: ast.Module) -> str:
@@ -106,5 +117,5 @@ def _code_digest(tree: ast.Module) -> str:
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 first.value.value = ""
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg != "version"]
+            node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg not in OPERATED]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]

@@ -69,6 +69,7 @@ def create_app(
         openapi_config=OpenAPIConfig(title="Mirage", version="1", path="/none", render_plugins=()),
         middleware=[lambda app: LocalOnly(app, hosts)],
         request_max_body_size=50_000_000,
+        logging_config=None,
     )
     app.state.openapi = _describe(app, answered, prefix)
     return app

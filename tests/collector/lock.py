@@ -24,7 +24,7 @@ def accept(files: list[ModuleFile], ids: list[str]) -> None:
     before = read_lock()
     locked: dict[str, list[object]] = {}
     for file in files:
-        module, now = file.manifest.id, [file.manifest.version, file.code]
+        module, now = file.manifest.id, [file.manifest.version, file.code()]
         known = before.get(module)
         if ids and module not in ids:
             if known:

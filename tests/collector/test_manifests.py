@@ -105,9 +105,9 @@ def test_changed_code_has_a_new_version(file: ModuleFile) -> None:
     module, version = file.manifest.id, file.manifest.version
     assert module in LOCKED, f"new module: python -m tests.collector.lock {module}"
     locked_version, locked_code = LOCKED[module]
-    if file.code != locked_code:
+    if file.code() != locked_code:
         assert version != locked_version, f"raise its version, then python -m tests.collector.lock {module}"
-    assert [version, file.code] == LOCKED[module], f"python -m tests.collector.lock {id}"
+    assert [version, file.code()] == LOCKED[module], f"python -m tests.collector.lock {id}"
 
 
 def test_nothing_is_locked_or_recorded_for_modules_that_are_gone() -> None:
