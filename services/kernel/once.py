@@ -24,6 +24,13 @@ from services.kernel.sql import Migration, Sql, Tx
 TRIES: Final = 5
 #: Seconds, doubled with each try: what passes by itself is `Unavailable` and not counted at all.
 RETRY_AFTER: Final = 0.025
+#: Seconds that a consumer pauses when what it needs is away, doubled each time in a row.
+PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+#: Seconds after which a message comes again that waits for what passes by itself.
+PASSING: Final = 1.0
+#: Seconds until a consumer or the outbox tries a bus again that is away.
+BUS_AWAY: Final = 1.0
 RELAY_BATCH: Final = 500
 #: Seconds for which more may come after a batch: under load batches get larger, and the first message never waits.
 RELAY_GATHERS: Final = 0.01
@@ -123,7 +130,7 @@ class Outbox:
             except Unavailable as error:
                 _log.warning("outbox waits", service=self._service, reason=str(error))
                 self._wake.set()
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(BUS_AWAY)
 
     async def _relay_some(self) -> bool:
         async with self._sql.read() as view:
@@ -161,26 +168,34 @@ class Inbox:
         self._outbox = outbox
         self._handles = handles
         self._consumer = durable(ports.service, handles.name)
+        self._failing = Failing(ports, outbox, handles)
 
     async def run(self) -> None:
         """Consume as long as the service runs."""
         pause = 0.0
         while True:
-            deliveries = await self._bus.pull(self._consumer, self._handles.batch, wait=30.0)
-            if not deliveries:
-                continue
             try:
-                await self._take(deliveries)
-                pause = 0.0
-                await asyncio.sleep(INBOX_GATHERS)
-            except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
-                if meaning(error).bus == "pause":
-                    pause = min(30.0, max(0.5, pause * 2))
-                    _log.warning("consumer pauses", consumer=self._consumer, seconds=pause, reason=str(error))
-                    await self._bus.nak(deliveries, pause)
-                    await asyncio.sleep(pause)
-                else:
-                    await self._take_singly(deliveries)
+                deliveries = await self._bus.pull(self._consumer, self._handles.batch, wait=30.0)
+                if deliveries:
+                    pause = await self._take_or_pause(deliveries, pause)
+            except Unavailable as error:
+                # The bus itself is away; what was pulled comes again.
+                _log.warning("consumer waits for the bus", consumer=self._consumer, reason=str(error))
+                await asyncio.sleep(BUS_AWAY)
+
+    async def _take_or_pause(self, deliveries: Sequence[Delivery], pause: float) -> float:
+        """Take a batch, or its messages one by one; return how long (seconds) the consumer paused for it."""
+        try:
+            await self._take(deliveries)
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
+            if meaning(error).bus == "pause":
+                pause = min(LONGEST_PAUSE, max(PAUSE, pause * 2))
+                _log.warning("consumer pauses", consumer=self._consumer, seconds=pause, reason=str(error))
+                await self._bus.nak(deliveries, pause)
+                await asyncio.sleep(pause)
+                return pause
+            await self._take_singly(deliveries)
+        return 0.0
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         async with self._outbox.unit() as unit:
@@ -207,24 +222,7 @@ class Inbox:
             try:
                 await self._take([delivery])
             except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
-                if meaning(error).bus == "pause":
-                    await self._bus.nak([delivery], 1.0)
-                else:
-                    await self._count(delivery, error)
-
-    async def _count(self, delivery: Delivery, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}"
-        if not isinstance(error, MirageError):
-            _log.exception("handler failed", consumer=self._consumer, message_id=str(delivery.envelope.id))
-        async with self._outbox.unit() as unit:
-            tries = await count_failure(unit.tx, self._consumer, delivery.envelope.id, reason)
-            if tries >= TRIES:
-                await _tell_buried(self._ports, unit, self._handles, delivery.envelope, reason)
-        if tries >= TRIES:
-            _log.error("message buried", consumer=self._consumer, id=str(delivery.envelope.id), reason=reason)
-            await self._bus.bury(self._consumer, delivery, reason)
-        else:
-            await self._bus.nak([delivery], 2.0**tries * RETRY_AFTER)
+                await self._failing.fail(delivery, error)
 
 
 class Workers:
@@ -236,6 +234,7 @@ class Workers:
         self._outbox = outbox
         self._handles = handles
         self._consumer = durable(ports.service, handles.name)
+        self._failing = Failing(ports, outbox, handles)
 
     async def run(self) -> None:
         """Consume as long as the service runs; what is in work when it is cancelled comes again."""
@@ -243,12 +242,24 @@ class Workers:
         async with asyncio.TaskGroup() as group:
             while True:
                 await free.acquire()
-                deliveries = await self._bus.pull(self._consumer, 1, wait=30.0)
+                try:
+                    deliveries = await self._bus.pull(self._consumer, 1, wait=30.0)
+                except Unavailable as error:
+                    _log.warning("consumer waits for the bus", consumer=self._consumer, reason=str(error))
+                    await asyncio.sleep(BUS_AWAY)
+                    deliveries = []
                 if not deliveries:
                     free.release()
                     continue
-                task = group.create_task(self._work(deliveries[0]))
+                task = group.create_task(self._work_or_leave(deliveries[0]))
                 task.add_done_callback(lambda _: free.release())
+
+    async def _work_or_leave(self, delivery: Delivery) -> None:
+        try:
+            await self._work(delivery)
+        except Unavailable as error:
+            # What became of it could not be said; it comes again.
+            _log.warning("work is not accounted for", consumer=self._consumer, reason=str(error))
 
     async def _work(self, delivery: Delivery) -> None:
         hold = Hold(self._bus, delivery)
@@ -258,7 +269,7 @@ class Workers:
             assert self._handles.work is not None
             await self._handles.work(self._ports, received, hold)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
-            await self._fail(delivery, error)
+            await self._failing.fail(delivery, error)
         else:
             if hold.delay is None:
                 await self._bus.ack([delivery])
@@ -270,23 +281,56 @@ class Workers:
     async def _extend(self, hold: Hold) -> None:
         while True:
             await asyncio.sleep(self._handles.ack_wait / 3)
-            await hold.extend()
+            try:
+                await hold.extend()
+            except Unavailable as error:
+                _log.warning("work could not be extended", consumer=self._consumer, reason=str(error))
 
-    async def _fail(self, delivery: Delivery, error: Exception) -> None:
+
+class Failing:
+    """What becomes of a message whose handler failed: it comes again, later each time, and is buried at the last."""
+
+    def __init__(self, ports: Ports, outbox: Outbox, handles: Handles) -> None:
+        self._ports = ports
+        self._bus = ports.bus
+        self._outbox = outbox
+        self._handles = handles
+        self._consumer = durable(ports.service, handles.name)
+
+    async def fail(self, delivery: Delivery, error: Exception) -> None:
+        """Give it back uncounted where the failure passes by itself; else count it, and give it back or bury it."""
         if meaning(error).bus == "pause":
-            _log.warning("work waits", consumer=self._consumer, reason=str(error))
-            await self._bus.nak([delivery], 2.0)
+            _log.warning("message waits", consumer=self._consumer, reason=str(error))
+            await self._bus.nak([delivery], PASSING)
             return
         reason = f"{type(error).__name__}: {error}"
-        _log.exception("work failed", consumer=self._consumer, message_id=str(delivery.envelope.id))
+        if not isinstance(error, MirageError):
+            _log.error("handler failed", consumer=self._consumer, id=str(delivery.envelope.id), exc_info=error)
         async with self._outbox.unit() as unit:
             tries = await count_failure(unit.tx, self._consumer, delivery.envelope.id, reason)
-            if tries >= TRIES:
-                await _tell_buried(self._ports, unit, self._handles, delivery.envelope, reason)
-        if tries >= TRIES:
-            await self._bus.bury(self._consumer, delivery, reason)
-        else:
+        if tries < TRIES:
             await self._bus.nak([delivery], 2.0**tries * RETRY_AFTER)
+            return
+        try:
+            await self._tell_buried(delivery.envelope, reason)
+        except Exception as refusal:  # noqa: BLE001  a service that cannot close a message must not keep it for ever
+            if meaning(refusal).bus == "pause":
+                await self._bus.nak([delivery], PASSING)
+                return
+            _log.error("message could not be closed", consumer=self._consumer, exc_info=refusal)
+        _log.error("message buried", consumer=self._consumer, id=str(delivery.envelope.id), reason=reason)
+        await self._bus.bury(self._consumer, delivery, reason)
+
+    async def _tell_buried(self, envelope: Envelope, reason: str) -> None:
+        """Let the service close what waits for a buried message, unless nobody can read whose it was."""
+        if self._handles.buried is None:
+            return
+        try:
+            received = _received(envelope, self._handles.takes)
+        except Invalid:
+            return
+        async with self._outbox.unit() as unit:
+            await self._handles.buried(self._ports, unit, received, reason)
 
 
 async def count_failure(tx: Tx, consumer: str, message: UUID, reason: str) -> int:
@@ -325,17 +369,6 @@ def consumer_of(service: str, handles: Handles, stream: str) -> Consumer:
         subjects=(f"{message_type(handles.takes)}.>",),
         ack_wait=handles.ack_wait,
     )
-
-
-async def _tell_buried(ports: Ports, unit: Unit, handles: Handles, envelope: Envelope, reason: str) -> None:
-    """Let the service close what waits for a buried message, unless nobody can read whose it was."""
-    if handles.buried is None:
-        return
-    try:
-        received = _received(envelope, handles.takes)
-    except Invalid:
-        return
-    await handles.buried(ports, unit, received, reason)
 
 
 def _received(envelope: Envelope, message: type[Struct]) -> Received[Any]:

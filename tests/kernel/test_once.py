@@ -1,6 +1,7 @@
 """At least once on the wire, exactly once in effect."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import UUID
 import pytest
 from msgspec import Struct
 
+from services.kernel import once
 from services.kernel.bus import Stream
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
@@ -69,7 +71,11 @@ class Bench:
 
 
 @pytest.fixture(params=[False, True], ids=["once", "twice"])
-async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def bench(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    monkeypatch.setattr(once, "RETRY_AFTER", 0.001)
+    monkeypatch.setattr(once, "PAUSE", 0.01)
     sql = SqliteSql(tmp_path / "tester.db")
     await sql.migrate([MIGRATION, TABLE])
     bus = SqliteBus(tmp_path / "bus.db", duplicate=request.param)
@@ -155,6 +161,52 @@ async def test_a_message_that_fails_five_times_is_buried_and_its_owner_told(benc
     assert len(tries) >= TRIES
     [letter] = await bench.bus.dead()
     assert letter.envelope.id == envelope(9).id
+
+
+async def test_a_message_that_its_owner_cannot_close_is_buried_all_the_same(bench: Bench) -> None:
+    async def fail(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        raise ValueError("never")
+
+    async def fail_to_close(ports: Ports, unit: Unit, received: Received[Counted], reason: str) -> None:
+        raise ValueError("nor this")
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=fail, buried=fail_to_close)):
+        await bench.publish(9)
+        await eventually(lambda: _dead(bench, durable("tester", "record")))
+    assert (await bench.bus.dead())[0].reason == "ValueError: never"
+
+
+async def test_a_consumer_outlasts_a_bus_that_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "BUS_AWAY", 0.0)
+    away = {"pull": 3, "ack": 1, "publish": 2}
+    for name in away:
+        monkeypatch.setattr(bench.bus, name, flaky(getattr(bench.bus, name), away, name))
+    handles = Handles(name="record", takes=Counted, handle=record, ack_wait=0.1)
+    async with bench.running(handles):
+        heard = asyncio.create_task(_hear(bench.bus, "mirage.evt.tester.>", 2))
+        await asyncio.sleep(0)
+        await publish_at_last(bench, 1, 2)
+        assert await asyncio.wait_for(heard, 10) == {1, 2}
+        await eventually(lambda: _idle(bench, "record"))
+    assert await bench.effects() == [1, 2]
+    assert set(away.values()) == {0}
+
+
+def flaky(call: Callable[..., Awaitable[Any]], away: dict[str, int], name: str) -> Callable[..., Awaitable[Any]]:
+    async def call_or_fail(*values: Any, **options: Any) -> Any:
+        if away[name]:
+            away[name] -= 1
+            raise Unavailable("the bus is away")
+        return await call(*values, **options)
+
+    return call_or_fail
+
+
+async def publish_at_last(bench: Bench, *numbers: int) -> None:
+    for _ in range(10):
+        with contextlib.suppress(Unavailable):
+            return await bench.publish(*numbers)
+    raise AssertionError("the bus stayed away")
 
 
 async def test_an_absent_port_pauses_the_consumer_and_is_not_counted(bench: Bench) -> None:
