@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -79,7 +79,7 @@ class ItemDns(Dns):
 
     async def sweep(self, names: Iterable[str], type: str = "A") -> AsyncIterator[DnsAnswer]:
         """See `Dns.sweep`; chunks come as they are complete, so that a slow name holds up only its own."""
-        remaining = iter(names)
+        remaining = self._not_excluded(names)
         asked: set[asyncio.Task[DnsAnswer]] = set()
         try:
             while True:
@@ -94,6 +94,11 @@ class ItemDns(Dns):
             for task in asked:
                 task.cancel()
             await asyncio.gather(*asked, return_exceptions=True)
+
+    def _not_excluded(self, names: Iterable[str]) -> Iterator[str]:
+        """Made up names are nobody's subject, so what was ruled out of the scope is left out here."""
+        scope = self._permit.scope
+        return (name for name in names if not scope.excludes_name(name)) if scope.excludes else iter(names)
 
     async def _sweep_chunk(self, names: list[str], type: str) -> DnsAnswer:
         fingerprint = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
