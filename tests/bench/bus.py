@@ -1,4 +1,4 @@
-"""How many messages the `bus` port carries beside bare SQLite: ``python -m tests.bench.bus [messages]``.
+"""How many messages the `bus` port carries beside bare SQLite.
 
 A message is published, pulled and accepted in batches of 250 by one process. The bare limit does the same inserts,
 selects and deletes in one thread, without an event loop, without headers, memory of ids or fan-out.
@@ -7,8 +7,6 @@ selects and deletes in one thread, without an event loop, without headers, memor
 import asyncio
 import os
 import sqlite3
-import statistics
-import sys
 import tempfile
 import time
 import uuid
@@ -19,10 +17,20 @@ import uvloop
 from services.kernel.bus import Consumer, Stream
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.messages import Envelope
+from tests.bench.declaration import Bench, Figure, Options, middle, span
 
 BATCH = 250
 TYPE = "mirage.evt.bench.measured.v1"
 WORKSPACE = uuid.uuid4()
+MANY = 100_000
+CASES = (
+    ("200 B, one consumer", 20_000, 200, 1, True),
+    ("1 KiB, one consumer", 20_000, 1024, 1, True),
+    ("1 KiB, three consumers", 10_000, 1024, 3, True),
+    ("1 KiB, backlog, then read", 20_000, 1024, 1, False),
+    ("16 KiB, one consumer", 5_000, 16_384, 1, True),
+    ("256 KiB, one consumer", 500, 262_144, 1, True),
+)
 
 
 def messages(count: int, size: int) -> list[Envelope]:
@@ -90,27 +98,25 @@ def bare(folder: Path, count: int, size: int) -> float:
     return count / taken
 
 
-async def main() -> None:
-    million = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+async def measure(options: Options) -> list[Figure]:
+    figures = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for label, count, size, consumers, together in (
-            ("200 B, one consumer", 20_000, 200, 1, True),
-            ("1 KiB, one consumer", 20_000, 1024, 1, True),
-            ("1 KiB, three consumers", 10_000, 1024, 3, True),
-            ("1 KiB, backlog, then read", 20_000, 1024, 1, False),
-            ("16 KiB, one consumer", 5_000, 16_384, 1, True),
-            ("256 KiB, one consumer", 500, 262_144, 1, True),
-        ):
-            figure = statistics.median(
-                [(await carried(folder, count, size, consumers, together=together))[0] for _ in range(3)]
+        for what, count, size, consumers, together in CASES:
+            runs, limits = [], []
+            for _ in range(options.runs):
+                runs.append((await carried(folder, count, size, consumers, together=together))[0])
+                limits.append(bare(folder, count, size))
+            figures.append(
+                Figure(what=what, value=middle(runs), unit="messages/s", bare=middle(limits), spread=span(runs))
             )
-            limit = statistics.median([bare(folder, count, size) for _ in range(3)])
-            print(f"{label:<28} {figure:>10,.0f} messages/s   bare {limit:>10,.0f}   ratio {figure / limit:.2f}")
-        if million:
-            figure, left = await carried(folder, million, 200)
-            print(f"{million:,} passed through: {figure:,.0f} messages/s, {left / 1e6:.1f} MB left")
+        rate, left = await carried(folder, MANY, 200)
+        figures.append(Figure(what=f"{MANY:,} passed through", value=rate, unit="messages/s", beside=size_left(left)))
+    return figures
 
 
-if __name__ == "__main__":
-    uvloop.run(main())
+def size_left(left: int) -> str:
+    return f"the file has {left / 1e6:.1f} MB afterwards"
+
+
+BENCH = Bench("bus", "The embedded pipeline's bus beside bare SQLite.", lambda options: uvloop.run(measure(options)))

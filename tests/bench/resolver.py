@@ -1,19 +1,16 @@
-"""How many look-ups the resolver makes beside bare datagrams: ``python -m tests.bench.resolver [--million]``.
+"""How many look-ups the resolver makes beside bare datagrams.
 
 Starts NSD on loopback with a zone of 20,000 names, on the last core; this process keeps to the first. Of 100,000
 look-ups a fifth are for names that do not exist. Evidence on: every 1,000 answers are encoded as a transcript, hashed
 and written to a file. The bare limit sends the same queries ready-made on one uvloop transport and only counts what
-comes back. Rounds of the three alternate; medians of five, worst and best beside them. ``cpu`` is look-ups by second
-of processor time, which other work on the machine disturbs less than the clock.
+comes back.
 """
 
 import asyncio
 import os
 import resource
 import shutil
-import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,8 +25,11 @@ from services.collector.resolve import Resolver
 from services.collector.resolve.transcript import encode
 from services.collector.resolve.wire import build_query, build_question
 from services.kernel.egress import Egress, Guard
+from tests.bench import machine
+from tests.bench.declaration import Bench, Figure, Options, Unable, middle, span
 
-NAMES, ABSENT, REPEATS, RUNS, WINDOW, BAR = 20_000, 5_000, 4, 5, 64, 25_000
+NAMES, ABSENT, REPEATS, WINDOW, BAR = 20_000, 5_000, 4, 64, 25_000
+MANY = 1_000_000
 ZONE = "bench.example"
 CONFIGURATION = """
 server:
@@ -51,7 +51,8 @@ zone:
   zonefile: {zone}.zone
 """
 
-Figures = tuple[float, float]  # look-ups by second of the clock, and by second of processor time
+Rates = tuple[float, float]
+"""Look-ups a second, and a second of processor time."""
 
 
 def free_port() -> int:
@@ -90,7 +91,8 @@ class Bare(asyncio.DatagramProtocol):
         self.left = len(queries)
         self.done = done
 
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
         self.send = transport.sendto
         for _ in range(WINDOW):
             self.send(next(self.queries))
@@ -104,17 +106,17 @@ class Bare(asyncio.DatagramProtocol):
             self.done.set_result(None)
 
 
-async def bare(port: int, queries: list[bytes]) -> Figures:
+async def bare(port: int, queries: list[bytes]) -> Rates:
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     clock, cpu = time.perf_counter(), time.process_time()
     transport, _ = await loop.create_datagram_endpoint(lambda: Bare(queries, done), sock=connected(port))
     async with asyncio.timeout(60):
         await done
-    figures = len(queries) / (time.perf_counter() - clock), len(queries) / (time.process_time() - cpu)
+    rates = len(queries) / (time.perf_counter() - clock), len(queries) / (time.process_time() - cpu)
     transport.close()
     await asyncio.sleep(0)
-    return figures
+    return rates
 
 
 def connected(port: int) -> socket:
@@ -125,7 +127,7 @@ def connected(port: int) -> socket:
     return client
 
 
-async def look_up(resolver: Resolver, pairs: list[tuple[str, str]], evidence: Path | None) -> Figures:
+async def look_up(resolver: Resolver, pairs: list[tuple[str, str]], evidence: Path | None) -> Rates:
     answered = 0
     clock, cpu = time.perf_counter(), time.process_time()
     async for answers in resolver.ask_many(pairs):
@@ -133,59 +135,68 @@ async def look_up(resolver: Resolver, pairs: list[tuple[str, str]], evidence: Pa
         if evidence:
             transcript = encode(answers)
             (evidence / sha256(transcript).hexdigest()).write_bytes(transcript)
-    figures = answered / (time.perf_counter() - clock), answered / (time.process_time() - cpu)
+    rates = answered / (time.perf_counter() - clock), answered / (time.process_time() - cpu)
     if answered != len(pairs):
-        raise SystemExit(f"only {answered} of {len(pairs)} look-ups were answered")
-    return figures
+        raise RuntimeError(f"only {answered} of {len(pairs)} look-ups were answered")
+    return rates
 
 
-def report(name: str, runs: list[Figures], limit: list[Figures]) -> None:
-    clocks, cpus = [run[0] for run in runs], [run[1] for run in runs]
-    clock, cpu = statistics.median(clocks), statistics.median(cpus)
-    bare_clock, bare_cpu = (statistics.median(each) for each in zip(*limit, strict=True))
-    print(
-        f"| {name} | >= {BAR:,} | {clock:,.0f} ({min(clocks):,.0f} to {max(clocks):,.0f}) | cpu {cpu:,.0f} "
-        f"| bare {bare_clock:,.0f}, cpu {bare_cpu:,.0f} | ratio {clock / bare_clock:.2f}, cpu {cpu / bare_cpu:.2f} |"
-    )
-
-
-async def million(resolver: Resolver) -> None:
+async def stream(resolver: Resolver) -> Figure:
+    """A million names: what matters is that memory does not grow with them."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     clock, answered = time.perf_counter(), 0
-    names = ((f"h{number}.{ZONE}", "A") for number in range(1_000_000))
+    names = ((f"h{number}.{ZONE}", "A") for number in range(MANY))
     async for answers in resolver.ask_many(names):
         answered += sum(answer.asked for answer in answers)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     rate = answered / (time.perf_counter() - clock)
-    print(
-        f"| resolver, 1,000,000 names streamed | bounded | {rate:,.0f} answered/s, peak memory grew by {grown:.0f} MB |"
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return Figure(what=f"{MANY:,} names streamed", value=rate, unit="look-ups/s", beside=f"memory +{grown:.0f} MB")
+
+
+def figure(what: str, runs: list[Rates], limits: list[Rates]) -> Figure:
+    clocks, cpus = zip(*runs, strict=True)
+    bare_clocks, bare_cpus = zip(*limits, strict=True)
+    return Figure(
+        what=what,
+        value=middle(clocks),
+        unit="look-ups/s",
+        bar=BAR,
+        bare=middle(bare_clocks),
+        spread=span(clocks),
+        beside=f"by second of cpu {middle(cpus):,.0f}, bare {middle(bare_cpus):,.0f}",
     )
 
 
-async def main(port: int, folder: Path) -> None:
+async def measure(port: int, folder: Path, runs: int) -> list[Figure]:
     resolver = Resolver(Egress(Guard()), [("127.0.0.1", port)])
     await until_ready(resolver)
-    if "--million" in sys.argv:
-        await million(resolver)
     pairs = [(f"h{number}.{ZONE}", "A") for number in range(NAMES + ABSENT)] * REPEATS
     queries = [build_query(at & 0xFFFF, build_question(*pair)) for at, pair in enumerate(pairs)]
     limits, without, with_evidence = [], [], []
-    for _ in range(RUNS):
+    for _ in range(runs):
         limits.append(await bare(port, queries))
         without.append(await look_up(resolver, pairs, None))
         with_evidence.append(await look_up(resolver, pairs, folder))
-    report("resolver, answered look-ups/s, evidence off", without, limits)
-    report("resolver, answered look-ups/s, evidence on", with_evidence, limits)
+    figures = [
+        figure("answered look-ups, evidence off", without, limits),
+        figure("answered look-ups, evidence on", with_evidence, limits),
+    ]
+    del pairs, queries
+    figures.append(await stream(resolver))
     await resolver.close()
+    return figures
 
 
-if __name__ == "__main__":
+def run(options: Options) -> list[Figure]:
     missing = [tool for tool in ("nsd", "taskset") if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin")]
     if missing:
-        raise SystemExit(f"resolver: not measured, {' and '.join(missing)} not installed")
-    cores = sorted(os.sched_getaffinity(0))
+        raise Unable(f"{' and '.join(missing)} not installed")
+    own, other = machine.two_cores()
     with tempfile.TemporaryDirectory() as name:
-        bench_port = free_port()
-        with nsd(Path(name), bench_port, cores[-1]):
-            os.sched_setaffinity(0, {cores[0]})
-            uvloop.run(main(bench_port, Path(name)))
+        port = free_port()
+        with nsd(Path(name), port, other):
+            os.sched_setaffinity(0, {own})
+            return uvloop.run(measure(port, Path(name), options.runs))
+
+
+BENCH = Bench("resolver", "≥ 25,000 answered look-ups/s on one core against NSD, evidence on and off.", run)

@@ -1,12 +1,7 @@
-"""How fast the `sql` port is beside bare calls of the library: ``python -m tests.bench.sql``.
-
-Prints what was measured, the figure, the bare limit (same work, one thread, no event loop) and their ratio.
-"""
+"""How fast the `sql` port is beside bare calls of the library: the same work in one thread, without an event loop."""
 
 import os
 import sqlite3
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +11,7 @@ import uvloop
 
 from services.kernel.sql import Migration, Row
 from services.kernel.sql.sqlite import SqliteSql
+from tests.bench.declaration import Bench, Figure, Options, middle, span
 
 W = os.urandom(16)
 TABLE = """CREATE TABLE entity (workspace BYTEA NOT NULL, id BYTEA NOT NULL, type TEXT NOT NULL, key TEXT NOT NULL,
@@ -27,19 +23,31 @@ BARE_UPSERT = (
     " first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen),"
     " seen = seen + excluded.seen"
 )
-BATCH, BATCHES, RUNS = 500, 60, 5
+BATCH, BATCHES = 500, 60
+
+
+Work = Callable[[], Awaitable[float]]
 
 
 def batch(number: int) -> list[Row]:
     return [(W, os.urandom(16), "hostname", f'["h{number}-{n}.example.org"]', n, n, 1) for n in range(BATCH)]
 
 
-async def median(work: Callable[[], Awaitable[float]]) -> float:
-    return statistics.median([await work() for _ in range(RUNS)])
+class Rounds:
+    """Measures a thing and its bare limit in turn."""
 
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.figures: list[Figure] = []
 
-def report(name: str, figure: float, bare: float, unit: str) -> None:
-    print(f"{name:<34} {figure:>12,.0f} {unit:<10} bare {bare:>12,.0f}   ratio {figure / bare:.2f}")
+    async def measure(self, what: str, unit: str, work: Work, bare: Work) -> None:
+        figures, limits = [], []
+        for _ in range(self.runs):
+            figures.append(await work())
+            limits.append(await bare())
+        self.figures.append(
+            Figure(what=what, value=middle(figures), unit=unit, bare=middle(limits), spread=span(figures))
+        )
 
 
 def bare_connection(folder: Path) -> sqlite3.Connection:
@@ -51,7 +59,8 @@ def bare_connection(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-async def main() -> None:
+async def measure(options: Options) -> list[Figure]:
+    rounds = Rounds(options.runs)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         batches = [batch(number) for number in range(BATCHES)]
@@ -82,7 +91,7 @@ async def main() -> None:
             connection.close()
             return rows / taken
 
-        report("bulk_upsert, 500 rows a batch", await median(upsert), await median(bare_upsert), "rows/s")
+        await rounds.measure("bulk_upsert, 500 rows a batch", "rows/s", upsert, bare_upsert)
 
         sql = SqliteSql(folder / "read.db")
         await sql.migrate([Migration(1, "entity", TABLE)])
@@ -111,7 +120,7 @@ async def main() -> None:
                 connection.execute("ROLLBACK")
             return 3000 / (time.perf_counter() - started)
 
-        report("look-up of one key in its own view", await median(look_up), await median(bare_look_up), "calls/s")
+        await rounds.measure("look-up of one key in its own view", "calls/s", look_up, bare_look_up)
 
         async def look_up_many() -> float:
             started = time.perf_counter()
@@ -131,7 +140,7 @@ async def main() -> None:
                 connection.execute(statement, [W, *keys[start : start + BATCH]]).fetchall()
             return len(keys) / (time.perf_counter() - started)
 
-        report("fetch_in, 500 keys a call", await median(look_up_many), await median(bare_look_up_many), "keys/s")
+        await rounds.measure("fetch_in, 500 keys a call", "keys/s", look_up_many, bare_look_up_many)
 
         async def stream() -> float:
             started = time.perf_counter()
@@ -149,7 +158,7 @@ async def main() -> None:
                 seen += len(part)
             return seen / (time.perf_counter() - started)
 
-        report("stream, 1,000 rows a list", await median(stream), await median(bare_stream), "rows/s")
+        await rounds.measure("stream, 1,000 rows a list", "rows/s", stream, bare_stream)
 
         async def small() -> float:
             started = time.perf_counter()
@@ -168,11 +177,10 @@ async def main() -> None:
                 connection.execute("COMMIT")
             return 500 / (time.perf_counter() - started)
 
-        report("transaction of one statement", await median(small), await median(bare_small), "tx/s")
+        await rounds.measure("transaction of one statement", "tx/s", small, bare_small)
         connection.close()
         await sql.close()
+        return rounds.figures
 
 
-if __name__ == "__main__":
-    sys.setswitchinterval(float(os.environ.get("SWITCH", "0.005")))
-    uvloop.run(main())
+BENCH = Bench("sql", "The `sql` port beside bare SQLite.", lambda options: uvloop.run(measure(options)))
