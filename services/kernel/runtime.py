@@ -5,15 +5,15 @@ The embedded hull: SQLite files and a durable queue in one data folder, everythi
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Self
 
 import structlog
 from msgspec import Struct
 
-from services.kernel.bus import Bus, Consumer, Stream
+from services.kernel.bus import Consumer, Stream
 from services.kernel.calls import LocalCalls
-from services.kernel.errors import Invalid, MirageError
+from services.kernel.errors import Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
 from services.kernel.messages import message_type
 from services.kernel.once import MIGRATION, Inbox, Outbox, Workers, consumer_of, forget
@@ -23,13 +23,12 @@ from services.kernel.settings import Settings
 _log = structlog.get_logger(__name__)
 
 PROGRESS_KEPT: Final = 600
-Task = Callable[[Ports], Awaitable[None]]
 
 
 class Runtime:
     """Runs ``services`` on the data folder of ``settings``, which it owns while it is open.
 
-    ``calls`` reaches every one of them.
+    ``calls`` reaches every one of them. A part of it that ends by itself is a failure of the process: see `failure`.
     """
 
     def __init__(self, services: Sequence[Service], settings: Settings) -> None:
@@ -41,6 +40,7 @@ class Runtime:
         self._running: list[asyncio.Task[None]] = []
         self._opened: list[Any] = []
         self._failed: asyncio.Future[None] | None = None
+        self._stopping = False
 
     async def __aenter__(self) -> Self:
         self.folder.acquire()
@@ -54,6 +54,18 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         await self._stop()
 
+    async def ping(self) -> None:
+        """Raise `Unavailable`, or what a port raises, unless everything that was opened answers."""
+        for port in self._opened:
+            await port.ping()
+        if self._failed is not None and self._failed.done():
+            raise Unavailable("a part of this process has ended")
+
+    async def failure(self) -> None:
+        """Raise what ended a part of this process that should never end; wait as long as all run."""
+        assert self._failed is not None
+        await asyncio.shield(self._failed)
+
     async def _start(self) -> None:
         from services.kernel.bus.sqlite import SqliteBus
 
@@ -64,18 +76,15 @@ class Runtime:
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
         }
         await bus.declare(streams_of(self.services), consumers_of(handled))
-        shared = await self._open_shared()
-        outboxes: dict[str, Outbox] = {}
+        shared = {"bus": bus, **self._open_shared()}
         for service in self.services:
-            ports = await self._open_ports(service, bus, shared)
-            outboxes[service.name] = ports.outbox
-            self.ports[service.name] = ports
+            self.ports[service.name] = ports = await self._open_ports(service, shared)
             if service.doors:
                 self.calls.serve(ports, load(service.doors))
         for service in self.services:
             self._run_service(service, self.ports[service.name], handled.get(service.name, ()))
 
-    async def _open_shared(self) -> dict[str, Any]:
+    def _open_shared(self) -> dict[str, Any]:
         from services.kernel.cache.sqlite import SqliteCache
         from services.kernel.directory.local import LocalDirectory
         from services.kernel.egress import DialTable, Egress, Guard, Proxy
@@ -86,36 +95,47 @@ class Runtime:
         except (OSError, ValueError) as error:
             raise Invalid(f"the way out is not set up: {error}") from error
         return {
-            "directory": LocalDirectory(),
+            "directory": self._keep(LocalDirectory()),
             "egress": Egress(Guard(), table, proxy),
             "cache": self._keep(SqliteCache(self.folder.path / "cache.db")),
         }
 
-    async def _open_ports(self, service: Service, bus: Bus, shared: dict[str, Any]) -> Ports:
-        ports = Ports(service.name, settings=self.settings, calls=self.calls, bus=bus)
+    async def _open_ports(self, service: Service, shared: dict[str, Any]) -> Ports:
+        ports = Ports(service.name, settings=self.settings, calls=self.calls)
+        for name in service.needs:
+            setattr(ports, name, shared[name] if name in shared else self._keep(self._open_own(name, service)))
         if "sql" in service.needs:
             from services.kernel.sql import migrations
-            from services.kernel.sql.sqlite import SqliteSql
 
-            ports.sql = self._keep(SqliteSql(self.folder.path / f"{service.name}.db"))
-            await ports.sql.migrate([MIGRATION, *migrations.load(service.migrations)])
-            ports.outbox = Outbox(ports.sql, bus, service.name)
-        for name in service.needs:
-            if name in shared:
-                setattr(ports, name, shared[name])
-        if "blobs" in service.needs:
-            from services.kernel.blobs.segments import SegmentBlobs
-
-            ports.blobs = self._keep(SegmentBlobs(self.folder.path / "evidence"))
-        if "search" in service.needs:
-            from services.kernel.search.fts import FtsSearch
-
-            ports.search = self._keep(FtsSearch(self.folder.path / f"{service.name}-search.db"))
-        if "documents" in service.needs:
-            from services.kernel.documents.sqlite import SqliteDocuments
-
-            ports.documents = self._keep(SqliteDocuments(self.folder.path / f"{service.name}-documents.db"))
+            own = migrations.load(service.migrations) if service.migrations else []
+            await ports.sql.migrate([MIGRATION, *own])
+        if {"sql", "bus"} <= set(service.needs):
+            ports.outbox = Outbox(ports.sql, ports.bus, service.name)
+        elif service.publishes or service.consumers:
+            raise Invalid(f"the service {service.name} publishes or consumes, and so needs sql and bus")
         return ports
+
+    def _open_own(self, name: str, service: Service) -> Any:
+        """Open a port that no other service shares."""
+        match name:
+            case "sql":
+                from services.kernel.sql.sqlite import SqliteSql
+
+                return SqliteSql(self.folder.path / f"{service.name}.db")
+            case "blobs":
+                from services.kernel.blobs.segments import SegmentBlobs
+
+                return SegmentBlobs(self.folder.path / "evidence")
+            case "search":
+                from services.kernel.search.fts import FtsSearch
+
+                return FtsSearch(self.folder.path / f"{service.name}-search.db")
+            case "documents":
+                from services.kernel.documents.sqlite import SqliteDocuments
+
+                return SqliteDocuments(self.folder.path / f"{service.name}-documents.db")
+            case _:
+                raise Invalid(f"the service {service.name} needs {name}, and there is no such port")
 
     def _keep(self, port: Any) -> Any:
         self._opened.append(port)
@@ -123,8 +143,8 @@ class Runtime:
 
     def _run_service(self, service: Service, ports: Ports, handled: Sequence[Handles]) -> None:
         for task in load(service.tasks) if service.tasks else ():
-            self._run(f"{service.name}.{task.__name__}", task(ports))
-        if "sql" not in service.needs:
+            self._run(f"{service.name}.{task.__name__}", task(ports), endless=False)
+        if "outbox" not in vars(ports):
             return
         self._run(f"{service.name}.relay", ports.outbox.relay())
         self._run(f"{service.name}.forget", _forget_daily(ports))
@@ -132,34 +152,47 @@ class Runtime:
             consume = Workers if handles.work else Inbox
             self._run(f"{service.name}.{handles.name}", consume(ports, ports.outbox, handles).run())
 
-    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, name: str, work: Coroutine[Any, Any, None], *, endless: bool = True) -> None:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._ended if endless else self._failed_or_done)
         self._running.append(task)
+
+    def _failed_or_done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            self._ended(task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
-        if error is not None and self._failed is not None and not self._failed.done():
-            _log.error("a part of the process ended", part=task.get_name(), exc_info=error)
-            self._failed.set_exception(error)
-
-    async def failure(self) -> None:
-        """Raise what ended a part of this process that should never end; wait as long as all run."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
         assert self._failed is not None
-        await asyncio.shield(self._failed)
+        if self._failed.done() or (self._stopping and error is None):
+            return
+        name = task.get_name()
+        if isinstance(error, MirageError):
+            _log.error("a part of the process ended", part=name, reason=str(error))
+        else:
+            _log.error("a part of the process ended", part=name, exc_info=error)
+            fault = MirageError(f"{name}, a part of this process, ended by a fault of Mirage; see the log")
+            fault.__cause__ = error
+            error = fault
+        self._failed.set_exception(error)
+        self._failed.exception()  # whoever waits is told; nobody need wait
 
     async def _stop(self) -> None:
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        for port in reversed(self._opened):
-            try:
-                await port.close()
-            except MirageError as error:
-                _log.warning("a port did not close", port=type(port).__name__, reason=str(error))
-        if self._failed is not None and self._failed.done() and not self._failed.cancelled():
-            self._failed.exception()
-        self.folder.close()
+        """Cancel what runs, then close what it used, the last opened first, and give the folder up whatever fails."""
+        self._stopping = True
+        try:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+            for port in reversed(self._opened):
+                try:
+                    await port.close()
+                except Exception as error:  # noqa: BLE001  the others are to be closed all the same
+                    _log.warning("a port did not close", port=type(port).__name__, reason=str(error))
+        finally:
+            self.folder.close()
 
 
 def _tune_collector() -> None:

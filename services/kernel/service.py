@@ -33,7 +33,8 @@ class Service(Struct, frozen=True, kw_only=True):
 
     ``needs``: names of ports. ``publishes``, ``consumes``: message types. ``answers``, ``asks``: endpoints.
     ``doors``: import string of ``{endpoint: function}``. ``consumers``: of a sequence of `Handles`. ``tasks``: of a
-    sequence of functions that take the service's `Ports` and run as long as it does. ``migrations``: a package.
+    sequence of functions that take the service's `Ports`, run beside it and raise only what shall end the process.
+    ``migrations``: a package.
     """
 
     name: str

@@ -1,0 +1,293 @@
+"""A process with services in it: what it opens, runs, notices and closes."""
+
+import asyncio
+import stat
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from services.kernel.bus.sqlite import SqliteBus
+from services.kernel.calls import Caller, Endpoint, Nothing
+from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
+from services.kernel.folder import Owned
+from services.kernel.messages import workspace_id
+from services.kernel.runtime import Runtime, consumers_of, stream_of, streams_of
+from services.kernel.service import Handles, Ports, Received, Service, Unit
+from services.kernel.settings import Settings
+from services.kernel.sql.sqlite import SqliteSql
+
+CALLER = Caller(workspace=workspace_id("default"))
+
+
+class Rung(Struct, frozen=True, tag="mirage.evt.bell.rung.v1"):
+    times: int
+
+
+class Ring(Struct, frozen=True, tag="mirage.cmd.bell.ring.v1"):
+    times: int
+
+
+class Swinging(Struct, frozen=True, tag="mirage.progress.bell.swinging.v1"):
+    angle: int
+
+
+class Heard(Struct, frozen=True):
+    times: tuple[int, ...]
+
+
+HEARD = Endpoint(
+    service="ear", name="heard", method="GET", path="/v1/heard", takes=Nothing, answers=Heard, summary="What was heard."
+)
+FOLLOW = Endpoint(
+    service="ear", name="follow", method="GET", path="/v1/follow", takes=Nothing, answers=Heard, summary="As it comes.",
+    streams=True,
+)  # fmt: skip
+
+
+async def heard(ports: Ports, caller: Caller, question: Nothing) -> Heard:
+    return Heard(tuple(ports.state.get("heard", ())))
+
+
+async def follow(ports: Ports, caller: Caller, question: Nothing) -> AsyncGenerator[Heard, None]:
+    yield await heard(ports, caller, question)
+
+
+async def listen(ports: Ports, unit: Unit, batch: Sequence[Received[Rung]]) -> None:
+    ports.state.setdefault("heard", []).extend(received.message.times for received in batch)
+
+
+async def ring(ports: Ports) -> None:
+    async with ports.outbox.unit() as unit:
+        unit.emit(Rung(3), workspace=CALLER.workspace, key="first")
+
+
+async def wait_for_ever(ports: Ports) -> None:
+    ports.state["waiting"] = True
+    await asyncio.Event().wait()
+
+
+async def trip(ports: Ports) -> None:
+    raise ZeroDivisionError("inside")
+
+
+async def run_out(ports: Ports) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_exhaust())
+
+
+async def _exhaust() -> None:
+    raise Exhausted("the disk is full")
+
+
+DOORS = {HEARD: heard, FOLLOW: follow}
+CONSUMERS = (Handles(name="listen", takes=Rung, handle=listen),)
+RINGS = (ring, wait_for_ever)
+TRIPS = (trip,)
+RUNS_OUT = (run_out,)
+HERE = __name__
+
+BELL = Service(name="bell", summary="Rings.", needs=("sql", "bus"), publishes=(Rung, Swinging), tasks=f"{HERE}:RINGS")
+EAR = Service(
+    name="ear",
+    summary="Listens.",
+    needs=("sql", "bus", "documents", "search", "cache", "directory"),
+    consumes=(Rung,),
+    answers=(HEARD, FOLLOW),
+    doors=f"{HERE}:DOORS",
+    consumers=f"{HERE}:CONSUMERS",
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=str(tmp_path / "data"))
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await holds():
+            await asyncio.sleep(0.005)
+
+
+def bell(**changes: Any) -> Service:
+    return Service(**{"name": "bell", "summary": "Rings.", "needs": ("sql", "bus"), **changes})
+
+
+async def test_what_one_service_says_another_hears_and_answers_for(settings: Settings) -> None:
+    async with Runtime([EAR, BELL], settings) as runtime:
+
+        async def was_heard() -> bool:
+            return await runtime.calls.ask(HEARD, Nothing(), CALLER) == Heard((3,))
+
+        await eventually(was_heard)
+        assert [part async for part in runtime.calls.follow(FOLLOW, Nothing(), CALLER)] == [Heard((3,))]
+        await runtime.ping()
+
+
+def test_the_streams_follow_from_the_declarations() -> None:
+    commander = bell(name="hand", publishes=(Ring,))
+    streams = {stream.name: stream for stream in streams_of([BELL, EAR, commander])}
+    assert {name: (stream.subjects, stream.kind) for name, stream in streams.items()} == {
+        "CMD_BELL": (("mirage.cmd.bell.>",), "work"),
+        "EVT_BELL": (("mirage.evt.bell.>",), "facts"),
+        "PROGRESS": (("mirage.progress.>",), "progress"),
+    }
+    assert [stream_of(message) for message in (Rung, Ring, Swinging)] == ["EVT_BELL", "CMD_BELL", "PROGRESS"]
+
+
+def test_a_consumer_is_named_after_its_service_and_reads_one_type() -> None:
+    [consumer] = consumers_of({"ear": CONSUMERS})
+    assert (consumer.name, consumer.stream) == ("ear__listen", "EVT_BELL")
+    assert consumer.subjects == ("mirage.evt.bell.rung.v1.>",)
+
+
+async def test_a_part_that_ends_by_a_fault_is_a_failure_of_the_process(settings: Settings) -> None:
+    async with Runtime([bell(tasks=f"{HERE}:TRIPS")], settings) as runtime:
+        with pytest.raises(MirageError, match=r"bell\.trip, a part of this process, ended") as raised:
+            await asyncio.wait_for(runtime.failure(), 10)
+        assert isinstance(raised.value.__cause__, ZeroDivisionError)
+        with pytest.raises(Unavailable, match="has ended"):
+            await runtime.ping()
+
+
+async def test_a_part_that_ends_for_a_known_reason_gives_it(settings: Settings) -> None:
+    async with Runtime([bell(tasks=f"{HERE}:RUNS_OUT")], settings) as runtime:
+        with pytest.raises(Exhausted, match="the disk is full"):
+            await asyncio.wait_for(runtime.failure(), 10)
+
+
+async def test_a_consumer_that_is_cancelled_from_within_is_a_failure_too(settings: Settings) -> None:
+    async with Runtime([EAR], settings) as runtime:
+        next(task for task in runtime._running if task.get_name() == "ear.listen").cancel()
+        with pytest.raises(MirageError, match=r"ear\.listen"):
+            await asyncio.wait_for(runtime.failure(), 10)
+
+
+async def test_a_task_may_be_done_and_stopping_is_no_failure(settings: Settings) -> None:
+    async with Runtime([BELL], settings) as runtime:
+        done = next(task for task in runtime._running if task.get_name() == "bell.ring")
+        await done
+        await runtime.ping()
+    assert runtime._failed is not None
+    assert not runtime._failed.done()
+
+
+async def test_what_runs_is_stopped_before_what_it_uses_is_closed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def note(kind: type[Any]) -> None:
+        close = kind.close
+
+        async def noted(self: Any) -> None:
+            assert all(task.done() for task in runtime._running)
+            order.append(kind.__name__)
+            await close(self)
+
+        monkeypatch.setattr(kind, "close", noted)
+
+    note(SqliteBus)
+    note(SqliteSql)
+    async with Runtime([EAR, BELL], settings) as runtime:
+        pass
+    assert order == ["SqliteSql", "SqliteSql", "SqliteBus"]
+
+
+async def test_a_port_that_does_not_close_keeps_neither_the_others_nor_the_folder(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        async def fail(self: SqliteSql) -> None:
+            await close(self)
+            raise ZeroDivisionError
+
+        close = SqliteSql.close
+        patch.setattr(SqliteSql, "close", fail)
+        async with Runtime([BELL], settings):
+            pass
+    async with Runtime([BELL], settings):
+        pass
+
+
+async def test_a_folder_has_one_runtime(settings: Settings) -> None:
+    async with Runtime([BELL], settings):
+        with pytest.raises(Owned):
+            await Runtime([BELL], settings).__aenter__()
+    async with Runtime([BELL], settings):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("service", "says"),
+    [
+        (bell(needs=("sql", "bus", "crystal_ball")), "needs crystal_ball"),
+        (bell(needs=("bus",), publishes=(Rung,)), "needs sql and bus"),
+        (bell(needs=("sql",), consumers=f"{HERE}:CONSUMERS", consumes=(Rung,)), "needs sql and bus"),
+    ],
+)
+async def test_a_service_that_cannot_run_is_refused_and_the_folder_is_free_again(
+    settings: Settings, service: Service, says: str
+) -> None:
+    with pytest.raises(Invalid, match=says):
+        await Runtime([BELL, service], settings).__aenter__()
+    async with Runtime([BELL], settings):
+        pass
+
+
+async def test_a_way_out_that_is_not_set_up_is_refused(tmp_path: Path) -> None:
+    settings = Settings(data=str(tmp_path / "data"), dial_table=str(tmp_path / "missing"))
+    with pytest.raises(Invalid, match="the way out is not set up"):
+        await Runtime([BELL], settings).__aenter__()
+
+
+async def test_a_service_has_the_ports_that_it_declares_and_no_others(settings: Settings) -> None:
+    async with Runtime([EAR, BELL, Service(name="hermit", summary="Needs nothing.", needs=())], settings) as runtime:
+        assert runtime.ports["ear"].documents is not None
+        assert runtime.ports["ear"].sql is not runtime.ports["bell"].sql
+        assert runtime.ports["ear"].bus is runtime.ports["bell"].bus
+        for name in ("documents", "blobs", "egress"):
+            with pytest.raises(AttributeError, match=f"bell does not declare that it needs {name}"):
+                getattr(runtime.ports["bell"], name)
+        with pytest.raises(AttributeError):
+            _ = runtime.ports["hermit"].bus
+
+
+async def test_every_file_of_the_data_folder_is_for_its_user_alone(settings: Settings) -> None:
+    async with Runtime([EAR, BELL], settings):
+        modes = {path: stat.S_IMODE(path.stat().st_mode) for path in files_below(settings.folder)}
+    assert len(modes) > 5
+    assert {path.name: oct(mode) for path, mode in modes.items() if mode not in (0o600, 0o700)} == {}
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from folder.rglob("*")
+
+
+async def test_after_a_kill_the_next_process_goes_on_where_it_was(
+    settings: Settings, tmp_path: Path, kill_when_ready: Callable[[str], None]
+) -> None:
+    """The bell's process dies with a message in its outbox or on the bus; the next one delivers it once."""
+    kill_when_ready("""
+import asyncio
+from tests.kernel.test_runtime import BELL, CALLER, Rung, Runtime, Settings
+async def main():
+    async with Runtime([BELL], Settings(data="data")) as runtime:
+        async with runtime.ports["bell"].outbox.unit() as unit:
+            unit.emit(Rung(5), workspace=CALLER.workspace, key="second")
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+""")
+    async with Runtime([EAR, BELL], settings) as runtime:
+
+        async def both_are_heard() -> bool:
+            heard = await runtime.calls.ask(HEARD, Nothing(), CALLER)
+            return sorted(heard.times) == [3, 5]
+
+        await eventually(both_are_heard)
