@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 #: Seconds for which more may come after a group: under load groups get larger, and the first thing never waits.
-GATHERS = 0.003
+GATHERS = 0.01
 
 T = TypeVar("T")
 R = TypeVar("R")

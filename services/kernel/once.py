@@ -33,8 +33,8 @@ PASSING: Final = 1.0
 BUS_AWAY: Final = 1.0
 RELAY_BATCH: Final = 500
 #: Seconds for which more may come after a batch: under load batches get larger, and the first message never waits.
-RELAY_GATHERS: Final = 0.01
-INBOX_GATHERS: Final = 0.02
+RELAY_GATHERS: Final = 0.02
+INBOX_GATHERS: Final = 0.03
 INBOX_KEPT: Final = 14 * 86_400 * 1_000_000
 
 _log = structlog.get_logger(__name__)
