@@ -48,7 +48,7 @@ def run(
         process = subprocess.Popen(
             pinned(command, core),
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
             stdout=writing,
             stderr=complaining,
         )
