@@ -10,7 +10,7 @@ import click
 from services.cli.hull import Hull
 from services.kernel.calls import Caller
 from services.kernel.messages import workspace_id
-from services.kernel.observe import configure_logs
+from services.kernel.observe import LogFile, configure_logs
 from services.kernel.settings import Settings, read_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,12 +33,16 @@ def data_options(function: F) -> F:
 
     def run(*, data: str | None, workspace: str, log: str | None, **options: Any) -> Any:
         settings = read_settings({"data": data, "log": log}, os.environ)
-        configure_logs(settings.log)
+        configure_logs(settings.log, None if log else LogFile(settings.folder / "mirage.log"))
         return function(Session(settings, workspace), **options)
 
     wrapped = update_wrapper(run, function)
     for option in (
-        click.option("--log", metavar="LEVEL", help="Log to stderr from this level on (debug, info, warning, error)."),
+        click.option(
+            "--log",
+            metavar="LEVEL",
+            help="Log to stderr from this level on; else from info on to mirage.log in the data folder.",
+        ),
         click.option("--workspace", default="default", metavar="NAME", help="The workspace to work in."),
         click.option("--data", metavar="DIR", help="The data folder (MIRAGE_DATA; else by the XDG convention)."),
     ):

@@ -12,6 +12,8 @@ from services.cli.text import clean, console, instant
 from services.contracts.resources import Scan
 
 SHOWN = 6
+#: Reasons for waiting that the line of running sources says already.
+AT_WORK = frozenset({"being asked", "in the queue"})
 
 
 class LiveProgress:
@@ -39,7 +41,8 @@ class LiveProgress:
         if busy:
             more = f" and {len(running) - SHOWN} more" if len(running) > SHOWN else ""
             lines.append(Text(f"running  {busy}{more}"))
-        for waiting in scan.waiting[:SHOWN]:
+        held = [waiting for waiting in scan.waiting if waiting.until or waiting.reason not in AT_WORK]
+        for waiting in held[:SHOWN]:
             until = f" until {instant(waiting.until)[11:]} UTC" if waiting.until else ""
             lines.append(Text(f"waiting  {waiting.module}: {clean(waiting.reason)}{until}"))
         left = self._left(done, total)

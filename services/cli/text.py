@@ -31,7 +31,9 @@ def count(number: int, thing: str) -> str:
     """A number and its noun: ``1 name``, ``2 names``, ``3 entities``."""
     if number == 1:
         return f"1 {thing}"
-    plural = thing[:-1] + "ies" if thing.endswith("y") else thing + ("es" if thing.endswith(("s", "x")) else "s")
+    if thing.endswith("y") and thing[-2:-1] not in "aeiou":
+        return f"{number:,} {thing[:-1]}ies"
+    plural = thing + ("es" if thing.endswith(("s", "x")) else "s")
     return f"{number:,} {plural}"
 
 

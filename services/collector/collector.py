@@ -22,7 +22,7 @@ from services.collector.journal import Journal
 from services.collector.keys import KeyRing
 from services.collector.manifest import Manifest, ModuleFile, read_manifests
 from services.collector.resolve import Resolver
-from services.collector.run import ItemContext, Module, Result, import_module_of, parts_of, run_item
+from services.collector.run import ItemContext, Module, Result, failed, import_module_of, parts_of, run_item
 from services.collector.scope import Permit
 from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
 from services.contracts.commands import Collect, WorkItem
@@ -122,7 +122,13 @@ class Collector:
         self, workspace: UUID, command: Collect, plan: Plan, item: WorkItem, recorded: Recorded
     ) -> float:
         """Run an item and publish its result; return the seconds to wait when it has to."""
-        module = self._module(command.module)
+        started = now()
+        try:
+            module = self._module(command.module)
+        except Exception as error:  # noqa: BLE001  a module that cannot be imported fails its own items only
+            _log.exception("module cannot be imported", module=command.module)
+            await self._results.put((workspace, command, item, failed(f"{type(error).__name__}: {error}"), started))
+            return 0.0
         async with self._slot(module.manifest):
             started = now()
             owner = Owner(workspace, command.scan, item.id, item.turn)

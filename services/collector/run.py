@@ -128,6 +128,11 @@ def import_module_of(manifest: Manifest) -> Module:
     return Module(manifest, code.collect, code.parse)
 
 
+def failed(reason: str) -> Result:
+    """The result of an item that could not even be begun."""
+    return Result(said=(), records={}, outcome="failed", reason=reason[:500], requests=0, at=now())
+
+
 class OutsideManifest(Exception):
     """A module claimed a type that its manifest does not announce."""
 

@@ -32,7 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dial_table: str = ""
     ca_file: str = ""
     listen: str = "127.0.0.1:8080"
-    log: str = "warning"
+    log: str = "info"
     user_agent: str = "Mirage/0.1 (+https://github.com/mirage-osint/mirage)"
 
     @property

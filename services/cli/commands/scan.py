@@ -149,9 +149,7 @@ def write_summary(scan: Scan) -> None:
     line = unasked_line(scan)
     if line:
         click.echo(line)
-    click.echo(
-        f"Next: mirage export {short} --format hosts    mirage show NAME --scan {short}    mirage evidence verify {short}"
-    )
+    click.echo(f"Next: mirage export {short} --format hosts    mirage show NAME    mirage evidence verify {short}")
 
 
 def write_preview(previewed: Preview) -> None:

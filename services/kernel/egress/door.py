@@ -1,12 +1,13 @@
 import asyncio
 import errno
-import logging
 import socket
 import ssl
 from asyncio import BaseProtocol, StreamReader, StreamReaderProtocol, StreamWriter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
+
+import structlog
 
 from services.kernel.egress.dial import DialTable, Transport
 from services.kernel.egress.errors import EgressError, Forbidden, Refused, TimedOut, TlsFailed, Unreachable
@@ -15,7 +16,7 @@ from services.kernel.egress.proxy import Proxy, tunnel
 
 P = TypeVar("P", bound=BaseProtocol)
 
-log = logging.getLogger("mirage.egress")
+_log = structlog.get_logger(__name__)
 
 NO_WAY: Final = {
     errno.EACCES,
@@ -152,7 +153,7 @@ class Egress:
             else:
                 (allow or self._guard).check(address)
         except Forbidden as refusal:
-            log.info("refused to dial %s port %d: %s", refusal.address, port, refusal.reason)
+            _log.info("refused to dial", address=refusal.address, port=port, reason=refusal.reason)
             raise
         if self._dial is None or (exempt and self._dial.leads_to(address, port, transport)):
             return address, port

@@ -1,11 +1,11 @@
 import asyncio
-import logging
 import socket
 import ssl
 from ipaddress import ip_network
 
 import msgspec
 import pytest
+import structlog
 
 from services.kernel.egress import (
     DialTable,
@@ -59,22 +59,22 @@ def closed_port() -> int:
 # The guard at the wire
 
 
-async def test_what_the_guard_refuses_is_never_dialled(serve, caplog) -> None:
+async def test_what_the_guard_refuses_is_never_dialled_and_logged(serve) -> None:
     connected = []
 
     async def note(reader, writer) -> None:
         connected.append(1)
 
     port = await serve(note)
-    caplog.set_level(logging.INFO, "mirage.egress")
     egress = Egress(Guard())
-    for address in ("127.0.0.1", "::ffff:127.0.0.1", "localhost", "::1"):
-        with pytest.raises(Forbidden):
-            await egress.open(address, port, timeout=1)
-        with pytest.raises(Forbidden):
-            await egress.datagram(asyncio.DatagramProtocol, address, port)
+    with structlog.testing.capture_logs() as logged:
+        for address in ("127.0.0.1", "::ffff:127.0.0.1", "localhost", "::1"):
+            with pytest.raises(Forbidden):
+                await egress.open(address, port, timeout=1)
+            with pytest.raises(Forbidden):
+                await egress.datagram(asyncio.DatagramProtocol, address, port)
     assert not connected
-    assert len([record for record in caplog.records if "refused to dial" in record.message]) == 8
+    assert [line["event"] for line in logged] == ["refused to dial"] * 8
 
 
 async def test_the_scan_s_guard_takes_the_place_of_the_process_s(serve) -> None:
