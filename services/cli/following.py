@@ -57,8 +57,11 @@ class JsonLines:
         sys.stderr.flush()
 
 
-async def follow(hull: Hull, caller: Caller, scan: Scan, display: Display) -> Scan:
-    """Return the scan as it ended. Ctrl-C pauses it and returns it paused; a second one gives up waiting."""
+async def follow(hull: Hull, caller: Caller, scan: Scan, display: Display, *, only_watch: bool = False) -> Scan:
+    """Return the scan as it ended. Ctrl-C pauses it and returns it paused; a second one gives up waiting.
+
+    With ``only_watch``, Ctrl-C leaves a scan alone that runs in another process.
+    """
     async with interrupted() as interrupt:
         watching = asyncio.create_task(_watch(hull, caller, scan, display))
         stopping = asyncio.create_task(interrupt.wait())
@@ -66,6 +69,8 @@ async def follow(hull: Hull, caller: Caller, scan: Scan, display: Display) -> Sc
             await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
                 return watching.result()
+            if only_watch and hull.runtime is None:
+                return await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), caller)
             return await hull.calls.ask(PAUSE_SCAN, ScanId(scan.id), caller)
         finally:
             watching.cancel()

@@ -117,8 +117,10 @@ async def _follow(
         if opening is not None:
             scan = await hull.calls.ask(opening, ScanId(scan.id), session.caller)
         if scan.state not in ENDED:
-            scan = await follow(hull, session.caller, scan, display({"json_progress": json_progress, "quiet": False}))
-        await wait_stored(hull, session.caller, scan)
+            shown = display({"json_progress": json_progress, "quiet": False})
+            scan = await follow(hull, session.caller, scan, shown, only_watch=opening is None)
+        if scan.state in ENDED:
+            await wait_stored(hull, session.caller, scan)
     write_summary(scan)
     return exit_code(scan)
 
