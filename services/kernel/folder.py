@@ -15,7 +15,7 @@ from services.kernel.errors import Exhausted, Incompatible, Invalid, Unavailable
 FORMAT: Final = 1
 SOCKET: Final = "mirage.sock"
 #: What a folder may hold that is to become a data folder: the beginnings of one that died, and what file systems put.
-BEGINNINGS: Final = frozenset({"lock", "format.new", "lost+found"})
+BEGINNINGS: Final = frozenset({"lock", "format.new", "mirage.log", "lost+found"})
 
 
 class Owned(Unavailable):

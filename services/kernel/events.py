@@ -1,0 +1,101 @@
+"""Streamed answers over HTTP as server-sent events (WHATWG HTML, section 9.2).
+
+Every part is an event with JSON as its data; ``end`` is the last one, ``problem`` the last one of a stream that failed.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+from msgspec import Struct
+
+#: How long the first part is waited for before the headers go out: what fails at once is an ordinary error.
+FIRST_SECONDS: Final = 1.0
+#: A comment is sent when nothing else was for so long, so that nobody between takes the stream for dead.
+PING_SECONDS: Final = 15.0
+_END: Final = object()
+
+_log = structlog.get_logger(__name__)
+
+
+class EventStream(ASGIResponse):
+    """Sends ``parts`` until they end or the client goes away, and closes them in either case."""
+
+    _should_set_content_length = False
+
+    def __init__(self, parts: AsyncGenerator[Any, None], describe: Callable[[Exception], Struct]) -> None:
+        super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._parts = parts
+        self._describe = describe
+        self._next: asyncio.Task[Any] | None = None
+
+    async def begin(self) -> None:
+        """Wait a moment for the first part; raise what it raises."""
+        self._next = asyncio.create_task(self._take())
+        try:
+            done, _ = await asyncio.wait({self._next}, timeout=FIRST_SECONDS)
+            if done:
+                self._next.result()
+        except BaseException:
+            await self._close()
+            raise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        leaving = asyncio.create_task(_disconnected(receive))
+        sending = asyncio.create_task(self._send(send))
+        try:
+            await asyncio.wait({leaving, sending}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            leaving.cancel()
+            sending.cancel()
+            await asyncio.gather(leaving, sending, return_exceptions=True)
+            await self._close()
+
+    async def _send(self, send: Send) -> None:
+        await self.start_response(send)
+        try:
+            while True:
+                self._next = self._next or asyncio.create_task(self._take())
+                done, _ = await asyncio.wait({self._next}, timeout=PING_SECONDS)
+                if not done:
+                    await _send_body(send, b": nothing new\r\n\r\n")
+                    continue
+                part, self._next = self._next.result(), None
+                if part is _END:
+                    break
+                await _send_body(send, _event(part))
+        except Exception as error:  # noqa: BLE001  whoever reads the stream learns of it
+            _log.info("a stream failed", reason=str(error))
+            await _send_body(send, _event(self._describe(error), "problem"), last=True)
+        else:
+            await _send_body(send, b"event: end\r\ndata: \r\n\r\n", last=True)
+
+    async def _take(self) -> Any:
+        return await anext(self._parts, _END)
+
+    async def _close(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+        await self._parts.aclose()
+
+
+def _event(content: Any, name: str = "") -> bytes:
+    """JSON has no line breaks outside of its texts, where they are escaped."""
+    data = b"data: " + msgspec.json.encode(content) + b"\r\n\r\n"
+    return f"event: {name}\r\n".encode() + data if name else data
+
+
+async def _send_body(send: Send, body: bytes, *, last: bool = False) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": not last})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,170 @@
+"""The OpenAPI 3.1 document of endpoints, from nothing but their declarations (https://spec.openapis.org/oas/v3.1.1)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from services.kernel.calls import Endpoint
+from services.kernel.errors import MEANING, Corrupt, Incompatible
+
+WORKSPACE: Final = "Mirage-Workspace"
+PROBLEM: Final = "application/problem+json"
+_REFERENCE: Final = "#/components/schemas/"
+#: Errors that only a fault of this side can be are told as internal.
+_TOLD: Final = sorted(
+    {means.status: means.code for error, means in MEANING.items() if error not in {Corrupt, Incompatible}}.items()
+)
+_STATUSES: Final = (*_TOLD, (413, "too_large"), (500, "internal"))
+
+Schema = dict[str, Any]
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """An error (RFC 9457); ``code`` is its stable name."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def describe(endpoints: Sequence[Endpoint[Any, Any]], prefix: str) -> Schema:
+    """The document for ``endpoints`` served below ``prefix``."""
+    asked = [endpoint.takes for endpoint in endpoints]
+    answered = [endpoint.answers for endpoint in endpoints]
+    schemas, components = msgspec.json.schema_components(
+        [*asked, *answered, Problem], ref_template=f"{_REFERENCE}{{name}}"
+    )
+    paths: dict[str, Schema] = {}
+    for endpoint, takes, answers in zip(endpoints, schemas, schemas[len(asked) :], strict=False):
+        question = components[takes["$ref"].removeprefix(_REFERENCE)]
+        operation = _operation(endpoint, question, answers)
+        paths.setdefault(prefix + endpoint.path, {})[endpoint.method.lower()] = operation
+    return {
+        "openapi": "3.1.1",
+        "info": {"title": "Mirage", "version": "1"},
+        "tags": [{"name": service} for service in dict.fromkeys(endpoint.service for endpoint in endpoints)],
+        "paths": paths,
+        "components": {"schemas": dict(sorted(_reachable(paths, components).items()))},
+    }
+
+
+def _operation(endpoint: Endpoint[Any, Any], question: Schema, answers: Schema) -> Schema:
+    operation: Schema = {
+        "operationId": _camel(endpoint.name),
+        "summary": endpoint.summary,
+        "tags": [endpoint.service],
+        "parameters": [*_parameters(endpoint, question), _WORKSPACE_PARAMETER],
+        "responses": {"200": _answer(endpoint, answers), **_PROBLEMS},
+    }
+    if description := question.get("description", ""):
+        operation["description"] = description
+    if in_body(endpoint):
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _body(endpoint, question)}},
+        }
+    return operation
+
+
+def in_body(endpoint: Endpoint[Any, Any]) -> tuple[str, ...]:
+    """The fields of a question that come in the body of the request."""
+    if endpoint.method in {"GET", "DELETE"}:
+        return ()
+    return tuple(name for name in endpoint.takes.__struct_fields__ if name not in endpoint.path_fields)
+
+
+def _parameters(endpoint: Endpoint[Any, Any], question: Schema) -> Iterator[Schema]:
+    body = in_body(endpoint)
+    for name, schema in question["properties"].items():
+        if name in endpoint.path_fields:
+            yield {"name": name, "in": "path", "required": True, "schema": _filled(schema)}
+        elif name not in body:
+            yield {
+                "name": name,
+                "in": "query",
+                "required": name in question.get("required", ()),
+                "schema": _present(schema),
+            }
+
+
+def _filled(schema: Schema) -> Schema:
+    """A text in a path is never empty: the path would be another one."""
+    return {"minLength": 1, **schema} if schema.get("type") == "string" and "format" not in schema else schema
+
+
+def _present(schema: Schema) -> Schema:
+    """A parameter that is not there is null; one that is there is not."""
+    if "anyOf" not in schema:
+        return schema
+    there: list[Schema] = [option for option in schema["anyOf"] if option != {"type": "null"}]
+    return there[0] if len(there) == 1 else {"anyOf": there}
+
+
+def _body(endpoint: Endpoint[Any, Any], question: Schema) -> Schema:
+    names = in_body(endpoint)
+    return {
+        "type": "object",
+        "title": endpoint.takes.__name__,
+        "properties": {name: question["properties"][name] for name in names},
+        "required": [name for name in question.get("required", ()) if name in names],
+        "additionalProperties": False,
+    }
+
+
+def _answer(endpoint: Endpoint[Any, Any], answers: Schema) -> Schema:
+    if not endpoint.streams:
+        return {"description": "The answer.", "content": {"application/json": {"schema": answers}}}
+    return {
+        "description": "Server-sent events with this as data; `end` is the last one, `problem` that of a failure.",
+        # OpenAPI 3.2 has `itemSchema` for the parts of a stream; 3.1 readers see a text.
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "itemSchema": answers}},
+    }
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _reachable(paths: dict[str, Schema], components: dict[str, Any]) -> dict[str, Schema]:
+    """The components that the paths refer to, directly or through others."""
+    found: dict[str, Schema] = {}
+    waiting = list(_references(paths))
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = components[name]
+            waiting += _references(components[name])
+    return found
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            yield reference.removeprefix(_REFERENCE)
+        for value in schema.values():
+            yield from _references(value)
+    elif isinstance(schema, list | tuple):
+        for value in schema:
+            yield from _references(value)
+
+
+_WORKSPACE_PARAMETER: Final[Schema] = {
+    "name": WORKSPACE,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "default": "default", "minLength": 1, "maxLength": 200},
+    "description": "The workspace, by name or id.",
+}
+_PROBLEMS: Final[Schema] = {
+    str(status): {
+        "description": code.replace("_", " ").capitalize(),
+        "content": {PROBLEM: {"schema": {"$ref": f"{_REFERENCE}Problem"}}},
+    }
+    for status, code in sorted(_STATUSES)
+}
