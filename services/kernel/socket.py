@@ -130,6 +130,11 @@ class SocketCalls(Calls):
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    async def ping(self) -> None:
+        """Raise `OwnerLost` unless somebody listens."""
+        _, writer = await self._connect()
+        await _close(writer)
+
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         try:
             async with (
@@ -153,10 +158,7 @@ class SocketCalls(Calls):
     async def _parts(
         self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, seconds: float
     ) -> AsyncGenerator[A, None]:
-        try:
-            reader, writer = await asyncio.open_unix_connection(self._path)
-        except OSError as error:
-            raise OwnerLost("no process owns the data folder") from error
+        reader, writer = await self._connect()
         try:
             ask = Ask(endpoint.service, endpoint.name, caller.workspace, caller.name, seconds, _encode(question))
             await _write(writer, ask)
@@ -172,6 +174,12 @@ class SocketCalls(Calls):
             raise OwnerLost("the process that owns the data folder went away") from error
         finally:
             await _close(writer)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_unix_connection(self._path)
+        except OSError as error:
+            raise OwnerLost("no process owns the data folder") from error
 
 
 async def _while_connected(reader: asyncio.StreamReader, work: Coroutine[Any, Any, None]) -> None:

@@ -1,20 +1,25 @@
 """`mirage up`: the same services behind HTTP, in one process."""
 
 import asyncio
-from typing import TYPE_CHECKING
+import socket
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from services.cli.following import interrupted
 from services.cli.options import Session, data_options, run_async
 from services.kernel.errors import Invalid, Unavailable
+from services.kernel.runtime import Runtime
 
 if TYPE_CHECKING:
-    import uvicorn
+    from uvicorn import Server
+
+BACKLOG: Final = 1024
 
 
 @click.command("up")
-@click.option("--listen", metavar="ADDRESS:PORT", help="Where to listen (default 127.0.0.1:8080).")
+@click.option("--listen", metavar="ADDRESS:PORT", help="Where to listen (127.0.0.1:8080; port 0 takes a free one).")
 @data_options
 def command(session: Session, listen: str | None) -> int:
     """Serve everything over HTTP until Ctrl-C; the API's pages are at /api/docs."""
@@ -22,44 +27,56 @@ def command(session: Session, listen: str | None) -> int:
 
 
 async def serve(session: Session, listen: str) -> int:
+    with listening(listen) as listener:
+        async with session.open() as hull, interrupted() as interrupt:
+            if hull.runtime is None:
+                raise Unavailable("another process owns this data folder; end it first, or use another --data")
+            server = http_server(hull.runtime, listen)
+            serving = asyncio.create_task(server._serve([listener]))  # noqa: SLF001  `serve` would take the signals
+            stopping = asyncio.create_task(interrupt.wait())
+            try:
+                port = listener.getsockname()[1]
+                click.echo(f"Mirage is up: http://localhost:{port}/api/docs (Ctrl-C ends it)", err=True)
+                await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                server.should_exit = True
+                stopping.cancel()
+                await asyncio.gather(serving, stopping, return_exceptions=True)
+            serving.result()
+    return 0
+
+
+def http_server(runtime: Runtime, listen: str) -> "Server":
+    """The server for the doors of all services; it logs its errors alone."""
     import uvicorn
 
     from services.kernel.app import create_app, serve_hosts
 
+    app = create_app(
+        runtime.calls, runtime.calls.endpoints, hosts=serve_hosts(listen), prefix="/api", ready=runtime.ping
+    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3)
+    return uvicorn.Server(config)
+
+
+def listening(listen: str) -> socket.socket:
+    """A socket that listens at ``address:port``, had before anything else is started.
+
+    Raises:
+        Invalid: that is no address and port, or they cannot be had.
+    """
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit():
-        raise Invalid(f"{listen} is not ADDRESS:PORT")
-    async with session.open() as hull:
-        if hull.runtime is None:
-            raise Unavailable("another process owns this data folder; end it first, or use another --data")
-        local = hull.runtime.calls
-        app = create_app(local, local.endpoints, hosts=serve_hosts(listen), prefix="/api")
-        config = uvicorn.Config(
-            app,
-            host=host.strip("[]"),
-            port=int(port),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=3,
-        )
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        async with interrupted() as interrupt:
-            serving = asyncio.create_task(server._serve())  # noqa: SLF001  `serve` would take the signals
-            failing = asyncio.create_task(hull.runtime.failure())
-            stopping = asyncio.create_task(interrupt.wait())
-            await _started(server, serving)
-            if not serving.done():
-                click.echo(f"Mirage is up: http://localhost:{port}/api/docs (Ctrl-C ends it)", err=True)
-            await asyncio.wait({serving, failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            server.should_exit = True
-            failing.cancel()
-            stopping.cancel()
-            results = await asyncio.gather(serving, failing, stopping, return_exceptions=True)
-    return 1 if any(isinstance(result, Exception) for result in results) or not server.started else 0
-
-
-async def _started(server: "uvicorn.Server", serving: "asyncio.Task[None]") -> None:
-    while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn has no event for it
-        await asyncio.sleep(0.02)
+    try:
+        address = ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
+        number = int(port)
+    except ValueError:
+        raise Invalid(f"{listen} is not ADDRESS:PORT") from None
+    listener = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((str(address), number))
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise Invalid(f"nobody can listen at {listen}: {getattr(error, 'strerror', None) or error}") from error
+    return listener
