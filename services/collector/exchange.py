@@ -121,8 +121,29 @@ class Exchanges:
             return kept, await self._journal.body(self._owner.workspace, kept)
         return record, body or b""
 
+    async def find_answer(self, protocol: str, request: str, payload: bytes, seconds: int) -> Performed | None:
+        """What another item of the scan was answered to the same request within the last ``seconds``.
+
+        So what items share stays shared when the process that asked has died.
+        """
+        owner = self._owner
+        record = await self._journal.find_answer(owner.workspace, owner.scan, digest_of(protocol, request, payload))
+        if record is None or record.at < now() - seconds * 1_000_000:
+            return None
+        return Performed(
+            at=record.at,
+            elapsed=record.elapsed,
+            peer=record.peer,
+            status=record.status,
+            head=record.head,
+            body=None if record.blob is None else await self._journal.body(owner.workspace, record),
+            tls_error=record.tls_error,
+            truncated=record.truncated,
+            egress=record.egress,
+        )
+
     def _key(self, protocol: str, request: str, payload: bytes) -> bytes:
-        key = hashlib.sha256(f"{protocol}\n{request}\n".encode() + payload).digest()
+        key = digest_of(protocol, request, payload)
         ordinal = self._ordinals[key] = self._ordinals.get(key, -1) + 1
         return key if not ordinal else hashlib.sha256(key + ordinal.to_bytes(4, "big")).digest()
 
@@ -191,6 +212,11 @@ class Exchanges:
     def _raise_failure(record: EvidenceRecord) -> None:
         if record.error:
             raise recall(record.error)
+
+
+def digest_of(protocol: str, request: str, payload: bytes) -> bytes:
+    """The request key, the same in every item; an item that asks again counts on from it."""
+    return hashlib.sha256(f"{protocol}\n{request}\n".encode() + payload).digest()
 
 
 def describe(failure: SourceError) -> str:

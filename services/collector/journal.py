@@ -35,6 +35,11 @@ class Journal:
         async with self._sql.read() as view:
             return await store.read_exchanges(view, workspace, items)
 
+    async def find_answer(self, workspace: UUID, scan: UUID, key: bytes) -> EvidenceRecord | None:
+        """The latest answer in the journal of any item of ``scan`` to the same request."""
+        async with self._sql.read() as view:
+            return await store.find_answer(view, workspace, scan, key)
+
     async def _commit(self, group: Sequence[tuple[store.JournalRow, bytes | None]]) -> list[EvidenceRecord]:
         by_workspace: dict[UUID, list[Blob]] = {}
         for row, body in group:

@@ -110,6 +110,17 @@ async def read_exchanges(
     return found
 
 
+async def find_answer(view: Reader, workspace: UUID, scan: UUID, key: bytes) -> EvidenceRecord | None:
+    """The latest answer that any item of a scan got to the request ``key``; failures are none."""
+    rows = await view.fetch(
+        "SELECT record FROM exchange WHERE workspace = :workspace AND scan = :scan AND key = :key AND failed = 0",
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+        key=key,
+    )
+    return max((_RECORD.decode(row[0]) for row in rows), key=lambda record: record.at, default=None)
+
+
 async def write_work(tx: Tx, workspace: UUID, rows: Sequence[WorkRow]) -> None:
     """Note that the results of items were published."""
     columns = ("workspace", "item", "scan", "turn", "module", "version", "outcome", "subject", "at", "claims")

@@ -204,12 +204,15 @@ class ItemHttp(Http):
         async def perform() -> Performed:
             return await self._perform(request, wanted)
 
-        async def pay_and_perform() -> Performed:
+        async def find_or_perform() -> Performed:
+            found = await self._exchanges.find_answer("http", name, payload, wanted.share)
+            if found is not None:
+                return found
             await self._exchanges.pay()
             return await self._perform(request, wanted)
 
         async def perform_shared() -> Performed:
-            return await self._shared.once(name, wanted.share, pay_and_perform)
+            return await self._shared.once(name, wanted.share, find_or_perform)
 
         name = f"{wanted.method} {wanted.url}"
         payload = hashlib.sha256(wanted.body).digest() if wanted.body else b""

@@ -60,6 +60,9 @@ class Remembered(Journal):
         self.records.append(row.record)
         return row.record
 
+    async def find_answer(self, workspace: UUID, scan: UUID, key: bytes) -> EvidenceRecord | None:
+        return None
+
 
 class Wire:
     """Runs modules against a lab, for a scan of ``scope``."""
