@@ -9,7 +9,7 @@ from itertools import chain
 from services.collector.archetypes.resolved import found_names, names_found
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
 from services.collector.manifest import Manifest
-from services.collector.naming import candidates
+from services.collector.naming import Guesser
 from services.contracts.claims import Claim
 from services.contracts.subjects import Names
 
@@ -22,9 +22,9 @@ MANIFEST = Manifest(
     format="https://www.rfc-editor.org/rfc/rfc1035",
     consumes=("names",),
     produces=("hostname", "domain", "ip_address", "resolves_to", "alias_of"),
-    options={"limit": 200_000, "per_name": 150},
+    options={"limit": 400_000, "per_name": 180},
     rate=0.0,
-    cost=200.0,
+    cost=400.0,
     freshness=604_800,
     timeout=3_600.0,
     licence="none",
@@ -32,25 +32,39 @@ MANIFEST = Manifest(
 
 FEWEST = 2_000
 # The first rounds are short, because what they find tells how to go on.
-SHARES = (0.3, 0.3, 0.4)
+SHARES = (0.1, 0.2, 0.3, 0.4)
+# A round of so many without a find is the last.
+ENOUGH = 10_000
 
 
 async def collect(seen: Names, ctx: Context) -> AsyncIterator[Answer]:
-    names = list(seen.names)
-    limit = min(int(ctx.options["limit"]), FEWEST + int(ctx.options["per_name"]) * len(names))
-    asked: set[int] = set()
+    limit = min(int(ctx.options["limit"]), FEWEST + int(ctx.options["per_name"]) * len(seen.names))
+    guesser = Guesser(seen.names, seen.zone, await dead_names(seen, ctx))
     for share in SHARES:
         found: list[str] = []
-        answered = False
-        async for answer in ctx.dns.sweep(candidates(names, seen.zone, int(limit * share), asked)):
-            answered = answered or any(resolution.asked for resolution in answer.resolutions)
+        answered = 0
+        async for answer in ctx.dns.sweep(guesser.guess(int(limit * share))):
+            answered += sum(resolution.asked for resolution in answer.resolutions)
             found += names_found(answer)
             yield answer
-        if not answered and names:
+        if not answered:
             raise Unreachable(f"{seen.zone}: no question was answered")
-        if not found:
+        if not found and answered >= ENOUGH:
             return
-        names += sorted(found)
+        guesser.tell(found)
+
+
+async def dead_names(seen: Names, ctx: Context) -> list[str]:
+    """The known names that do not exist any more, or only as members of a wildcard: they have no variants."""
+    dead: list[str] = []
+    async for answer in ctx.dns.sweep(seen.names):
+        dead += answer.members
+        dead += [
+            resolution.name
+            for resolution in answer.resolutions
+            if resolution.status == "nxdomain" and not resolution.records
+        ]
+    return sorted(dead)
 
 
 def parse(answer: DnsAnswer, seen: Names) -> Iterator[Claim]:

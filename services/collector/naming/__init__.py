@@ -1,5 +1,5 @@
 """How an organisation names its hosts, learnt from the names that are known, and the names that follow from it."""
 
-from services.collector.naming.candidates import candidates
+from services.collector.naming.guesser import Guesser
 
-__all__ = ["candidates"]
+__all__ = ["Guesser"]

@@ -1,12 +1,14 @@
-"""How likely a filler is in a gap: from the habits seen, and from how names are usually made."""
+"""How likely a filler is in a gap: from the habits seen, from how names are usually made, from what was found."""
 
 from collections.abc import Iterable, Iterator
 from heapq import nlargest
 from operator import itemgetter
 from typing import Final
 
-from services.collector.naming.habits import ABOVE, FRONT, MIDDLE, TAIL, Habits
-from services.collector.naming.vocabulary import CLASSES, ENVIRONMENTS, NUMBERS, REGIONS, ROLES
+from services.collector.naming.habits import Habits
+from services.collector.naming.tally import Tally
+from services.collector.naming.usual import USUAL
+from services.collector.naming.vocabulary import CLASSES, ENVIRONMENTS, REGIONS, ROLES
 
 STRONG: Final = 0.004
 """A chance from which a candidate is weighed by itself; below it, rules are followed one after the other."""
@@ -14,41 +16,12 @@ STRONG: Final = 0.004
 _MOST_RULES = 100
 _SAME_CLASS = 0.03
 
-# Pseudo-counts: how many gaps of doubt stand against what was counted.
+# How many gaps of doubt stand against what was counted.
 _DOUBT_ADDED = 30.0
 _DOUBT_REPLACED = 2.0
 _DOUBT_USUAL = 200.0
 _DOUBT_WORD = 10.0
 _SEEN_ELSEWHERE = 0.02
-
-_WORDS = {"environment": ENVIRONMENTS, "region": REGIONS, "role": ROLES, "number": NUMBERS}
-
-# Of all gaps in a place, the share in which a word of a class stands, by the join between word and name.
-_USUAL = {
-    FRONT: {
-        "environment": {"-": 0.026, ".": 0.024, "": 0.008},
-        "role": {".": 0.012, "-": 0.009, "": 0.0015},
-        "region": {"-": 0.006, ".": 0.006, "": 0.0004},
-    },
-    TAIL: {
-        "environment": {"-": 0.032, ".": 0.026, "": 0.011},
-        "role": {"-": 0.012, ".": 0.004, "": 0.003},
-        "region": {"-": 0.009, ".": 0.006, "": 0.0008},
-        "number": {"": 0.016, "-": 0.008},
-    },
-    MIDDLE: {
-        "environment": {"-": 0.008, "": 0.002, ".": 0.0004},
-        "role": {"-": 0.005, "": 0.0005, ".": 0.001},
-        "region": {"-": 0.002},
-        "number": {"": 0.004, "-": 0.0005},
-    },
-    ABOVE: {
-        "environment": {"-": 0.003, "": 0.001, ".": 0.0015},
-        "role": {"-": 0.0009, "": 0.0005},
-        "region": {"-": 0.0015},
-        "number": {"": 0.004},
-    },
-}
 
 
 def either(one: float, other: float) -> float:
@@ -56,24 +29,17 @@ def either(one: float, other: float) -> float:
     return one + other - one * other
 
 
-def additions(habits: Habits, where: int) -> dict[str, float]:
+def additions(habits: Habits, where: int, tally: Tally) -> dict[str, float]:
     """The chance of each filler where nothing is.
 
-    A filler of the vocabulary is never held less likely than it usually is: names that are known are mostly the
-    public ones, and tell little of those that are not.
+    A word of the vocabulary is held no less likely than it usually is, whatever the known names say: they are mostly
+    the public ones, and tell little of the others. Only what was tried counts against it.
     """
     beside_nothing = habits.together[where].get("", {})
     gaps = habits.seen[where][""]
-    chances: dict[str, float] = {}
-    for kind, joins in _USUAL[where].items():
-        for join, usual in joins.items():
-            words = {word + join if where == FRONT else join + word: weight for word, weight in _WORDS[kind].items()}
-            whole = sum(words.values())
-            hits = sum(beside_nothing.get(filler, 0.0) for filler in words)
-            rate = (hits + usual * _DOUBT_USUAL) / (gaps + _DOUBT_USUAL)
-            for filler, weight in words.items():
-                own = (beside_nothing.get(filler, 0.0) + _DOUBT_WORD * weight / whole) / (hits + _DOUBT_WORD)
-                chances[filler] = max(chances.get(filler, 0.0), rate * own, usual * weight / whole)
+    chances = _by_class(beside_nothing, gaps, where)
+    for filler, usual in USUAL[where].items():
+        chances[filler] = max(chances[filler], tally.chance(usual))
     for filler, count in habits.seen[where].items():
         if filler:
             attested = beside_nothing.get(filler, 0.0)
@@ -83,9 +49,27 @@ def additions(habits: Habits, where: int) -> dict[str, float]:
     return chances
 
 
+def _by_class(beside_nothing: dict[str, float], gaps: int, where: int) -> dict[str, float]:
+    """Chances of the vocabulary: how often any word of its class stands here, times how often it is this one."""
+    hits: dict[tuple[str, str], float] = {}
+    rates: dict[tuple[str, str], float] = {}
+    for filler, usual in USUAL[where].items():
+        group = (usual.kind, usual.join)
+        hits[group] = hits.get(group, 0.0) + beside_nothing.get(filler, 0.0)
+        rates[group] = usual.chance / usual.share
+    chances: dict[str, float] = {}
+    for filler, usual in USUAL[where].items():
+        group = (usual.kind, usual.join)
+        rate = (hits[group] + rates[group] * _DOUBT_USUAL) / (gaps + _DOUBT_USUAL)
+        own = (beside_nothing.get(filler, 0.0) + _DOUBT_WORD * usual.share) / (hits[group] + _DOUBT_WORD)
+        chances[filler] = rate * own
+    return chances
+
+
 def likely(chances: dict[str, float]) -> list[tuple[str, float]]:
     """The strong ones among fillers and their chances, the best first, no more than a hundred."""
-    return nlargest(_MOST_RULES, ((one, chance) for one, chance in chances.items() if chance >= STRONG), itemgetter(1))
+    strong = ((filler, chance) for filler, chance in chances.items() if chance >= STRONG)
+    return nlargest(_MOST_RULES, strong, key=itemgetter(1))
 
 
 def replacements(habits: Habits, where: int) -> dict[str, list[tuple[str, float]]]:

@@ -6,7 +6,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.collector.naming import candidates
+from services.collector.naming import Guesser
 from services.collector.naming.sequences import next_numbers
 from services.collector.naming.tokens import count_words, cut, is_noise, split
 
@@ -17,7 +17,7 @@ hosts = st.lists(labels, min_size=1, max_size=3).map(lambda parts: ".".join([*pa
 
 def follow(*labels: str, limit: int = 400) -> list[str]:
     names = [f"{label}.{ZONE}" for label in labels]
-    return [name.removesuffix(f".{ZONE}") for name in candidates(names, ZONE, limit, set())]
+    return [name.removesuffix(f".{ZONE}") for name in Guesser(names, ZONE).guess(limit)]
 
 
 def test_gaps_and_neighbours_of_numbers_come_first_and_keep_their_width() -> None:
@@ -72,19 +72,66 @@ def test_a_bare_name_gets_the_usual_variants_within_a_small_limit() -> None:
 
 def test_known_and_asked_names_are_never_asked_again() -> None:
     names = [f"web0{number}.{ZONE}" for number in range(1, 6)]
-    asked: set[int] = set()
-    first = list(candidates(names, ZONE, 50, asked))
-    second = list(candidates(names, ZONE, 50, asked))
+    guesser = Guesser(names, ZONE)
+    first, second = list(guesser.guess(50)), list(guesser.guess(50))
     assert not {*first} & {*second, *names}
     assert not {*second} & {*names}
     assert len(first) == len(set(first)) == 50
 
 
+def test_what_was_found_is_learnt_from_in_the_next_round() -> None:
+    names = [f"{label}.{ZONE}" for label in ("atlas", "bistro", "cinder", "dynamo", "ember", "fjord")]
+    guesser = Guesser(names, ZONE)
+    list(guesser.guess(100))
+    guesser.tell([f"atlas-kiel.{ZONE}", f"bistro-kiel.{ZONE}"])
+    assert f"cinder-kiel.{ZONE}" in list(guesser.guess(5))
+
+
+def test_a_way_of_naming_that_brings_nothing_is_tried_later() -> None:
+    names = [
+        f"{label}.{ZONE}" for label in ("atlas", "bistro", "cinder", "dynamo", "ember", "fjord", "garnet", "helix")
+    ]
+    told, untold = Guesser(names, ZONE), Guesser(names, ZONE)
+    first = list(told.guess(200))
+    list(untold.guess(200))
+    told.tell([name for name in first if name.endswith(f"-dev.{ZONE}")])
+    untold.tell([])
+    environments = (
+        "-uat.",
+        "-qa.",
+        "-stage.",
+        "-preprod.",
+        "-int.",
+        "-acc.",
+        "-sandbox.",
+        "-demo.",
+        "-beta.",
+        "-prod.",
+    )
+    assert first.index(f"atlas-dev.{ZONE}") < 200
+
+    def place(guesser: Guesser) -> int:
+        return sum(any(word in name for word in environments) for name in guesser.guess(60))
+
+    assert place(told) >= place(untold)
+
+
+def test_nothing_is_added_to_dead_names_that_teach_all_the_same() -> None:
+    names = [f"{label}.{ZONE}" for label in ("old", "old-kiel", "new", "new-kiel", "live")]
+    found = list(Guesser(names, ZONE, [f"old.{ZONE}", f"old-kiel.{ZONE}"]).guess(400))
+    assert f"live-kiel.{ZONE}" in found
+    assert f"live-dev.{ZONE}" in found
+    assert f"old-staging.{ZONE}" not in found[:200]
+
+
 def test_the_order_is_the_same_in_another_process() -> None:
     names = [f"{label}.{ZONE}" for label in ("api", "api-dev", "eu-web01", "web02", "crm.eu", "a.b.c", "portal-qa")]
     code = (
-        "from services.collector.naming import candidates\n"
-        f"print('\\n'.join(candidates({names!r}, {ZONE!r}, 3000, set())))"
+        "from services.collector.naming import Guesser\n"
+        f"guesser = Guesser({names!r}, {ZONE!r})\n"
+        "print('\\n'.join(guesser.guess(2000)))\n"
+        f"guesser.tell(['portal-dev.{ZONE}', 'web03.{ZONE}'])\n"
+        "print('\\n'.join(guesser.guess(2000)))\n"
     )
     said = [
         subprocess.run(
@@ -92,6 +139,7 @@ def test_the_order_is_the_same_in_another_process() -> None:
         ).stdout
         for seed in ("1", "2")
     ]
+    assert said[0].count("\n") == 4000
     assert said[0] == said[1]
 
 
@@ -105,12 +153,12 @@ def test_names_that_machines_made_teach_nothing() -> None:
 
 def test_no_names_give_no_candidates() -> None:
     assert follow() == []
-    assert list(candidates([ZONE, "www.example.net"], ZONE, 10, set())) == []
+    assert list(Guesser([ZONE, "www.example.net"], ZONE).guess(10)) == []
 
 
 @given(st.lists(hosts, max_size=30))
 def test_every_candidate_is_a_new_name_that_can_exist(names: list[str]) -> None:
-    found = list(candidates(names, ZONE, 300, set()))
+    found = list(Guesser(names, ZONE).guess(300))
     assert len(found) == len(set(found))
     assert not set(found) & set(names)
     for name in found:
@@ -133,4 +181,4 @@ def test_next_numbers_are_new_and_likelier_between_than_beyond(numbers: set[int]
 
 def test_many_names_are_learnt_from_in_bounded_work() -> None:
     names = [f"{word}{number}.{ZONE}" for word in ("app", "db", "web", "cache") for number in range(4000)]
-    assert len(list(candidates(names, ZONE, 1000, set()))) == 1000
+    assert len(list(Guesser(names, ZONE).guess(1000))) == 1000
