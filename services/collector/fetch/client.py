@@ -22,6 +22,8 @@ IDLE_IN_ALL: Final = 32
 PER_SOURCE: Final = 4
 PER_TARGET: Final = 1
 ADDRESSES_TRIED: Final = 3
+#: For so many seconds a host whose TLS is broken is not asked for better.
+TLS_ERRORS_KEPT: Final = 600.0
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -99,7 +101,7 @@ class Client:
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._idle: dict[object, list[tuple[float, Connection]]] = {}
         self._idle_count = 0
-        self._tls_errors: dict[object, str] = {}
+        self._tls_errors: dict[object, tuple[float, str]] = {}
         self._turns: dict[object, Turn] = {}
 
     async def send(self, request: Request) -> Response:
@@ -109,7 +111,8 @@ class Client:
             EgressError: no connection. NoSuchName: no address. Broken, Undecodable: no sound HTTP.
         """
         key = _pool_key(request)
-        async with self._turn(key, PER_SOURCE if request.verify else PER_TARGET):
+        host = (request.location.host, request.verify)
+        async with self._turn(host, PER_SOURCE if request.verify else PER_TARGET):
             try:
                 async with asyncio.timeout(request.timeout):
                     return await self._send(request, key)
@@ -139,7 +142,9 @@ class Client:
             try:
                 received = await self._converse(connection, wire, request)
             except Broken:
-                connection = None
+                if connection.heard:
+                    raise
+                connection = None  # it was closed while nobody used it
         if connection is None:
             connection = await self._connect(request, key)
             received = await self._converse(connection, wire, request)
@@ -147,7 +152,7 @@ class Client:
             self._give_back(connection, key)
         else:
             connection.close()
-        return _response(received, connection, request, self._tls_errors.get(key, ""))
+        return _response(received, connection, request)
 
     async def _converse(self, connection: Connection, wire: bytes, request: Request) -> Received:
         try:
@@ -175,14 +180,18 @@ class Client:
             return await self._open(request, address, None)
         if request.verify:
             return await self._open(request, address, self._context(verify=True))
-        if key not in self._tls_errors:
+        until, reason = self._tls_errors.get(key, (0.0, ""))
+        if until <= time.monotonic():
             try:
                 return await self._open(request, address, self._context(verify=True))
             except TlsFailed as error:
+                reason = str(error)
                 if len(self._tls_errors) > 10_000:
                     self._tls_errors.clear()
-                self._tls_errors[key] = str(error)
-        return await self._open(request, address, self._context(verify=False))
+                self._tls_errors[key] = time.monotonic() + TLS_ERRORS_KEPT, reason
+        connection = await self._open(request, address, self._context(verify=False))
+        connection.tls_error = reason
+        return connection
 
     async def _open(self, request: Request, address: str, tls: ssl.SSLContext | None) -> Connection:
         _, connection = await self._egress.connect(
@@ -248,28 +257,34 @@ def locate(url: str) -> Location:
         raise BadUrl(f"{url[:200]!r} has blanks or control characters")
     try:
         parts = urlsplit(url)
-        port = parts.port
+        if parts.scheme not in DEFAULT_PORTS:
+            raise BadUrl(f"{url[:200]!r} is not an http or https URL")
+        port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+        host = _host((parts.hostname or "").rstrip("."))
+        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
+        if parts.query:
+            target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=-._~[]")
     except ValueError as error:
-        raise BadUrl(f"{url[:200]}: {error}") from error
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise BadUrl(f"{url[:200]} is not an http or https URL")
-    host = parts.hostname.rstrip(".")
+        raise BadUrl(f"{url[:200]!r}: {error}") from error
+    if not host or not port:
+        raise BadUrl(f"{url[:200]!r} has no host or no port")
+    return Location(parts.scheme, host, port, target)
+
+
+def _host(host: str) -> str:
+    """A host as an A-label name or a plain address; raises ValueError."""
+    if ":" in host:
+        address = ipaddress.IPv6Address(host)
+        if address.scope_id is not None:
+            raise ValueError("an address with a zone")
+        return str(address)
+    if host.replace(".", "").isdecimal():
+        return str(ipaddress.IPv4Address(host))
     if not host.isascii():
         import idna
 
-        try:
-            host = idna.encode(host, uts46=True).decode("ascii")
-        except idna.IDNAError as error:
-            raise BadUrl(f"{url[:200]}: {error}") from error
-    if ":" in host:
-        try:
-            host = str(ipaddress.IPv6Address(host))
-        except ValueError as error:
-            raise BadUrl(f"{url[:200]}: {error}") from error
-    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
-    if parts.query:
-        target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=-._~[]")
-    return Location(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], target)
+        host = idna.encode(host, uts46=True).decode("ascii")
+    return host
 
 
 def _pool_key(request: Request) -> object:
@@ -292,7 +307,7 @@ def _serialise(request: Request) -> bytes:
     return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + request.body
 
 
-def _response(received: Received, connection: Connection, request: Request, tls_error: str) -> Response:
+def _response(received: Received, connection: Connection, request: Request) -> Response:
     coding = ",".join(value for name, value in received.headers if name.lower() == "content-encoding")
     try:
         body, more = decode(received.body, coding, request.limit) if coding else (received.body, False)
@@ -310,5 +325,5 @@ def _response(received: Received, connection: Connection, request: Request, tls_
         body=body,
         truncated=received.truncated or more,
         peer=f"{address}:{request.location.port}",
-        tls_error=tls_error if request.location.scheme == "https" and not request.verify else "",
+        tls_error=connection.tls_error,
     )

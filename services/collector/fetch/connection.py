@@ -27,11 +27,15 @@ class Received(Struct, frozen=True, kw_only=True):
 
 
 class Connection(asyncio.Protocol):
-    """The protocol of one connection; ``address`` is the logical address it goes to."""
+    """The protocol of one connection; ``address`` is the logical address it goes to.
+
+    ``heard``: whether anything was said to the last request. ``tls_error``: why it should not have been made.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.used = 0
+        self.tls_error = ""
+        self.heard = False
         self._transport: asyncio.Transport | None = None
         self._answered: asyncio.Future[Received] | None = None
         self._limit = 0
@@ -41,7 +45,9 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._reason = b""
         self._headers: list[tuple[str, str]] = []
+        self._fields = 0
         self._head = 0
+        self._beside = 0
         self._body: list[bytes] = []
         self._size = 0
         self._complete = False
@@ -62,7 +68,7 @@ class Connection(asyncio.Protocol):
             raise Broken("the connection was closed before anything was asked")
         self._reset()
         self._limit = limit
-        self.used += 1
+        self.heard = False
         self._answered = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         try:
@@ -83,8 +89,8 @@ class Connection(asyncio.Protocol):
         if self._answered is None:
             self.close()
             return
-        if not self._in_body:
-            self._head += len(data)
+        self.heard = True
+        self._beside += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -94,7 +100,7 @@ class Connection(asyncio.Protocol):
                 self._fail(f"not HTTP: {error}")
             else:
                 self.close()
-        if not self._in_body and not self._complete and self._head > MAX_HEAD:
+        if not self._complete and self._beside > MAX_HEAD:
             self._fail("its head is too large")
 
     def eof_received(self) -> None:
@@ -104,7 +110,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         if self._answered is None or self._answered.done():
             return
-        if self._in_body and not self._announces_length():
+        if self._in_body and error is None and not self._announces_length():
             self._succeed(truncated=False)
         else:
             self._fail("it hung up " + ("in the middle of an answer" if self._in_body else "without an answer"))
@@ -117,19 +123,26 @@ class Connection(asyncio.Protocol):
 
     # --- httptools ---
 
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self.close()  # it answers what nobody asked
+
     def on_status(self, reason: bytes) -> None:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self._headers) >= MAX_HEADERS:
+        self._fields += 1
+        self._head += len(name) + len(value)
+        if self._fields > MAX_HEADERS or self._head > MAX_HEAD:
             self._fail("it has too many headers")
-            return
-        self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        elif not self._in_body:  # what comes after the body counts, and is not kept
+            self._headers.append((name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
         self._in_body = self._parser.get_status_code() >= 200
 
     def on_body(self, chunk: bytes) -> None:
+        self._beside = 0
         room = self._limit - self._size
         if len(chunk) > room:
             self._body.append(chunk[:room])

@@ -12,7 +12,7 @@ class Undecodable(Exception):
 
 
 def decode(body: bytes, coding: str, limit: int) -> tuple[bytes, bool]:
-    """Undo ``coding``; return at most ``limit`` bytes, and whether there were more."""
+    """Undo ``coding``; return at most ``limit`` bytes, and whether there would have been more."""
     codings = [name for name in (part.strip().lower() for part in coding.split(",")) if name and name != "identity"]
     if len(codings) > MAX_CODINGS:
         raise Undecodable(f"{len(codings)} codings on top of each other")
@@ -35,9 +35,17 @@ def _inflate(body: bytes, coding: str, limit: int) -> tuple[bytes, bool]:
 
 
 def _decompress(body: bytes, window: int, limit: int) -> tuple[bytes, bool]:
-    inflater = zlib.decompressobj(window)
-    try:
-        content = inflater.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise Undecodable(str(error)) from error
-    return content[:limit], len(content) > limit
+    """Inflate one stream after the other (RFC 1952 section 2.2); one that ends too soon is cut."""
+    content = bytearray()
+    ended = True
+    while body and len(content) <= limit:
+        inflater = zlib.decompressobj(window)
+        try:
+            content += inflater.decompress(body, limit + 1 - len(content))
+        except zlib.error as error:
+            if content:
+                break  # what follows a whole stream is padding
+            raise Undecodable(str(error)) from error
+        ended = inflater.eof
+        body = inflater.unused_data
+    return bytes(content[:limit]), not ended or len(content) > limit
