@@ -5,8 +5,8 @@ documents (RFC 9457) for every error, server-sent events for streams, the worksp
 Host and Origin that an embedded server without identities needs.
 """
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,7 +17,6 @@ import structlog
 from litestar import Litestar, MediaType, Request, Response, get, route
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import File
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
@@ -68,76 +67,62 @@ def create_app(
 
 
 def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str) -> HTTPRouteHandler:
-    """Make the route of an endpoint: its signature is that of its question."""
-    fields = {field.name: field for field in msgspec.structs.fields(endpoint.takes)}
-    body = _body_struct(endpoint, [fields[name] for name in in_body(endpoint)])
-    asked = set(fields) - set(in_body(endpoint)) - set(endpoint.path_fields)
+    """Make the route of an endpoint: the fields of its question come from path, query and body."""
+    read = _reader(endpoint)
 
-    async def ask(request: Request[Any, Any, Any], **values: Any) -> Any:
-        data = values.pop("data", None)
-        if data is not None:
-            values.update({name: getattr(data, name) for name in data.__struct_fields__})
-        unknown = set(request.query_params) - asked
-        if unknown:
-            raise Invalid(f"{endpoint.name} takes no {', '.join(sorted(unknown))}")
-        question = endpoint.takes(**values)
-        caller = Caller(workspace=_workspace(request))
-        if endpoint.streams:
-            stream = EventStream(calls.follow(endpoint, question, caller), _problem)
-            await stream.begin()
-            return stream
-        return await calls.ask(endpoint, question, caller)
+    async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
+        question = read(request, await request.body())
+        answered = await calls.ask(endpoint, question, Caller(workspace=_workspace(request)))
+        return Response(msgspec.json.encode(answered), media_type=MediaType.JSON)
 
-    parameters = [_parameter("request", Request[Any, Any, Any])]
-    for name, field in fields.items():
-        if name in endpoint.path_fields:
-            parameters.append(_parameter(name, FromPath[field.type]))  # type: ignore[name-defined,misc]
-        elif name in asked:
-            parameters.append(_parameter(name, FromQuery[field.type], _default(field)))  # type: ignore[name-defined,misc]
-    if body is not None:
-        parameters.append(_parameter("data", JSONBody[body]))  # type: ignore[valid-type,misc]
-    answers: Any = EventStream if endpoint.streams else endpoint.answers
-    ask.__signature__ = inspect.Signature(parameters, return_annotation=answers)  # type: ignore[attr-defined]
-    ask.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": answers}
-    ask.__name__ = endpoint.name
-    return route(
-        prefix + _typed_path(endpoint),
-        http_method=endpoint.method,
-        status_code=200,
-    )(ask)
+    async def stream(request: Request[Any, Any, Any]) -> EventStream:
+        question = read(request, await request.body())
+        events = EventStream(calls.follow(endpoint, question, Caller(workspace=_workspace(request))), _problem)
+        await events.begin()
+        return events
+
+    path = re.sub(r"\{(\w+)\}", r"{\1:str}", prefix + endpoint.path)
+    handle = stream if endpoint.streams else answer
+    return route(path, http_method=endpoint.method, status_code=200, name=endpoint.name)(handle)
 
 
-def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+def _reader(endpoint: Endpoint[Any, Any]) -> Callable[[Request[Any, Any, Any], bytes], Any]:
+    """What makes a question of a request: texts of the path and query are converted, the body is decoded strictly."""
+    in_path, in_json = endpoint.path_fields, in_body(endpoint)
+    in_query = tuple(name for name in endpoint.takes.__struct_fields__ if name not in (*in_path, *in_json))
+    path_form, query_form, body_form = (_part(endpoint, names) for names in (in_path, in_query, in_json))
+    decode = msgspec.json.Decoder(body_form).decode
+
+    def read(request: Request[Any, Any, Any], body: bytes) -> Any:
+        query = request.query_params.dict()
+        repeated = [name for name, values in query.items() if len(values) > 1]
+        try:
+            if repeated:
+                raise Invalid(f"{endpoint.name} takes {', '.join(sorted(repeated))} once")
+            parts = [
+                msgspec.convert(request.path_params, path_form, strict=False),
+                msgspec.convert({name: values[0] for name, values in query.items()}, query_form, strict=False),
+            ]
+            if in_json:
+                parts.append(decode(body))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Invalid(f"{endpoint.name} cannot be asked so: {error}") from error
+        return endpoint.takes(**{name: getattr(part, name) for part in parts for name in part.__struct_fields__})
+
+    return read
 
 
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    if field.default is not msgspec.NODEFAULT:
-        return field.default
-    if field.default_factory is not msgspec.NODEFAULT:
-        return field.default_factory()
-    return inspect.Parameter.empty
-
-
-def _body_struct(endpoint: Endpoint[Any, Any], fields: list[msgspec.structs.FieldInfo]) -> type[Struct] | None:
-    if not fields:
-        return None
+def _part(endpoint: Endpoint[Any, Any], names: Sequence[str]) -> type[Struct]:
+    """The fields ``names`` of a question, and no others, as a Struct of their own."""
     declared: list[Any] = []
-    for field in fields:
-        default = _default(field)
-        declared.append(
-            (field.name, field.type) if default is inspect.Parameter.empty else (field.name, field.type, default)
-        )
-    name = endpoint.takes.__name__
-    return msgspec.defstruct(name, declared, kw_only=True, frozen=True, forbid_unknown_fields=True)
-
-
-def _typed_path(endpoint: Endpoint[Any, Any]) -> str:
-    kinds = {field.name: field.type for field in msgspec.structs.fields(endpoint.takes)}
-    path = endpoint.path
-    for name in endpoint.path_fields:
-        path = path.replace(f"{{{name}}}", f"{{{name}:{'uuid' if kinds[name] is UUID else 'str'}}}")
-    return path
+    for field in msgspec.structs.fields(endpoint.takes):
+        if field.name in names and field.required:
+            declared.append((field.name, field.type))
+        elif field.name in names:
+            factory = field.default_factory
+            default = field.default if factory is msgspec.NODEFAULT else msgspec.field(default_factory=factory)
+            declared.append((field.name, field.type, default))
+    return msgspec.defstruct(endpoint.takes.__name__, declared, kw_only=True, frozen=True, forbid_unknown_fields=True)
 
 
 def _workspace(request: Request[Any, Any, Any]) -> UUID:

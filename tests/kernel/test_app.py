@@ -1,0 +1,360 @@
+"""Endpoints over HTTP: one form of question, of answer, of error, of stream, and nobody from elsewhere."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from typing import Literal
+from uuid import UUID, uuid4
+
+import pytest
+from litestar import Litestar
+from msgspec import Struct
+
+from services.kernel import errors, events
+from services.kernel.app import DOCS, create_app, serve_hosts
+from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
+from services.kernel.errors import MEANING, Conflict, MirageError, NotFound, Unavailable
+from services.kernel.messages import EVERYWHERE, workspace_id
+from services.kernel.openapi import describe
+from tests.kernel.asgi import Reply, request
+
+
+class Tune(Struct, frozen=True, kw_only=True):
+    """A tune to play, by its number."""
+
+    number: UUID
+    key: Literal["c", "d"] = "c"
+    volume: int = 5
+    loud: bool = False
+    by: str | None = None
+
+
+class Played(Struct, frozen=True, kw_only=True):
+    number: UUID
+    key: str
+    volume: int
+    loud: bool
+    by: str | None
+    workspace: UUID
+
+
+class Named(Struct, frozen=True):
+    name: str
+
+
+class Upload(Struct, frozen=True):
+    name: str
+    content: bytes
+
+
+class Note(Struct, frozen=True):
+    pitch: int
+
+
+def endpoint(name: str, method: str, path: str, takes: type, answers: type, *, streams: bool = False) -> Endpoint:
+    return Endpoint(
+        service="organ", name=name, method=method, path=path, takes=takes, answers=answers, summary=name,
+        streams=streams,
+    )  # fmt: skip
+
+
+PLAY = endpoint("play_tune", "GET", "/v1/tunes/{number}", Tune, Played)
+COMPOSE = endpoint("compose_tune", "POST", "/v1/tunes/{number}", Tune, Played)
+FAIL = endpoint("fail", "GET", "/v1/errors/{name}", Named, Nothing)
+KEEP = endpoint("keep", "PUT", "/v1/files/{name}", Upload, Upload)
+LISTEN = endpoint("listen", "GET", "/v1/notes", Nothing, Note, streams=True)
+STUMBLE = endpoint("stumble", "GET", "/v1/stumbles/{name}", Named, Note, streams=True)
+HOLD = endpoint("hold", "GET", "/v1/long", Nothing, Note, streams=True)
+
+
+class Organ:
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+
+async def play(organ: Organ, caller: Caller, tune: Tune) -> Played:
+    return Played(
+        number=tune.number, key=tune.key, volume=tune.volume, loud=tune.loud, by=tune.by, workspace=caller.workspace
+    )
+
+
+async def fail(organ: Organ, caller: Caller, question: Named) -> Nothing:
+    raise getattr(errors, question.name, ZeroDivisionError)("the reason")
+
+
+async def keep(organ: Organ, caller: Caller, question: Upload) -> Upload:
+    return question
+
+
+async def listen(organ: Organ, caller: Caller, question: Nothing) -> AsyncGenerator[Note, None]:
+    yield Note(1)
+    yield Note(2)
+
+
+async def stumble(organ: Organ, caller: Caller, question: Named) -> AsyncGenerator[Note, None]:
+    if question.name == "first":
+        raise NotFound("no such notes")
+    yield Note(1)
+    raise Conflict("lost the page") if question.name == "later" else ZeroDivisionError("the secret inside")
+
+
+async def hold(organ: Organ, caller: Caller, question: Nothing) -> AsyncGenerator[Note, None]:
+    try:
+        yield Note(1)
+        await asyncio.Event().wait()
+    finally:
+        organ.closed.set()
+
+
+DOORS = {
+    PLAY: play, COMPOSE: play, FAIL: fail, KEEP: keep, LISTEN: listen, STUMBLE: stumble, HOLD: hold,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built() -> tuple[Litestar, Organ]:
+    """Putting an application together is what takes time."""
+    calls, organ = LocalCalls(), Organ()
+    calls.serve(organ, DOORS)
+    return create_app(calls, calls.endpoints, hosts=serve_hosts("127.0.0.1:8080"), prefix="/api"), organ
+
+
+@pytest.fixture
+def app(built: tuple[Litestar, Organ]) -> Litestar:
+    return built[0]
+
+
+@pytest.fixture
+def organ(built: tuple[Litestar, Organ]) -> Organ:
+    built[1].closed.clear()
+    return built[1]
+
+
+NUMBER = uuid4()
+
+
+def is_problem(reply: Reply, code: str, status: int) -> bool:
+    said = reply.json()
+    return (
+        reply.headers["content-type"] == "application/problem+json"
+        and (said["code"], said["status"], reply.status) == (code, status, status)
+        and bool(said["title"] and said["detail"])
+    )
+
+
+async def test_a_question_is_made_of_path_and_query(app: Litestar) -> None:
+    reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}?key=d&volume=7&loud=true&by=Bach%20J.S.")
+    assert reply.json() == {
+        "number": str(NUMBER), "key": "d", "volume": 7, "loud": True, "by": "Bach J.S.",
+        "workspace": str(workspace_id("default")),
+    }  # fmt: skip
+
+
+async def test_a_question_is_made_of_path_and_body(app: Litestar) -> None:
+    reply = await request(app, "POST", f"/api/v1/tunes/{NUMBER}", body={"volume": 3, "by": None})
+    assert reply.status == 200
+    assert (reply.json()["number"], reply.json()["volume"], reply.json()["key"]) == (str(NUMBER), 3, "c")
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body"),
+    [
+        ("GET", "/api/v1/tunes/none", b""),
+        ("GET", f"/api/v1/tunes/{NUMBER}?volume=much", b""),
+        ("GET", f"/api/v1/tunes/{NUMBER}?key=h", b""),
+        ("GET", f"/api/v1/tunes/{NUMBER}?loud=perhaps", b""),
+        ("GET", f"/api/v1/tunes/{NUMBER}?volum=5", b""),
+        ("GET", f"/api/v1/tunes/{NUMBER}?volume=5&volume=6", b""),
+        ("GET", f"/api/v1/tunes/{NUMBER}?number={NUMBER}", b""),
+        ("POST", f"/api/v1/tunes/{NUMBER}?key=c", {}),
+        ("POST", f"/api/v1/tunes/{NUMBER}", {"volume": "3"}),
+        ("POST", f"/api/v1/tunes/{NUMBER}", {"volum": 3}),
+        ("POST", f"/api/v1/tunes/{NUMBER}", [1]),
+        ("POST", f"/api/v1/tunes/{NUMBER}", b"{"),
+        ("POST", f"/api/v1/tunes/{NUMBER}", b""),
+        ("POST", f"/api/v1/tunes/{NUMBER}", b"[" * 5000),
+        ("PUT", "/api/v1/files/a", {"content": "not base64!"}),
+    ],
+)
+async def test_a_question_is_decoded_strictly(app: Litestar, method: str, url: str, body: object) -> None:
+    reply = await request(app, method, url, body=body)
+    assert is_problem(reply, "invalid", 400), reply
+
+
+async def test_bytes_are_base64(app: Litestar) -> None:
+    reply = await request(app, "PUT", "/api/v1/files/a", body={"content": "AAH/"})
+    assert reply.json() == {"name": "a", "content": "AAH/"}
+
+
+@pytest.mark.parametrize("error", [error for error in MEANING if error.__name__ in vars(errors)])
+async def test_an_error_is_a_problem_with_its_code(app: Litestar, error: type[MirageError]) -> None:
+    reply = await request(app, "GET", f"/api/v1/errors/{error.__name__}")
+    assert is_problem(reply, MEANING[error].code, MEANING[error].status)
+    assert reply.json()["detail"] == "the reason"
+
+
+async def test_a_fault_says_nothing_of_itself(app: Litestar) -> None:
+    reply = await request(app, "GET", "/api/v1/errors/none")
+    assert is_problem(reply, "internal", 500)
+    assert "reason" not in reply.body.decode()
+
+
+async def test_what_is_not_there_or_not_allowed_is_a_problem_too(app: Litestar) -> None:
+    assert is_problem(await request(app, "GET", "/api/v1/nothing"), "not_found", 404)
+    assert is_problem(await request(app, "GET", "/elsewhere"), "not_found", 404)
+    refused = await request(app, "DELETE", f"/api/v1/tunes/{NUMBER}")
+    assert is_problem(refused, "not_allowed", 405)
+    assert "GET" in refused.headers["allow"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST"])
+async def test_the_server_is_called_by_its_own_names(app: Litestar, host: str) -> None:
+    assert (await request(app, "GET", f"/api/v1/tunes/{NUMBER}", headers={"Host": host})).status == 200
+
+
+@pytest.mark.parametrize("path", [f"/api/v1/tunes/{NUMBER}", "/health/live", "/api/docs", "/nothing"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Host", "rebound.example")],
+        [("Host", "localhost.rebound.example")],
+        [("Host", "localhost@rebound.example")],
+        [("Host", "")],
+        [("Host", "[")],
+        [("Host", "localhost"), ("Host", "rebound.example")],
+        [("Host", "localhost"), ("Origin", "http://elsewhere.example")],
+        [("Host", "localhost:8080"), ("Origin", "http://localhost:3000")],
+        [("Host", "localhost"), ("Origin", "null")],
+        [("Host", "localhost"), ("Origin", "http://localhost"), ("Origin", "http://elsewhere.example")],
+    ],
+    ids=str,
+)
+async def test_a_page_from_elsewhere_reaches_nothing(app: Litestar, path: str, headers: list[tuple[str, str]]) -> None:
+    assert is_problem(await request(app, "GET", path, headers=headers), "denied", 403)
+
+
+async def test_a_page_of_the_server_itself_reaches_it(app: Litestar) -> None:
+    headers = {"Host": "localhost:8080", "Origin": "http://localhost:8080"}
+    assert (await request(app, "POST", f"/api/v1/tunes/{NUMBER}", headers=headers, body={})).status == 200
+
+
+def test_an_address_that_is_every_address_is_no_name_to_be_called_by() -> None:
+    assert serve_hosts("0.0.0.0:8080") == serve_hosts("[::]:8080") == {"localhost", "127.0.0.1", "::1"}
+    assert "192.0.2.7" in serve_hosts("192.0.2.7:8080")
+
+
+@pytest.mark.parametrize(
+    ("named", "workspace"),
+    [
+        ("acme", workspace_id("acme")),
+        ("café", workspace_id("café")),
+        (str(NUMBER), NUMBER),
+        (NUMBER.hex, workspace_id(NUMBER.hex)),
+    ],
+)
+async def test_the_workspace_of_a_request_is_named_by_its_header(app: Litestar, named: str, workspace: UUID) -> None:
+    reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}", headers={"Mirage-Workspace": named})
+    assert reply.json()["workspace"] == str(workspace)
+
+
+@pytest.mark.parametrize("named", ["", "x" * 201, str(EVERYWHERE)])
+async def test_what_names_no_workspace_is_refused(app: Litestar, named: str) -> None:
+    reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}", headers={"Mirage-Workspace": named})
+    assert is_problem(reply, "invalid", 400)
+
+
+async def test_a_stream_is_server_sent_events(app: Litestar) -> None:
+    reply = await request(app, "GET", "/api/v1/notes")
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert reply.events() == [("", '{"pitch":1}'), ("", '{"pitch":2}'), ("end", "")]
+
+
+async def test_a_stream_that_cannot_begin_is_an_ordinary_error(app: Litestar) -> None:
+    assert is_problem(await request(app, "GET", "/api/v1/stumbles/first"), "not_found", 404)
+
+
+async def test_a_stream_that_fails_later_says_so_in_its_last_event(app: Litestar) -> None:
+    reply = await request(app, "GET", "/api/v1/stumbles/later")
+    assert reply.status == 200
+    (_, note), (name, problem) = reply.events()
+    assert (note, name) == ('{"pitch":1}', "problem")
+    assert '"code":"conflict"' in problem
+
+
+async def test_a_fault_in_a_stream_says_nothing_of_itself(app: Litestar) -> None:
+    reply = await request(app, "GET", "/api/v1/stumbles/faulty")
+    name, problem = reply.events()[-1]
+    assert name == "problem"
+    assert '"code":"internal"' in problem
+    assert "secret" not in problem
+
+
+async def test_a_stream_is_closed_when_its_client_goes_away(app: Litestar, organ: Organ) -> None:
+    reply = await request(app, "GET", "/api/v1/long", leave_when=lambda reply: b"pitch" in reply.body)
+    assert reply.left
+    assert organ.closed.is_set()
+
+
+async def test_a_silent_stream_says_now_and_then_that_it_lives(
+    app: Litestar, organ: Organ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "PING_SECONDS", 0.001)
+    reply = await request(app, "GET", "/api/v1/long", leave_when=lambda reply: reply.body.count(b"nothing new") > 1)
+    assert reply.events()[:2] == [("", '{"pitch":1}'), ("", "nothing new")]
+    assert organ.closed.is_set()
+
+
+async def test_a_stream_that_is_slow_to_begin_begins_all_the_same(
+    app: Litestar, organ: Organ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "FIRST_SECONDS", 0.0)
+    assert (await request(app, "GET", "/api/v1/notes")).events()[0] == ("", '{"pitch":1}')
+
+
+async def test_the_document_describes_every_endpoint_and_every_reference_leads_somewhere(app: Litestar) -> None:
+    document = (await request(app, "GET", "/api/openapi.json")).json()
+    assert document == describe(sorted(DOORS, key=lambda door: (door.path, door.method)), "/api")
+    operations = {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
+    assert operations == {"playTune", "composeTune", "fail", "keep", "listen", "stumble", "hold"}
+    assert set(document["components"]["schemas"]) == {"Played", "Nothing", "Upload", "Note", "Problem"}
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', str(document).replace("'", '"')))
+    assert references <= set(document["components"]["schemas"])
+
+
+def test_the_document_tells_path_query_and_body_apart() -> None:
+    document = describe([PLAY, COMPOSE], "")
+    play, compose = document["paths"]["/v1/tunes/{number}"].values()
+    assert {(one["name"], one["in"]) for one in play["parameters"]} == {
+        ("number", "path"), ("key", "query"), ("volume", "query"), ("loud", "query"), ("by", "query"),
+        ("Mirage-Workspace", "header"),
+    }  # fmt: skip
+    assert [one["name"] for one in compose["parameters"]] == ["number", "Mirage-Workspace"]
+    body = compose["requestBody"]["content"]["application/json"]["schema"]
+    assert set(body["properties"]) == {"key", "volume", "loud", "by"}
+    assert body["additionalProperties"] is False
+    assert set(play["responses"]) == {"200", "400", "403", "404", "409", "413", "500", "503", "507"}
+
+
+async def test_the_pages_of_the_api_need_nothing_from_elsewhere(app: Litestar) -> None:
+    page = await request(app, "GET", "/api/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "http" not in re.sub(r"<!--.*?-->", "", page.body.decode())
+    named = re.findall(r'(?:src|spec-url)="([^"]+)"', page.body.decode())
+    assert named == ["/api/docs/rapidoc.js", "/api/openapi.json"]
+    script = await request(app, "GET", named[0])
+    assert script.body == (DOCS / "rapidoc-min.js").read_bytes()
+
+
+async def test_health_tells_living_from_being_ready() -> None:
+    ready = True
+
+    async def check() -> None:
+        if not ready:
+            raise Unavailable("the bus is away")
+
+    app = create_app(LocalCalls(), [], hosts=serve_hosts("127.0.0.1:1"), ready=check)
+    assert (await request(app, "GET", "/health/ready")).status == 200
+    ready = False
+    assert (await request(app, "GET", "/health/live")).status == 200
+    assert is_problem(await request(app, "GET", "/health/ready"), "unavailable", 503)
