@@ -2,8 +2,11 @@
 
 import asyncio
 import hashlib
+import html
+import json
 from collections.abc import Awaitable, Callable
 from typing import Final
+from urllib.parse import quote, quote_plus
 from uuid import UUID
 
 from msgspec import Struct
@@ -38,7 +41,10 @@ MASK: Final = "***"
 
 
 class Performed(Struct, frozen=True, kw_only=True):
-    """What became of a request: an answer, a failure, or an answer that is one."""
+    """What became of a request: an answer, a failure, or an answer that is one.
+
+    ``shared``: another item made the request, and what it says of the source was noted then.
+    """
 
     at: int = 0
     elapsed: int = 0
@@ -50,6 +56,7 @@ class Performed(Struct, frozen=True, kw_only=True):
     tls_error: str = ""
     truncated: bool = False
     egress: str = "direct"
+    shared: bool = False
 
 
 class Owner(Struct, frozen=True):
@@ -82,7 +89,11 @@ class Exchanges:
         self._ordinals: dict[bytes, int] = {}
         self.made = 0
         self.records: dict[bytes, EvidenceRecord] = {}
-        self.secrets: list[str] = []
+        self._secrets: tuple[str, ...] = ()
+
+    @property
+    def workspace(self) -> UUID:
+        return self._owner.workspace
 
     async def make(
         self,
@@ -95,8 +106,9 @@ class Exchanges:
     ) -> tuple[EvidenceRecord, bytes]:
         """Return the record and body of ``request``, from the journal or by ``perform``; raise its failure.
 
-        ``request`` names it without secrets; ``payload`` is what else tells it from others. ``paid``: ``perform``
-        pays itself, if the request leaves at all.
+        What counts is what was written first, be it by another attempt at the same item. ``request`` names it without
+        secrets; ``payload`` is what else tells it from others. ``paid``: ``perform`` pays itself, if the request
+        leaves at all.
         """
         key = self._key(protocol, request, payload)
         recorded = self._recorded.get(key)
@@ -115,9 +127,10 @@ class Exchanges:
             JournalRow(self._owner.workspace, self._owner.item, self._owner.scan, self._owner.turn, record), body
         )
         self.records[kept.id] = kept
-        await self._judge(performed)
+        if not performed.shared:
+            await self._note(performed)
+        self._raise_failure(kept)
         if kept.id != record.id:
-            self._raise_failure(kept)
             return kept, await self._journal.body(self._owner.workspace, kept)
         return record, body or b""
 
@@ -140,7 +153,27 @@ class Exchanges:
             tls_error=record.tls_error,
             truncated=record.truncated,
             egress=record.egress,
+            shared=True,
         )
+
+    def conceal(self, secret: str) -> None:
+        """Keep a secret out of all that is written from now on, in every spelling that an answer may echo it in."""
+        spellings = {
+            *self._secrets,
+            secret,
+            quote(secret, safe=""),
+            quote(secret),
+            quote_plus(secret),
+            json.dumps(secret)[1:-1],
+            html.escape(secret),
+        }
+        self._secrets = tuple(sorted(filter(None, spellings), key=len, reverse=True))
+
+    def mask(self, text: str) -> str:
+        """The text without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
 
     def _key(self, protocol: str, request: str, payload: bytes) -> bytes:
         key = digest_of(protocol, request, payload)
@@ -171,42 +204,36 @@ class Exchanges:
         record = EvidenceRecord(
             id=b"",
             protocol=protocol,
-            request=self._mask(request),
+            request=self.mask(request),
             key=key,
             at=performed.at or now(),
             elapsed=performed.elapsed,
             egress=performed.egress,
             peer=performed.peer,
             status=performed.status,
-            head=self._mask(performed.head),
+            head=self.mask(performed.head),
             blob=None if body is None else digest(body),
             size=0 if body is None else len(body),
-            error="" if performed.failure is None else self._mask(describe(performed.failure)),
+            error="" if performed.failure is None else self.mask(describe(performed.failure)),
             tls_error=performed.tls_error,
             truncated=performed.truncated,
         )
         return seal(record), body
 
-    def _mask(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, MASK)
-        return text
-
     def _mask_bytes(self, body: bytes) -> bytes:
-        for secret in self.secrets:
+        for secret in self._secrets:
             body = body.replace(secret.encode(), MASK.encode())
         return body
 
-    async def _judge(self, performed: Performed) -> None:
+    async def _note(self, performed: Performed) -> None:
+        """Tell the budget how the source fared; one that answers with a refusal is not away."""
         failure = performed.failure
-        if failure is None:
-            self._budget.answered(self._manifest)
-            return
         if isinstance(failure, RateLimited):
             await self._budget.pause(self._manifest, min(failure.after or 30.0, 3600.0))
-        elif isinstance(failure, Unreachable):
+        elif isinstance(failure, Unreachable) and performed.status[:1] in {"", "5"}:
             await self._budget.failed(self._manifest)
-        raise failure
+        else:
+            self._budget.answered(self._manifest)
 
     @staticmethod
     def _raise_failure(record: EvidenceRecord) -> None:

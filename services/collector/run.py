@@ -110,7 +110,7 @@ class ItemContext(Context):
         """See `Context.key`."""
         secret = self._key()
         if secret:
-            self.exchanges.secrets.append(secret)
+            self.exchanges.conceal(secret)
         return secret
 
 

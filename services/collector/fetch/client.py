@@ -120,6 +120,10 @@ class Client:
                 limit = f"{request.timeout:g} s"
                 raise TimedOut(f"{request.location.authority} did not answer within {limit}") from None
 
+    def way(self, request: Request) -> str:
+        """By which way out a request goes."""
+        return self._egress.way(via_proxy=request.via_proxy)
+
     @asynccontextmanager
     async def _turn(self, key: object, most: int) -> AsyncIterator[None]:
         """Wait until fewer than ``most`` requests to a host are under way: gentle, and its connection gets reused."""

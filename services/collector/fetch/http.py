@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from datetime import UTC
+from functools import partial
 from typing import Final, Literal
 from urllib.parse import quote, urlencode, urljoin
 
@@ -67,24 +69,27 @@ class Shared:
     def __init__(self, most: int = SHARED_BYTES) -> None:
         self._most = most
         self._size = 0
-        self._answers: OrderedDict[str, tuple[float, asyncio.Task[Performed]]] = OrderedDict()
+        self._answers: OrderedDict[Hashable, tuple[float, asyncio.Task[Performed]]] = OrderedDict()
 
-    async def once(self, request: str, seconds: int, perform: Callable[[], Awaitable[Performed]]) -> Performed:
+    async def once(self, request: Hashable, seconds: int, perform: Callable[[], Awaitable[Performed]]) -> Performed:
         """Perform ``request`` unless it was performed, or is being, within the last ``seconds``."""
         until, task = self._answers.get(request, (0.0, None))
         if task is None or until < time.monotonic() or (task.done() and _went_wrong(task)):
             self._forget(request)
             task = asyncio.ensure_future(perform())
-            task.add_done_callback(self._weigh)
+            task.add_done_callback(partial(self._weigh, request))
             self._answers[request] = (time.monotonic() + seconds, task)
         return await asyncio.shield(task)
 
-    def _weigh(self, task: asyncio.Task[Performed]) -> None:
-        self._size += _size(task)
+    def _weigh(self, request: Hashable, task: asyncio.Task[Performed]) -> None:
+        size = _size(task)
+        if self._answers.get(request, (0.0, None))[1] is not task:
+            return  # another one took its place
+        self._size += size
         while self._size > self._most and self._answers:
             self._forget(next(iter(self._answers)))
 
-    def _forget(self, request: str) -> None:
+    def _forget(self, request: Hashable) -> None:
         _, task = self._answers.pop(request, (0.0, None))
         if task is not None and task.done():
             self._size -= _size(task)
@@ -134,10 +139,10 @@ class ItemHttp(Http):
             record, body = await self._persist(wanted)
             records.append(record.id)
             location = _location(record)
-            if location is None or not redirects:
+            asked_for = wanted.statuses is None or int(record.status or 0) in wanted.statuses
+            if location is None or (asked_for and not redirects):
                 return answer_of(record, body, wanted.url, tuple(hops), tuple(records))
-            target = urljoin(wanted.url, location)[:MAX_URL]
-            reason = self._why_not_follow(target, [*hops, Hop(wanted.url, 0, "", followed=True)], redirects)
+            target, reason = self._follow(wanted.url, location, hops, redirects)
             hops.append(Hop(wanted.url, int(record.status), target, not reason))
             if not reason:
                 wanted = structs.replace(wanted, url=target, secret={})
@@ -172,17 +177,26 @@ class ItemHttp(Http):
         record, content = await self._persist(wanted)
         return answer_of(record, content, url, (), (record.id,))
 
-    def _why_not_follow(self, target: str, hops: list[Hop], most: int) -> str:
-        if len(hops) > most:
-            return f"more than {most} redirects"
-        if any(hop.url == target for hop in hops):
-            return "it goes in circles"
+    def _follow(self, url: str, location: str, hops: list[Hop], most: int) -> tuple[str, str]:
+        """Where a redirect leads, and why not to go there; nothing when there is no reason against it."""
         try:
-            location = locate(target)
-            self._permit.host(location.host, literal=location.literal)
-        except (BadUrl, Skipped) as error:
-            return str(error)
-        return ""
+            target = urljoin(url, location)
+        except ValueError as error:
+            return location[:MAX_URL], str(error)
+        reason = ""
+        if len(hops) >= most:
+            reason = f"more than {most} redirects"
+        elif target == url or any(hop.url == target for hop in hops):
+            reason = "it goes in circles"
+        elif len(target) > MAX_URL:
+            reason = f"it is longer than {MAX_URL} characters"
+        else:
+            try:
+                place = locate(target)
+                self._permit.host(place.host, literal=place.literal)
+            except (BadUrl, Skipped) as error:
+                reason = str(error)
+        return target[:MAX_URL], reason
 
     async def _persist(self, wanted: Wanted) -> tuple[EvidenceRecord, bytes]:
         """Ask, and ask a source again where its failure may have been a passing one."""
@@ -200,31 +214,36 @@ class ItemHttp(Http):
 
     async def _once(self, wanted: Wanted) -> tuple[EvidenceRecord, bytes]:
         request = self._request(wanted)
-
-        async def perform() -> Performed:
-            return await self._perform(request, wanted)
+        name = f"{wanted.method} {wanted.url}"
+        payload = hashlib.sha256(wanted.body).digest() if wanted.body else b""
+        if not wanted.share:
+            return await self._exchanges.make("http", name, lambda: self._perform(request, wanted), payload)
+        mine = False
 
         async def find_or_perform() -> Performed:
             found = await self._exchanges.find_answer("http", name, payload, wanted.share)
-            if found is not None:
-                return found
+            if found is not None and not found.truncated and not (found.tls_error and wanted.verify):
+                return structs.replace(found, failure=_refusal(_answered(found), wanted))
             await self._exchanges.pay()
+            nonlocal mine
+            mine = True
             return await self._perform(request, wanted)
 
         async def perform_shared() -> Performed:
-            return await self._shared.once(name, wanted.share, find_or_perform)
+            performed = await self._shared.once((who, sharable(wanted)), wanted.share, find_or_perform)
+            return performed if mine else structs.replace(performed, shared=True)
 
-        name = f"{wanted.method} {wanted.url}"
-        payload = hashlib.sha256(wanted.body).digest() if wanted.body else b""
-        if wanted.share:
-            return await self._exchanges.make("http", name, perform_shared, payload, paid=True)
-        return await self._exchanges.make("http", name, perform, payload)
+        # What one scan may dial, another may not.
+        who = (self._exchanges.workspace, self._client, request.via_proxy, request.allow)
+        return await self._exchanges.make("http", name, perform_shared, payload, paid=True)
 
     def _request(self, wanted: Wanted) -> Request:
         headers = {"User-Agent": self._user_agent, "Accept": "*/*", **wanted.headers}
         url = wanted.url
+        if len(url) > MAX_URL:
+            raise Skipped(f"{url[:200]}… is longer than {MAX_URL} characters")
         for name, value in wanted.secret.items():
-            self._exchanges.secrets += [value, quote(value, safe="")]
+            self._exchanges.conceal(value)
             if name.endswith(":"):
                 headers[name[:-1]] = value
             else:
@@ -248,11 +267,12 @@ class ItemHttp(Http):
 
     async def _perform(self, request: Request, wanted: Wanted) -> Performed:
         started = time.perf_counter_ns()
+        way = self._client.way(request)
         try:
             response = await self._client.send(request)
         except (EgressError, NoSuchName, Broken, Undecodable, BadUrl) as error:
             elapsed = (time.perf_counter_ns() - started) // 1000
-            return Performed(at=now(), elapsed=elapsed, failure=failure_of(error))
+            return Performed(at=now(), elapsed=elapsed, failure=failure_of(error), egress=way)
         return Performed(
             at=now(),
             elapsed=(time.perf_counter_ns() - started) // 1000,
@@ -260,10 +280,25 @@ class ItemHttp(Http):
             status=str(response.status),
             head=response.head,
             body=response.body,
-            failure=None if wanted.statuses is None else _refusal(response, wanted),
+            failure=_refusal(response, wanted),
             tls_error=response.tls_error,
             truncated=response.truncated,
+            egress=way,
         )
+
+
+def sharable(wanted: Wanted) -> Hashable:
+    """What must be the same for two items to have the same answer."""
+    return (
+        wanted.method,
+        wanted.url,
+        wanted.body,
+        tuple(wanted.headers.items()),
+        tuple(wanted.secret.items()),
+        wanted.statuses,
+        wanted.max_bytes,
+        wanted.verify,
+    )
 
 
 def _size(task: asyncio.Task[Performed]) -> int:
@@ -282,7 +317,11 @@ def _location(record: EvidenceRecord) -> str | None:
 
 def headers_of(record: EvidenceRecord) -> tuple[tuple[str, str], ...]:
     """The headers in the head of a recorded response."""
-    parted = (line.partition(":") for line in record.head.split("\n")[1:])
+    return _headers(record.head)
+
+
+def _headers(head: str) -> tuple[tuple[str, str], ...]:
+    parted = (line.partition(":") for line in head.split("\n")[1:])
     return tuple((name, value.strip()) for name, _, value in parted)
 
 
@@ -304,13 +343,27 @@ def answer_of(
     )
 
 
-def _refusal(response: Response, wanted: Wanted) -> SourceError | None:
+class Answered(Struct, frozen=True):
+    """What a response is judged by."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    truncated: bool
+
+
+def _answered(found: Performed) -> Answered:
+    return Answered(int(found.status or 0), _headers(found.head), found.truncated)
+
+
+def _refusal(response: Response | Answered, wanted: Wanted) -> SourceError | None:
     """The failure that a source's status stands for, if it is one."""
     status = response.status
-    assert wanted.statuses is not None
-    if status in wanted.statuses or (status in REDIRECTS and _header(response.headers, "location")):
-        if response.truncated and status in wanted.statuses:
-            return Unreachable(f"its answer is larger than {wanted.max_bytes} bytes")
+    if wanted.statuses is None:
+        return None
+    if status in wanted.statuses and response.truncated:
+        return Unreachable(f"its answer is cut off, or larger than {wanted.max_bytes} bytes")
+    followed = wanted.method == "GET" and status in REDIRECTS and _header(response.headers, "location") is not None
+    if status in wanted.statuses or followed:
         return None
     if status == 401 or (status == 403 and (wanted.secret or _header(response.headers, "www-authenticate"))):
         return Unauthorised(f"status {status}")
@@ -330,13 +383,15 @@ def _retry_after(value: str | None) -> float | None:
     """Seconds, from a number or a date (RFC 9110 section 10.2.3), at most a day."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdecimal():
         return min(float(value.strip()[:9]), 86_400.0)
     from email.utils import parsedate_to_datetime
 
     try:
-        return max(0.0, min(parsedate_to_datetime(value).timestamp() - time.time(), 86_400.0))
-    except (ValueError, OverflowError):
+        at = parsedate_to_datetime(value)
+        # Without a zone it is GMT, as all dates of HTTP are.
+        return max(0.0, min((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time.time(), 86_400.0))
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
 
 

@@ -5,7 +5,7 @@ import ssl
 from asyncio import BaseProtocol, StreamReader, StreamReaderProtocol, StreamWriter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import structlog
 
@@ -48,6 +48,10 @@ class Egress:
         self._guard = guard
         self._dial = dial
         self._proxy = proxy
+
+    def way(self, *, via_proxy: bool) -> Literal["direct", "proxy"]:
+        """By which way a connection with this ``via_proxy`` leaves."""
+        return "proxy" if via_proxy and self._proxy else "direct"
 
     async def connect(
         self,
