@@ -6,10 +6,14 @@ from services.contracts.claims import Entity, Relation
 
 
 class Names(Struct, frozen=True, tag="names", tag_field="kind"):
-    """A set: the host names of a scan known so far at and below ``zone``, sorted, for modules that combine them."""
+    """A set: the host names of a scan known so far at and below ``zone``, sorted, for modules that combine them.
+
+    ``fresh`` are those that were not in the set handed out before this one; None for the first.
+    """
 
     zone: str
     names: tuple[str, ...]
+    fresh: tuple[str, ...] | None = None
 
 
 class NamesDigest(Struct, frozen=True, tag="digest", tag_field="kind"):

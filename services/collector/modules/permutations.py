@@ -3,7 +3,7 @@ from the names themselves, what is found is learnt from in turn, and the most pr
 the resolvers and the name servers behind them see the questions; no source learns anything.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import chain
 
 from services.collector.archetypes.resolved import found_names, names_found
@@ -38,8 +38,9 @@ ENOUGH = 10_000
 
 
 async def collect(seen: Names, ctx: Context) -> AsyncIterator[Answer]:
-    limit = min(int(ctx.options["limit"]), FEWEST + int(ctx.options["per_name"]) * len(seen.names))
-    guesser = Guesser(seen.names, seen.zone, await dead_names(seen, ctx))
+    fresh = seen.names if seen.fresh is None else seen.fresh
+    limit = min(int(ctx.options["limit"]), FEWEST + int(ctx.options["per_name"]) * len(fresh))
+    guesser = Guesser(seen.names, seen.zone, dead=await dead_names(fresh, ctx), fresh=seen.fresh)
     for share in SHARES:
         found: list[str] = []
         answered = 0
@@ -54,10 +55,10 @@ async def collect(seen: Names, ctx: Context) -> AsyncIterator[Answer]:
         guesser.tell(found)
 
 
-async def dead_names(seen: Names, ctx: Context) -> list[str]:
-    """The known names that do not exist any more, or only as members of a wildcard: they have no variants."""
+async def dead_names(names: Iterable[str], ctx: Context) -> list[str]:
+    """Those names that do not exist any more, or only as members of a wildcard: they have no variants."""
     dead: list[str] = []
-    async for answer in ctx.dns.sweep(seen.names):
+    async for answer in ctx.dns.sweep(names):
         dead += answer.members
         dead += [
             resolution.name

@@ -19,15 +19,18 @@ _malformed = re.compile(r"(?:^|\.)[-._]|[-_](?:\.|$)|---|[a-z0-9_-]{64}|(?:^|[.-
 class Guesser:
     """Candidates below ``zone`` that follow from ``names``, the most promising first; no name is given twice.
 
-    Nothing is added to those names that are ``dead``, but habits are learnt from all. What is given depends on what the
-    guesser was told and on nothing else, so that a replay asks the same. Memory grows with the names learnt from,
-    `MAX_LEARNT` at most, not with the candidates.
+    Habits are learnt from all names; nothing is added to those that are ``dead``, and where ``fresh`` ones are given,
+    only what follows from those is. What is given depends on what the guesser was told and on nothing else, so that
+    a replay asks the same. Memory grows with the names learnt from, `MAX_LEARNT` at most, not with the candidates.
     """
 
-    def __init__(self, names: Iterable[str], zone: str, dead: Iterable[str] = ()) -> None:
+    def __init__(
+        self, names: Iterable[str], zone: str, *, dead: Iterable[str] = (), fresh: Iterable[str] | None = None
+    ) -> None:
         self._suffix = f".{zone}"
-        self._known = {name[: -len(self._suffix)] for name in names if name.endswith(self._suffix)}
-        self._dead = {name[: -len(self._suffix)] for name in dead if name.endswith(self._suffix)}
+        self._known = self._relative(names)
+        self._fresh = self._known if fresh is None else self._relative(fresh)
+        self._dead = self._relative(dead)
         self._seen = Seen()
         self._tally = Tally()
         for name in sorted(self._known):
@@ -37,7 +40,7 @@ class Guesser:
         """Up to ``count`` more names."""
         self._tally.begin()
         longest = _MAX_NAME - len(self._suffix)
-        for _, name, reason, chance in rank(learn(self._telling()), self._tally, self._dead):
+        for _, name, reason, chance in rank(learn(self._telling()), self._tally, self._fresh, self._dead):
             if count <= 0:
                 return
             if len(name) <= longest and self._seen.add(name) and not _malformed(name):
@@ -47,7 +50,7 @@ class Guesser:
 
     def tell(self, found: Iterable[str]) -> None:
         """Take in which of the last round's names exist."""
-        names = sorted(name[: -len(self._suffix)] for name in found)
+        names = sorted(self._relative(found))
         self._tally.found(names)
         for name in names:
             words = [
@@ -58,6 +61,10 @@ class Guesser:
             for usual in words:
                 self._tally.found_word(usual, 1 / len(words))
         self._known.update(names)
+        self._fresh.update(names)
+
+    def _relative(self, names: Iterable[str]) -> set[str]:
+        return {name[: -len(self._suffix)] for name in names if name.endswith(self._suffix)}
 
     def _telling(self) -> Sequence[str]:
         """The names to learn from: those that people chose, in a fixed order, evenly thinned when too many."""

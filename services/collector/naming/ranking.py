@@ -21,10 +21,14 @@ _BANDS = 8
 Ranked = tuple[float, str, Reason, float]
 
 
-def rank(habits: Habits, tally: Tally, dead: Container[str]) -> Iterator[Ranked]:
-    """All candidates, the most promising first, some more than once; nothing is added to ``dead`` names."""
+def rank(habits: Habits, tally: Tally, fresh: Container[str], dead: Container[str]) -> Iterator[Ranked]:
+    """All candidates that follow from ``fresh`` names, the most promising first, some more than once.
+
+    Nothing is added to ``dead`` names.
+    """
     added = [additions(habits, where, tally) for where in PLACES]
-    return merge(_supported(_weighed(habits, added), tally), _general(habits, added, tally, dead), key=itemgetter(0))
+    supported = _supported(_weighed(habits, added, fresh), tally)
+    return merge(supported, _general(habits, added, tally, fresh, dead), key=itemgetter(0))
 
 
 def _supported(weighed: dict[str, float], tally: Tally) -> Iterator[Ranked]:
@@ -42,11 +46,13 @@ def _supported(weighed: dict[str, float], tally: Tally) -> Iterator[Ranked]:
         yield chance, name, reasons[band], weighed[name]
 
 
-def _weighed(habits: Habits, added: list[dict[str, float]]) -> dict[str, float]:
+def _weighed(habits: Habits, added: list[dict[str, float]], fresh: Container[str]) -> dict[str, float]:
     """Chances of the candidates that habits speak for; independent reasons add up."""
     chances: dict[str, float] = {}
     rules = [{**replacements(habits, where), "": likely(added[where])} for where in PLACES]
     for context, fillers in habits.contexts.items():
+        if not any(context.replace(GAP, filler) in fresh for filler in fillers):
+            continue
         found: dict[str, float] = {}
         by_filler = rules[place(context)]
         family = _family(len(fillers))
@@ -61,16 +67,19 @@ def _weighed(habits: Habits, added: list[dict[str, float]]) -> dict[str, float]:
                 chances[name] = either(chances.get(name, 0.0), chance)
         if len(chances) > 2 * _MOST_WEIGHED:
             chances = dict(nlargest(_MOST_WEIGHED, chances.items(), key=itemgetter(1)))
-    for name, chance in (*continue_sequences(habits), *rearrange(habits)):
+    for name, chance in (*continue_sequences(habits, fresh), *rearrange(habits, fresh)):
         chances[name] = either(chances.get(name, 0.0), chance)
     return chances
 
 
-def _general(habits: Habits, added: list[dict[str, float]], tally: Tally, dead: Container[str]) -> Iterator[Ranked]:
+def _general(
+    habits: Habits, added: list[dict[str, float]], tally: Tally, fresh: Container[str], dead: Container[str]
+) -> Iterator[Ranked]:
     """Every addition to every name, by falling chance: one rule and one kind of context after the other."""
     kinds: dict[tuple[int, float], list[str]] = {}
     for context, fillers in habits.contexts.items():
-        if "" in fillers and context.replace(GAP, "") not in dead:
+        name = context.replace(GAP, "")
+        if "" in fillers and name in fresh and name not in dead:
             kinds.setdefault((place(context), _promise(context, len(fillers))), []).append(context)
     rules = [_rules(added[where], where, tally) for where in PLACES]
     ordered = merge(*(_promised(rules[where], where, promise) for where, promise in kinds))

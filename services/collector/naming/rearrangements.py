@@ -1,7 +1,7 @@
 """The same words in another order, or joined in another way."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from services.collector.naming.habits import Habits
 from services.collector.naming.tokens import text_of
@@ -14,8 +14,8 @@ _SUREST = 0.9
 Way = tuple[str, str, bool]
 
 
-def rearrange(habits: Habits) -> Iterator[tuple[str, float]]:
-    """Names whose first two words are swapped or joined otherwise, each as likely as its way of it is seen here."""
+def rearrange(habits: Habits, fresh: Container[str]) -> Iterator[tuple[str, float]]:
+    """Fresh names with the first two words swapped or joined otherwise, as likely as each way of it is seen here."""
     names = {"".join(parts) for parts in habits.names}
     tried: Counter[Way] = Counter()
     hits: Counter[Way] = Counter()
@@ -25,7 +25,7 @@ def rearrange(habits: Habits) -> Iterator[tuple[str, float]]:
             tried[way] += 1
             if name in names:
                 hits[way] += 1
-            else:
+            elif "".join(parts) in fresh:
                 found.append((name, way))
     for name, way in found:
         yield name, min(_SUREST, (hits[way] + _HITS) / (tried[way] + _DOUBT))

@@ -1,6 +1,6 @@
 """Numbers and letters that count: what lies between the seen ones, and what comes before and after."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from services.collector.naming.habits import GAP, Habits
 from services.collector.naming.tokens import text_of
@@ -9,9 +9,11 @@ _MAX_DIGITS = 5
 _FAINT = 0.004
 
 
-def continue_sequences(habits: Habits) -> Iterator[tuple[str, float]]:
-    """Names that continue a sequence, with the chance that each exists."""
+def continue_sequences(habits: Habits, fresh: Container[str]) -> Iterator[tuple[str, float]]:
+    """Names that continue a sequence that a fresh name is in, with the chance that each exists."""
     for context, fillers in habits.contexts.items():
+        if not any(context.replace(GAP, filler) in fresh for filler in fillers):
+            continue
         left, _, right = context.partition(GAP)
         numbers: dict[str, set[str]] = {}
         letters: dict[str, set[str]] = {}

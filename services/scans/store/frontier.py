@@ -136,14 +136,15 @@ async def zones(view: Reader, key: Key, after: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def names_of(view: Reader, key: Key, zone: str, upto: int) -> AsyncIterator[list[str]]:
-    """The names of a zone up to an ordinal, sorted, in lists."""
+async def names_of(view: Reader, key: Key, zone: str, upto: int, after: int = -1) -> AsyncIterator[list[str]]:
+    """The names of a zone up to an ordinal, and after another, sorted, in lists."""
     async for rows in view.stream(
         "SELECT name FROM known_name WHERE workspace = :workspace AND scan = :scan AND zone = :zone"
-        " AND ordinal <= :upto ORDER BY name",
+        " AND ordinal <= :upto AND ordinal > :after ORDER BY name",
         size=5000,
         zone=zone,
         upto=upto,
+        after=after,
         **key._asdict(),
     ):
         yield [row[0] for row in rows]
@@ -163,3 +164,15 @@ async def name_set(view: Reader, key: Key, digest: str) -> tuple[str, int] | Non
         **key._asdict(),
     )
     return (row[0], row[1]) if row else None
+
+
+async def set_before(view: Reader, key: Key, zone: str, ordinal: int) -> int | None:
+    """The ordinal of the set of a zone that was handed out before the one up to ``ordinal``."""
+    row = await view.fetch_one(
+        "SELECT MAX(ordinal) FROM name_set WHERE workspace = :workspace AND scan = :scan AND zone = :zone"
+        " AND ordinal < :ordinal",
+        zone=zone,
+        ordinal=ordinal,
+        **key._asdict(),
+    )
+    return row[0] if row else None

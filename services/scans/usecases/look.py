@@ -175,7 +175,12 @@ async def names(ports: Ports, caller: Caller, scan: UUID, digest: str) -> Names:
         listed: list[str] = []
         async for some in frontier_store.names_of(view, row.key, zone, upto):
             listed += some
-    return Names(zone, tuple(listed))
+        before = await frontier_store.set_before(view, row.key, zone, upto)
+        fresh: list[str] = []
+        if before is not None:
+            async for some in frontier_store.names_of(view, row.key, zone, upto, before):
+                fresh += some
+    return Names(zone, tuple(listed), None if before is None else tuple(fresh))
 
 
 def readings(value: str) -> list[Entity]:

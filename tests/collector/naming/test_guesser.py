@@ -118,10 +118,17 @@ def test_a_way_of_naming_that_brings_nothing_is_tried_later() -> None:
 
 def test_nothing_is_added_to_dead_names_that_teach_all_the_same() -> None:
     names = [f"{label}.{ZONE}" for label in ("old", "old-kiel", "new", "new-kiel", "live")]
-    found = list(Guesser(names, ZONE, [f"old.{ZONE}", f"old-kiel.{ZONE}"]).guess(400))
+    found = list(Guesser(names, ZONE, dead=[f"old.{ZONE}", f"old-kiel.{ZONE}"]).guess(400))
     assert f"live-kiel.{ZONE}" in found
     assert f"live-dev.{ZONE}" in found
     assert f"old-staging.{ZONE}" not in found[:200]
+
+
+def test_where_fresh_names_are_given_only_what_follows_from_them_is() -> None:
+    names = [f"{label}.{ZONE}" for label in ("old", "old-kiel", "web01", "web02", "new", "db07")]
+    found = list(Guesser(names, ZONE, fresh=[f"new.{ZONE}", f"db07.{ZONE}"]).guess(2000))
+    assert {f"new-kiel.{ZONE}", f"db08.{ZONE}", f"new-dev.{ZONE}"} <= set(found)
+    assert not {f"old-dev.{ZONE}", f"web03.{ZONE}", f"dev-old.{ZONE}"} & set(found)
 
 
 def test_the_order_is_the_same_in_another_process() -> None:

@@ -32,6 +32,8 @@ async def test_sets_of_names_are_handed_out_when_all_else_is_quiet(open_desk: Op
             assert known.zone == item.subject.zone
             assert len(known.names) == item.subject.count
             assert list(known.names) == sorted(known.names)
+            before = next((earlier[known.zone] for earlier in reversed(rounds) if known.zone in earlier), None)
+            assert known.fresh == (None if before is None else tuple(sorted({*known.names} - {*before})))
             round_[known.zone] = list(known.names)
         rounds.append(round_)
 
