@@ -32,7 +32,7 @@ from services.contracts.plan import Plan
 from services.contracts.resources import NamesQuery, Renew, ScanId
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
 from services.kernel.calls import Caller
-from services.kernel.errors import Invalid, NotFound
+from services.kernel.errors import Invalid, MirageError, NotFound, Unavailable, meaning
 from services.kernel.messages import derive, now
 from services.kernel.service import Hold, Ports
 
@@ -70,7 +70,7 @@ class Collector:
         self._code: dict[str, Module] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
-        self._wildcards: OrderedDict[tuple[UUID, UUID], asyncio.Task[ScanWildcards]] = OrderedDict()
+        self._wildcards: OrderedDict[tuple[UUID, UUID, bool], asyncio.Task[ScanWildcards]] = OrderedDict()
         self._lists: OrderedDict[tuple[UUID, bytes | None], tuple[str, ...]] = OrderedDict()
 
     @property
@@ -103,6 +103,9 @@ class Collector:
             published = await store.published(view, workspace, [item.id for item in command.items])
             pending = [item for item in command.items if published.get(item.id, -1) < item.turn]
             recorded = await store.read_exchanges(view, workspace, [item.id for item in pending])
+        waits: list[float] = []
+        failure: Exception | None = None
+        lost = False
         try:
             async with asyncio.TaskGroup() as group:
                 renewing = group.create_task(self._keep_renewing(workspace, command))
@@ -114,8 +117,12 @@ class Collector:
                 renewing.cancel()
         except* LeaseLost:
             _log.info("batch dropped", batch=str(command.batch), module=command.module)
-            waits = []
-        if waits:
+            lost = True
+        except* Exception as failures:  # noqa: BLE001  one of them says what they all mean
+            failure = _leaf(failures)
+        if failure is not None and not lost:
+            raise failure
+        if waits and not lost:
             hold.give_back(min(LONGEST_WAIT, max(0.5, min(waits))))
 
     async def _run_one(
@@ -132,11 +139,15 @@ class Collector:
         async with self._slot(module.manifest):
             started = now()
             owner = Owner(workspace, command.scan, item.id, item.turn)
-            context = await self.context(module.manifest, plan, owner, recorded, offline=False, at=started)
             try:
+                context = await self.context(module.manifest, plan, owner, recorded, offline=False, at=started)
                 result = await run_item(module, await self.subject(workspace, plan, item.subject), context)
             except Wait as wait:
                 return wait.seconds
+            except MirageError as error:
+                if meaning(error).bus == "pause":
+                    raise
+                result = failed(f"{type(error).__name__}: {error}")
         await self._results.put((workspace, command, item, result, started))
         return 0.0
 
@@ -185,7 +196,8 @@ class Collector:
     def forget(self, workspace: UUID, scan: UUID) -> None:
         """Drop what is kept in memory of a scan."""
         self._plans.pop((workspace, scan), None)
-        self._wildcards.pop((workspace, scan), None)
+        for offline in (False, True):
+            self._wildcards.pop((workspace, scan, offline), None)
 
     def live(self, module: str, version: int) -> Module | None:
         """A module's code, if this collector has it in that version."""
@@ -224,9 +236,9 @@ class Collector:
         return self._clients[asked]
 
     async def _wildcards_of(self, workspace: UUID, plan: Plan, resolver: Resolver, *, offline: bool) -> ScanWildcards:
-        place = (workspace, plan.scan)
+        place = (workspace, plan.scan, offline)
         task = self._wildcards.get(place)
-        if task is None:
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = asyncio.ensure_future(self._make_wildcards(workspace, plan, resolver, offline=offline))
             self._wildcards[place] = task
             while len(self._wildcards) > PLANS_KEPT:
@@ -261,7 +273,10 @@ class Collector:
     async def _keep_renewing(self, workspace: UUID, command: Collect) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY)
-            await self._renew(workspace, command)
+            try:
+                await self._renew(workspace, command)
+            except Unavailable as error:
+                _log.warning("lease not renewed", batch=str(command.batch), reason=str(error))
 
     async def _supersede(self, workspace: UUID, command: Collect, file: ModuleFile | None) -> None:
         async with self._ports.outbox.unit() as unit:
@@ -281,8 +296,11 @@ class Collector:
     async def _publish(self, finished: Sequence[tuple[UUID, Collect, WorkItem, Result, int]]) -> list[None]:
         """Write the results of many items and the messages that carry them, in one transaction."""
         async with self._ports.outbox.unit() as unit:
+            gone = await store.gone_scans(unit.tx, {command.scan for _, command, _, _, _ in finished})
             by_workspace: dict[UUID, list[store.WorkRow]] = {}
             for workspace, command, item, result, started in finished:
+                if (workspace, command.scan) in gone:
+                    continue
                 by_workspace.setdefault(workspace, []).append(
                     store.WorkRow(
                         item.id,
@@ -310,6 +328,12 @@ def collector_of(ports: Ports) -> Collector:
     collector = ports.state["collector"]
     assert isinstance(collector, Collector)
     return collector
+
+
+def _leaf(failures: ExceptionGroup[Exception]) -> Exception:
+    """The failure that says what to do: one that passes by itself where there is one."""
+    leaves = [_leaf(each) if isinstance(each, ExceptionGroup) else each for each in failures.exceptions]
+    return next((leaf for leaf in leaves if meaning(leaf).bus == "pause"), leaves[0])
 
 
 def iter_nothing() -> Iterator[str]:

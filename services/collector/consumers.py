@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from services.collector import store
 from services.collector.collector import collector_of
 from services.contracts.commands import Collect
 from services.contracts.facts import Announced, Collected, DeclaredModule, Deleted
@@ -46,10 +45,10 @@ async def give_up(ports: Ports, unit: Unit, received: Received[Collect], reason:
 
 
 async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
+    collector = collector_of(ports)
     for received in batch:
-        unreferred = await store.delete_scan(unit.tx, received.workspace, received.message.scan)
-        await ports.blobs.drop(received.workspace, unreferred)
-        collector_of(ports).forget(received.workspace, received.message.scan)
+        await collector.journal.forget(unit.tx, received.workspace, received.message.scan)
+        collector.forget(received.workspace, received.message.scan)
 
 
 CONSUMERS: Final = (

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from services.kernel.errors import meaning
+
 #: Seconds for which more may come after a group: under load groups get larger, and the first thing never waits.
 GATHERS = 0.01
 
@@ -12,7 +14,11 @@ R = TypeVar("R")
 
 
 class GroupCommit(Generic[T, R]):
-    """``commit`` gets up to ``most`` things and returns a result for each; `run` must be running."""
+    """``commit`` gets up to ``most`` things and returns a result for each; `run` must be running.
+
+    When a group fails its things are tried one by one, so that a bad one is alone in failing; not so when it failed
+    for what passes by itself.
+    """
 
     def __init__(self, commit: Callable[[Sequence[T]], Awaitable[Sequence[R]]], most: int = 500) -> None:
         self._commit = commit
@@ -34,14 +40,23 @@ class GroupCommit(Generic[T, R]):
             group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             if not self._waiting:
                 self._filled.clear()
-            try:
-                results = await self._commit([thing for thing, _ in group])
-            except Exception as error:  # noqa: BLE001  whoever waits is told, and the next group is tried
-                for _, done in group:
-                    if not done.done():
-                        done.set_exception(error)
-            else:
-                for (_, done), result in zip(group, results, strict=True):
-                    if not done.done():
-                        done.set_result(result)
+            if not await self._try(group, alone=len(group) == 1):
+                for each in group:
+                    await self._try([each], alone=True)
             await asyncio.sleep(GATHERS)
+
+    async def _try(self, group: Sequence[tuple[T, asyncio.Future[R]]], *, alone: bool) -> bool:
+        """Commit and tell whoever waits; return False when that is worth trying in parts."""
+        try:
+            results = await self._commit([thing for thing, _ in group])
+        except Exception as error:  # noqa: BLE001  whoever waits is told, and the next group is tried
+            if not alone and meaning(error).bus != "pause":
+                return False
+            for _, done in group:
+                if not done.done():
+                    done.set_exception(error)
+        else:
+            for (_, done), result in zip(group, results, strict=True):
+                if not done.done():
+                    done.set_result(result)
+        return True

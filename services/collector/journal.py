@@ -8,7 +8,7 @@ from services.collector import store
 from services.collector.group import GroupCommit
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.blobs import Blob, Blobs
-from services.kernel.sql import Sql
+from services.kernel.sql import Sql, Tx
 
 
 class Journal:
@@ -19,6 +19,7 @@ class Journal:
         self._blobs = blobs
         self._group: GroupCommit[tuple[store.JournalRow, bytes | None], EvidenceRecord] = GroupCommit(self._commit)
         self.run = self._group.run
+        self._drops = 0
 
     async def write(self, row: store.JournalRow, body: bytes | None) -> EvidenceRecord:
         """Keep an exchange and its body durably; return the record that counts, which is the first one written."""
@@ -40,16 +41,36 @@ class Journal:
         async with self._sql.read() as view:
             return await store.find_answer(view, workspace, scan, key)
 
+    async def forget(self, tx: Tx, workspace: UUID, scan: UUID) -> None:
+        """Drop the exchanges of a scan, within the transaction that is to forget it, and bodies that only it had."""
+        unreferred = await store.delete_scan(tx, workspace, scan)
+        await self._drop(workspace, unreferred)
+
+    async def _drop(self, workspace: UUID, digests: Sequence[bytes]) -> None:
+        """Drop bodies; only within a transaction, so that no exchange that has one of them is being written."""
+        if digests:
+            await self._blobs.drop(workspace, digests)
+            self._drops += 1
+
     async def _commit(self, group: Sequence[tuple[store.JournalRow, bytes | None]]) -> list[EvidenceRecord]:
+        drops = self._drops
+        await self._put(group)
+        async with self._sql.begin() as tx:
+            if self._drops != drops:
+                await self._put(group)  # a body that was there already may have been dropped since
+            kept, late = await store.write_exchanges(tx, [row for row, _ in group])
+            for workspace in {row.workspace for row in late}:
+                bodies = [row.record.blob for row in late if row.workspace == workspace and row.record.blob is not None]
+                await self._drop(workspace, await store.unreferred(tx, workspace, bodies))
+        return [kept.get(row.place, row.record) for row, _ in group]
+
+    async def _put(self, group: Sequence[tuple[store.JournalRow, bytes | None]]) -> None:
         by_workspace: dict[UUID, list[Blob]] = {}
         for row, body in group:
             if body is not None and row.record.blob is not None:
                 by_workspace.setdefault(row.workspace, []).append(Blob(row.record.blob, body))
         for workspace, blobs in by_workspace.items():
             await self._blobs.put(workspace, blobs)
-        async with self._sql.begin() as tx:
-            kept = await store.write_exchanges(tx, [row for row, _ in group])
-        return [kept.get(row.place, row.record) for row, _ in group]
 
 
 def digest(body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
@@ -28,12 +29,16 @@ from services.collector.context import (
 )
 from services.collector.exchange import Exchanges
 from services.collector.manifest import Manifest
-from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, Relation
+from services.contracts.attributes import ATTRIBUTES
+from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, OutsideVocabulary, Relation
 from services.contracts.commands import Collect, WorkItem
+from services.contracts.entities import ENTITY_TYPES
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.facts import Collected, Outcome, Said
+from services.contracts.relations import RELATION_TYPES
 from services.contracts.scope import Scope
 from services.contracts.subjects import Subject
+from services.kernel.errors import MirageError, meaning
 from services.kernel.messages import now
 
 #: How large a part of a result may get; the envelope has room for a little more.
@@ -43,8 +48,9 @@ PART_BYTES: Final = 240_000
 CLAIM_BYTES: Final = 65_536
 #: A claim cites the answer it was read from, and of what else shows it no more than has room beside it in a message.
 CITED_PER_CLAIM: Final = 200
-#: Bytes of a place in the list of records of a part.
+#: Bytes of a place in the list of records of a part, and of what is around a claim or a record there.
 PLACE_BYTES: Final = 4
+FRAME_BYTES: Final = 8
 CLAIMS_PER_ITEM: Final = 100_000
 PARSED_ELSEWHERE: Final = 500_000
 
@@ -130,7 +136,12 @@ def import_module_of(manifest: Manifest) -> Module:
 
 def failed(reason: str) -> Result:
     """The result of an item that could not even be begun."""
-    return Result(said=(), records={}, outcome="failed", reason=reason[:500], requests=0, at=now())
+    return Result(said=(), records={}, outcome="failed", reason=readable(reason), requests=0, at=now())
+
+
+def readable(reason: str) -> str:
+    """A reason that fits into a message, whatever a source had to say in it."""
+    return reason[:500].encode("utf-8", "replace").decode()
 
 
 class OutsideManifest(Exception):
@@ -138,7 +149,12 @@ class OutsideManifest(Exception):
 
 
 async def run_item(module: Module, subject: Subject, context: ItemContext) -> Result:
-    """Run a module on a subject; raises only `Wait`, when the work is to be given back for a while."""
+    """Run a module on a subject.
+
+    Raises:
+        Wait: the work is to be given back for a while.
+        Unavailable, Exhausted: something that the collector needs is away.
+    """
     said: dict[bytes, tuple[Claim, tuple[bytes, ...]]] = {}
     outcome: Outcome
     reason, retry_after = "", None
@@ -153,6 +169,10 @@ async def run_item(module: Module, subject: Subject, context: ItemContext) -> Re
         outcome = "found" if said else "empty"
     except Wait:
         raise
+    except MirageError as error:
+        if meaning(error).bus == "pause":
+            raise  # nothing is wrong with the item: the disk is full, or a service is away
+        outcome, reason = "failed", f"{type(error).__name__}: {error}"
     except SourceError as failure:
         outcome = next(name for form, name in OUTCOMES if isinstance(failure, form))
         reason = str(failure)
@@ -162,13 +182,14 @@ async def run_item(module: Module, subject: Subject, context: ItemContext) -> Re
     except (ParseError, Malformed, OutsideManifest) as error:
         outcome, reason = "failed", f"{type(error).__name__}: {error}"
     except Exception as error:  # noqa: BLE001  a fault of one module stays its own
-        _log.exception("module failed", module=module.manifest.id)
+        trace = context.exchanges.mask(traceback.format_exc())
+        _log.error("module failed", module=module.manifest.id, trace=trace)
         outcome, reason = "failed", f"{type(error).__name__}: {error}"
     return Result(
         said=tuple(said.values()),
         records=context.exchanges.records,
         outcome=outcome,
-        reason=reason[:500],
+        reason=readable(context.exchanges.mask(reason)),
         requests=context.exchanges.made,
         at=now(),
         retry_after=retry_after,
@@ -197,16 +218,24 @@ async def _take(
 
 
 def _check(manifest: Manifest, claim: Claim) -> None:
+    """See that a claim is announced and in the vocabulary; the normal forms are the constructors' business."""
     match claim:
         case Entity(type=kind):
-            announced = kind in manifest.produces
-        case Relation(type=kind):
-            announced = kind in manifest.produces
-        case Attribute(about=about) | Absence(about=about):
-            kind = about.type
+            announced, known = kind in manifest.produces, kind in ENTITY_TYPES
+        case Relation(type=kind, source=source, target=target):
+            form = RELATION_TYPES.get(kind)
+            announced, known = kind in manifest.produces, form is not None and (source.type, target.type) in form.pairs
+        case Attribute(about=about, name=name, value=value):
+            kind, of = about.type, ATTRIBUTES.get(name)
+            announced = kind in manifest.produces or kind in manifest.consumes
+            known = of is not None and kind in of.about and type(value) is of.value
+        case Absence(about=about):
+            kind, known = about.type, about.type in ENTITY_TYPES
             announced = kind in manifest.produces or kind in manifest.consumes
     if not announced:
         raise OutsideManifest(f"{manifest.id} does not announce that it produces {kind}")
+    if not known:
+        raise OutsideVocabulary(f"{manifest.id} says of a {kind} what is not in the vocabulary: {claim!r:.200}")
 
 
 def digest_of(claims: Iterable[Claim]) -> bytes:
@@ -216,31 +245,32 @@ def digest_of(claims: Iterable[Claim]) -> bytes:
 
 def parts_of(command: Collect, item: WorkItem, result: Result) -> list[Collected]:
     """Cut a result into messages of bounded size; the last one has the outcome."""
+    weights = {identity: FRAME_BYTES + len(_encode(record)) for identity, record in result.records.items()}
     parts: list[tuple[list[Said], dict[bytes, EvidenceRecord]]] = [([], {})]
     size = 0
     cited: set[bytes] = set()
     for claim, ids in result.said:
-        known = [identity for identity in ids if identity in result.records][:CITED_PER_CLAIM]
-        fresh = [identity for identity in known if identity not in parts[-1][1]]
-        alone = len(_encode(claim)) + PLACE_BYTES * len(known)
-        weight = alone + sum(_weight(result.records[identity]) for identity in fresh)
-        if parts[-1][0] and (size + weight > PART_BYTES or len(parts[-1][0]) >= PART_CLAIMS):
+        alone = FRAME_BYTES + len(_encode(claim))
+        known = _citable(ids, weights, PART_BYTES - alone)
+        alone += PLACE_BYTES * len(known)
+        fresh = sum(weights[identity] for identity in known if identity not in parts[-1][1])
+        if parts[-1][0] and (size + alone + fresh > PART_BYTES or len(parts[-1][0]) >= PART_CLAIMS):
             parts.append(([], {}))
             size = 0
-            weight = alone + sum(_weight(result.records[identity]) for identity in known)
+            fresh = sum(weights[identity] for identity in known)
         said, records = parts[-1]
         records.update((identity, result.records[identity]) for identity in known)
         places = {identity: place for place, identity in enumerate(records)}
         said.append(Said(claim, tuple(places[identity] for identity in known)))
         cited.update(known)
-        size += weight
+        size += alone + fresh
     for identity, record in result.records.items():
         if identity not in cited:
-            if size + _weight(record) > PART_BYTES:
+            if size + weights[identity] > PART_BYTES:
                 parts.append(([], {}))
                 size = 0
             parts[-1][1][identity] = record
-            size += _weight(record)
+            size += weights[identity]
     return [
         Collected(
             scan=command.scan,
@@ -265,5 +295,13 @@ def parts_of(command: Collect, item: WorkItem, result: Result) -> list[Collected
     ]
 
 
-def _weight(record: EvidenceRecord) -> int:
-    return 400 + len(record.request) + 2 * len(record.head) + len(record.error)
+def _citable(ids: Iterable[bytes], weights: Mapping[bytes, int], room: int) -> list[bytes]:
+    """The records that a claim cites: the first ones, as many as there is room for."""
+    known: list[bytes] = []
+    for identity in ids:
+        if identity in weights:
+            room -= weights[identity] + PLACE_BYTES
+            if known and (room < 0 or len(known) >= CITED_PER_CLAIM):
+                break
+            known.append(identity)
+    return known

@@ -1,6 +1,6 @@
 """The request journal and the list of finished work: the only SQL of the collector."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from uuid import UUID
 
 import msgspec
@@ -43,11 +43,20 @@ class WorkRow(Struct, frozen=True):
     claims: bytes
 
 
-async def write_exchanges(tx: Tx, rows: Sequence[JournalRow]) -> dict[tuple[bytes, bytes, bytes], EvidenceRecord]:
-    """Write exchanges; return those that were there already, which count instead.
+async def write_exchanges(
+    tx: Tx, rows: Sequence[JournalRow]
+) -> tuple[dict[tuple[bytes, bytes, bytes], EvidenceRecord], list[JournalRow]]:
+    """Write exchanges; return those that were there already, which count instead, and those of scans that are gone.
 
     A recorded failure of an older turn is no answer and gives way.
     """
+    gone = await gone_scans(tx, {row.scan for row in rows})
+    late = [row for row in rows if (row.workspace, row.scan) in gone]
+    first: dict[tuple[bytes, bytes, bytes], JournalRow] = {}
+    for row in rows:
+        if (row.workspace, row.scan) not in gone:
+            first.setdefault(row.place, row)
+    kept = {place: row.record for place, row in first.items()}
     columns = ("workspace", "item", "key", "scan", "turn", "failed", "blob", "record")
     new = await tx.insert_new(
         "exchange",
@@ -55,43 +64,49 @@ async def write_exchanges(tx: Tx, rows: Sequence[JournalRow]) -> dict[tuple[byte
         ("workspace", "item", "key"),
         [
             (
-                *row.place,
+                *place,
                 row.scan.bytes,
                 row.turn,
                 int(bool(row.record.error)),
                 row.record.blob,
                 _ENCODER.encode(row.record),
             )
-            for row in rows
+            for place, row in first.items()
         ],
     )
-    if len(new) == len(rows):
-        return {}
-    written = {(bytes(workspace), bytes(item), bytes(key)) for workspace, item, key in new}
-    kept = {}
-    for row in rows:
-        if row.place not in written:
-            changed = await tx.execute(
-                "UPDATE exchange SET turn = :turn, failed = :failed, blob = :blob, record = :record"
-                " WHERE workspace = :workspace AND item = :item AND key = :key AND failed = 1 AND turn < :turn",
-                turn=row.turn,
-                failed=int(bool(row.record.error)),
-                blob=row.record.blob,
-                record=_ENCODER.encode(row.record),
-                workspace=row.workspace.bytes,
-                item=row.item.bytes,
-                key=row.record.key,
-            )
-            if not changed:
-                found = await tx.fetch_one(
-                    "SELECT record FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key",
-                    workspace=row.workspace.bytes,
-                    item=row.item.bytes,
-                    key=row.record.key,
-                )
-                assert found is not None
-                kept[row.place] = _RECORD.decode(found[0])
-    return kept
+    if len(new) < len(first):
+        written = {(bytes(workspace), bytes(item), bytes(key)) for workspace, item, key in new}
+        for place, row in first.items():
+            if place not in written:
+                kept[place] = await _write_over(tx, row)
+    return kept, late
+
+
+async def _write_over(tx: Tx, row: JournalRow) -> EvidenceRecord:
+    """Write an exchange over a failure of an older turn; return what is there then."""
+    place = {"workspace": row.workspace.bytes, "item": row.item.bytes, "key": row.record.key}
+    changed = await tx.execute(
+        "UPDATE exchange SET turn = :turn, failed = :failed, blob = :blob, record = :record"
+        " WHERE workspace = :workspace AND item = :item AND key = :key AND failed = 1 AND turn < :turn",
+        turn=row.turn,
+        failed=int(bool(row.record.error)),
+        blob=row.record.blob,
+        record=_ENCODER.encode(row.record),
+        **place,
+    )
+    if changed:
+        return row.record
+    found = await tx.fetch_one(
+        "SELECT record FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key", **place
+    )
+    assert found is not None
+    return _RECORD.decode(found[0])
+
+
+async def gone_scans(view: Reader, scans: Collection[UUID]) -> set[tuple[UUID, UUID]]:
+    """Those of ``scans`` that were deleted, as (workspace, scan)."""
+    rows = await view.fetch_in("SELECT workspace, scan FROM tombstone WHERE scan IN :keys", [s.bytes for s in scans])
+    return {(UUID(bytes=workspace), UUID(bytes=scan)) for workspace, scan in rows}
 
 
 async def read_exchanges(
@@ -181,14 +196,24 @@ async def write_upload(tx: Tx, workspace: UUID, digest: bytes, at: int) -> None:
 
 
 async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> list[bytes]:
-    """Forget a scan; return the blobs that nothing refers to any more."""
+    """Forget a scan, for what comes late too; return the blobs that nothing refers to any more."""
     values = {"workspace": workspace.bytes, "scan": scan.bytes}
+    await tx.insert_new("tombstone", ("workspace", "scan"), ("workspace", "scan"), [(workspace.bytes, scan.bytes)])
     rows = await tx.fetch(
-        "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND scan = :scan AND blob IS NOT NULL"
-        " AND NOT EXISTS (SELECT 1 FROM exchange AS other WHERE other.workspace = exchange.workspace"
-        " AND other.blob = exchange.blob AND other.scan <> exchange.scan)",
+        "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND scan = :scan AND blob IS NOT NULL",
         **values,
     )
     await tx.execute("DELETE FROM exchange WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM work WHERE workspace = :workspace AND scan = :scan", **values)
-    return [bytes(row[0]) for row in rows]
+    return await unreferred(tx, workspace, [bytes(row[0]) for row in rows])
+
+
+async def unreferred(view: Reader, workspace: UUID, blobs: Sequence[bytes]) -> list[bytes]:
+    """Those of ``blobs`` that are neither the body of an exchange nor an upload."""
+    used: set[bytes] = set()
+    for statement in (
+        "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND blob IN :keys",
+        "SELECT digest FROM upload WHERE workspace = :workspace AND digest IN :keys",
+    ):
+        used.update(bytes(row[0]) for row in await view.fetch_in(statement, blobs, workspace=workspace.bytes))
+    return [blob for blob in blobs if blob not in used]
