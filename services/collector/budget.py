@@ -21,22 +21,27 @@ class Wait(Exception):
 
 
 class Budget:
-    """The budgets of all sources, kept in the cache that all collectors share."""
+    """The budgets of all sources, kept in the cache that all collectors share.
 
-    def __init__(self, cache: Cache) -> None:
+    ``world`` tells apart internets that have nothing to do with each other: what a lab was asked, its real namesake
+    was not.
+    """
+
+    def __init__(self, cache: Cache, world: str = "") -> None:
         self._cache = cache
+        self._world = f"@{world}" if world else ""
         self._failures: dict[str, int] = {}
 
     async def take(self, manifest: Manifest) -> float:
         """Take one request; return 0, or the seconds after which to try again."""
         if manifest.rate <= 0:
             return 0.0
-        return await self._cache.take(f"rate/{manifest.id}", _bucket(manifest))
+        return await self._cache.take(f"rate/{manifest.id}{self._world}", _bucket(manifest))
 
     async def pause(self, manifest: Manifest, seconds: float) -> None:
         """Ask nothing of a source for a while, because it said so."""
         if manifest.rate > 0:
-            await self._cache.empty(f"rate/{manifest.id}", _bucket(manifest), seconds)
+            await self._cache.empty(f"rate/{manifest.id}{self._world}", _bucket(manifest), seconds)
 
     async def failed(self, manifest: Manifest) -> None:
         """Count a failure to reach a source; several in a row make a pause."""
@@ -45,11 +50,11 @@ class Budget:
         self._failures[manifest.id] = self._failures.get(manifest.id, 0) + 1
         if self._failures[manifest.id] >= BREAKS_AFTER:
             self._failures[manifest.id] = 0
-            await self._cache.set(f"broken/{manifest.id}", b"1", BREAK)
+            await self._cache.set(f"broken/{manifest.id}{self._world}", b"1", BREAK)
 
     async def broken(self, manifest: Manifest) -> bool:
         """Whether the source failed so often that it is not asked for now."""
-        return bool(manifest.hosts) and await self._cache.get(f"broken/{manifest.id}") is not None
+        return bool(manifest.hosts) and await self._cache.get(f"broken/{manifest.id}{self._world}") is not None
 
     def answered(self, manifest: Manifest) -> None:
         self._failures.pop(manifest.id, None)

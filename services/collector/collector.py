@@ -63,7 +63,7 @@ class Collector:
         self.keys = KeyRing(ports.settings.folder)
         self.journal = Journal(ports.sql, ports.blobs)
         self._results: GroupCommit[tuple[UUID, Collect, WorkItem, Result, int], None] = GroupCommit(self._publish, 200)
-        self._budget = Budget(ports.cache)
+        self._budget = Budget(ports.cache, ports.settings.dial_table)
         self._shared = Shared()
         self._resolvers: dict[tuple[str, ...], Resolver] = {}
         self._clients: dict[tuple[str, ...], Client] = {}
