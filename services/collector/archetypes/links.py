@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from services.collector.archetypes.names import any_name
 from services.collector.archetypes.urls import host_in
 from services.collector.pages.accounts import accounts
+from services.collector.pages.html import Link
 from services.contracts.claims import Entity
 
 OF_THEIRS = 60  # a site is mostly one's own when its front page is linked, but nobody checks it
@@ -24,7 +25,8 @@ def linked_site(link: str) -> Entity | None:
 def linked_accounts(link: str) -> list[Entity]:
     """The account on another platform that is linked, if it is one."""
     url = _absolute(link)
-    return accounts([(url, "me")]) if url else []
+    slash = url.find("/", url.find("//") + 2)
+    return accounts([Link(tag="a", url=url, origin=url[:slash], rel="me")]) if slash > 0 else []
 
 
 def _absolute(link: str) -> str:
