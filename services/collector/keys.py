@@ -23,13 +23,13 @@ class KeyRing:
 
     def find(self, name: str) -> str | None:
         """The secret of a key, None when it is not set."""
-        return self._environ.get(PREFIX + name.upper()) or self._read().get(name)
+        return self._environ.get(PREFIX + name.upper(), "").strip() or self._read().get(name)
 
     def names(self) -> dict[str, Literal["file", "environment"]]:
         """The keys that are set and where."""
         found: dict[str, Literal["file", "environment"]] = dict.fromkeys(self._read(), "file")
         for variable, secret in self._environ.items():
-            if variable.startswith(PREFIX) and secret:
+            if variable.startswith(PREFIX) and secret.strip():
                 found[variable.removeprefix(PREFIX).lower()] = "environment"
         return dict(sorted(found.items()))
 
@@ -62,6 +62,7 @@ class KeyRing:
         written = self._file.with_suffix(".new")
         descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o600)  # one that was left behind may have had another mode
             json.dump(dict(sorted(keys.items())), file, indent=1)
         written.rename(self._file)
 

@@ -7,13 +7,34 @@ from ipaddress import ip_network
 from services.collector.context import Skipped
 from services.collector.manifest import Manifest
 from services.contracts.plan import Plan
-from services.kernel.egress import Guard
+from services.contracts.scope import Scope
+from services.kernel.egress import Forbidden, Guard
+from services.kernel.egress.guard import embedded, parse
+
+
+class ScopeGuard(Guard):
+    """The guard of a scan: it lets through networks that the scan allows, and never what the scope excludes.
+
+    So that a name in the scope leads nowhere that was ruled out, whoever dials.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__([ip_network(network) for network in scope.networks])
+        self._scope = scope
+
+    def check(self, address: str) -> None:
+        """As `Guard.check`."""
+        super().check(address)
+        parsed = parse(address)
+        for reading in (parsed, *embedded(parsed)):
+            if self._scope.excludes_address(str(reading)):
+                raise Forbidden(address, "excluded from the scope")
 
 
 @lru_cache(maxsize=64)
-def guard_for(networks: tuple[str, ...]) -> Guard:
-    """The guard of scans that allow these networks."""
-    return Guard([ip_network(network) for network in networks])
+def guard_for(networks: tuple[str, ...], excludes: tuple[str, ...]) -> Guard:
+    """The guard of scans with these rules; the same one each time, for connections are kept by it."""
+    return ScopeGuard(Scope(networks=networks, excludes=excludes))
 
 
 class Permit:
@@ -25,16 +46,13 @@ class Permit:
     def __init__(self, manifest: Manifest, plan: Plan) -> None:
         self.manifest = manifest
         self.scope = plan.scope
-        self.guard = guard_for(plan.scope.networks)
+        self.guard = guard_for(plan.scope.networks, plan.scope.excludes)
         self._active = manifest.activity == "active" and plan.authorisation is not None
 
     def host(self, host: str, *, literal: bool) -> None:
         """A host to talk to over HTTP: the source's own, or for active modules one inside the scope."""
         if self.manifest.hosts:
-            if not any(fnmatchcase(host, pattern) for pattern in self.manifest.hosts):
-                raise Skipped(f"{host} is not a host that {self.manifest.id} declares")
-            if not literal and self.manifest.activity != "active" and self.scope.covers_name(host):
-                raise Skipped(f"{host} is itself in the scope, and {self.manifest.id} is {self.manifest.activity}")
+            self._third_party(host, literal=literal)
             return
         self._must_be_active()
         if literal:
@@ -44,10 +62,12 @@ class Permit:
 
     def server(self, host: str) -> None:
         """A WHOIS server, which the manifest must name."""
-        if not any(fnmatchcase(host, pattern) for pattern in self.manifest.hosts):
-            raise Skipped(f"{host} is not a server that {self.manifest.id} declares")
-        if self.manifest.activity != "active" and self.scope.covers_name(host):
-            raise Skipped(f"{host} is itself in the scope, and {self.manifest.id} is {self.manifest.activity}")
+        try:
+            parse(host)
+        except ValueError:
+            self._third_party(host, literal=False)
+        else:
+            self._third_party(host, literal=True)
 
     def address(self, address: str, *, named: bool) -> None:
         """An address to touch: never an excluded one; without a name in the scope it must be in the scope itself."""
@@ -62,6 +82,15 @@ class Permit:
         self._must_be_active()
         if self.scope.excludes_address(address):
             raise Skipped(f"{address} is excluded from the scope")
+
+    def _third_party(self, host: str, *, literal: bool) -> None:
+        """A host that the manifest names, and that is not the target itself by another way."""
+        if self.manifest.activity == "active":
+            self._must_be_active()
+        elif self.scope.covers_address(host) if literal else self.scope.covers_name(host):
+            raise Skipped(f"{host} is itself in the scope, and {self.manifest.id} is {self.manifest.activity}")
+        if not any(fnmatchcase(host, pattern) for pattern in self.manifest.hosts):
+            raise Skipped(f"{host} is not a host that {self.manifest.id} declares")
 
     def _must_be_active(self) -> None:
         if not self._active:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from services.collector.context import (
+    Skipped,
     SourceError,
     Tcp,
     TcpAnswer,
@@ -23,9 +24,11 @@ from services.collector.exchange import Exchanges, Performed
 from services.collector.fetch.http import failure_of
 from services.collector.resolve import Resolver
 from services.collector.scope import Permit
-from services.kernel.egress import Egress, EgressError, Refused, TlsFailed, TooMuch
+from services.kernel.egress import Egress, EgressError, Refused, TimedOut, TlsFailed, TooMuch
+from services.kernel.egress import Unreachable as NoWay
 from services.kernel.messages import now
 
+LONGEST_QUERY: Final = 500
 PORTS_AT_ONCE: Final = 64
 BANNER: Final = 512
 BANNER_SECONDS: Final = 1.0
@@ -50,8 +53,10 @@ class ItemWhois(Whois):
     ) -> TextAnswer:
         """See `Whois.ask`."""
         self._permit.server(server)
-        if "\r" in query or "\n" in query:
-            raise Unreachable("a WHOIS query is one line")
+        if not query.isprintable() or len(query) > LONGEST_QUERY:
+            raise Skipped("a WHOIS query is one short line")
+
+        way = self._egress.way(via_proxy=True)
 
         async def perform() -> Performed:
             at = now()
@@ -60,8 +65,8 @@ class ItemWhois(Whois):
                     peer, body = await self._converse(server, query.encode() + b"\r\n", max_bytes)
             except (EgressError, OSError, TimeoutError, SourceError) as error:
                 failure = error if isinstance(error, SourceError) else failure_of(error)
-                return Performed(at=at, elapsed=now() - at, failure=failure)
-            return Performed(at=at, elapsed=now() - at, peer=f"{peer}:43", status="answered", body=body)
+                return Performed(at=at, elapsed=now() - at, failure=failure, egress=way)
+            return Performed(at=at, elapsed=now() - at, peer=peer, status="answered", body=body, egress=way)
 
         record, body = await self._exchanges.make("whois", f"{query} @{server}", perform)
         return TextAnswer(at=record.at, records=(record.id,), server=server, query=query, body=body)
@@ -80,9 +85,9 @@ class ItemWhois(Whois):
                 body += chunk
                 if len(body) > most:
                     raise TooMuch(f"{server} says more than {most} bytes")
-            return addresses[0], bytes(body)
+            return _place(addresses[0], 43), bytes(body)
         finally:
-            writer.close()
+            writer.transport.abort()
 
 
 class ItemTls(Tls):
@@ -119,14 +124,14 @@ class ItemTls(Tls):
             return Performed(
                 at=at,
                 elapsed=now() - at,
-                peer=f"{address}:{port}",
+                peer=_place(address, port),
                 status="shaken",
                 head=f"{shown.version}\n{shown.cipher}\n{shown.alpn}",
                 body="".join(map(ssl.DER_cert_to_PEM_cert, shown.chain)).encode(),
                 tls_error=refused,
             )
 
-        request = f"{address}:{port}" + (f" as {server_name}" if server_name else "")
+        request = _place(address, port) + (f" as {server_name}" if server_name else "")
         record, body = await self._exchanges.make("tls", request, perform)
         version, cipher, alpn = record.head.split("\n")
         return TlsAnswer(
@@ -255,11 +260,7 @@ class ItemTcp(Tcp):
             reader, writer = await self._egress.open(address, port, timeout=timeout, allow=self._permit.guard)
         except Refused:
             return "refused", b""
-        except TlsFailed:
-            raise
-        except EgressError as error:
-            if type(failure_of(error)) is not Unreachable:
-                raise
+        except (TimedOut, NoWay):
             return "silent", b""
         try:
             if not banner:
@@ -270,6 +271,10 @@ class ItemTcp(Tcp):
             return "open", b""
         finally:
             writer.transport.abort()
+
+
+def _place(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 _CONTEXTS: dict[tuple[str, bool], ssl.SSLContext] = {}
