@@ -13,7 +13,9 @@ MAX_LEARNT = 5_000
 
 _MAX_NAME = 253
 # What no name may be, and what none is: one word twice in a row.
-_malformed = re.compile(r"(?:^|\.)[-._]|[-_](?:\.|$)|---|[a-z0-9_-]{64}|(?:^|[.-])([a-z]+)[.-]\1(?![a-z0-9])").search
+_malformed = re.compile(
+    r"^$|\.$|(?:^|\.)[-._]|[-_](?:\.|$)|---|[a-z0-9_-]{64}|(?:^|[.-])([a-z]+)[.-]\1(?![a-z0-9])"
+).search
 
 
 class Guesser:
