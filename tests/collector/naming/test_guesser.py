@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collector.naming import Guesser
@@ -163,6 +163,7 @@ def test_no_names_give_no_candidates() -> None:
     assert list(Guesser([ZONE, "www.example.net"], ZONE).guess(10)) == []
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(hosts, max_size=30))
 def test_every_candidate_is_a_new_name_that_can_exist(names: list[str]) -> None:
     found = list(Guesser(names, ZONE).guess(300))
