@@ -69,13 +69,13 @@ class Hull:
         while True:
             try:
                 return await self._own()
-            except Owned:
+            except Owned as owned:
                 owner = SocketCalls(self.settings.folder / SOCKET)
                 try:
                     await owner.ping()
                 except OwnerLost:
                     if time.monotonic() > deadline:
-                        raise
+                        raise owned from None
                 else:
                     self._calls = owner
                     return None

@@ -119,10 +119,28 @@ def _answer(endpoint: Endpoint[Any, Any], answers: Schema) -> Schema:
     if not endpoint.streams:
         return {"description": "The answer.", "content": {"application/json": {"schema": answers}}}
     return {
-        "description": "Server-sent events with this as data; `end` is the last one, `problem` that of a failure.",
-        # OpenAPI 3.2 has `itemSchema` for the parts of a stream; 3.1 readers see a text.
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "itemSchema": answers}},
+        "description": "Server-sent events; `end` is the last one, or `problem` when the stream failed.",
+        # The parts of a stream, as OpenAPI 3.2 has them.
+        "content": {
+            "text/event-stream": {
+                "itemSchema": {
+                    "anyOf": [
+                        _event({"data": _json_text(answers)}),
+                        _event({"event": {"const": "end"}, "data": {"const": ""}}),
+                        _event({"event": {"const": "problem"}, "data": _json_text(_PROBLEM_SCHEMA)}),
+                    ]
+                }
+            }
+        },
     }
+
+
+def _event(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _json_text(schema: Schema) -> Schema:
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
 
 
 def _camel(name: str) -> str:
@@ -161,10 +179,11 @@ _WORKSPACE_PARAMETER: Final[Schema] = {
     "schema": {"type": "string", "default": "default", "minLength": 1, "maxLength": 200},
     "description": "The workspace, by name or id.",
 }
+_PROBLEM_SCHEMA: Final[Schema] = {"$ref": f"{_REFERENCE}Problem"}
 _PROBLEMS: Final[Schema] = {
     str(status): {
         "description": code.replace("_", " ").capitalize(),
-        "content": {PROBLEM: {"schema": {"$ref": f"{_REFERENCE}Problem"}}},
+        "content": {PROBLEM: {"schema": _PROBLEM_SCHEMA}},
     }
     for status, code in sorted(_STATUSES)
 }

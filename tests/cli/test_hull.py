@@ -1,0 +1,129 @@
+"""A command finds the services: in its own process, or in the one that owns the data folder."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from services.cli import hull as hulls
+from services.cli.hull import Hull
+from services.contracts.endpoints import LIST_SCANS
+from services.kernel.calls import Caller, LocalCalls, Nothing
+from services.kernel.errors import Exhausted, Unavailable
+from services.kernel.folder import Folder, Owned
+from services.kernel.messages import workspace_id
+from services.kernel.settings import Settings
+from services.kernel.socket import OwnerLost, SocketCalls
+
+ROOT = Path(__file__).parents[2]
+CALLER = Caller(workspace=workspace_id("default"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=str(tmp_path / "data"))
+
+
+@asynccontextmanager
+async def owner(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Another process that owns the folder and answers."""
+    script = """
+import asyncio, sys
+from services.cli.hull import Hull
+from services.kernel.settings import Settings
+async def main():
+    async with Hull(Settings(data=sys.argv[1])):
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, settings.data, stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        assert await process.stdout.readline() == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_the_first_process_owns_the_folder_and_answers_the_others(settings: Settings) -> None:
+    async with Hull(settings) as first, Hull(settings) as second:
+        assert isinstance(first.calls, LocalCalls)
+        assert isinstance(second.calls, SocketCalls)
+        assert second.runtime is None
+        assert await second.calls.ask(LIST_SCANS, Nothing(), CALLER) == ()
+
+
+async def test_when_the_owner_is_killed_the_next_one_takes_over(settings: Settings) -> None:
+    async with owner(settings) as process, Hull(settings) as hull:
+        assert hull.runtime is None
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        with pytest.raises(OwnerLost) as lost:
+            await hull.calls.ask(LIST_SCANS, Nothing(), CALLER)
+        assert await hull.lost(lost.value)
+        assert hull.runtime is not None
+        assert await hull.calls.ask(LIST_SCANS, Nothing(), CALLER) == ()
+
+
+async def test_a_service_that_is_away_is_no_lost_owner(settings: Settings) -> None:
+    async with Hull(settings) as first, Hull(settings) as second:
+        for hull in (first, second):
+            assert not await hull.lost(Unavailable("the registry is waiting"))
+
+
+async def test_an_owner_that_is_about_to_answer_is_waited_for(settings: Settings) -> None:
+    """Between taking the lock and listening, an owner opens its stores."""
+    owned = Folder(settings.folder)
+    owned.acquire()
+    arriving = asyncio.create_task(Hull(settings).__aenter__())
+    await asyncio.sleep(0)
+    assert not arriving.done()
+    owned.close()
+    hull = await asyncio.wait_for(arriving, 10)
+    assert hull.runtime is not None
+    await hull.__aexit__(None, None, None)
+
+
+async def test_an_owner_that_never_answers_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hulls, "SETTLING", 0.0)
+    owned = Folder(settings.folder)
+    owned.acquire()
+    with pytest.raises(Owned, match="in use by another process"):
+        await Hull(settings).__aenter__()
+    owned.close()
+
+
+async def test_a_command_is_left_when_a_part_of_its_process_fails(settings: Settings) -> None:
+    with pytest.raises(Exhausted, match="the disk is full"):
+        async with Hull(settings) as hull:
+            assert hull.runtime is not None
+            hull.runtime._run("scans.broken", fail())
+            await asyncio.Event().wait()
+    current = asyncio.current_task()
+    assert current is not None
+    assert not current.cancelling()
+    async with Hull(settings) as again:
+        assert again.runtime is not None
+
+
+async def fail() -> NoReturn:
+    raise Exhausted("the disk is full")
+
+
+async def test_a_folder_too_deep_for_a_socket_is_refused_and_left(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    with pytest.raises(Exception, match="name a shorter data folder"):
+        await Hull(Settings(data=str(deep))).__aenter__()
+    Folder(deep).acquire()
