@@ -10,9 +10,9 @@ from services.contracts.subjects import CarriedSubject
 class WorkItem(Struct, frozen=True, omit_defaults=True):
     """One subject for one module; ``id`` is uuid5 of scan, module@version, subject and configuration.
 
-    ``role`` and ``distance`` are the subject's place in the scan when the item was handed out. ``turn`` counts how often
-    scans decided to ask anew after a failure (a rate that ran out, a retry by a person): within one turn every request
-    is made once, whatever dies; in the next one recorded answers still count, recorded failures do not.
+    ``role`` and ``distance`` are the subject's place in the scan when the item was handed out. ``turn`` counts how
+    often scans decided to ask anew after a failure (a rate that ran out, a retry by a person): within one turn every
+    request is made once, whatever dies; in the next one recorded answers still count, recorded failures do not.
     """
 
     id: UUID
@@ -25,8 +25,9 @@ class WorkItem(Struct, frozen=True, omit_defaults=True):
 class Collect(Struct, frozen=True, kw_only=True, tag="mirage.cmd.collector.collect.v1"):
     """Run one module on a batch of items.
 
-    ``batch`` is uuid5 of the run, the attempt and the sorted items with their turns. A collector drops the command when
-    scans no longer leases ``batch`` to anybody (the run is over, or the lease ran out and the items are in another batch).
+    ``batch`` is uuid5 of the run, the attempt and the sorted items with their turns. A collector drops the command
+    when scans no longer leases ``batch`` to anybody: the run is over, or the lease ran out and the items are in
+    another batch.
     """
 
     scan: UUID

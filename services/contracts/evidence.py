@@ -11,11 +11,11 @@ class EvidenceRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One exchange. ``id`` is the sha256 of everything else, so that an altered record is found.
 
     ``request`` names it for a person (``GET https://crt.sh/?q=…``, ``A,AAAA www.example.org``), secrets masked;
-    ``key`` is the digest by which a replay finds it; ``head`` are the status line and headers or their like in other
-    protocols; ``blob`` is the sha256 of the body, kept by the collector; ``at`` and ``elapsed`` are microseconds;
-    ``egress`` says by which way out (``direct``, ``proxy``) and ``peer`` to which address it went; ``error`` is the
-    failure when there was no answer that counts, the kind of failure first and a colon; ``tls_error`` what a client that
-    verifies would have refused; ``truncated``: the body went on.
+    ``key`` is the digest by which a replay finds it; ``head`` are the status line and headers or their like in
+    other protocols; ``blob`` is the sha256 of the body, kept by the collector; ``at`` and ``elapsed`` are
+    microseconds; ``egress`` says by which way out (``direct``, ``proxy``) and ``peer`` to which address it went;
+    ``error`` is the failure when there was no answer that counts, the kind of failure first and a colon;
+    ``tls_error`` what a client that verifies would have refused; ``truncated``: the body went on.
     """
 
     id: bytes
