@@ -1,0 +1,118 @@
+"""Every door of every service over HTTP, on a real process: whatever is asked, the answer is one that is documented."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis.strategies import none, sampled_from, sets
+from litestar import Litestar
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.python import asgi
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from services.catalogue import load_services
+from services.contracts.endpoints import DIFF
+from services.kernel.app import create_app
+from services.kernel.calls import Endpoint
+from services.kernel.runtime import Runtime
+from services.kernel.settings import Settings
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+class Mirage:
+    """All services behind HTTP; the process lives as long as the application does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._app: Litestar | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            assert self._app is not None
+            await self._app(scope, receive, send)
+            return
+        nowhere = self._folder / "nowhere.json"
+        nowhere.write_text(json.dumps({"version": 1, "entries": []}))
+        settings = Settings(data=str(self._folder / "data"), dial_table=str(nowhere), resolvers=("192.0.2.53",))
+        await receive()
+        async with Runtime(load_services(), settings) as runtime:
+            self._app = create_app(
+                runtime.calls, runtime.calls.endpoints, hosts=frozenset({asgi.HOST}), prefix="/api", ready=runtime.ping
+            )
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+@pytest.fixture(scope="module")
+def doors() -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        yield schemathesis.openapi.from_asgi("/api/openapi.json", Mirage(Path(folder)))
+        asgi.shutdown_lifespans()
+
+
+ENDPOINTS = [endpoint for service in load_services() for endpoint in service.answers]
+
+
+#: What makes sense where a question has a field of this name; whatever else is asked is made up.
+SENSIBLE = {
+    "module": "crtsh", "name": "shodan", "digest": "ab" * 32, "record": "ab" * 32, "item": None, "after": "",
+    "limit": 5, "cursor": None, "role": None, "type": None, "value": "www.example.org", "format": "jsonl",
+    "options": {}, "targets": ["example.org", "192.0.2.0/28"], "profile": "deep", "modules": [], "words": None,
+    "exclude": ["active"], "scope": ["*.example.net"], "exclude_scope": [], "networks": ["192.0.2.0/24"],
+    "resolvers": ["192.0.2.53"], "limits": {"max_depth": 1, "max_items": 100},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_whatever_is_asked_the_answer_is_one_that_is_documented(
+    doors: Any, scan: str, endpoint: Endpoint[Any, Any], mode: GenerationMode
+) -> None:
+    operation = doors[f"/api{endpoint.path}"][endpoint.method]
+    about = scan if endpoint.method == "GET" else new_scan(doors)
+    sensible = {**SENSIBLE, "scan": about, "before": scan, **({"after": scan} if endpoint is DIFF else {})}
+
+    @hypothesis.seed(1)
+    @hypothesis.settings(
+        max_examples=12 if mode is GenerationMode.POSITIVE else 4,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(
+        case=operation.as_strategy(generation_mode=mode), invented=none() | sets(sampled_from(sorted(sensible)))
+    )
+    def ask(case: schemathesis.Case, *, invented: set[str] | None) -> None:
+        kept = sensible.keys() - (invented or ())
+        for given in (case.path_parameters, case.query, case.body):
+            if isinstance(given, dict) and mode is GenerationMode.POSITIVE:
+                given.update({name: sensible[name] for name in kept & given.keys()})
+        case.call_and_validate(checks=CHECKS, timeout=30.0)
+
+    ask()
+
+
+def new_scan(doors: Any) -> str:
+    """A scan that there is; it finds no way to anybody."""
+    body = {"targets": ["example.org"], "modules": ["crtsh"]}
+    case = doors["/api/v1/scans"]["POST"].Case(body=body, media_type="application/json")
+    return case.call().json()["id"]
+
+
+@pytest.fixture(scope="module")
+def scan(doors: Any) -> str:
+    """A scan that has ended, so that watching it ends too."""
+    made = new_scan(doors)
+    doors["/api/v1/scans/{scan}/stop"]["POST"].Case(path_parameters={"scan": made}).call()
+    return made
