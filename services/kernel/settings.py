@@ -1,13 +1,15 @@
 """How a process is set up: flag over environment over file over default, read once at the start.
 
-The environment variable of a field is ``MIRAGE_`` and its name in capitals; the file is TOML with the fields' names.
+The environment variable of a setting is ``MIRAGE_`` and its name in capitals; the file is TOML with the settings'
+names, ``mirage/config.toml`` in the configuration folder of the XDG base directory specification
+(https://specifications.freedesktop.org/basedir/latest/).
 """
 
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,9 +17,13 @@ from msgspec import Struct
 from services.kernel.errors import Invalid
 
 PREFIX: Final = "MIRAGE_"
+#: Variables that other programs know, taken where Mirage's own say nothing.
+COMMON: Final = {"ca_file": ("SSL_CERT_FILE",), "proxy": ("HTTPS_PROXY", "https_proxy")}
+
+Level = Literal["debug", "info", "warning", "error", "critical"]
 
 
-class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(Struct, frozen=True, kw_only=True):
     """The settings of a process.
 
     ``data``: the data folder. ``resolvers``: ``address[:port]`` of recursive resolvers; the system's when empty.
@@ -32,7 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dial_table: str = ""
     ca_file: str = ""
     listen: str = "127.0.0.1:8080"
-    log: str = "info"
+    log: Level = "info"
     user_agent: str = "Mirage/0.1 (+https://github.com/mirage-osint/mirage)"
 
     @property
@@ -40,37 +46,60 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The data folder, by the XDG base directory specification when none is set."""
         if self.data:
             return Path(self.data).expanduser().absolute()
-        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-        return Path(home).expanduser() / "mirage"
+        return _xdg(os.environ, "XDG_DATA_HOME", "~/.local/share") / "mirage"
 
 
-def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Settings:
-    """Merge the sources; `Invalid` names the one that is wrong."""
-    merged: dict[str, Any] = _read_file(file or _default_file(environ))
-    for name in Settings.__struct_fields__:
-        text = environ.get(PREFIX + name.upper())
-        if text:
-            merged[name] = tuple(text.replace(",", " ").split()) if name == "resolvers" else text
-    if not merged.get("ca_file") and environ.get("SSL_CERT_FILE"):
-        merged["ca_file"] = environ["SSL_CERT_FILE"]
-    if not merged.get("proxy"):
-        merged["proxy"] = environ.get("HTTPS_PROXY") or environ.get("https_proxy") or ""
-    merged.update({name: value for name, value in flags.items() if value not in (None, (), "")})
+FIELDS: Final = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+
+
+def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Merge the sources; a flag that is None or empty was not given.
+
+    Raises:
+        Invalid: names the setting that is wrong, and where it was said.
+    """
+    settings: dict[str, Any] = {}
+    file = _xdg(environ, "XDG_CONFIG_HOME", "~/.config") / "mirage" / "config.toml"
+    for name, value in _read_file(file).items():
+        settings[name] = _check(name, value, str(file))
+    for name in FIELDS:
+        own = PREFIX + name.upper()
+        for variable in (own, *(() if name in settings else COMMON.get(name, ()))):
+            if environ.get(variable):
+                settings[name] = _check(name, _split(name, environ[variable]), variable)
+                break
+    for name, value in flags.items():
+        if value not in (None, (), ""):
+            settings[name] = _check(name, value, f"--{name.replace('_', '-')}")
+    return Settings(**settings)
+
+
+def _check(name: str, value: Any, where: str) -> Any:
+    if name not in FIELDS:
+        raise Invalid(f"{where}: there is no setting {name}; there are {', '.join(FIELDS)}")
     try:
-        return msgspec.convert(merged, Settings)
+        return msgspec.convert(value, FIELDS[name])
     except msgspec.ValidationError as error:
-        raise Invalid(f"a setting is wrong: {error}") from error
+        raise Invalid(f"{where}: the setting {name} is wrong: {error}") from error
 
 
-def _default_file(environ: Mapping[str, str]) -> Path:
-    home = environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser() / "mirage" / "config.toml"
+def _split(name: str, text: str) -> Any:
+    """A list in a variable is separated by commas or blanks."""
+    return text.replace(",", " ").split() if FIELDS[name] == tuple[str, ...] else text
+
+
+def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    """A folder of the specification, by which a relative path counts as none."""
+    named = environ.get(variable, "")
+    return Path(named) if Path(named).is_absolute() else Path(default).expanduser()
 
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except (FileNotFoundError, PermissionError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"{file}: {error}") from error
