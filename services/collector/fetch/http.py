@@ -222,7 +222,7 @@ class ItemHttp(Http):
 
         async def find_or_perform() -> Performed:
             found = await self._exchanges.find_answer("http", name, payload, wanted.share)
-            if found is not None and not found.truncated and not (found.tls_error and wanted.verify):
+            if found is not None and _serves(found, wanted):
                 return structs.replace(found, failure=_refusal(_answered(found), wanted))
             await self._exchanges.pay()
             nonlocal mine
@@ -251,7 +251,7 @@ class ItemHttp(Http):
         try:
             location = locate(url)
         except BadUrl as error:
-            raise Skipped(str(error)) from None
+            raise Skipped(self._exchanges.mask(str(error))) from None
         self._permit.host(location.host, literal=location.literal)
         return Request(
             method=wanted.method,
@@ -341,6 +341,12 @@ def answer_of(
         tls_error=record.tls_error,
         truncated=record.truncated,
     )
+
+
+def _serves(found: Performed, wanted: Wanted) -> bool:
+    """Whether an answer to somebody else is what we would have got: whole, small enough, and from whom it says."""
+    fits = not found.truncated and len(found.body or b"") <= wanted.max_bytes
+    return fits and not (found.tls_error and wanted.verify)
 
 
 class Answered(Struct, frozen=True):

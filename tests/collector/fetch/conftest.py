@@ -8,6 +8,7 @@ import pytest
 import uvloop
 
 from tests.collector.fetch.webs import Net
+from tests.collector.workshop import Workshop, workshop
 
 
 def pytest_asyncio_loop_factories(config, item):
@@ -91,3 +92,9 @@ Certified = Callable[..., ssl.SSLContext]
 @pytest.fixture
 def certified(signer: Signer) -> Certified:
     return signer.context
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
+    async with workshop(tmp_path) as made:
+        yield made
