@@ -6,6 +6,7 @@ pages read. Attribute names follow CloudEvents 1.0 (https://github.com/cloudeven
 """
 
 import hashlib
+import re
 import time
 import uuid
 from typing import Any, Final, TypeVar
@@ -19,6 +20,7 @@ NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:mirage:message")
 MAX_BYTES: Final = 1_000_000
 #: The workspace of what belongs to none: manifests, health.
 EVERYWHERE: Final = uuid.UUID(int=0)
+_TOKEN: Final = re.compile(r"[a-z0-9_-]+")
 
 M = TypeVar("M", bound=Struct)
 
@@ -55,7 +57,10 @@ def derive(namespace: uuid.UUID, name: str) -> uuid.UUID:
 
 def workspace_id(name: str) -> uuid.UUID:
     """The id of a workspace that is known by its name alone, as all are in an embedded Mirage."""
-    return derive(uuid.NAMESPACE_URL, f"urn:mirage:workspace:{name}")
+    try:
+        return derive(uuid.NAMESPACE_URL, f"urn:mirage:workspace:{name}")
+    except UnicodeEncodeError:
+        raise Invalid("the name of a workspace is no text") from None
 
 
 def message_type(message: type[Struct]) -> str:
@@ -76,7 +81,13 @@ def envelop(
     cause: uuid.UUID | None = None,
     at: int | None = None,
 ) -> Envelope:
-    """Put ``message`` into an envelope; ``id`` is derived by the caller, so that a repetition has the same one."""
+    """Put ``message`` into an envelope; ``id`` is derived by the caller, so that a repetition has the same one.
+
+    Raises:
+        Invalid: it is larger than a message may be, or ``filter`` is not one token of a subject.
+    """
+    if filter and not _TOKEN.fullmatch(filter):
+        raise Invalid(f"{filter!r} is no token of a subject")
     data = msgspec.json.encode(message)
     if len(data) > MAX_BYTES:
         raise Invalid(f"a {message_type(type(message))} of {len(data)} bytes is larger than a message may be")
@@ -102,5 +113,5 @@ def open_envelope(envelope: Envelope, message: type[M]) -> M:
         decoder = _DECODERS[message] = msgspec.json.Decoder(message)
     try:
         return decoder.decode(envelope.data)  # type: ignore[no-any-return]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"a {envelope.type} that cannot be read: {error}") from error
