@@ -19,12 +19,12 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @click.command("test", context_settings={"ignore_unknown_options": True})
 @click.option("--bench", is_flag=True, help="Run the benchmarks instead and print their table.")
-@click.option("--quick", is_flag=True, help="Only the fast tests, without the checks.")
+@click.option("--quick", is_flag=True, help="Only the fast tests, without the checks; or each benchmark once.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...], *, bench: bool, quick: bool) -> int:
-    """Run the checks and the tests; ARGUMENTS go to pytest."""
+    """Run the checks and the tests; ARGUMENTS go to pytest, or to the benchmarks."""
     if bench:
-        return _run("benchmarks", ("-m", "tests.bench", *arguments))
+        return _run("benchmarks", ("-m", "tests.bench", *(("--quick",) if quick else ()), *arguments))
     if quick or arguments:
         return _run("tests", ("-m", "pytest", "-q", *(("-m", "not slow") if quick else ()), *arguments))
     failed = [name for name, check in CHECKS if _run(name, check)]
