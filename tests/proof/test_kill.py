@@ -1,0 +1,250 @@
+"""kill -9 at any instant loses nothing, and asks no source twice for what is finished.
+
+Each seed's scan is killed once in each state that a work item, an outbox and the journal can be in. To hit a state,
+the process is stopped, its files are read, and it is killed when the state is there and let go on when not.
+"""
+
+import asyncio
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from services.collector.fetch.client import locate
+from services.collector.resolve import transcript
+from services.contracts.evidence import EvidenceRecord
+from services.kernel.blobs.segments import SegmentBlobs
+from services.kernel.messages import workspace_id
+from tests.proof.moments import STATES, Exchange, Moment, Window, journal, look
+from tests.proof.processes import DEEP, SLOW, WAIT, Lab, Mirage, ended, excluding, started_lab, steady, stop_signal
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+HOSTS = 60
+WORDS = 1500
+SEEDS = (1, 2, 3, 4, 5)
+
+#: An HTTP or WHOIS request by (host, method, target), or a question by (name, type).
+Asked = tuple[str, ...]
+
+
+class Kill(Struct, frozen=True):
+    """A kill in ``state`` (any, when empty): what the lab had been asked by then, and what was in the journal."""
+
+    state: str
+    asked: Counter[Asked]
+    journalled: frozenset[Exchange]
+
+
+class Killed(Struct, frozen=True):
+    """A scan that was killed again and again and came to its end, beside one that nobody disturbed.
+
+    ``contents``: what each exchange in its journal asked, and when, by which exchanges that share one answer are known.
+    ``dialled``: names that are looked up to be dialled, too.
+    """
+
+    kills: list[Kill]
+    end: Kill
+    claims: list[str]
+    claims_undisturbed: list[str]
+    asked_undisturbed: Counter[Asked]
+    contents: dict[Exchange, tuple[int, Counter[Asked]]]
+    dialled: frozenset[str]
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    return scan_twice(request.param, tmp_path_factory.mktemp(f"seed-{request.param}"))
+
+
+def scan_twice(seed: int, folder: Path) -> Killed:
+    """Scan the lab of ``seed`` once undisturbed and once with kills."""
+    words = folder / "words.txt"
+    with started_lab(folder / "lab", "--wordlist", str(words), "--words", str(WORDS), hosts=HOSTS, seed=seed) as lab:
+        how = (*DEEP, *excluding(*SLOW), *steady(lab), "--wordlist", str(words))
+        calm = Mirage(folder / "calm", lab)
+        calm.scan(*how)
+        total = look(calm.folder).exchanges
+        undisturbed = asked_by_now(lab)
+        lab.reset()
+        mirage = Mirage(folder / "killed", lab)
+        order = [*STATES[seed % len(STATES) :], *STATES[: seed % len(STATES)]]
+        kills = kill_again_and_again(mirage, lab, how, order, total, random.Random(seed))
+        records = read_journal(mirage.folder)
+        return Killed(
+            kills,
+            Kill("", asked_by_now(lab), frozenset(records)),
+            mirage.canonical(),
+            calm.canonical(),
+            undisturbed,
+            asyncio.run(contents_of(mirage.folder, records)),
+            frozenset(name for record in records.values() for name in dialled_for(record)),
+        )
+
+
+def kill_again_and_again(
+    mirage: Mirage, lab: Lab, how: tuple[str, ...], order: list[str], total: int, chance: random.Random
+) -> list[Kill]:
+    """Scan; kill the process in each state of ``order``, ever later, and while it takes over; let others go on."""
+    kills: list[Kill] = []
+    exchanges = 0
+    process = mirage.start(*mirage.scan_arguments(*how))
+    for number, state in enumerate(order):
+        with ended(process):
+            after = max(exchanges + 10, when(number, len(order), total))
+            exchanges = kill_in(process, mirage.folder, state, after, chance).exchanges
+        kills.append(note_kill(mirage, lab, state))
+        process = mirage.start("scans", "watch", "last")
+        if number == len(order) // 2:
+            with ended(process):
+                time.sleep(chance.uniform(0.1, 1.0))
+                process.kill()
+            kills.append(note_kill(mirage, lab, ""))
+            process = mirage.start("scans", "watch", "last")
+    with ended(process):
+        assert process.wait(WAIT) == 0
+    return kills
+
+
+def when(number: int, kills: int, total: int) -> int:
+    """How many exchanges are to be journalled before a kill: they spread over the first two thirds."""
+    return int(total * (number + 0.3) / (kills + 2))
+
+
+def note_kill(mirage: Mirage, lab: Lab, state: str) -> Kill:
+    lab.quiet()
+    return Kill(state, asked_by_now(lab), frozenset(journal(mirage.folder)))
+
+
+def asked_by_now(lab: Lab) -> Counter[Asked]:
+    return Counter({**lab.requests(), **lab.questions()})
+
+
+def kill_in(
+    process: "subprocess.Popen[str]", folder: Path, state: str, exchanges: int, chance: random.Random
+) -> Moment:
+    """Kill the process as soon as so many exchanges are journalled and something is in ``state``."""
+    with closing(Window(folder)) as window:
+        while True:
+            assert process.poll() is None, f"it ended before anything was {state!r} after {exchanges} exchanges"
+            if is_it(window.look(), state, exchanges) and stop_signal(process):
+                moment = window.look()
+                if is_it(moment, state, exchanges):
+                    process.kill()
+                    process.wait()
+                    return moment
+                process.send_signal(signal.SIGCONT)
+            time.sleep(chance.uniform(0, 0.002))
+
+
+def is_it(moment: Moment, state: str, exchanges: int) -> bool:
+    return moment.exchanges >= exchanges and state in moment.states
+
+
+def read_journal(folder: Path) -> dict[Exchange, EvidenceRecord]:
+    return {place: msgspec.msgpack.decode(raw, type=EvidenceRecord) for place, raw in journal(folder).items()}
+
+
+async def contents_of(
+    folder: Path, records: dict[Exchange, EvidenceRecord]
+) -> dict[Exchange, tuple[int, Counter[Asked]]]:
+    blobs = SegmentBlobs(folder / "evidence")
+    workspace = workspace_id("default")
+    try:
+        return {
+            place: (record.at, content_of(record, await blobs.get(workspace, record.blob) if record.blob else b""))
+            for place, record in records.items()
+        }
+    finally:
+        await blobs.close()
+
+
+def content_of(record: EvidenceRecord, body: bytes) -> Counter[Asked]:
+    """What an exchange asked of the lab: a request, or the questions of a chunk; nothing for other protocols."""
+    if record.protocol == "http":
+        method, _, url = record.request.partition(" ")
+        location = locate(url)
+        return Counter([(location.host, method, location.target)])
+    if record.protocol == "whois":
+        query, _, server = record.request.rpartition(" @")
+        return Counter([(server, "WHOIS", query)])
+    if record.protocol == "dns" and body and "@" not in record.request:
+        return Counter([(answer.name, answer.type) for answer in transcript.decode(body)])
+    return Counter()
+
+
+def dialled_for(record: EvidenceRecord) -> list[str]:
+    """The names whose addresses an exchange needs: they are looked up again by every process."""
+    if record.protocol == "http":
+        return [locate(record.request.partition(" ")[2]).host]
+    if record.protocol == "whois":
+        return [record.request.rpartition("@")[2]]
+    return []
+
+
+class Life(Struct, frozen=True):
+    """One process, from its start to its kill or end: what it asked without a trace, and what it could not know yet.
+
+    ``untraced`` is what was asked and not journalled in this life; ``due``, what the journal still lacked at its end.
+    """
+
+    untraced: Counter[Asked]
+    due: Counter[Asked]
+
+
+def lives_of(killed: Killed) -> list[Life]:
+    """The lives of a killed scan; the journal of the end says what had to be asked in all."""
+    in_the_end = journal_of(killed, killed.end)
+    lives = []
+    before = Kill("", Counter(), frozenset())
+    for kill in (*killed.kills, killed.end):
+        journalled = journal_of(killed, kill)
+        untraced = kill.asked - before.asked - (journalled - journal_of(killed, before))
+        lives.append(Life(untraced, in_the_end - journalled))
+        before = kill
+    return lives
+
+
+def is_request(asked: Asked) -> bool:
+    return len(asked) == 3
+
+
+def journal_of(killed: Killed, kill: Kill) -> Counter[Asked]:
+    """What was asked for what is in the journal at a kill; an answer that several items share was asked for once."""
+    answers = {(place[1], at): asked for place in kill.journalled for at, asked in (killed.contents[place],)}
+    journalled: Counter[Asked] = Counter()
+    for asked in answers.values():
+        journalled.update(asked)
+    return journalled
+
+
+def test_a_killed_scan_takes_up_again_and_claims_the_same(killed: Killed) -> None:
+    assert killed.claims == killed.claims_undisturbed
+
+
+def test_it_was_killed_in_every_state(killed: Killed) -> None:
+    assert {kill.state for kill in killed.kills} >= set(STATES)
+    assert len(killed.kills) * len(SEEDS) >= 30
+
+
+def test_no_request_that_is_journalled_is_made_again_and_one_in_flight_once_more(killed: Killed) -> None:
+    lives = lives_of(killed)
+    for life in lives:
+        assert not [asked for asked, count in life.untraced.items() if is_request(asked) and count > life.due[asked]]
+    in_flight = sum((life.untraced for life in lives), Counter[Asked]())
+    more = killed.end.asked - killed.asked_undisturbed - in_flight
+    assert not [asked for asked in more if is_request(asked)]
+
+
+def test_no_chunk_of_questions_that_is_journalled_is_asked_again(killed: Killed) -> None:
+    """Names that are also looked up to be dialled are left out; a datagram that got no answer may be sent again."""
+    for life in lives_of(killed):
+        again = [asked for asked in life.untraced if not is_request(asked) and not life.due[asked]]
+        assert not [asked for asked in again if asked[0] not in killed.dialled]
