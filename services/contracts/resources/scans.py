@@ -1,0 +1,201 @@
+"""Scans: what makes one, and how it stands."""
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.contracts.claims import Entity
+from services.contracts.plan import Limits, Profile
+from services.contracts.subjects import CarriedSubject
+
+ScanState = Literal["queued", "running", "paused", "stopped", "incomplete", "finished", "failed"]
+#: States in which nothing more happens unless somebody asks.
+ENDED = frozenset({"stopped", "incomplete", "finished", "failed"})
+
+
+class NewScan(Struct, frozen=True, kw_only=True):
+    """A scan to make. ``targets`` are texts, recognised by their form or all of ``type``.
+
+    ``modules`` and ``exclude`` are module ids or activities. ``scope`` adds names, wildcards and networks to what the
+    targets imply; ``exclude_scope`` takes away, and wins. ``networks`` are those that the guard shall allow.
+    ``authorised`` says who allowed active work and why; without it no active module is planned. ``words`` is the
+    sha256 of an uploaded word list. ``resolvers`` are ``address[:port]``.
+    """
+
+    targets: tuple[str, ...]
+    type: str | None = None
+    profile: Profile = "passive"
+    modules: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+    exclude_scope: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    authorised: str | None = None
+    limits: Limits = Limits()
+    resolvers: tuple[str, ...] = ()
+    words: bytes | None = None
+
+
+class ScanRef(Struct, frozen=True):
+    """A scan by its id, a unique beginning of it, or ``last``."""
+
+    scan: str
+
+
+class ScanId(Struct, frozen=True):
+    scan: UUID
+
+
+class SourceState(Struct, frozen=True, kw_only=True):
+    """How one module fared in a scan: items by outcome, items still to do, and the last reason for a failure.
+
+    ``state`` sums it up: ``idle`` (nothing to ask about), ``waiting``, ``running``, ``answered``, ``partial`` (some
+    items could not be asked), or the outcome that all share (``unauthorised``, ``unreachable``, ``rate_limited``,
+    ``blocked``, ``failed``, ``skipped``).
+    """
+
+    module: str
+    version: int
+    activity: str
+    state: str
+    open: int
+    outcomes: dict[str, int]
+    claims: int
+    requests: int
+    reason: str = ""
+
+
+class Waiting(Struct, frozen=True):
+    """What a scan waits for: whom, why, and until when (UTC microseconds) if that is known."""
+
+    module: str
+    items: int
+    reason: str
+    until: int | None = None
+
+
+class Scan(Struct, frozen=True, kw_only=True):
+    """A scan as it stands. Times are UTC microseconds; ``items`` counts work items by state."""
+
+    id: UUID
+    state: ScanState
+    reason: str
+    run: int
+    targets: tuple[Entity, ...]
+    profile: Profile
+    created: int
+    started: int | None
+    ended: int | None
+    deadline: int | None
+    items: dict[str, int]
+    entities: dict[str, int]
+    sources: tuple[SourceState, ...]
+    waiting: tuple[Waiting, ...] = ()
+    authorised: str | None = None
+    results: int = 0
+    admissions: int = 0
+    evidence_root: bytes | None = None
+
+
+class ScanSummary(Struct, frozen=True, kw_only=True):
+    """A scan in a list."""
+
+    id: UUID
+    state: ScanState
+    targets: tuple[str, ...]
+    profile: Profile
+    created: int
+    ended: int | None
+    entities: int
+    open: int
+    done: int
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    """What a scan would do, before anything is asked."""
+
+    targets: tuple[Entity, ...]
+    modules: tuple["PreviewedModule", ...]
+    left_out: dict[str, str]
+
+
+class PreviewedModule(Struct, frozen=True, kw_only=True):
+    """``requests`` is what the targets alone would cost; more follows from what is found, by ``rate`` at most.
+
+    ``tells`` says to whom it talks and ``learns`` what they learn.
+    """
+
+    id: str
+    title: str
+    activity: str
+    consumes: tuple[str, ...]
+    produces: tuple[str, ...]
+    requests: float
+    rate: float
+    tells: tuple[str, ...]
+    learns: tuple[str, ...]
+    missing_key: str = ""
+    key_adds: str = ""
+
+
+class ItemsQuery(Struct, frozen=True, kw_only=True):
+    """Work items of a scan, by the value of their subject, by module or by outcome; pages by ``after``."""
+
+    scan: UUID
+    subject: str = ""
+    module: str = ""
+    outcome: str = ""
+    after: str = ""
+    limit: int = 200
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One work item and how it went. ``state``: waiting, leased, done."""
+
+    id: UUID
+    module: str
+    version: int
+    subject: CarriedSubject
+    state: str
+    outcome: str | None
+    reason: str
+    role: str
+    distance: int
+    claims: int
+    requests: int
+    changed: int
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """Where an entity stands in a scan's frontier: admitted or why not."""
+
+    entity: Entity
+    admitted: bool
+    role: str
+    distance: int | None
+    reason: str
+
+
+class StandingQuery(Struct, frozen=True):
+    scan: UUID
+    value: str
+
+
+class Renew(Struct, frozen=True):
+    """Batches that a collector is working on."""
+
+    batches: tuple[UUID, ...]
+
+
+class Renewed(Struct, frozen=True):
+    """Those of them that nobody holds a lease on any more: drop them, publish nothing."""
+
+    lost: tuple[UUID, ...]
+
+
+class NamesQuery(Struct, frozen=True):
+    """A set of names of a scan by its sha256 (hex)."""
+
+    scan: UUID
+    digest: str

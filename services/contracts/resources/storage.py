@@ -1,0 +1,170 @@
+"""Entities, relations, claims, exports and differences."""
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.contracts.claims import Claim
+from services.contracts.evidence import EvidenceRecord
+
+
+class Assertion(Struct, frozen=True, kw_only=True):
+    """Who said a claim: evidence ids are hex, times UTC microseconds."""
+
+    module: str
+    version: int
+    at: int
+    confidence: int
+    evidence: tuple[str, ...]
+    scan: UUID | None = None
+    item: UUID | None = None
+    where: str = ""
+    valid_from: int | None = None
+    valid_to: int | None = None
+
+
+class AttributeValue(Struct, frozen=True, kw_only=True):
+    name: str
+    value: str | int | float | bool
+    assertions: tuple[Assertion, ...]
+
+
+class EntityView(Struct, frozen=True, kw_only=True):
+    """An entity with all that is said of it; ``relations`` lead both ways."""
+
+    id: str
+    type: str
+    key: tuple[str, ...]
+    value: str
+    first_seen: int
+    last_seen: int
+    scope_role: str | None
+    distance: int | None
+    assertions: tuple[Assertion, ...]
+    attributes: tuple[AttributeValue, ...]
+    absences: tuple[AttributeValue, ...]
+    relations: tuple["RelationView", ...]
+
+
+class RelationView(Struct, frozen=True, kw_only=True):
+    id: str
+    type: str
+    source_type: str
+    source_value: str
+    target_type: str
+    target_value: str
+    qualifiers: dict[str, str]
+    details: dict[str, str | int]
+    assertions: tuple[Assertion, ...]
+
+
+class EntityQuery(Struct, frozen=True, kw_only=True):
+    """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type."""
+
+    value: str
+    type: str | None = None
+    scan: UUID | None = None
+
+
+class SearchQuery(Struct, frozen=True, kw_only=True):
+    text: str = ""
+    type: str | None = None
+    scan: UUID | None = None
+    role: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class EntityRow(Struct, frozen=True, kw_only=True):
+    id: str
+    type: str
+    value: str
+    first_seen: int
+    last_seen: int
+    scope_role: str | None = None
+    distance: int | None = None
+
+
+class SearchPage(Struct, frozen=True, kw_only=True):
+    entities: tuple[EntityRow, ...]
+    total: int
+    facets: dict[str, dict[str, int]]
+    cursor: str | None
+
+
+class ExportQuery(Struct, frozen=True, kw_only=True):
+    """``all``: also what lies outside the scope and, for hosts, names that did not resolve."""
+
+    scan: UUID
+    format: Literal["hosts", "jsonl", "csv", "json"]
+    canonical: bool = False
+    all: bool = False
+
+
+class Chunk(Struct, frozen=True):
+    """A piece of an export, as text."""
+
+    text: str
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """How much of a scan storage has: work items with all their parts, and `Admitted` messages."""
+
+    scan: UUID
+    results: int
+    admissions: int
+    entities: dict[str, int]
+    claims: int
+    records: int
+
+
+class DiffQuery(Struct, frozen=True):
+    """``before`` and ``after`` are scans."""
+
+    before: UUID
+    after: UUID
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """``kind``: new, changed, gone, or unknown (was there, and the sources that said so did not answer this time)."""
+
+    kind: Literal["new", "changed", "gone", "unknown"]
+    layer: Literal["entity", "relation"]
+    type: str
+    value: str
+    what: str
+    modules: tuple[str, ...]
+
+
+class RecordQuery(Struct, frozen=True):
+    """An evidence record by the beginning of its id (hex) or of its blob's sha256."""
+
+    digest: str
+
+
+class RecordView(Struct, frozen=True, kw_only=True):
+    record: EvidenceRecord
+    scan: UUID
+    item: UUID
+    module: str
+    version: int
+
+
+class ClaimsQuery(Struct, frozen=True, kw_only=True):
+    """Claims of a scan, all or those resting on one evidence record (hex)."""
+
+    scan: UUID
+    record: str = ""
+    item: UUID | None = None
+
+
+class ClaimView(Struct, frozen=True, kw_only=True):
+    """A claim with its key (see `claim_key`) and who said it."""
+
+    key: str
+    claim: Claim
+    item: UUID
+    module: str
+    version: int
+    evidence: tuple[str, ...]
