@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 from urllib.parse import quote, quote_plus
 from uuid import UUID
@@ -260,5 +261,6 @@ def recall(error: str) -> SourceError:
     kind, _, reason = error.partition(": ")
     name, _, after = kind.partition(" ")
     if name == "rate_limited":
-        return RateLimited(reason, float(after) if after else None)
+        with suppress(ValueError):
+            return RateLimited(reason, float(after) if after else None)
     return FAILURES.get(name, Unreachable)(reason)

@@ -1,4 +1,4 @@
-"""The journal on disk: what it knows of other items' answers."""
+"""The journal on disk: what it keeps, what it knows of other items' answers, and what it forgets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,18 +7,21 @@ from uuid import UUID
 
 import pytest
 
+from services.collector import store
 from services.collector.budget import Budget
 from services.collector.context import SourceError, Unreachable
 from services.collector.exchange import Exchanges, Owner, Performed
-from services.collector.journal import Journal
+from services.collector.journal import Journal, digest
 from services.collector.manifest import MODULES, read_manifest
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.cache.memory import MemoryCache
+from services.kernel.errors import NotFound
 from services.kernel.messages import now
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
+from tests.collector.workshop import ELSEWHERE, SCAN, WORKSPACE, Workshop, workshop
 
-HERE, SCAN, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
+HERE, OTHER = UUID(int=1), UUID(int=3)
 MANIFEST = read_manifest(MODULES / "web.py").manifest
 REQUEST = "GET https://www.example.org/"
 
@@ -64,3 +67,93 @@ async def test_an_answer_is_found_by_other_items_of_the_scan_for_a_while(journal
 async def test_a_failure_is_no_answer_for_others(journal: Journal) -> None:
     await ask(journal, Performed(at=now(), failure=Unreachable("it hung up")))
     assert await exchanges(journal, 11).find_answer("http", REQUEST, b"", 60) is None
+
+
+# What is kept, and until when
+
+
+async def test_what_was_written_is_there_for_the_next_process(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        exchanges = await shop.exchanges(MANIFEST)
+        record, _ = await exchanges.make("http", REQUEST, answering(b"a page"))
+    async with workshop(tmp_path) as shop:
+        assert (await shop.recorded())[record.key] == (0, record)
+        assert await shop.journal.body(WORKSPACE, record) == b"a page"
+
+
+async def test_many_exchanges_are_written_together_each_with_its_own_record(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        items = [await shop.exchanges(MANIFEST, number) for number in range(300)]
+        made = [each.make("http", REQUEST, answering(b"%d" % n, at=n + 1)) for n, each in enumerate(items)]
+        records = await asyncio.gather(*made)
+        assert [body for _, body in records] == [b"%d" % number for number in range(300)]
+        assert [record.at for record, _ in records] == list(range(1, 301))
+        for number in (0, 150, 299):
+            assert await shop.records(number) == [records[number][0]]
+
+
+async def test_an_exchange_of_another_workspace_is_not_seen(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        record, _ = await (await shop.exchanges(MANIFEST)).make("http", REQUEST, answering(b"ours"))
+        theirs = await shop.exchanges(MANIFEST, workspace=ELSEWHERE)
+        assert (await theirs.make("http", REQUEST, answering(b"theirs")))[1] == b"theirs"
+        assert await theirs.find_answer("http", REQUEST + "x", b"", 60) is None
+        with pytest.raises(NotFound):
+            await shop.journal.body(ELSEWHERE, record)
+
+
+async def forget(shop: Workshop, scan: UUID) -> None:
+    async with shop.sql.begin() as tx:
+        await shop.journal.forget(tx, WORKSPACE, scan)
+
+
+async def test_a_deleted_scan_leaves_its_shared_bodies_and_nothing_else(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        for item, scan, body in ((1, SCAN, b"own"), (2, SCAN, b"both"), (3, OTHER, b"both"), (4, SCAN, b"uploaded")):
+            await (await shop.exchanges(MANIFEST, item, scan=scan)).make("http", REQUEST, answering(body))
+        async with shop.sql.begin() as tx:
+            await store.write_upload(tx, WORKSPACE, digest(b"uploaded"), 1)
+        await forget(shop, SCAN)
+        kept = [each async for some in shop.blobs.digests(WORKSPACE) for each in some]
+        assert sorted(kept) == sorted([digest(b"both"), digest(b"uploaded")])
+        assert [len(await shop.records(item)) for item in (1, 2, 3, 4)] == [0, 0, 1, 0]
+        await forget(shop, OTHER)
+        assert [each async for some in shop.blobs.digests(WORKSPACE) for each in some] == [digest(b"uploaded")]
+
+
+async def test_what_comes_for_a_scan_after_its_end_leaves_nothing(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        await (await shop.exchanges(MANIFEST, 1, scan=OTHER)).make("http", REQUEST, answering(b"both"))
+        await forget(shop, SCAN)
+        for item, body in ((2, b"late"), (3, b"both")):
+            _, seen = await (await shop.exchanges(MANIFEST, item)).make("http", REQUEST, answering(body))
+            assert seen == body
+            assert not await shop.records(item)
+        assert [each async for some in shop.blobs.digests(WORKSPACE) for each in some] == [digest(b"both")]
+
+
+async def test_a_body_that_is_written_while_it_is_dropped_stays(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        await (await shop.exchanges(MANIFEST, 1)).make("http", REQUEST, answering(b"body"))
+        async with shop.sql.begin() as tx:
+            other = await shop.exchanges(MANIFEST, 2, scan=OTHER)
+            writing = asyncio.create_task(other.make("http", REQUEST, answering(b"body")))
+            put = asyncio.Event()
+            real = shop.blobs.put
+
+            async def watched(*given) -> None:
+                await real(*given)
+                put.set()
+
+            shop.blobs.put = watched
+            await put.wait()  # the body was there already, and its exchange waits for this transaction to end
+            await shop.journal.forget(tx, WORKSPACE, SCAN)
+        record, _ = await writing
+        assert await shop.journal.body(WORKSPACE, record) == b"body"
+
+
+def answering(body: bytes, at: int = 1):
+    async def perform() -> Performed:
+        return Performed(at=at, status="200", body=body)
+
+    return perform
