@@ -1,6 +1,7 @@
 """What a collector process has: its modules, its ways out, its journal; and what it does with a batch."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
@@ -29,7 +30,7 @@ from services.contracts.commands import Collect, WorkItem
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Superseded
 from services.contracts.plan import Plan
-from services.contracts.resources import NamesQuery, Renew, ScanId
+from services.contracts.resources import NamesQuery, Pause, Renew, ScanId
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid, MirageError, NotFound, Unavailable, meaning
@@ -123,7 +124,11 @@ class Collector:
         if failure is not None and not lost:
             raise failure
         if waits and not lost:
-            hold.give_back(min(LONGEST_WAIT, max(0.5, min(waits))))
+            soonest = max(0.5, min(waits))
+            until = now() + int(soonest * 1_000_000)
+            with contextlib.suppress(LeaseLost, Unavailable):
+                await self._renew(workspace, command, Pause(command.scan, command.module, until))
+            hold.give_back(min(LONGEST_WAIT, soonest))
 
     async def _run_one(
         self, workspace: UUID, command: Collect, plan: Plan, item: WorkItem, recorded: Recorded
@@ -265,8 +270,9 @@ class Collector:
                 self._lists.popitem(last=False)
         return partial(iter, words)
 
-    async def _renew(self, workspace: UUID, command: Collect) -> None:
-        renewed = await self._ports.calls.ask(RENEW_LEASES, Renew((command.batch,)), self._caller(workspace))
+    async def _renew(self, workspace: UUID, command: Collect, *pauses: Pause) -> None:
+        renew = Renew((command.batch,), pauses)
+        renewed = await self._ports.calls.ask(RENEW_LEASES, renew, self._caller(workspace))
         if command.batch in renewed.lost:
             raise LeaseLost
 

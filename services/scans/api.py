@@ -74,7 +74,7 @@ async def get_names(ports: Ports, caller: Caller, query: r.NamesQuery) -> Names:
 
 
 async def renew_leases(ports: Ports, caller: Caller, renewal: r.Renew) -> r.Renewed:
-    return r.Renewed(await lease.renew(ports, caller, renewal.batches))
+    return r.Renewed(await lease.renew(ports, caller, renewal.batches, renewal.pauses))
 
 
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {

@@ -182,10 +182,19 @@ class StandingQuery(Struct, frozen=True):
     value: str
 
 
+class Pause(Struct, frozen=True):
+    """A module of a scan that waits for its source's rate, until about then (UTC microseconds)."""
+
+    scan: UUID
+    module: str
+    until: int
+
+
 class Renew(Struct, frozen=True):
-    """Batches that a collector is working on."""
+    """Batches that a collector is working on, and what of it waits."""
 
     batches: tuple[UUID, ...]
+    pauses: tuple[Pause, ...] = ()
 
 
 class Renewed(Struct, frozen=True):

@@ -9,6 +9,7 @@ import structlog
 
 from services.contracts.facts import Superseded
 from services.contracts.plan import PlannedModule
+from services.contracts.resources import Pause
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.messages import now
@@ -28,14 +29,27 @@ _log = structlog.get_logger(__name__)
 MOST_RENEWED: Final = 10_000
 
 
-async def renew(ports: Ports, caller: Caller, batches: Sequence[UUID]) -> tuple[UUID, ...]:
+def paused(ports: Ports) -> dict[tuple[UUID, UUID, str], int]:
+    """Until when modules of scans wait for the rates of their sources, as far as collectors have said it lately."""
+    pauses: dict[tuple[UUID, UUID, str], int] = ports.state.setdefault("pauses", {})
+    if len(pauses) > MOST_RENEWED:
+        pauses.clear()
+    return pauses
+
+
+async def renew(
+    ports: Ports, caller: Caller, batches: Sequence[UUID], pauses: Sequence[Pause] = ()
+) -> tuple[UUID, ...]:
     """Extend the leases of batches in flight; return those that are lost: done, taken back, or in another batch.
 
-    A lease that ran out is extended as well, as long as its items are in no other batch.
+    A lease that ran out is extended as well, as long as its items are in no other batch. ``pauses`` are remembered for
+    who asks what a scan waits for.
     """
-    if len(batches) > MOST_RENEWED:
+    if len(batches) > MOST_RENEWED or len(pauses) > MOST_RENEWED:
         raise Invalid(f"at most {MOST_RENEWED} leases are renewed at once")
     at = now()
+    for pause in pauses:
+        paused(ports)[caller.workspace, pause.scan, pause.module] = pause.until
     async with ports.outbox.unit() as unit:
         found = await batch_store.find(unit.tx, caller.workspace.bytes, [batch.bytes for batch in batches])
         leases = [

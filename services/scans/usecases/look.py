@@ -26,6 +26,7 @@ from services.scans.store import scans as scan_store
 from services.scans.store.items import ItemView
 from services.scans.store.scans import ScanRow, SourceRow
 from services.scans.usecases.admit import NO_JUDGE
+from services.scans.usecases.lease import paused
 from services.scans.usecases.ledger import plan_of
 from services.scans.usecases.watch import changes_of, wait
 
@@ -267,7 +268,7 @@ async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
         },
         entities=await scan_store.tally(view, row.key),
         sources=tuple(states),
-        waiting=_waiting(found, list(sources.values())) if row.state == "running" else (),
+        waiting=_waiting(ports, row, found, list(sources.values())) if row.state == "running" else (),
         authorised=row.authorised,
         results=row.results,
         admissions=row.admissions,
@@ -306,13 +307,17 @@ def _source_state(row: ScanRow, found: Plan, source: SourceRow) -> SourceState:
     )
 
 
-def _waiting(found: Plan, sources: Sequence[SourceRow]) -> tuple[Waiting, ...]:
+def _waiting(ports: Ports, row: ScanRow, found: Plan, sources: Sequence[SourceRow]) -> tuple[Waiting, ...]:
     waits: list[Waiting] = []
+    pauses = paused(ports)
     at = now()
     for source in sources:
         name = found.modules[source.module].id
         held = source.held if source.held_until and source.held_until > at else 0
-        if source.leased:
+        until = pauses.get((UUID(bytes=row.workspace), row.uuid, name), 0)
+        if source.leased and until > at:
+            waits.append(Waiting(name, source.leased, "the source's rate", until))
+        elif source.leased:
             waits.append(Waiting(name, source.leased, "being asked"))
         if held:
             waits.append(Waiting(name, held, source.reason or "a rate limit", source.held_until))
