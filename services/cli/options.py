@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -14,6 +14,8 @@ from services.kernel.observe import LogFile, configure_logs
 from services.kernel.settings import Settings, read_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_WORKSPACE: Final = "default"
 
 
 class Session:
@@ -43,7 +45,7 @@ def data_options(function: F) -> F:
             metavar="LEVEL",
             help="Log to stderr from this level on; else from info on to mirage.log in the data folder.",
         ),
-        click.option("--workspace", default="default", metavar="NAME", help="The workspace to work in."),
+        click.option("--workspace", default=DEFAULT_WORKSPACE, metavar="NAME", help="The workspace to work in."),
         click.option("--data", metavar="DIR", help="The data folder (MIRAGE_DATA; else by the XDG convention)."),
     ):
         wrapped = option(wrapped)

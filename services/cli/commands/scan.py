@@ -4,18 +4,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import click
 
 from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
 from services.cli.hull import Hull
-from services.cli.options import Session, data_options, run_async
+from services.cli.options import DEFAULT_WORKSPACE, Session, data_options, run_async
 from services.cli.targets import read_targets
 from services.contracts.endpoints import CREATE_SCAN, EXPORT, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import Limits
 from services.contracts.resources import ExportQuery, NewScan, Preview, Scan, Upload
 from services.kernel.errors import Invalid
+
+RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
 
 
 @click.command("scan")
@@ -133,9 +135,16 @@ async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str
         line = unasked_line(scan)
         if line and not options["quiet"]:
             click.echo(line, err=True)
-    if scan.state != "finished":
+    write_how_to_go_on(session, scan)
+
+
+def write_how_to_go_on(session: Session, scan: Scan) -> None:
+    """Say on stderr how a scan that was interrupted or stopped short is taken up again."""
+    if scan.state in RESUMABLE:
         reason = f" ({scan.reason})" if scan.reason else ""
-        click.echo(f"The scan is {scan.state}{reason}; go on with: mirage scans resume {str(scan.id)[:8]}", err=True)
+        where = "" if session.workspace == DEFAULT_WORKSPACE else f" --workspace {session.workspace}"
+        resume = f"mirage scans resume {str(scan.id)[:8]}{where}"
+        click.echo(f"The scan is {scan.state}{reason}; go on with: {resume}", err=True)
 
 
 def write_summary(scan: Scan) -> None:

@@ -93,7 +93,10 @@ def watch(session: Session, scan_id: str, *, json_progress: bool) -> int:
 @click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
 @data_options
 def resume(session: Session, scan_id: str, *, json_progress: bool) -> int:
-    """Go on with a paused, stopped or incomplete scan, and watch it."""
+    """Go on with a paused, stopped or incomplete scan, and watch it.
+
+    A scan that was running when its process died goes on by itself as soon as anything opens its data folder.
+    """
     return run_async(_follow(session, scan_id, RESUME_SCAN, json_progress=json_progress))
 
 
@@ -109,12 +112,13 @@ def retry(session: Session, scan_id: str, *, json_progress: bool) -> int:
 async def _follow(
     session: Session, scan_id: str, opening: Endpoint[ScanId, Scan] | None, *, json_progress: bool
 ) -> int:
-    from services.cli.commands.scan import display, write_summary
+    from services.cli.commands.scan import display, write_how_to_go_on, write_summary
     from services.cli.following import exit_code, follow, wait_stored
 
     async with session.open() as hull:
         scan = await find_scan(hull, session, scan_id)
-        if opening is not None:
+        goes_on = opening is RESUME_SCAN and scan.state == "running"
+        if opening is not None and not goes_on:
             scan = await hull.calls.ask(opening, ScanId(scan.id), session.caller)
         if scan.state not in ENDED:
             shown = display({"json_progress": json_progress, "quiet": False})
@@ -122,6 +126,7 @@ async def _follow(
         if scan.state in ENDED:
             await wait_stored(hull, session.caller, scan)
     write_summary(scan)
+    write_how_to_go_on(session, scan)
     return exit_code(scan)
 
 
