@@ -56,10 +56,8 @@ class ScanWildcards:
             by_level.setdefault(name.partition(".")[2], []).append((name, kind))
         answers: list[Answer] = []
         for level, asked in sorted(by_level.items()):
-            # Told apart by what is asked: rounds of several types are under way in no certain order.
-            payload = repr(sorted(asked)).encode()
             record, given = await ask_chunk(
-                self._resolver, self._exchanges, sorted(asked), f"probes below {level}", payload
+                self._resolver, self._exchanges, sorted(asked), f"probes below {level}", probes=True
             )
             self._records.setdefault(level, {})[record.id] = record
             answers += given
@@ -186,18 +184,28 @@ async def addresses_of(resolver: Resolver, name: str) -> tuple[str, ...]:
 
 
 async def ask_chunk(
-    resolver: Resolver, exchanges: Exchanges, pairs: Sequence[tuple[str, str]], request: str, payload: bytes = b""
+    resolver: Resolver,
+    exchanges: Exchanges,
+    pairs: Sequence[tuple[str, str]],
+    request: str,
+    *,
+    probes: bool = False,
 ) -> tuple[EvidenceRecord, list[Answer]]:
-    """Ask (name, type) pairs as one unit of journal and evidence."""
+    """Ask (name, type) pairs as one unit of journal and evidence.
+
+    Probes are told apart by what they ask: rounds of several types are under way in no certain order, and one that was
+    cut off with the item that needed it is made again by the next.
+    """
 
     async def perform() -> tuple[list[Answer], str]:
         return await resolver.ask_all(pairs), ""
 
-    return await _journalled(exchanges, request, perform, payload)
+    payload = repr(pairs).encode() if probes else b""
+    return await _journalled(exchanges, request, perform, payload, counted=not probes)
 
 
 async def _journalled(
-    exchanges: Exchanges, request: str, ask: Ask, payload: bytes = b""
+    exchanges: Exchanges, request: str, ask: Ask, payload: bytes = b"", *, counted: bool = True
 ) -> tuple[EvidenceRecord, list[Answer]]:
     given: list[Answer] = []
     mine: tuple[int, int] | None = None
@@ -218,7 +226,7 @@ async def _journalled(
             body=transcript.encode(given),
         )
 
-    record, body = await exchanges.make("dns", request, perform, payload)
+    record, body = await exchanges.make("dns", request, perform, payload, counted=counted)
     # What another attempt wrote first is what counts.
     return record, given if mine == (record.at, record.elapsed) else transcript.decode(body)
 

@@ -104,14 +104,15 @@ class Exchanges:
         payload: bytes = b"",
         *,
         paid: bool = False,
+        counted: bool = True,
     ) -> tuple[EvidenceRecord, bytes]:
         """Return the record and body of ``request``, from the journal or by ``perform``; raise its failure.
 
         What counts is what was written first, be it by another attempt at the same item. ``request`` names it without
         secrets; ``payload`` is what else tells it from others. ``paid``: ``perform`` pays itself, if the request
-        leaves at all.
+        leaves at all. ``counted``: to make it again is to make another one.
         """
-        key = self._key(protocol, request, payload)
+        key = self._key(protocol, request, payload) if counted else digest_of(protocol, request, payload)
         recorded = self._recorded.get(key)
         if recorded is not None and (recorded[0] >= self._owner.turn or not recorded[1].error):
             record = recorded[1]
