@@ -16,8 +16,9 @@ from services.collector.fetch.encoding import ACCEPTED, Undecodable, decode
 from services.kernel.egress import Egress, EgressError, Guard, Refused, TimedOut, TlsFailed, Unreachable
 
 IDLE_SECONDS: Final = 10.0
-#: Every idle TLS connection holds a quarter of a megabyte of buffers.
-IDLE_IN_ALL: Final = 32
+#: More than all modules ask at a time: between two requests a connection is idle, and a handshake costs more than its
+#: quarter of a megabyte of buffers.
+IDLE_IN_ALL: Final = 96
 #: Requests to one host at a time.
 PER_SOURCE: Final = 4
 PER_TARGET: Final = 1
