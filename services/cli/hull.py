@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import Final, Self
 
 from services.catalogue import load_services
-from services.kernel.calls import Calls
+from services.kernel.calls import A, Caller, Calls, Endpoint, Q
 from services.kernel.errors import Unavailable
 from services.kernel.folder import SOCKET, Owned
 from services.kernel.runtime import Runtime
@@ -35,9 +36,16 @@ class Hull:
         self._host: asyncio.Task[object] | None = None
         self._failure: BaseException | None = None
         self._interrupted = False
+        self._reconnecting = asyncio.Lock()
 
     @property
     def calls(self) -> Calls:
+        """How services are asked; a question that an owner took with it is asked of the next one."""
+        return self.nearest if self.runtime is not None else CallsOfOwner(self)
+
+    @property
+    def nearest(self) -> Calls:
+        """The services in this process, or the socket of the owner that is known."""
         assert self._calls is not None
         return self._calls
 
@@ -66,20 +74,25 @@ class Hull:
             Owned: another process has it and does not answer.
         """
         deadline = time.monotonic() + SETTLING
-        while True:
-            try:
-                return await self._own()
-            except Owned as owned:
-                owner = SocketCalls(self.settings.folder / SOCKET)
+        async with self._reconnecting:
+            while self.runtime is None:
                 try:
-                    await owner.ping()
-                except OwnerLost:
+                    await self._own()
+                except Owned:
+                    if await self._reach_owner():
+                        return
                     if time.monotonic() > deadline:
-                        raise owned from None
-                else:
-                    self._calls = owner
-                    return None
-            await asyncio.sleep(LOOK_AGAIN)
+                        raise
+                    await asyncio.sleep(LOOK_AGAIN)
+
+    async def _reach_owner(self) -> bool:
+        owner = SocketCalls(self.settings.folder / SOCKET)
+        try:
+            await owner.ping()
+        except OwnerLost:
+            return False
+        self._calls = owner
+        return True
 
     async def lost(self, error: Unavailable) -> bool:
         """Whether ``error`` came of an owner that died; if so, another one (maybe this process) has taken over."""
@@ -105,3 +118,36 @@ class Hull:
             self._failure = error
             if self._host is not None:
                 self._interrupted = self._host.cancel()
+
+
+class CallsOfOwner(Calls):
+    """Asks whoever owns the folder of a hull, one owner after the other, this process among them.
+
+    `OwnerLost` is left when a question may have been answered that must not be asked twice, or a stream has begun.
+    """
+
+    def __init__(self, hull: Hull) -> None:
+        self._hull = hull
+
+    async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
+        while True:
+            try:
+                return await self._hull.nearest.ask(endpoint, question, caller, seconds=seconds)
+            except OwnerLost as lost:
+                if lost.taken and not endpoint.idempotent:
+                    raise
+            await self._hull.reconnect()
+
+    async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
+        begun = False
+        while True:
+            try:
+                async with aclosing(self._hull.nearest.follow(endpoint, question, caller)) as parts:
+                    async for part in parts:
+                        begun = True
+                        yield part
+                return
+            except OwnerLost:
+                if begun:
+                    raise
+            await self._hull.reconnect()

@@ -1,7 +1,8 @@
 """Calls over the data folder's socket: how other processes talk to the one that owns the folder.
 
 A frame is four bytes of length, big endian, and MessagePack. The caller sends one `Ask`; the owner sends `Part`s, the
-last of which is ``end`` or an error. A connection carries one question at a time; whoever hangs up ends a stream.
+first of which says that the question is ``taken`` and the last of which is ``end`` or an error. A connection carries
+one question at a time; whoever hangs up ends a stream.
 """
 
 import asyncio
@@ -28,7 +29,14 @@ _log = structlog.get_logger(__name__)
 
 
 class OwnerLost(Unavailable):
-    """Nobody owns the data folder, or its owner went away; somebody else may take it over."""
+    """Nobody owns the data folder, or its owner went away; somebody else may take it over.
+
+    ``taken``: the owner had begun to answer, so that what was asked for may have happened.
+    """
+
+    def __init__(self, reason: str, *, taken: bool = False) -> None:
+        super().__init__(reason)
+        self.taken = taken
 
 
 class _HungUp(Exception):
@@ -45,6 +53,7 @@ class Ask(Struct, frozen=True):
 
 
 class Part(Struct, frozen=True, omit_defaults=True):
+    taken: bool = False
     answer: msgspec.Raw = msgspec.Raw()
     end: bool = False
     code: str = ""
@@ -109,6 +118,7 @@ class SocketServer:
         caller = Caller(workspace=ask.workspace, name=ask.caller)
         endpoint = self._calls.endpoint(ask.service, ask.name)
         question = _decode_question(ask.question, endpoint)
+        await _write(writer, Part(taken=True))
         if endpoint.streams:
             await _while_connected(reader, self._stream(endpoint, question, caller, writer))
         else:
@@ -159,11 +169,13 @@ class SocketCalls(Calls):
         self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, seconds: float
     ) -> AsyncGenerator[A, None]:
         reader, writer = await self._connect()
+        taken = False
         try:
             ask = Ask(endpoint.service, endpoint.name, caller.workspace, caller.name, seconds, _encode(question))
             await _write(writer, ask)
             while True:
                 part = _decode_part(await _read(reader))
+                taken = taken or part.taken
                 if part.code:
                     raise BY_CODE.get(part.code, MirageError)(part.reason)
                 if memoryview(part.answer).nbytes:
@@ -171,7 +183,7 @@ class SocketCalls(Calls):
                 if part.end:
                     return
         except _HungUp as error:
-            raise OwnerLost("the process that owns the data folder went away") from error
+            raise OwnerLost("the process that owns the data folder went away", taken=taken) from error
         finally:
             await _close(writer)
 

@@ -7,13 +7,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Never, NoReturn
 
 import pytest
 
 from services.cli import hull as hulls
-from services.cli.hull import Hull
-from services.contracts.endpoints import LIST_SCANS
+from services.cli.hull import CallsOfOwner, Hull
+from services.contracts.endpoints import CREATE_SCAN, LIST_SCANS
+from services.contracts.resources import NewScan
 from services.kernel.calls import Caller, LocalCalls, Nothing
 from services.kernel.errors import Exhausted, Unavailable
 from services.kernel.folder import Folder, Owned
@@ -60,7 +61,7 @@ asyncio.run(main())
 async def test_the_first_process_owns_the_folder_and_answers_the_others(settings: Settings) -> None:
     async with Hull(settings) as first, Hull(settings) as second:
         assert isinstance(first.calls, LocalCalls)
-        assert isinstance(second.calls, SocketCalls)
+        assert isinstance(second.nearest, SocketCalls)
         assert second.runtime is None
         assert await second.calls.ask(LIST_SCANS, Nothing(), CALLER) == ()
 
@@ -71,10 +72,31 @@ async def test_when_the_owner_is_killed_the_next_one_takes_over(settings: Settin
         process.send_signal(signal.SIGKILL)
         await process.wait()
         with pytest.raises(OwnerLost) as lost:
-            await hull.calls.ask(LIST_SCANS, Nothing(), CALLER)
+            await hull.nearest.ask(LIST_SCANS, Nothing(), CALLER)
         assert await hull.lost(lost.value)
         assert hull.runtime is not None
         assert await hull.calls.ask(LIST_SCANS, Nothing(), CALLER) == ()
+
+
+async def test_what_an_owner_did_not_answer_is_asked_of_the_next_one(settings: Settings) -> None:
+    async with owner(settings) as process, Hull(settings) as one, Hull(settings) as other:
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        asked = [hull.calls.ask(LIST_SCANS, Nothing(), CALLER) for hull in (one, other) for _ in range(3)]
+        assert await asyncio.gather(*asked) == [()] * 6
+        assert [hull.runtime is None for hull in (one, other)].count(True) == 1
+
+
+async def test_what_may_have_happened_is_not_asked_twice(settings: Settings) -> None:
+    class Forgetful(LocalCalls):
+        async def ask(self, *_: object, **__: object) -> Never:
+            raise OwnerLost("the process that owns the data folder went away", taken=True)
+
+    async with Hull(settings) as hull:
+        hull._calls = Forgetful()
+        calls = CallsOfOwner(hull)
+        with pytest.raises(OwnerLost):
+            await calls.ask(CREATE_SCAN, NewScan(targets=("example.org",)), CALLER)
 
 
 async def test_a_service_that_is_away_is_no_lost_owner(settings: Settings) -> None:

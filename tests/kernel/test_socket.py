@@ -217,11 +217,13 @@ async def test_an_owner_that_stops_hangs_up_on_its_callers(
     async with aclosing(calls.follow(WATCH, Word("x"), CALLER)) as parts:
         await anext(parts)
         await server.close()
-        with pytest.raises(OwnerLost, match="went away"):
+        with pytest.raises(OwnerLost, match="went away") as lost:
             await anext(parts)
+        assert lost.value.taken
     assert echo.closed.is_set()
-    with pytest.raises(OwnerLost, match="no process owns"):
+    with pytest.raises(OwnerLost, match="no process owns") as lost:
         await calls.ask(SAY, Word("x"), CALLER)
+    assert not lost.value.taken
 
 
 async def test_a_connection_can_ask_again_after_an_error(server: SocketServer, tmp_path: Path) -> None:
