@@ -87,11 +87,15 @@ def started_lab(folder: Path, *arguments: str, hosts: int = 60, seed: int = 1) -
 
 
 class Mirage:
-    """The command line on one data folder, inside a lab if there is one."""
+    """The command line on one data folder: in a lab or, without one, where nothing can be dialled."""
 
     def __init__(self, folder: Path, lab: Lab | None = None, **variables: str) -> None:
         self.folder = folder
         self.lab = lab
+        if lab is None:
+            nowhere = folder.parent / "nowhere.json"
+            nowhere.write_text('{"version": 1, "entries": []}')
+            variables = {"MIRAGE_DIAL_TABLE": str(nowhere), **variables}
         self._environment = environment(**(lab.environment if lab else {}), **variables)
 
     def command(self, *arguments: str, before: tuple[str, ...] = ()) -> list[str]:

@@ -1,0 +1,197 @@
+"""What a person meets at the command line: exit codes, interruption, other processes, one sentence when it fails."""
+
+import json
+import signal
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.proof.moments import look
+from tests.proof.processes import WAIT, Lab, Mirage, ended, until
+
+FEW = ("--module", "crtsh", "--module", "hackertarget")
+#: Asks sources, the resolver and the target, and is over in a second or two.
+MIXED = (
+    *("--profile", "deep", "--authorised", "the lab, for a proof", "--exclude-scope", "*.apps.halyard-freight.example"),
+    *(
+        argument
+        for module in ("crtsh", "anubis", "dns_records", "reverse_dns", "web")
+        for argument in ("--module", module)
+    ),
+)
+
+
+def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
+    """What a failed command says: a line or, of a wrong use, the usage and a line; never a traceback."""
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+    *usage, sentence = done.stderr.strip().splitlines()
+    assert all(line.startswith(("Usage:", "Try ")) for line in usage if line), done.stderr
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("scan", "nothing"), 2, "no target by its form"),
+        (("scan", "203.0.113.0/99"), 2, "203.0.113.0/99"),
+        (("scan", "example.org", "--wordlist", "missing.txt"), 2, "missing.txt"),
+        (("scan", "missing-targets.txt"), 2, "missing-targets.txt"),
+        (("scan", "example.org", "--module", "nosuchmodule"), 2, "nosuchmodule"),
+        (("scan", "example.org", "--profile", "loud"), 2, "loud"),
+        (("scan",), 2, "TARGETS"),
+        (("scna", "example.org"), 2, "did you mean scan"),
+        (("scans", "show", "last"), 1, "no scan"),
+        (("export", "0123abcd"), 1, "0123abcd"),
+        (("modules", "show", "nosuchmodule"), 1, "nosuchmodule"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_cannot_be_done_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+    done = Mirage(tmp_path / "data").run(*arguments)
+    assert said in one_sentence(done)
+    assert done.returncode == code
+
+
+def test_a_data_folder_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "format").write_text("99\n")
+    done = Mirage(folder).run("scans", "list")
+    assert done.returncode == 1
+    assert "99" in one_sentence(done)
+    assert {file.name for file in folder.iterdir()} <= {"format", "lock"}
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file\n")
+    done = Mirage(tmp_path / "data").run("scans", "list")
+    assert done.returncode == 2
+    assert "cannot be used" in one_sentence(done)
+
+
+def test_a_way_out_that_is_not_set_up_is_said_before_anything_is_asked(tmp_path: Path) -> None:
+    done = Mirage(tmp_path / "data", MIRAGE_DIAL_TABLE=str(tmp_path / "missing.json")).run("scan", "example.org")
+    assert done.returncode == 2
+    assert "missing.json" in one_sentence(done)
+
+
+def test_a_source_that_could_not_be_asked_is_named_and_counts_when_strict(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "forbidden")
+    done = mirage.run(*mirage.scan_arguments(*FEW, "--format", "hosts", "--output", "-"))
+    assert done.returncode == 0
+    done = mirage.run("scan", lab.target, "--resolver", lab.resolver, *FEW, "--format", "hosts", "--strict")
+    assert "hackertarget blocked" in done.stderr
+    assert done.returncode == 4
+    lab.heal()
+    done = mirage.run(*mirage.scan_arguments(*FEW, "--strict"))
+    assert done.returncode == 0
+
+
+def test_standard_output_has_the_export_and_nothing_else(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "forbidden")
+    arguments = ("scan", lab.target, "--resolver", lab.resolver, *FEW, "--json-progress", "--output", "-")
+    for line in mirage.output(*arguments, "--format", "jsonl").splitlines():
+        assert json.loads(line)["layer"] in {"entity", "relation"}
+    done = mirage.run(*arguments, "--format", "hosts")
+    lines = done.stdout.splitlines()
+    assert len(lines) > 5
+    assert all(line.split("\t") == [line.split("\t")[0], "not-asked"] for line in lines)
+    progress = [line for line in done.stderr.splitlines() if line.startswith("{")]
+    assert json.loads(progress[-1])["state"] == "finished"
+
+
+def test_a_scan_that_reached_a_limit_has_partial_results_and_code_3(mirage: Mirage, lab: Lab) -> None:
+    done = mirage.run(*mirage.scan_arguments(*FEW, "--max-items", "1"))
+    assert done.returncode == 3
+    assert "incomplete" in done.stdout
+
+
+def test_a_scan_that_was_stopped_has_code_3_too(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "hang")
+    with ended(mirage.start(*mirage.scan_arguments(*FEW))) as scanning:
+        until(lambda: look(mirage.folder).exchanges)
+        assert "stopped" in mirage.output("scans", "stop", "last")
+        assert scanning.wait(WAIT) == 3
+
+
+@pytest.mark.slow
+def test_ctrl_c_pauses_and_says_how_to_go_on_and_what_goes_on_claims_the_same(
+    tmp_path: Path, mirage: Mirage, lab: Lab
+) -> None:
+    calm = Mirage(tmp_path / "calm", lab)
+    calm.scan(*MIXED)
+
+    lab.fault("anubis", "hang", times=1)
+    with ended(mirage.start(*mirage.scan_arguments(*MIXED))) as scanning:
+        until(lambda: look(mirage.folder).exchanges > 20)
+        scanning.send_signal(signal.SIGINT)
+        assert scanning.wait(WAIT) == 3
+    said = scanning.err.read_text()  # type: ignore[attr-defined]
+    assert "Traceback" not in said
+    scan = mirage.last()
+    assert scan["state"] == "paused"
+    assert f"mirage scans resume {scan['id'][:8]}" in said
+
+    with ended(mirage.start("scans", "resume", "last")) as scanning:
+        assert scanning.wait(WAIT) == 0
+    assert mirage.last()["state"] == "finished"
+    assert mirage.canonical() == calm.canonical()
+
+
+@pytest.mark.slow
+def test_ctrl_c_pauses_a_scan_that_was_taken_up_too(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "hang")
+    for arguments in (mirage.scan_arguments(*FEW), ("scans", "resume", "last")):
+        with ended(mirage.start(*arguments)) as scanning:
+            until(lambda: look(mirage.folder).exchanges and scanning.poll() is None)
+            until(lambda: mirage.last()["state"] == "running")
+            scanning.send_signal(signal.SIGINT)
+            assert scanning.wait(WAIT) == 3
+        said = scanning.err.read_text() + scanning.out.read_text()  # type: ignore[attr-defined]
+        assert "mirage scans resume" in said
+
+
+def test_another_process_follows_a_scan_and_takes_it_over_when_the_first_is_killed(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "hang", times=1)
+    with ended(mirage.start(*mirage.scan_arguments(*FEW))) as first:
+        until(lambda: look(mirage.folder).exchanges)
+        with ended(mirage.start("scans", "watch", "last", "--json-progress")) as second:
+            until(lambda: '"running"' in second.err.read_text())  # type: ignore[attr-defined]
+            first.kill()
+            first.wait()
+            assert second.wait(WAIT) == 0
+    assert "finished" in second.out.read_text()  # type: ignore[attr-defined]
+    assert "Traceback" not in second.err.read_text()  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_a_watched_scan_leaves_it_running_where_it_runs(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "slow", seconds=6, times=1)
+    with ended(mirage.start(*mirage.scan_arguments(*FEW))) as first:
+        until(lambda: look(mirage.folder).exchanges)
+        with ended(mirage.start("scans", "watch", "last", "--json-progress")) as second:
+            until(lambda: '"running"' in second.err.read_text())  # type: ignore[attr-defined]
+            second.send_signal(signal.SIGINT)
+            assert second.wait(WAIT) == 3
+        assert first.poll() is None
+        assert first.wait(WAIT) == 0
+
+
+def test_a_scan_whose_process_was_killed_goes_on_when_it_is_resumed(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "hang", times=1)
+    with ended(mirage.start(*mirage.scan_arguments(*FEW))) as scanning:
+        until(lambda: look(mirage.folder).exchanges)
+        scanning.kill()
+    with ended(mirage.start("scans", "resume", "last")) as scanning:
+        assert scanning.wait(WAIT) == 0
+    assert mirage.last()["state"] == "finished"
+
+
+def test_commands_at_the_same_time_do_not_fail_each_other(mirage: Mirage) -> None:
+    """One of them owns the folder while it runs and answers the others; when it ends another one does."""
+    with ExitStack() as stack:
+        running = [stack.enter_context(ended(mirage.start("scans", "list"))) for _ in range(4)]
+        assert [process.wait(WAIT) for process in running] == [0] * 4
