@@ -21,10 +21,11 @@ Exchange = tuple[bytes, bytes]
 
 
 class Moment(Struct, frozen=True):
-    """The states that some work item, outbox or journal is in, and how many exchanges are in the journal."""
+    """The states that something is in, how many exchanges are in the journal, and how many work items are done."""
 
     states: frozenset[str]
     exchanges: int
+    done: int
 
 
 class Window:
@@ -50,9 +51,9 @@ class Window:
                 UNORDERED: self._rows("scans", "SELECT 1 FROM outbox WHERE type LIKE '%.collect.%' LIMIT 1"),
             }
         except sqlite3.OperationalError:  # the process has not made its tables yet
-            return Moment(frozenset(), 0)
+            return Moment(frozenset(), 0, 0)
         states = frozenset(state for state, found in seen.items() if found)
-        return Moment(states, exchanges)
+        return Moment(states, exchanges, len(worked))
 
     def journal(self) -> dict[Exchange, bytes]:
         """The records of all exchanges in the journal, encoded, by item and request key."""

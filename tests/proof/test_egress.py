@@ -1,0 +1,92 @@
+"""Nothing leaves that was not asked for: the passive profile, what is excluded, and a replay."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.proof.moments import look
+from tests.proof.processes import DEEP, Lab, Mirage, excluding
+
+#: Modules of which one asks each way: HTTP, DNS, WHOIS, TLS; and one whose answers come in turns.
+EVERY_WAY = tuple(
+    argument
+    for module in (
+        *("crtsh", "certspotter", "whois", "rdap_domain", "cymru", "dns_records", "mail_setup", "brute"),
+        *("permutations", "takeover", "web", "crawl", "well_known", "tls_certificate", "zone_transfer", "nsec_walk"),
+    )
+    for argument in ("--module", module)
+)
+
+
+def without_routes() -> tuple[str, ...]:
+    """How to run a command in a network namespace that has not even a loopback interface that is up."""
+    for command in (("unshare", "--net"), ("unshare", "--map-root-user", "--net")):
+        if (
+            shutil.which("unshare")
+            and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
+        ):
+            return command
+    pytest.skip("this machine lets nobody make a network namespace")
+
+
+@pytest.mark.slow
+def test_a_passive_scan_touches_neither_the_target_nor_its_name_servers(mirage: Mirage, lab: Lab) -> None:
+    mirage.scan("--profile", "passive", *excluding("rdap_ip", "ripestat", "phone"))
+    counts = lab.counts()
+    assert counts["touched"] == 0
+    assert {server for server, asked in counts["servers"].items() if asked} <= {"resolver"}
+    assert len(counts["providers"]) >= 15
+    truth = lab.truth()
+    known = {name["name"] for name in (*truth["names"], *truth["stale"], *truth["dangling"])}
+    asked = {name for name, _ in lab.questions()}
+    assert not asked & known, "not even the resolver hears of the target's names"
+
+
+def test_a_standard_scan_asks_the_resolver_and_not_the_target(mirage: Mirage, lab: Lab) -> None:
+    mirage.scan("--profile", "standard", "--module", "crtsh", "--module", "dns_records", "--module", "reverse_dns")
+    counts = lab.counts()
+    assert counts["touched"] == 0
+    assert counts["servers"]["resolver"] > 50
+
+
+def test_active_modules_do_nothing_without_an_authorisation(mirage: Mirage, lab: Lab) -> None:
+    mirage.scan("--profile", "deep", "--module", "crtsh", "--module", "dns_records", "--module", "active")
+    assert lab.counts()["touched"] == 0
+
+
+@pytest.mark.slow
+def test_what_is_excluded_is_left_alone_by_every_module(mirage: Mirage, lab: Lab) -> None:
+    www = next(name for name in lab.truth()["names"] if name["name"] == f"www.{lab.target}")
+    below = f"apps.{lab.target}"
+    network = f"{www['addresses'][0]}/32"
+    mirage.scan(*DEEP, *EVERY_WAY, "--exclude-scope", f"*.{below}", "--exclude-scope", network)
+    assert not [name for name, _ in lab.questions() if name.endswith(f".{below}")]
+    assert www["addresses"][0] not in lab.counts()["addresses"]
+    assert lab.counts()["touched"] > 0
+
+
+@pytest.mark.slow
+def test_a_replay_needs_no_network_and_makes_no_difference(mirage: Mirage, lab: Lab) -> None:
+    closed = without_routes()
+    mirage.scan(*DEEP, *EVERY_WAY)
+    lab.reset()
+    replayed = mirage.run("replay", "last", before=closed)
+    assert replayed.returncode == 0, replayed.stdout[-2000:] + replayed.stderr[-2000:]
+    items, _, rest = replayed.stdout.strip().partition(" items replayed, ")
+    assert int(items.replace(",", "")) == look(mirage.folder).done
+    assert rest.endswith(" claims, 0 differences")
+    verified = mirage.run("evidence", "verify", "last", before=closed)
+    assert verified.returncode == 0, verified.stdout
+    assert sum(lab.counts()["servers"].values()) == sum(lab.counts()["addresses"].values()) == 0
+
+
+@pytest.mark.slow
+def test_the_namespace_of_a_replay_has_no_way_out(mirage: Mirage, lab: Lab, tmp_path: Path) -> None:
+    """Or the proof above would prove nothing."""
+    done = Mirage(tmp_path / "closed", lab).run(
+        *mirage.scan_arguments("--module", "crtsh", "--strict"), before=without_routes()
+    )
+    assert done.returncode == 4
+    assert sum(lab.counts()["addresses"].values()) == 0
