@@ -85,7 +85,7 @@ def _all(
         yield from _named(generator, "generator")
     if title:
         yield from _marked(TITLES, title.lower(), "title")
-    yield from _in_assets("\n".join(assets)[:MAX_ASSET_TEXT].lower())
+    yield from _in_assets("\n".join(assets)[:MAX_ASSET_TEXT].lower(), generator)
     if body:
         yield from _marked(MARKUP, body.lower().decode("latin-1"), "markup")
 
@@ -100,13 +100,16 @@ def _in_header(name: str, value: str) -> Iterator[Found]:
         yield from _marked(marks, value.lower()[:1024], place)
 
 
-def _in_assets(text: str) -> Iterator[Found]:
+def _in_assets(text: str, generator: str) -> Iterator[Found]:
     for found in _marked(ASSETS, text, "asset"):
         if found.version or found.product not in VERSIONED_ONLY:
             yield found
     if "/wp-content/" in text:
+        # WordPress gives its own version to what a theme or plugin loads without saying one.
+        own = next((found.version for found in _named(generator, "") if found.product == "WordPress"), "")
         for match in _wordpress_addition.finditer(text):
-            yield Found(f"WordPress {match[1][:-1]} {match[2]}", match[3] or "", "asset")
+            version = match[3] if match[3] != own else ""
+            yield Found(f"WordPress {match[1][:-1]} {match[2]}", version or "", "asset")
 
 
 def _marked(marks: tuple[Mark, ...], text: str, place: str) -> Iterator[Found]:

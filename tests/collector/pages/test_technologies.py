@@ -79,6 +79,14 @@ def test_cookies_titles_generators_and_markup_tell_products() -> None:
     ]
 
 
+def test_the_version_of_wordpress_is_not_that_of_its_themes() -> None:
+    content = "https://www.example.org/wp-content"
+    assets = [f"{content}/themes/tideline/style.css?ver=6.5.3", f"{content}/plugins/forms/f.js?ver=5.8"]
+    found = told(generator="WordPress 6.5.3", assets=assets)
+    assert ("WordPress theme tideline", "", "asset") in found
+    assert ("WordPress plugin forms", "5.8", "asset") in found
+
+
 def test_the_mark_that_tells_a_version_wins() -> None:
     assert told(headers=[("X-Redirect-By", "WordPress")], generator="WordPress 6.5.3") == [
         ("WordPress", "6.5.3", "generator")
