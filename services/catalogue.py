@@ -4,7 +4,12 @@ from typing import Final
 
 from services.kernel.service import Service, load
 
-SERVICES: Final = ("scans", "registry", "collector", "storage")
+SERVICES: Final = (
+    "scans",
+    "registry",
+    "collector",
+    "storage",
+)
 
 
 def load_service(name: str) -> Service:

@@ -13,9 +13,8 @@ COMMON = {
     "migrations",
 }
 
+#: What a service has beside those; one that is not here has none.
 OWN = {
-    "scans": set(),
-    "registry": set(),
     "collector": {
         "archetypes",
         "budget",

@@ -101,7 +101,11 @@ def test_who_publishes_sends_and_who_consumes_receives_by_its_durable_name() -> 
         for operation in DOCUMENT["operations"].values()
         if operation["action"] == "receive"
     }
-    assert queues == {f"{service.name}__{handles.name}" for service in SERVICES for handles in load(service.consumers)}
+    assert queues == {
+        f"{service.name}__{handles.name}"
+        for service in SERVICES
+        for handles in (load(service.consumers) if service.consumers else ())
+    }
 
 
 def test_an_operation_speaks_of_messages_of_its_channel() -> None:
@@ -123,8 +127,9 @@ def test_a_message_that_was_sent_is_one_by_its_schema(file: Path) -> None:
     sample = json.loads(file.read_bytes())
     validator = validator_of(sample["type"])
     assert [str(error) for error in validator.iter_errors(sample)] == []
-    assert not validator.is_valid({**sample, "scan": 5, "modules": 5, "digest": 5})
     assert not validator.is_valid({**sample, "type": "mirage.evt.nobody.said.v1"})
+    for name in sample:
+        assert not validator.is_valid({**sample, name: {"what it is": None}}), name
 
 
 def validator_of(kind: str) -> jsonschema_rs.Draft7Validator:
