@@ -1,16 +1,26 @@
 """The truth beside a world: every name with how it is found, every entity that may rightly be reported."""
 
 import base64
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lab.providers import Provider
 from lab.web.certificates import AUTHORITY_NAME, Authority
-from lab.world import Contact, Host, Record, World
+from lab.web.pages import render
+from lab.world import Account, Contact, Host, Record, Technology, World
 
 Statement = tuple[str, ...]
 """An entity: its type, then the parts of its key, not yet in normal form."""
+
+
+#: Names of products beside those in the CPE dictionary.
+ALSO_CALLED = {"internet_information_services": ("iis",), "java": ("java servlet",), "wordpress": ("theme tideline",)}
+
+_host_in_url = re.compile(r"https?://([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)").findall
+_texts = re.compile(r'"((?:[^"\\]|\\.)*)"').findall
+_name_in_spf = re.compile(r"(?:include|a|mx|exists):([A-Za-z0-9._-]+)").findall
 
 
 def write_truth(world: World, authority: Authority, providers: Iterable[Provider] = ()) -> dict[str, Any]:
@@ -91,7 +101,10 @@ def _names(world: World) -> Iterator[Statement]:
 
 
 def _record(record: Record, *, own: bool) -> Iterator[Statement]:
-    yield ("dns_record", record.owner, record.type, record.value)
+    text = "".join(_texts(record.value)) if record.type == "TXT" else record.value
+    yield ("dns_record", record.owner, record.type, text)
+    if text.startswith("v=spf1"):
+        yield from (_named(name) for name in _name_in_spf(text) if not name.startswith("_"))
     if record.owner.startswith("_"):
         return
     if own or record.type in ("A", "CNAME"):
@@ -143,8 +156,18 @@ def _web(world: World, authority: Authority) -> Iterator[Statement]:
     yield from (("crypto_key", "spki", digest) for digest in authority.public_keys())
     yield ("organization", "name", AUTHORITY_NAME)
     for host in world.hosts:
+        yield from _front_pages(host.name)
         if host.site is not None:
             yield from _site(host)
+    for wildcard in world.wildcards:
+        for member in wildcard.members:
+            yield from _front_pages(member)
+
+
+def _front_pages(name: str) -> Iterator[Statement]:
+    """What answers for a name, if only to say that there is nothing."""
+    yield ("url", f"https://{name}/")
+    yield ("url", f"http://{name}/")
 
 
 def _site(host: Host) -> Iterator[Statement]:
@@ -161,19 +184,33 @@ def _site(host: Host) -> Iterator[Statement]:
     for url in (*site.script, *site.sitemap, *([site.redirect] if site.redirect else [])):
         yield ("url", url)
     for page in site.pages:
+        yield from (_named(name) for name in _host_in_url(render(site, page)))
         for link in page.links:
             yield ("url", base + link if link.startswith("/") else link)
         yield from (("email_address", email) for email in page.emails)
         yield from (("phone_number", phone) for phone in page.phones)
         yield from (("url", account) for account in page.accounts)
     for product in site.technologies:
-        for name in (product.product, f"{product.vendor} {product.product}"):
+        for name in _product_names(product):
             yield ("technology", name, product.version)
             yield ("technology", name)
     for kind, identity in site.trackers:
         yield ("web_tracker", kind, identity)
     if site.favicon:
         yield ("fingerprint", "favicon_mmh3", str(favicon_hash(site.favicon)))
+
+
+def _product_names(product: Technology) -> Iterator[str]:
+    yield product.product
+    for name in (product.product, product.product.replace("_", " "), *ALSO_CALLED.get(product.product, ())):
+        yield f"{product.vendor} {name}"
+        yield name
+
+
+def _account(account: Account) -> Statement:
+    """An account; a handle of Mastodon is one of a server."""
+    server = f"@{_host_in_url(account.url)[0]}" if account.platform == "mastodon" else ""
+    return ("account", account.platform, account.handle + server)
 
 
 def _contact(contact: Contact) -> Iterator[Statement]:
@@ -222,7 +259,7 @@ def _people(world: World) -> Iterator[Statement]:
     yield from (("email_address", email) for email in organisation.emails)
     yield from (("phone_number", phone) for phone in organisation.phones)
     yield from (("crypto_address", chain, address) for chain, address in organisation.crypto_addresses)
-    yield from (("account", account.platform, account.handle) for account in organisation.accounts)
+    yield from map(_account, organisation.accounts)
     yield from (("domain", domain) for domain in organisation.tenant.domains if domain.count(".") == 1)
     for repository in organisation.repositories:
         yield ("code_repository", "github", f"{repository.owner}/{repository.name}")
@@ -236,7 +273,7 @@ def _people(world: World) -> Iterator[Statement]:
                 yield ("account", platform, handle)
                 yield ("username", handle)
                 yield ("person", platform, handle)
-        yield from (("account", account.platform, account.handle) for account in person.accounts)
+        yield from map(_account, person.accounts)
         yield from (("username", account.handle) for account in person.accounts)
         if person.pgp:
             yield ("crypto_key", "pgp", person.pgp)
