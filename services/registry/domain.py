@@ -1,6 +1,7 @@
 """What the outcomes of a source say of its health, and which settings a module takes. Pure."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from services.contracts.facts import DeclaredModule, SourceOutcome
@@ -12,6 +13,11 @@ ANSWERED: Final = frozenset({"found", "empty"})
 NEUTRAL: Final = frozenset({"skipped", "unauthorised"})
 #: So many runs without a single answer, and a source counts as down.
 DOWN_AFTER: Final = 3
+
+#: Limits of what a person may set: characters of a text, and the integers that every JSON reader keeps exactly.
+LONGEST: Final = 1000
+LARGEST: Final = 2**53
+SPOKEN: Final[dict[type, str]] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 Options = dict[str, bool | int | float | str]
 
@@ -47,7 +53,7 @@ def check_options(declared: DeclaredModule, options: Mapping[str, bool | float |
     """Options of the types that the module declares.
 
     Raises:
-        Invalid: an option that it does not have, or a value of another type.
+        Invalid: an option that it does not have, a value of another type, or one that is too long or too large.
     """
     checked: Options = {}
     for name, value in options.items():
@@ -58,6 +64,19 @@ def check_options(declared: DeclaredModule, options: Mapping[str, bool | float |
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)  # noqa: PLW2901  a whole number is a number too
         if type(value) is not type(default):
-            raise Invalid(f"the option {name} of {declared.id} is a {type(default).__name__}")
+            raise Invalid(f"the option {name} of {declared.id} is {SPOKEN[type(default)]}")
+        if isinstance(value, str) and len(value) > LONGEST:
+            raise Invalid(f"the option {name} of {declared.id} has at most {LONGEST} characters")
+        if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+            raise Invalid(f"the option {name} of {declared.id} is too large a number")
         checked[name] = value
     return checked
+
+
+def fit_options(declared: DeclaredModule, options: Mapping[str, bool | float | str]) -> Options:
+    """All options of the module, as set where that still fits: a newer version may have others."""
+    fitting: Options = dict(declared.options)
+    for name, value in options.items():
+        with suppress(Invalid):
+            fitting.update(check_options(declared, {name: value}))
+    return fitting

@@ -7,7 +7,7 @@ from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.service import Ports
 from services.registry import store
-from services.registry.domain import check_options
+from services.registry.domain import check_options, fit_options
 
 #: A first start has no modules until its collector has said which it has.
 FIRST_ANNOUNCEMENT: Final = 10.0
@@ -37,11 +37,12 @@ async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
         settings = await store.read_settings(view, caller.workspace)
         health = await store.read_health(view)
     keys = {key.name for key in await ports.calls.ask(LIST_KEYS, Nothing(), caller)}
+    unset = store.Setting()
     return tuple(
         Module(
             declared=module.declared,
-            enabled=settings.get(module.declared.id, store.Setting()).enabled is not False,
-            options={**module.declared.options, **(settings.get(module.declared.id, store.Setting()).options or {})},
+            enabled=settings.get(module.declared.id, unset).enabled is not False,
+            options=fit_options(module.declared, settings.get(module.declared.id, unset).options or {}),
             health=health.get(module.declared.id, Health()),
             live=module.live,
             has_key=module.declared.key in keys,

@@ -1,0 +1,317 @@
+"""Which modules there are, how each workspace set them, how well their sources are."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from msgspec import Struct
+
+from services.contracts.endpoints import GET_MODULE, LIST_KEYS, LIST_MODULES, SET_MODULE
+from services.contracts.facts import Announced, DeclaredModule, Finished, SourceOutcome
+from services.contracts.resources import KeyView, Module, ModuleRef, ModuleSettings
+from services.kernel.calls import Caller, Nothing
+from services.kernel.errors import Invalid, NotFound, Unavailable
+from services.kernel.messages import EVERYWHERE, envelop, workspace_id
+from services.kernel.runtime import Runtime
+from services.kernel.settings import Settings
+from services.registry import usecases
+from services.registry.domain import check_options, judge, weigh
+from services.registry.service import service
+
+OURS, THEIRS = Caller(workspace=workspace_id("ours")), Caller(workspace=workspace_id("theirs"))
+
+
+def declared(name: str, **fields: Any) -> DeclaredModule:
+    return DeclaredModule(
+        **{
+            "id": name, "version": 1, "title": name, "activity": "passive", "source": "https://example.org/",
+            "format": "https://example.org/", "consumes": ("domain",), "produces": ("hostname",), "hosts": (),
+            "options": {}, "key": None, "key_required": False, "rate": 1.0, "burst": 1, "concurrency": 1, "cost": 1.0,
+            "freshness": 60, "timeout": 60.0, "licence": "none", "code": "", **fields,
+        }
+    )  # fmt: skip
+
+
+CRTSH = declared("crtsh", options={"pages": 3, "wide": False, "share": 0.5, "host": "crt.sh"})
+SHODAN = declared("shodan", key="shodan")
+OTX = declared("otx")
+
+
+class Registry:
+    """The registry alone; the test plays collectors, scans, and whoever has the keys."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.keys: tuple[str, ...] = ()
+        runtime.calls.serve(self, {LIST_KEYS: self._list_keys})
+
+    async def _list_keys(self, _: object, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
+        return tuple(KeyView(name=name, source="file", hint="", modules=()) for name in self.keys)
+
+    async def say(self, message: Struct, caller: Caller | None = None) -> None:
+        workspace = caller.workspace if caller else EVERYWHERE
+        await self._runtime.ports["registry"].bus.publish(
+            [envelop(message, source="test", workspace=workspace, id=uuid4())]
+        )
+
+    async def announce(self, *modules: DeclaredModule) -> None:
+        await self.say(Announced(digest=uuid4().hex, modules=modules))
+
+    async def run_ended(self, *sources: SourceOutcome, at: int) -> None:
+        ended = Finished(
+            scan=uuid4(), run=1, state="finished", reason="", results=1, admissions=1, outcomes={}, sources=sources,
+            evidence_root=bytes(32), at=at,
+        )  # fmt: skip
+        await self.say(ended, OURS)
+
+    async def modules(self, caller: Caller = OURS) -> dict[str, Module]:
+        listed = await self._runtime.calls.ask(LIST_MODULES, Nothing(), caller)
+        assert [module.declared.id for module in listed] == sorted(module.declared.id for module in listed)
+        return {module.declared.id: module for module in listed}
+
+    async def get(self, name: str, caller: Caller = OURS) -> Module:
+        return await self._runtime.calls.ask(GET_MODULE, ModuleRef(name), caller)
+
+    async def set(self, name: str, caller: Caller = OURS, **settings: Any) -> Module:
+        return await self._runtime.calls.ask(SET_MODULE, ModuleSettings(module=name, **settings), caller)
+
+
+@asynccontextmanager
+async def open_registry(folder: Path) -> AsyncIterator[Registry]:
+    async with Runtime([service], Settings(data=str(folder))) as runtime:
+        yield Registry(runtime)
+
+
+@pytest.fixture
+async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
+    async with open_registry(tmp_path / "data") as opened:
+        await opened.announce(CRTSH, SHODAN)
+        yield opened
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await holds():
+            await asyncio.sleep(0.005)
+
+
+# --- which modules there are ---
+
+
+async def test_the_first_start_waits_for_the_announcement(tmp_path: Path) -> None:
+    async with open_registry(tmp_path / "data") as registry:
+        asking = asyncio.create_task(registry.modules())
+        await asyncio.sleep(0)
+        await registry.announce(CRTSH)
+        assert list(await asking) == ["crtsh"]
+
+
+async def test_without_a_collector_the_registry_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usecases, "FIRST_ANNOUNCEMENT", 0.01)
+    async with open_registry(tmp_path / "data") as registry:
+        with pytest.raises(Unavailable, match="no collector has said yet"):
+            await registry.modules()
+
+
+async def test_later_starts_know_what_was_announced_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_registry(tmp_path / "data") as registry:
+        await registry.announce(CRTSH)
+        assert list(await registry.modules()) == ["crtsh"]
+    monkeypatch.setattr(usecases, "FIRST_ANNOUNCEMENT", 0.0)
+    async with open_registry(tmp_path / "data") as registry:
+        assert list(await registry.modules()) == ["crtsh"]
+
+
+async def test_a_module_that_vanished_is_known_but_not_live_until_it_comes_back(registry: Registry) -> None:
+    assert all(module.live for module in (await registry.modules()).values())
+
+    async def live_are(*names: str) -> bool:
+        return {name for name, module in (await registry.modules()).items() if module.live} == set(names)
+
+    await registry.announce(CRTSH)
+    await eventually(lambda: live_are("crtsh"))
+    assert (await registry.get("shodan")).declared == SHODAN
+    await registry.announce(CRTSH, SHODAN, OTX)
+    await eventually(lambda: live_are("crtsh", "otx", "shodan"))
+
+
+async def test_a_new_version_takes_the_place_of_the_old(registry: Registry) -> None:
+    await registry.modules()
+    await registry.announce(declared("crtsh", version=2, options={"pages": 9}))
+
+    async def is_new() -> bool:
+        return (await registry.get("crtsh")).declared.version == 2
+
+    await eventually(is_new)
+    assert (await registry.get("crtsh")).options == {"pages": 9}
+
+
+async def test_an_unknown_module_is_not_found_and_the_nearest_is_named(registry: Registry) -> None:
+    with pytest.raises(NotFound, match="there is no module crtssh; did you mean crtsh"):
+        await registry.get("crtssh")
+    with pytest.raises(NotFound, match=r"there is no module zzz$"):
+        await registry.set("zzz", enabled=False)
+
+
+async def test_a_key_that_is_set_is_shown_with_the_modules_that_use_it(registry: Registry) -> None:
+    assert not (await registry.get("shodan")).has_key
+    registry.keys = ("shodan",)
+    assert {name: module.has_key for name, module in (await registry.modules()).items()} == {
+        "crtsh": False, "shodan": True,
+    }  # fmt: skip
+
+
+# --- settings ---
+
+
+async def test_settings_are_a_workspace_s_own(registry: Registry) -> None:
+    await registry.set("crtsh", enabled=False, options={"pages": 7})
+    ours, theirs = await registry.get("crtsh"), await registry.get("crtsh", THEIRS)
+    assert (ours.enabled, ours.options["pages"]) == (False, 7)
+    assert (theirs.enabled, theirs.options) == (True, CRTSH.options)
+
+
+async def test_what_is_not_set_stays_as_it_is(registry: Registry) -> None:
+    await registry.set("crtsh", enabled=False)
+    assert (await registry.set("crtsh", options={"pages": 7})).enabled is False
+    module = await registry.set("crtsh", options={"wide": True})
+    assert module.options == {"pages": 7, "wide": True, "share": 0.5, "host": "crt.sh"}
+    assert (await registry.set("crtsh", enabled=True)).options["pages"] == 7
+    assert await registry.set("crtsh") == await registry.get("crtsh")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"page": 1}, "crtsh has no option page; it has host, pages, share, wide"),
+        ({"pages": "3"}, "the option pages of crtsh is a whole number"),
+        ({"pages": True}, "the option pages of crtsh is a whole number"),
+        ({"pages": 1.5}, "the option pages of crtsh is a whole number"),
+        ({"wide": 1}, "the option wide of crtsh is true or false"),
+        ({"host": 5}, "the option host of crtsh is a text"),
+        ({"host": "x" * 1001}, "at most 1000 characters"),
+        ({"pages": 2**60}, "too large a number"),
+        ({"share": float("inf")}, "too large a number"),
+        ({"share": float("nan")}, "too large a number"),
+    ],
+)
+async def test_an_option_that_the_module_does_not_take_is_refused(
+    registry: Registry, options: Mapping[str, Any], says: str
+) -> None:
+    with pytest.raises(Invalid, match=says):
+        await registry.set("crtsh", options={"pages": 8, **options})
+    assert (await registry.get("crtsh")).options == CRTSH.options
+
+
+async def test_an_option_that_a_newer_version_does_not_have_is_left_out(registry: Registry) -> None:
+    await registry.set("crtsh", options={"pages": 7, "wide": True})
+    await registry.announce(declared("crtsh", version=2, options={"wide": False, "pages": "all"}))
+
+    async def fits() -> bool:
+        return (await registry.get("crtsh")).options == {"wide": True, "pages": "all"}
+
+    await eventually(fits)
+
+
+def test_a_whole_number_is_a_number_too() -> None:
+    checked = check_options(CRTSH, {"share": 1})
+    assert checked == {"share": 1.0}
+    assert isinstance(checked["share"], float)
+
+
+# --- health ---
+
+
+def outcome(module: str = "crtsh", reason: str = "", **outcomes: int) -> SourceOutcome:
+    return SourceOutcome(module=module, outcomes=outcomes, reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "weight"),
+    [
+        ({"found": 3, "empty": 2}, (5, 0)),
+        ({"found": 1, "rate_limited": 2, "blocked": 1, "unreachable": 1, "failed": 1}, (1, 5)),
+        ({"unauthorised": 4, "skipped": 9}, (0, 0)),
+        ({}, (0, 0)),
+    ],
+)
+def test_what_is_not_the_source_s_doing_does_not_count(outcomes: dict[str, int], weight: tuple[int, int]) -> None:
+    assert weigh(outcome(**outcomes)) == weight
+
+
+@pytest.mark.parametrize(
+    ("failing", "last_answer", "last_failure", "state"),
+    [
+        (0, None, None, "unknown"),
+        (0, 5, None, "well"),
+        (0, 5, 3, "well"),
+        (0, 5, 5, "degraded"),
+        (1, 3, 5, "degraded"),
+        (2, None, 5, "degraded"),
+        (3, 3, 5, "down"),
+        (9, None, 5, "down"),
+    ],
+)
+def test_health_is_judged_by_the_latest_runs(
+    failing: int, last_answer: int | None, last_failure: int | None, state: str
+) -> None:
+    health = judge(
+        answered=int(last_answer is not None), failed=1, failing=failing, last_answer=last_answer,
+        last_failure=last_failure, reason="why",
+    )  # fmt: skip
+    assert health.state == state
+    assert health.reason == ("" if state == "well" else "why")
+
+
+async def test_a_source_gets_worse_and_well_again_with_its_outcomes(registry: Registry) -> None:
+    steps = [
+        (outcome(found=2), "well", ""),
+        (outcome(found=1, rate_limited=1, reason="429"), "degraded", "429"),
+        (outcome(unreachable=3, reason="no route"), "degraded", "no route"),
+        (outcome(failed=1), "degraded", "no route"),
+        (outcome(blocked=1, reason="challenge"), "down", "challenge"),
+        (outcome(skipped=5, unauthorised=1), "down", "challenge"),
+        (outcome(empty=1), "well", ""),
+    ]
+    for at, (source, state, reason) in enumerate(steps, start=1):
+        await registry.run_ended(source, outcome("otx", found=1), at=at)
+
+        async def is_judged(state: str = state, reason: str = reason) -> bool:
+            health = (await registry.get("crtsh")).health
+            return (health.state, health.reason) == (state, reason)
+
+        await eventually(is_judged)
+    health = (await registry.get("crtsh")).health
+    assert (health.answered, health.failed, health.last_answer, health.last_failure) == (4, 6, 7, 5)
+
+
+async def test_the_health_of_a_source_is_the_same_for_all_and_of_no_other(registry: Registry) -> None:
+    await registry.run_ended(outcome(unreachable=1, reason="away"), at=1)
+
+    async def is_known() -> bool:
+        return (await registry.get("crtsh", THEIRS)).health.state == "degraded"
+
+    await eventually(is_known)
+    assert (await registry.get("shodan")).health.state == "unknown"
+
+
+async def test_a_run_that_is_told_twice_counts_once(registry: Registry) -> None:
+    ended = Finished(
+        scan=uuid4(), run=1, state="finished", reason="", results=1, admissions=1, outcomes={},
+        sources=(outcome(found=1),), evidence_root=bytes(32), at=1,
+    )  # fmt: skip
+    twice = envelop(ended, source="scans", workspace=OURS.workspace, id=uuid4())
+    bus = registry._runtime.ports["registry"].bus
+    await bus.publish([twice])
+    await bus.publish([twice])
+    await registry.run_ended(outcome(found=1), at=2)
+
+    async def has_both() -> bool:
+        return (await registry.get("crtsh")).health.last_answer == 2
+
+    await eventually(has_both)
+    assert (await registry.get("crtsh")).health.answered == 2
