@@ -215,6 +215,10 @@ class Dns(ABC):
         """Ask for ``types`` of one name; outcomes are in the resolutions, only an absent resolver raises."""
 
     @abstractmethod
+    async def ask_each(self, names: Sequence[str], type: str = "A") -> DnsAnswer:
+        """Ask for ``type`` of a few names that belong together, as one chunk; what a wildcard gives is not marked."""
+
+    @abstractmethod
     def sweep(self, names: Iterable[str], type: str = "A") -> AsyncIterator[DnsAnswer]:
         """Ask for ``type`` of many names, a million if need be, and yield them in chunks of up to 1,000.
 

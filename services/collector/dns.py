@@ -80,6 +80,12 @@ class ItemDns(Dns):
         )
         return await self._answer(record, answers, judged=self._permit.scope.covers_name(name))
 
+    async def ask_each(self, names: Sequence[str], type: str = "A") -> DnsAnswer:
+        """See `Dns.ask_each`."""
+        pairs = [(name, type) for name in names]
+        record, answers = await ask_chunk(self._resolver, self._exchanges, pairs, f"{type} {' '.join(names)}")
+        return await self._answer(record, answers, judged=False)
+
     async def sweep(self, names: Iterable[str], type: str = "A") -> AsyncIterator[DnsAnswer]:
         """See `Dns.sweep`; chunks come as they are complete, so that a slow name holds up only its own."""
         remaining = self._not_excluded(names)

@@ -268,6 +268,11 @@ class _Dns(_Part, context.Dns):
     async def ask(self, name: str, *types: str) -> DnsAnswer:
         return self._answer(self._ctx.take("dns", f"{','.join(types)} {name}"))
 
+    async def ask_each(self, names: Sequence[str], type: str = "A") -> DnsAnswer:
+        answers = [self._answer(self._ctx.take("dns", f"{type} {name}")) for name in names]
+        resolutions = tuple(resolution for answer in answers for resolution in answer.resolutions)
+        return DnsAnswer(at=self._ctx.at, resolutions=resolutions)
+
     async def sweep(self, names: Iterable[str], type: str = "A") -> AsyncIterator[DnsAnswer]:
         answer = self._ctx.take("dns", f"sweep {type}")
         asked = list(names)

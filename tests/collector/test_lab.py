@@ -1,6 +1,6 @@
 """The sources of the lab, asked by the modules: each teaches something, and nothing but the truth."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -163,6 +163,10 @@ class _Dns(context.Dns):
         records = tuple(Record(name, types[0], 300, value) for value in data or ())
         status = "found" if records else "nxdomain"
         return DnsAnswer(at=NOW, resolutions=(Resolution(name=name, type=types[0], status=status, records=records),))
+
+    async def ask_each(self, names: Sequence[str], type: str = "A") -> DnsAnswer:
+        answers = [await self.ask(name, type) for name in names]
+        return DnsAnswer(at=NOW, resolutions=tuple(said for answer in answers for said in answer.resolutions))
 
     async def ask_at(self, *_: Any) -> DnsAnswer:
         raise NotImplementedError

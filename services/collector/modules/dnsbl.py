@@ -6,7 +6,6 @@ so with codes of their own: that is a refusal, not a listing.
 from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_address
 
-import msgspec
 from msgspec import Struct
 
 from services.collector.archetypes.sound import described
@@ -160,12 +159,7 @@ BY_ZONE = {one.zone: one for one in (*ADDRESS_LISTS, *NAME_LISTS)}
 
 
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
-    answer: DnsAnswer | None = None
-    for name in questions(seen):
-        one = await ctx.dns.ask(name, "A")
-        answer = one if answer is None else both(answer, one)
-    if answer is None:
-        return
+    answer = await ctx.dns.ask_each(questions(seen))
     yield answer
     refused = [list_of(resolution).title for resolution in answer.resolutions if is_refused(resolution)]
     if refused:
@@ -182,12 +176,6 @@ def questions(seen: Entity) -> list[str]:
     address = ip_address(seen.key[0])
     reverse = address.reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
     return [f"{reverse}.{one.zone}" for one in ADDRESS_LISTS if address.version == 4 or one.ipv6]
-
-
-def both(one: DnsAnswer, other: DnsAnswer) -> DnsAnswer:
-    return msgspec.structs.replace(
-        one, records=one.records + other.records, resolutions=one.resolutions + other.resolutions
-    )
 
 
 def list_of(resolution: Resolution) -> List:
