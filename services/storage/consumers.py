@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from services.contracts.facts import Admitted, Collected, Deleted
 from services.kernel.messages import now
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.storage import index
-from services.storage.domain import Rows, admitted_rows, key_text
+from services.storage.domain import Rows
 from services.storage.store import intake
 
 
@@ -24,30 +25,17 @@ async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected
 
 
 async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]) -> None:
-    """Store roles and distances; messages of one scan come in their order."""
+    """Store roles and distances, and the entities that only the scan itself named."""
     deleted = await intake.deleted_scans(unit.tx, list({received.message.scan.bytes for received in batch}))
-    ordered = sorted(batch, key=lambda received: received.message.ordinal)
-    kept = [received for received in ordered if (received.workspace.bytes, received.message.scan.bytes) not in deleted]
-    rows = [row for received in kept for row in admitted_rows(received.workspace, [(received.message, received.at)])]
-    entities = {
-        (received.workspace.bytes, admission.entity.id): (
-            received.workspace.bytes,
-            admission.entity.id,
-            admission.entity.type,
-            key_text(admission.entity),
-            admission.entity.value,
-            received.at,
-            received.at,
-        )
-        for received in kept
-        for admission in received.message.admissions
-    }
-    await intake.write_admissions(unit.tx, rows, list(entities.values()))
-    counts: dict[tuple[object, object], int] = {}
-    for received in kept:
+    rows = Rows()
+    counts: dict[tuple[UUID, UUID], int] = {}
+    for received in batch:
         place = (received.workspace, received.message.scan)
-        counts[place] = counts.get(place, 0) + 1
-    await intake.count_admissions(unit.tx, counts)  # type: ignore[arg-type]
+        if (place[0].bytes, place[1].bytes) not in deleted:
+            rows.admit(received.workspace, received.message, received.at)
+            counts[place] = counts.get(place, 0) + 1
+    await intake.write_rows(unit.tx, rows)
+    await intake.count_admissions(unit.tx, counts)
     unit.then(index.waker(ports).set)
 
 

@@ -1,7 +1,7 @@
 """How messages become rows: claims folded by what they are about. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -9,75 +9,72 @@ import msgspec
 
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation, claim_key
 from services.contracts.facts import Admitted, Collected
+from services.contracts.scope import ROLES
 from services.contracts.subjects import CarriedSubject
 from services.kernel.sql import Row
 
 ENTITY, RELATION, ATTRIBUTE, ABSENCE = range(4)
 RECORD_ID: Final = 32
 
+_RANKS: Final[dict[str, int]] = {role: rank for rank, role in enumerate(ROLES)}
+
 _encode = msgspec.json.Encoder(order="sorted").encode
 _pack = msgspec.msgpack.Encoder().encode
 
 
 class Seen(NamedTuple):
-    """When an entity was seen, and what it is."""
+    """When an entity was seen, and what it is; in a scan also the rank of its role and its distance."""
 
     entity: Entity
     first: int
     last: int
+    rank: int | None = None
+    distance: int | None = None
 
 
 class Rows:
-    """What a batch of results says, each thing once: rows of the tables, by their keys."""
+    """What a batch of messages says, each thing once: rows of the tables, by their keys.
+
+    Whatever comes twice or in another order makes the same tables: times widen, roles only get stronger and distances
+    smaller, and of what is said of one thing in the same words the first time and the least evidence count.
+    """
 
     def __init__(self) -> None:
         self.entities: dict[tuple[bytes, bytes], Seen] = {}
         self.sightings: dict[tuple[bytes, bytes, bytes], Seen] = {}
         self.relations: dict[tuple[bytes, bytes], tuple[Relation, bytes, bytes]] = {}
-        self.claims: dict[tuple[bytes, bytes], Row] = {}
-        self.records: dict[tuple[bytes, bytes, bytes], Row] = {}
+        self.claims: list[Row] = []
+        self.records: list[Row] = []
         self.results: list[Row] = []
 
     def add(self, workspace: UUID, message: Collected, recorded_at: int) -> None:
         """Take in one part of a result."""
         space, scan, item = workspace.bytes, message.scan.bytes, message.item.bytes
         ids = [record.id for record in message.records]
-        for record in message.records:
-            self.records[space, scan, record.id] = (
-                space,
-                scan,
-                record.id,
-                item,
-                message.module,
-                message.version,
-                record.blob,
-                _pack(record),
-            )
+        self.records += [(space, scan, record.id, item, record.blob, _pack(record)) for record in message.records]
         for said in message.said:
             claim = said.claim
             about, kind, name, value, details = self._about(space, scan, claim, message.at)
             key = claim_key(claim, message.module, message.version)
-            identity = hashlib.blake2b(key + scan + item, digest_size=16).digest()
-            self.claims[space, identity] = (
-                space,
-                identity,
-                scan,
-                key,
-                about,
-                kind,
-                name,
-                value,
-                item,
-                message.module,
-                message.version,
-                message.at,
-                recorded_at,
-                claim.confidence,
-                claim.valid_from,
-                claim.valid_to,
-                claim.where,
-                details,
-                b"".join([ids[place] for place in said.cites]),
+            stated = (claim.confidence, claim.valid_from, claim.valid_to, claim.where, details)
+            self.claims.append(
+                (
+                    space,
+                    hashlib.blake2b(key + item + _pack(stated), digest_size=16).digest(),
+                    scan,
+                    key,
+                    about,
+                    kind,
+                    name,
+                    value,
+                    item,
+                    message.module,
+                    message.version,
+                    message.at,
+                    recorded_at,
+                    *stated,
+                    b"".join([ids[place] for place in said.cites]),
+                )
             )
         self.results.append(
             (
@@ -86,12 +83,25 @@ class Rows:
                 item,
                 message.turn,
                 message.module,
+                message.version,
                 subject_id(message.subject),
                 1,
                 message.parts,
                 message.outcome or "",
             )
         )
+
+    def admit(self, workspace: UUID, message: Admitted, at: int) -> None:
+        """Take in the places of entities in a scan."""
+        space, scan = workspace.bytes, message.scan.bytes
+        for admission in message.admissions:
+            place = (space, scan, self._see(space, scan, admission.entity, at))
+            seen = self.sightings[place]
+            rank, distance = rank_of(admission.role), admission.distance
+            self.sightings[place] = seen._replace(
+                rank=rank if seen.rank is None else min(rank, seen.rank),
+                distance=distance if seen.distance is None else min(distance, seen.distance),
+            )
 
     def _about(self, space: bytes, scan: bytes, claim: Claim, at: int) -> tuple[bytes, int, str, str, str]:
         match claim:
@@ -122,7 +132,7 @@ def _widen(seen: Seen | None, entity: Entity, at: int) -> Seen:
         return Seen(entity, at, at)
     if seen.first <= at <= seen.last:
         return seen
-    return Seen(entity, min(at, seen.first), max(at, seen.last))
+    return seen._replace(first=min(at, seen.first), last=max(at, seen.last))
 
 
 def key_text(entity: Entity) -> str:
@@ -142,22 +152,14 @@ def subject_id(subject: CarriedSubject) -> bytes:
     return hashlib.blake2b(f"{type(subject).__name__}|{subject.zone}".encode(), digest_size=16).digest()
 
 
-def admitted_rows(workspace: UUID, messages: Iterable[tuple[Admitted, int]]) -> list[Row]:
-    """Rows of sightings with role and distance; what comes later is never weaker."""
-    return [
-        (
-            workspace.bytes,
-            message.scan.bytes,
-            admission.entity.id,
-            admission.entity.type,
-            admission.role,
-            admission.distance,
-            at,
-            at,
-        )
-        for message, at in messages
-        for admission in message.admissions
-    ]
+def rank_of(role: str) -> int:
+    """How weak a role is: the strongest is 0, one that is not known the last."""
+    return _RANKS.get(role, len(ROLES))
+
+
+def role_of(rank: int | None) -> str | None:
+    """The role of a rank, None for none."""
+    return ROLES[rank] if rank is not None and rank < len(ROLES) else None
 
 
 def record_ids(evidence: bytes) -> list[bytes]:

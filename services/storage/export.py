@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.contracts.claims import claim_line
+from services.contracts.claims import Entity, claim_line
 from services.contracts.resources import ExportQuery
 from services.kernel.sql import Reader
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
@@ -17,6 +17,8 @@ from services.storage.store.reading import StoredClaim, StoredEntity, StoredRela
 
 IN_SCOPE: Final = ("target", "in_scope")
 NAMES: Final = ("domain", "hostname")
+#: How often a module is shown to have said the same of one thing: of a hub, thousands of items do.
+ASSERTED: Final = 50
 CSV_HEAD: Final = ("type", "value", "scope_role", "distance", "first_seen", "last_seen", "attributes", "modules")
 
 _encode = msgspec.json.Encoder().encode
@@ -56,10 +58,7 @@ async def _canonical(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator
 
 
 async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, resolving: Collection[str]) -> AsyncIterator[str]:
-    async for batch in reading.sighted(view, workspace, query.scan, roles=IN_SCOPE):
-        names = [stored for stored in batch if stored.entity.type in NAMES]
-        if not names:
-            continue
+    async for names in reading.sighted(view, workspace, query.scan, roles=IN_SCOPE, types=NAMES):
         states = await resolutions(view, workspace, query.scan, [stored.id for stored in names], resolving)
         lines = []
         for stored in names:
@@ -81,10 +80,9 @@ async def resolutions(
 
     Only what ``resolving`` modules say counts as an answer: others tell where a name was once.
     """
-    addressed = [
-        relation for relation in await reading.relations_from(view, workspace, names) if relation.type == "resolves_to"
-    ]
-    claims = await reading.claims_about(view, workspace, [*names, *(relation.id for relation in addressed)], scan)
+    addressed = await reading.relations_from(view, workspace, names, "resolves_to")
+    about = [*names, *(relation.id for relation in addressed)]
+    claims = await reading.claims_about(view, workspace, about, scan, ASSERTED)
     said = {claim.about for claim in claims if claim.module in resolving}
     resolved = {relation.source for relation in addressed if relation.id in said}
     states = dict.fromkeys(names, "unknown")
@@ -145,56 +143,41 @@ def _cell(value: Any) -> str:
 async def _documents(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[list[dict[str, Any]]]:
     """Entities, each followed by the relations that lead from it; without ``all`` only those in scope."""
     async for batch in reading.sighted(view, workspace, query.scan, roles=None if query.all else IN_SCOPE):
-        ids = [stored.id for stored in batch]
-        leading = await reading.relations_from(view, workspace, ids)
-        claims = await reading.claims_about(view, workspace, [*ids, *(relation.id for relation in leading)], query.scan)
-        about: dict[bytes, list[StoredClaim]] = {}
-        for claim in claims:
-            about.setdefault(claim.about, []).append(claim)
-        said = [relation for relation in leading if relation.id in about]
-        targets = await reading.entities(view, workspace, [relation.target for relation in said])
-        from_source: dict[bytes, list[StoredRelation]] = {}
-        for relation in said:
-            from_source.setdefault(relation.source, []).append(relation)
-        unclaimed = [stored.id for stored in batch if stored.id not in about]
-        implied = await _implied(view, workspace, query.scan, unclaimed, from_source, about)
-        documents: list[dict[str, Any]] = []
-        for stored in batch:
-            claimed = about.get(stored.id) or implied.get(stored.id, [])
-            documents.append(_entity_document(stored, claimed))
-            documents += [
-                _relation_document(stored, relation, targets[relation.target], about[relation.id])
-                for relation in sorted(
-                    from_source.get(stored.id, []),
-                    key=lambda relation: (relation.type, targets[relation.target].entity.value, relation.id),
-                )
-            ]
+        told = await _told(view, workspace, query.scan, [stored.id for stored in batch])
+        following = iter(batch)
+        source = next(following)
+        documents = [_entity_document(source, told.get(source.id, []))]
+        async for led in _leading(view, workspace, query.scan, batch):
+            for relation, target, claims in led:
+                while relation.source != source.id:
+                    source = next(following)
+                    documents.append(_entity_document(source, told.get(source.id, [])))
+                documents.append(_relation_document(source, relation, target, claims))
+            yield documents
+            documents = []
+        documents += [_entity_document(stored, told.get(stored.id, [])) for stored in following]
         yield documents
 
 
-async def _implied(
-    view: Reader,
-    workspace: UUID,
-    scan: UUID,
-    ids: Sequence[bytes],
-    from_source: dict[bytes, list[StoredRelation]],
-    about: dict[bytes, list[StoredClaim]],
-) -> dict[bytes, list[StoredClaim]]:
-    """The claims of relations that vouch for entities of which nothing else is said."""
-    implied: dict[bytes, list[StoredClaim]] = {}
-    if not ids:
-        return implied
-    arriving = await reading.relations_to(view, workspace, ids)
-    claims = await reading.claims_about(view, workspace, [relation.id for relation in arriving], scan)
-    by_relation: dict[bytes, list[StoredClaim]] = {}
-    for claim in claims:
-        by_relation.setdefault(claim.about, []).append(claim)
-    for relation in arriving:
-        implied.setdefault(relation.target, []).extend(by_relation.get(relation.id, []))
-    for identity in ids:
-        for relation in from_source.get(identity, []):
-            implied.setdefault(identity, []).extend(about[relation.id])
-    return implied
+async def _told(view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]) -> dict[bytes, list[StoredClaim]]:
+    """What a scan says of entities; where it says nothing, the claims of relations that vouch for them."""
+    told: dict[bytes, list[StoredClaim]] = {}
+    for claim in await reading.claims_about(view, workspace, ids, scan, ASSERTED):
+        told.setdefault(claim.about, []).append(claim)
+    unsaid = [identity for identity in ids if identity not in told]
+    return told | await reading.vouching(view, workspace, scan, unsaid, ASSERTED) if unsaid else told
+
+
+async def _leading(
+    view: Reader, workspace: UUID, scan: UUID, batch: Sequence[StoredEntity]
+) -> AsyncIterator[list[tuple[StoredRelation, Entity, list[StoredClaim]]]]:
+    """The relations from a batch of entities, in its order, with their targets and claims."""
+    async for led in reading.leading(view, workspace, scan, [stored.id for stored in batch]):
+        about: dict[bytes, list[StoredClaim]] = {}
+        ids = [relation.id for relation, _ in led]
+        for claim in await reading.claims_about(view, workspace, ids, scan, ASSERTED):
+            about.setdefault(claim.about, []).append(claim)
+        yield [(relation, target, about[relation.id]) for relation, target in led]
 
 
 def _entity_document(stored: StoredEntity, claims: Sequence[StoredClaim]) -> dict[str, Any]:
@@ -220,13 +203,13 @@ def _entity_document(stored: StoredEntity, claims: Sequence[StoredClaim]) -> dic
 
 
 def _relation_document(
-    source: StoredEntity, relation: StoredRelation, target: StoredEntity, claims: Sequence[StoredClaim]
+    source: StoredEntity, relation: StoredRelation, target: Entity, claims: Sequence[StoredClaim]
 ) -> dict[str, Any]:
     return {
         "layer": "relation",
         "type": relation.type,
         "source": {"type": source.entity.type, "value": source.entity.value},
-        "target": {"type": target.entity.type, "value": target.entity.value},
+        "target": {"type": target.type, "value": target.value},
         "qualifiers": relation.qualifiers,
         "assertions": assertions(claims),
     }

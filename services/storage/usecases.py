@@ -244,13 +244,8 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
     except ValueError:
         raise Invalid("an evidence hash is hexadecimal digits") from None
     async with ports.sql.read() as view:
-        async for rows in reading.claims_of(view, caller.workspace, query.scan):
-            wanted = [
-                row
-                for row in rows
-                if (query.item is None or row.item == query.item.bytes)
-                and (not record or record in record_ids(row.evidence))
-            ]
+        async for rows in reading.claims_of(view, caller.workspace, query.scan, query.item):
+            wanted = [row for row in rows if not record or record in record_ids(row.evidence)]
             for row, claim in zip(wanted, await reading.spoken(view, caller.workspace, wanted), strict=True):
                 yield ClaimView(
                     key=row.claim.hex(),

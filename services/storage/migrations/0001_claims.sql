@@ -1,3 +1,5 @@
+-- Keys are digests, so every index that begins with one costs a page of its own for each row that is written: tables have
+-- one such index where they can, and the others follow the order in which rows come (by scan, by work item).
 CREATE TABLE entity (
     workspace BYTEA NOT NULL,
     id BYTEA NOT NULL,
@@ -49,36 +51,33 @@ CREATE TABLE claim (
     place TEXT NOT NULL,
     details TEXT NOT NULL,
     evidence BYTEA NOT NULL,
-    PRIMARY KEY (workspace, id)
+    PRIMARY KEY (workspace, about, scan, id)
 );
-CREATE INDEX claim_about ON claim (workspace, about, scan);
-CREATE INDEX claim_scan ON claim (workspace, scan, claim);
+CREATE INDEX claim_item ON claim (workspace, scan, item);
 
 CREATE TABLE sighting (
     workspace BYTEA NOT NULL,
     scan BYTEA NOT NULL,
     entity BYTEA NOT NULL,
     type TEXT NOT NULL,
-    role TEXT,
+    role SMALLINT,
     distance BIGINT,
     first_seen BIGINT NOT NULL,
     last_seen BIGINT NOT NULL,
-    PRIMARY KEY (workspace, scan, entity)
+    PRIMARY KEY (workspace, entity, scan)
 );
-CREATE INDEX sighting_entity ON sighting (workspace, entity);
+CREATE INDEX sighting_scan ON sighting (workspace, scan);
 
 CREATE TABLE record (
     workspace BYTEA NOT NULL,
     scan BYTEA NOT NULL,
     id BYTEA NOT NULL,
     item BYTEA NOT NULL,
-    module TEXT NOT NULL,
-    version BIGINT NOT NULL,
     blob BYTEA,
     content BYTEA NOT NULL,
-    PRIMARY KEY (workspace, scan, id)
+    PRIMARY KEY (workspace, id, scan)
 );
-CREATE INDEX record_id ON record (workspace, id);
+CREATE INDEX record_scan ON record (workspace, scan);
 CREATE INDEX record_blob ON record (workspace, blob);
 
 CREATE TABLE result (
@@ -87,13 +86,14 @@ CREATE TABLE result (
     item BYTEA NOT NULL,
     turn BIGINT NOT NULL,
     module TEXT NOT NULL,
+    version BIGINT NOT NULL,
     subject BYTEA NOT NULL,
     seen BIGINT NOT NULL,
     parts BIGINT NOT NULL,
     outcome TEXT NOT NULL,
     PRIMARY KEY (workspace, scan, item, turn)
 );
-CREATE INDEX result_subject ON result (workspace, scan, module, subject);
+CREATE INDEX result_subject ON result (workspace, scan, subject);
 
 CREATE TABLE scan (
     workspace BYTEA NOT NULL,

@@ -1,7 +1,7 @@
 """Writes what the collectors found, in whole batches; every row by its natural key, so that twice is once."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from services.kernel.sql import Reader, Tx
@@ -28,7 +28,9 @@ CLAIM: Final = (
     "details",
     "evidence",
 )
-SIGHTING: Final = ("workspace", "scan", "entity", "type", "role", "distance", "first_seen", "last_seen")
+ENTITY: Final = ("workspace", "id", "type", "key", "value", "first_seen", "last_seen")
+SIGHTING: Final = ("workspace", "scan", "entity", "type", "first_seen", "last_seen", "role", "distance")
+RESULT: Final = ("workspace", "scan", "item", "turn", "module", "version", "subject", "seen", "parts", "outcome")
 
 
 async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes, bytes]]:
@@ -49,17 +51,23 @@ async def write_rows(tx: Tx, rows: Rows) -> None:
             for (space, identity), (relation, source, target) in rows.relations.items()
         ],
     )
-    await tx.bulk_upsert("claim", CLAIM, ("workspace", "id"), list(rows.claims.values()), {})
+    await tx.bulk_upsert(
+        "claim",
+        CLAIM,
+        ("workspace", "about", "scan", "id"),
+        rows.claims,
+        {"at": "min", "recorded_at": "min", "evidence": "min"},
+    )
     await tx.bulk_upsert(
         "record",
-        ("workspace", "scan", "id", "item", "module", "version", "blob", "content"),
-        ("workspace", "scan", "id"),
-        list(rows.records.values()),
-        {},
+        ("workspace", "scan", "id", "item", "blob", "content"),
+        ("workspace", "id", "scan"),
+        rows.records,
+        {"item": "min"},
     )
     await tx.bulk_upsert(
         "result",
-        ("workspace", "scan", "item", "turn", "module", "subject", "seen", "parts", "outcome"),
+        RESULT,
         ("workspace", "scan", "item", "turn"),
         rows.results,
         {"seen": "sum", "parts": "max", "outcome": "max"},
@@ -67,17 +75,16 @@ async def write_rows(tx: Tx, rows: Rows) -> None:
 
 
 async def _write_entities(tx: Tx, rows: Rows) -> None:
-    columns = ("workspace", "id", "type", "key", "value", "first_seen", "last_seen")
     written = {
-        (space, identity): (space, identity, seen.entity.type, key_text(seen.entity), seen.entity.value, *seen[1:])
+        (space, identity): (space, identity, seen.entity.type, key_text(seen.entity), seen.entity.value, *seen[1:3])
         for (space, identity), seen in rows.entities.items()
     }
-    new = await tx.insert_new("entity", columns, ("workspace", "id"), list(written.values()))
+    new = await tx.insert_new("entity", ENTITY, ("workspace", "id"), list(written.values()))
     fresh = {(bytes(space), bytes(identity)) for space, identity in new}
     await tx.bulk_upsert("unindexed", ("workspace", "id"), ("workspace", "id"), list(fresh), {})
     await tx.bulk_upsert(
         "entity",
-        columns,
+        ENTITY,
         ("workspace", "id"),
         [row for place, row in written.items() if place not in fresh],
         {"first_seen": "min", "last_seen": "max"},
@@ -85,30 +92,12 @@ async def _write_entities(tx: Tx, rows: Rows) -> None:
     await tx.bulk_upsert(
         "sighting",
         SIGHTING,
-        ("workspace", "scan", "entity"),
+        ("workspace", "entity", "scan"),
         [
-            (space, scan, identity, seen.entity.type, None, None, seen.first, seen.last)
+            (space, scan, identity, seen.entity.type, *seen[1:])
             for (space, scan, identity), seen in rows.sightings.items()
         ],
-        {"first_seen": "min", "last_seen": "max"},
-    )
-
-
-async def write_admissions(tx: Tx, rows: Sequence[tuple[Any, ...]], entities: Sequence[tuple[Any, ...]]) -> None:
-    """Write roles and distances, and the entities that only the scan itself named."""
-    new = await tx.insert_new(
-        "entity",
-        ("workspace", "id", "type", "key", "value", "first_seen", "last_seen"),
-        ("workspace", "id"),
-        entities,
-    )
-    await tx.bulk_upsert("unindexed", ("workspace", "id"), ("workspace", "id"), new, {})
-    await tx.bulk_upsert(
-        "sighting",
-        SIGHTING,
-        ("workspace", "scan", "entity"),
-        rows,
-        {"role": "replace", "distance": "replace", "first_seen": "min", "last_seen": "max"},
+        {"first_seen": "min", "last_seen": "max", "role": "min", "distance": "min"},
     )
 
 

@@ -1,6 +1,6 @@
 """Reads entities, relations and claims, in batches by key."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -9,7 +9,7 @@ import msgspec
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.sql import Reader, Row
-from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RELATION
+from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RELATION, rank_of, role_of
 
 _key = msgspec.json.Decoder(tuple[str, ...]).decode
 _qualifiers = msgspec.json.Decoder(dict[str, str]).decode
@@ -92,22 +92,36 @@ async def entities_of_value(view: Reader, workspace: UUID, value: str, kind: str
 
 
 async def sighted(
-    view: Reader, workspace: UUID, scan: UUID, *, roles: Sequence[str] | None = None, size: int = 500
+    view: Reader,
+    workspace: UUID,
+    scan: UUID,
+    *,
+    roles: Sequence[str] | None = None,
+    types: Sequence[str] | None = None,
+    size: int = 500,
 ) -> AsyncIterator[list[StoredEntity]]:
-    """The entities of a scan by type and value, in lists; with ``roles``, only those of these roles."""
-    names = {f"role{number}": role for number, role in enumerate(roles or ())}
-    within = " AND sighting.role IN (" + ", ".join(f":{name}" for name in names) + ")" if roles else ""
+    """The entities of a scan by type and value, in lists; only those of these ``roles`` and ``types``, when given."""
+    ranks = {f"rank{number}": rank_of(role) for number, role in enumerate(roles or ())}
+    kinds = {f"type{number}": kind for number, kind in enumerate(types or ())}
+    narrowed = (f" AND sighting.role IN ({_names(ranks)})" if roles else "") + (
+        f" AND sighting.type IN ({_names(kinds)})" if types else ""
+    )
     async for rows in view.stream(
         "SELECT entity.id, entity.type, entity.key, entity.first_seen, entity.last_seen, sighting.role,"  # noqa: S608  parameters only
         " sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
         " AND entity.id = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
-        f"{within} ORDER BY entity.type, entity.value, entity.id",
+        f"{narrowed} ORDER BY entity.type, entity.value, entity.id",
         size=size,
         workspace=workspace.bytes,
         scan=scan.bytes,
-        **names,
+        **ranks,
+        **kinds,
     ):
-        yield [StoredEntity(*_entity(row)[:4], role=row[5], distance=row[6]) for row in rows]
+        yield [StoredEntity(*_entity(row)[:4], role=role_of(row[5]), distance=row[6]) for row in rows]
+
+
+def _names(values: Mapping[str, object]) -> str:
+    return ", ".join(f":{name}" for name in values)
 
 
 async def places(
@@ -120,7 +134,7 @@ async def places(
         workspace=workspace.bytes,
         scan=scan.bytes,
     )
-    return {bytes(entity): (role, distance) for entity, role, distance in rows}
+    return {bytes(entity): (role_of(rank), distance) for entity, rank, distance in rows}
 
 
 async def relations(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> dict[bytes, StoredRelation]:
@@ -132,12 +146,17 @@ async def relations(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> dict
     return {bytes(row[0]): _relation(row) for row in rows}
 
 
-async def relations_from(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> list[StoredRelation]:
-    """The relations whose source is one of ``ids``."""
+async def relations_from(
+    view: Reader, workspace: UUID, ids: Sequence[bytes], type: str | None = None
+) -> list[StoredRelation]:
+    """The relations whose source is one of ``ids``, of one type or of all."""
+    narrowed = " AND type = :type" if type else ""
     rows = await view.fetch_in(
-        "SELECT id, type, source, target, qualifiers FROM relation WHERE workspace = :workspace AND source IN :keys",
+        "SELECT id, type, source, target, qualifiers FROM relation"  # noqa: S608  parameters only
+        f" WHERE workspace = :workspace AND source IN :keys{narrowed}",
         ids,
         workspace=workspace.bytes,
+        **({"type": type} if type else {}),
     )
     return [_relation(row) for row in rows]
 
@@ -152,27 +171,88 @@ async def relations_to(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> l
     return [_relation(row) for row in rows]
 
 
-async def claims_about(view: Reader, workspace: UUID, ids: Sequence[bytes], scan: UUID | None) -> list[StoredClaim]:
-    """The claims about entities or relations, of one scan or of all, oldest first."""
+async def leading(
+    view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes], size: int = 500
+) -> AsyncIterator[list[tuple[StoredRelation, Entity]]]:
+    """The relations that a scan found from ``ids``, with their targets; by their sources as `sighted` orders them."""
+    sources = {f"source{number}": identity for number, identity in enumerate(ids)}
+    async for rows in view.stream(
+        "SELECT relation.id, relation.type, relation.source, relation.target, relation.qualifiers,"  # noqa: S608  parameters only
+        " target.type, target.key FROM relation"
+        " JOIN entity AS source ON source.workspace = relation.workspace AND source.id = relation.source"
+        " JOIN entity AS target ON target.workspace = relation.workspace AND target.id = relation.target"
+        f" WHERE relation.workspace = :workspace AND relation.source IN ({_names(sources)}) AND EXISTS"
+        " (SELECT 1 FROM claim WHERE claim.workspace = :workspace AND claim.about = relation.id"
+        " AND claim.scan = :scan AND claim.retracted_at IS NULL)"
+        " ORDER BY source.type, source.value, source.id, relation.type, target.value, relation.id",
+        size=size,
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+        **sources,
+    ):
+        yield [(_relation(row[:5]), Entity(row[5], _key(row[6]))) for row in rows]
+
+
+async def claims_about(
+    view: Reader, workspace: UUID, ids: Sequence[bytes], scan: UUID | None, most: int | None = None
+) -> list[StoredClaim]:
+    """The claims about entities or relations, of one scan or of all, oldest first.
+
+    ``most``: how often one module may say the same of one thing; what it says more often is left out.
+    """
     narrowed = " AND scan = :scan" if scan else ""
+    found = f"FROM claim WHERE workspace = :workspace AND retracted_at IS NULL{narrowed} AND about IN :keys"
+    if most is not None:
+        ranked = f"ROW_NUMBER() OVER (PARTITION BY about, kind, name, value, module ORDER BY at, id) AS rank {found}"
+        found = f"FROM (SELECT {CLAIM}, {ranked}) AS told WHERE rank <= :most"
     rows = await view.fetch_in(
-        f"SELECT {CLAIM} FROM claim WHERE workspace = :workspace AND retracted_at IS NULL{narrowed}"  # noqa: S608  parameters only
-        " AND about IN :keys",
+        f"SELECT {CLAIM} {found}",
         list(set(ids)),
         workspace=workspace.bytes,
         **({"scan": scan.bytes} if scan else {}),
+        **({"most": most} if most is not None else {}),
     )
     return sorted((StoredClaim(*row) for row in rows), key=lambda claim: (claim.at, claim.module, claim.id))
 
 
-async def claims_of(view: Reader, workspace: UUID, scan: UUID, size: int = 1000) -> AsyncIterator[list[StoredClaim]]:
-    """All claims of a scan in the order of their keys."""
+async def vouching(
+    view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes], most: int
+) -> dict[bytes, list[StoredClaim]]:
+    """Of the claims of a scan about relations from and to each of ``ids``, the first ``most``, oldest first."""
+    found: dict[bytes, list[StoredClaim]] = {}
+    claim = ", ".join(f"claim.{name.strip()}" for name in CLAIM.split(","))
+    for end in ("source", "target"):
+        rows = await view.fetch_in(
+            f"SELECT {CLAIM}, vouched FROM (SELECT {claim}, relation.{end} AS vouched, ROW_NUMBER() OVER"  # noqa: S608  parameters only
+            f" (PARTITION BY relation.{end} ORDER BY claim.at, claim.id) AS rank FROM relation"
+            " JOIN claim ON claim.workspace = relation.workspace AND claim.about = relation.id AND claim.scan = :scan"
+            f" AND claim.retracted_at IS NULL WHERE relation.workspace = :workspace AND relation.{end} IN :keys)"
+            " AS told WHERE rank <= :most",
+            ids,
+            workspace=workspace.bytes,
+            scan=scan.bytes,
+            most=most,
+        )
+        for row in rows:
+            found.setdefault(bytes(row[-1]), []).append(StoredClaim(*row[:-1]))
+    return {
+        identity: sorted(claims, key=lambda claim: (claim.at, claim.module, claim.id))[:most]
+        for identity, claims in found.items()
+    }
+
+
+async def claims_of(
+    view: Reader, workspace: UUID, scan: UUID, item: UUID | None = None, size: int = 1000
+) -> AsyncIterator[list[StoredClaim]]:
+    """The claims of a scan, or of one item of it, in the order of their keys."""
+    narrowed = " AND item = :item" if item else ""
     async for rows in view.stream(
-        f"SELECT {CLAIM} FROM claim WHERE workspace = :workspace AND scan = :scan AND retracted_at IS NULL"  # noqa: S608  parameters only
+        f"SELECT {CLAIM} FROM claim WHERE workspace = :workspace AND scan = :scan AND retracted_at IS NULL{narrowed}"  # noqa: S608  parameters only
         " ORDER BY claim, id",
         size=size,
         workspace=workspace.bytes,
         scan=scan.bytes,
+        **({"item": item.bytes} if item else {}),
     ):
         yield [StoredClaim(*row) for row in rows]
 
@@ -221,31 +301,54 @@ class StoredRecord(NamedTuple):
 
 async def find_records(view: Reader, workspace: UUID, low: bytes, high: bytes) -> list[StoredRecord]:
     """Records whose id or blob lies between two digests."""
-    found: dict[bytes, StoredRecord] = {}
+    found: dict[tuple[bytes, bytes], Row] = {}
     for column in ("id", "blob"):
         rows = await view.fetch(
-            f"SELECT scan, item, module, version, content FROM record WHERE workspace = :workspace"  # noqa: S608  two literals
-            f" AND {column} >= :low AND {column} <= :high ORDER BY {column} LIMIT 100",
+            f"SELECT id, scan, item, content FROM record WHERE workspace = :workspace"  # noqa: S608  two literals
+            f" AND {column} >= :low AND {column} <= :high ORDER BY {column}, scan LIMIT 100",
             workspace=workspace.bytes,
             low=low,
             high=high,
         )
-        for row in rows:
-            stored = StoredRecord(bytes(row[0]), bytes(row[1]), row[2], row[3], _record(row[4]))
-            found[stored.scan + stored.record.id] = stored
-    return list(found.values())
+        found.update(((bytes(row[0]), bytes(row[1])), row) for row in rows)
+    return await _stored_records(view, workspace, list(found.values()))
 
 
 async def records_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[StoredRecord]]:
-    """The records of a scan in the order of their ids."""
+    """The records of a scan."""
     async for rows in view.stream(
-        "SELECT scan, item, module, version, content FROM record"
-        " WHERE workspace = :workspace AND scan = :scan ORDER BY id",
+        "SELECT id, scan, item, content FROM record WHERE workspace = :workspace AND scan = :scan",
         size=500,
         workspace=workspace.bytes,
         scan=scan.bytes,
     ):
-        yield [StoredRecord(bytes(row[0]), bytes(row[1]), row[2], row[3], _record(row[4])) for row in rows]
+        yield await _stored_records(view, workspace, rows)
+
+
+async def _stored_records(view: Reader, workspace: UUID, rows: Sequence[Row]) -> list[StoredRecord]:
+    """Rows as records, with the module that asked."""
+    made: dict[bytes, tuple[str, int]] = {}
+    for scan in {bytes(row[1]) for row in rows}:
+        items = await view.fetch_in(
+            "SELECT item, module, version FROM result WHERE workspace = :workspace AND scan = :scan AND item IN :keys",
+            [row[2] for row in rows if row[1] == scan],
+            workspace=workspace.bytes,
+            scan=scan,
+        )
+        made.update((bytes(item), (module, version)) for item, module, version in items)
+    return [
+        StoredRecord(bytes(scan), bytes(item), *made.get(bytes(item), ("", 0)), _read_record(bytes(identity), content))
+        for identity, scan, item, content in rows
+    ]
+
+
+def _read_record(identity: bytes, content: bytes) -> EvidenceRecord:
+    """The record under the id that it is kept by; bytes that are none make one whose id does not fit."""
+    try:
+        record = _record(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return EvidenceRecord(id=identity, protocol="", request="", key=b"", at=0, error="unreadable: no record")
+    return record if record.id == identity else msgspec.structs.replace(record, id=identity)
 
 
 async def counts(view: Reader, workspace: UUID, scan: UUID) -> tuple[int, int, dict[str, int], int, int]:

@@ -13,10 +13,10 @@ from services.contracts.resources import ExportQuery
 from services.kernel.once import MIGRATION
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
-from services.storage.domain import Rows, admitted_rows
+from services.storage.domain import Rows
 from services.storage.export import export
 from services.storage.service import service
-from services.storage.store.intake import write_admissions, write_rows
+from services.storage.store.intake import write_rows
 
 WORKSPACE, SCAN = UUID(int=1), UUID(int=2)
 WWW = entities.name("www.example.org")
@@ -55,9 +55,9 @@ async def hosts(sql: SqliteSql, *results: Collected, everything: bool = False) -
     for result in results:
         rows.add(WORKSPACE, result, 1)
     admitted = Admitted(scan=SCAN, ordinal=1, admissions=(Admission(WWW, "in_scope", 0),))
+    rows.admit(WORKSPACE, admitted, 1)
     async with sql.begin() as tx:
         await write_rows(tx, rows)
-        await write_admissions(tx, admitted_rows(WORKSPACE, [(admitted, 1)]), [])
     query = ExportQuery(scan=SCAN, format="hosts", all=everything)
     async with sql.read() as view:
         return "".join([piece async for piece in export(view, WORKSPACE, query, resolving={"dns_records"})])
