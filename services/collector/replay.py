@@ -13,6 +13,7 @@ from services.contracts.endpoints import LIST_CLAIMS
 from services.contracts.plan import Plan
 from services.contracts.resources import ClaimsQuery, ReplayDifference
 from services.kernel.calls import Caller
+from services.kernel.errors import NotFound
 from services.kernel.service import Ports
 
 
@@ -70,8 +71,13 @@ async def _replay_item(
     assert module is not None
     owner = Owner(caller.workspace, row.scan, row.item, row.turn)
     context = await collector.context(file.manifest, plan, owner, recorded, offline=True, at=row.at)
-    result = await run_item(module, await collector.subject(caller.workspace, plan, row.subject), context)
     tally.items += 1
+    try:
+        subject = await collector.subject(caller.workspace, plan, row.subject)
+    except NotFound:
+        tally.skipped += 1
+        return
+    result = await run_item(module, subject, context)
     tally.claims += len(result.said)
     tally.superseded += file.manifest.version != row.version
     tally.skipped += result.outcome == "skipped" and row.outcome != "skipped"

@@ -1,8 +1,10 @@
 """Checks every byte that the claims of a scan rest on."""
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
+from typing import Final, Literal
 from uuid import UUID
 
 from services.contracts.claims import claim_line
@@ -13,41 +15,74 @@ from services.kernel.calls import Caller
 from services.kernel.errors import Corrupt, NotFound
 from services.kernel.service import Ports
 
-CLAIMS_NAMED = 1000
+CLAIMS_NAMED: Final = 1000
+BODIES_REMEMBERED: Final = 1000
+
+Fault = Literal["", "record altered", "blob altered", "blob missing", "root differs"]
 
 
 async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[Verified, None]:
     """Yield each fault with the claims that rest on it, and at the end the counts of what was sound."""
-    ids: list[bytes] = []
+    ids: set[bytes] = set()
+    bodies = Bodies(ports, caller.workspace)
     blobs = 0
     async with aclosing(ports.calls.follow(LIST_RECORDS, ScanId(scan), caller)) as views:
         async for view in views:
             record = view.record
-            ids.append(record.id)
+            ids.add(record.id)
             if record_digest(record) != record.id:
                 yield await _fault(ports, caller, scan, "record altered", record)
             if record.blob is not None:
                 blobs += 1
-                fault = await _blob_fault(ports, caller.workspace, record.blob)
+                fault = await bodies.fault(record.blob)
                 if fault:
                     yield await _fault(ports, caller, scan, fault, record)
     found = await ports.calls.ask(GET_SCAN, ScanRef(str(scan)), caller)
     if found.evidence_root is not None and merkle_root(ids) != found.evidence_root:
-        yield Verified(fault="root differs", artefact=found.evidence_root.hex())
+        claims = await _resting_on_nothing(ports, caller, scan, ids)
+        yield Verified(fault="root differs", artefact=found.evidence_root.hex(), claims=claims)
     yield Verified(fault="", records=len(ids), blobs=blobs)
 
 
-async def _blob_fault(ports: Ports, workspace: UUID, digest: bytes) -> str:
-    try:
-        content = await ports.blobs.get(workspace, digest)
-    except NotFound:
-        return "blob missing"
-    except Corrupt:
-        return "blob altered"
-    return "" if hashlib.sha256(content).digest() == digest else "blob altered"
+class Bodies:
+    """Bodies of a workspace, each looked at once for those records in a row that share it."""
+
+    def __init__(self, ports: Ports, workspace: UUID) -> None:
+        self._ports = ports
+        self._workspace = workspace
+        self._faults: OrderedDict[bytes, Fault] = OrderedDict()
+
+    async def fault(self, digest: bytes) -> Fault:
+        """What is wrong with a body; empty when nothing is."""
+        if digest not in self._faults:
+            self._faults[digest] = await self._look_at(digest)
+            while len(self._faults) > BODIES_REMEMBERED:
+                self._faults.popitem(last=False)
+        return self._faults[digest]
+
+    async def _look_at(self, digest: bytes) -> Fault:
+        try:
+            content = await self._ports.blobs.get(self._workspace, digest)
+        except NotFound:
+            return "blob missing"
+        except Corrupt:
+            return "blob altered"
+        return "" if hashlib.sha256(content).digest() == digest else "blob altered"
 
 
-async def _fault(ports: Ports, caller: Caller, scan: UUID, fault: str, record: EvidenceRecord) -> Verified:
+async def _resting_on_nothing(ports: Ports, caller: Caller, scan: UUID, ids: Collection[bytes]) -> tuple[str, ...]:
+    """The claims that cite a record which is not there."""
+    lines: list[str] = []
+    async with aclosing(ports.calls.follow(LIST_CLAIMS, ClaimsQuery(scan=scan), caller)) as claims:
+        async for view in claims:
+            if any(bytes.fromhex(identity) not in ids for identity in view.evidence):
+                lines.append(f"{view.module}: {claim_line(view.claim)}")
+                if len(lines) == CLAIMS_NAMED:
+                    break
+    return tuple(lines)
+
+
+async def _fault(ports: Ports, caller: Caller, scan: UUID, fault: Fault, record: EvidenceRecord) -> Verified:
     lines: list[str] = []
     query = ClaimsQuery(scan=scan, record=record.id.hex())
     async with aclosing(ports.calls.follow(LIST_CLAIMS, query, caller)) as claims:
@@ -56,4 +91,4 @@ async def _fault(ports: Ports, caller: Caller, scan: UUID, fault: str, record: E
             if len(lines) == CLAIMS_NAMED:
                 break
     artefact = record.id if fault == "record altered" or record.blob is None else record.blob
-    return Verified(fault=fault, artefact=artefact.hex(), request=record.request, claims=tuple(lines))  # type: ignore[arg-type]
+    return Verified(fault=fault, artefact=artefact.hex(), request=record.request, claims=tuple(lines))

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.contracts.claims import Claim, Entity, Relation, claim_line
 from services.contracts.resources import Change
 from services.kernel.sql import Reader
-from services.storage.domain import ABSENCE, RELATION, gone_or_unknown
+from services.storage.domain import ABSENCE, ATTRIBUTE, gone_or_unknown
 from services.storage.store import reading
 from services.storage.store.reading import StoredClaim
 
@@ -59,8 +59,17 @@ def _positive(claims: Sequence[StoredClaim]) -> list[StoredClaim]:
     return [claim for claim in claims if claim.kind != ABSENCE]
 
 
-def _said(claim: StoredClaim) -> tuple[int, str, str]:
-    return claim.kind, claim.name, claim.value
+def _by_saying(claims: Sequence[StoredClaim]) -> dict[tuple[str, str], list[StoredClaim]]:
+    """Attributes by name and value, with all who say so."""
+    said: dict[tuple[str, str], list[StoredClaim]] = {}
+    for claim in claims:
+        if claim.kind == ATTRIBUTE:
+            said.setdefault((claim.name, claim.value), []).append(claim)
+    return said
+
+
+def _modules(claims: Sequence[StoredClaim]) -> tuple[str, ...]:
+    return tuple(sorted({claim.module for claim in claims}))
 
 
 async def _compare(
@@ -75,22 +84,26 @@ async def _compare(
     fresh = [identity for identity in ids if not _positive(old.get(identity, ()))]
     for change in await _describe(view, workspace, "new", fresh, new):
         yield change
-    vanished: list[StoredClaim] = []
+    added: list[tuple[StoredClaim, tuple[str, ...]]] = []
+    vanished: list[list[StoredClaim]] = []
     for identity in ids:
-        was, is_now = _positive(old.get(identity, ())), _positive(new.get(identity, ()))
-        if not was:
-            continue
-        known = {_said(claim) for claim in was}
-        said = {_said(claim) for claim in is_now}
-        added = [claim for claim in is_now if _said(claim) not in known and claim.kind not in {0, RELATION}]
-        for claim, spoken in zip(added, await reading.spoken(view, workspace, added), strict=True):
-            yield _change("changed", spoken, f"now {claim.name} = {claim.value}", (claim.module,))
-        vanished += [claim for claim in was if _said(claim) not in said and claim.kind not in {0, RELATION}]
-    asked = await reading.asked_by(view, workspace, before, [claim.item for claim in vanished])
+        if _positive(old.get(identity, ())):
+            was, is_now = _by_saying(old[identity]), _by_saying(new[identity])
+            added += [(group[0], _modules(group)) for said, group in is_now.items() if said not in was]
+            vanished += [group for said, group in was.items() if said not in is_now]
+    for (claim, modules), spoken in zip(
+        added, await reading.spoken(view, workspace, [claim for claim, _ in added]), strict=True
+    ):
+        yield _change("changed", spoken, f"now {claim.name} = {claim.value}", modules)
+    asked = await reading.asked_by(view, workspace, before, [claim.item for group in vanished for claim in group])
     answered = await reading.answered(view, workspace, after, list(asked.values()))
-    for claim, spoken in zip(vanished, await reading.spoken(view, workspace, vanished), strict=True):
-        if claim.item in asked and asked[claim.item] in answered:
-            yield _change("changed", spoken, f"no longer {claim.name} = {claim.value}", (claim.module,))
+    gone = [
+        group
+        for group in vanished
+        if gone_or_unknown([asked[claim.item] for claim in group if claim.item in asked], answered) == "gone"
+    ]
+    for group, spoken in zip(gone, await reading.spoken(view, workspace, [group[0] for group in gone]), strict=True):
+        yield _change("changed", spoken, f"no longer {group[0].name} = {group[0].value}", _modules(group))
 
 
 async def _lost(
@@ -120,7 +133,7 @@ async def _describe(
     spoken = await reading.spoken(view, workspace, first)
     return iter(
         [
-            _change(kind, claim, "", tuple(sorted({said.module for said in _positive(claims[row.about])})))
+            _change(kind, claim, "", _modules(_positive(claims[row.about])))
             for row, claim in zip(first, spoken, strict=True)
         ]
     )
