@@ -42,6 +42,11 @@ class Lab:
         counts: dict[str, Any] = self._ask("GET", "/counts")
         return counts
 
+    def touched(self) -> int:
+        """How often the target's hosts or name servers were met."""
+        touched: int = self.counts()["touched"]
+        return touched
+
     def requests(self) -> Counter[tuple[str, str, str]]:
         """HTTP and WHOIS requests by (host, method, target)."""
         return Counter({(host, method, target): n for host, method, target, n in self._ask("GET", "/requests")})

@@ -40,7 +40,6 @@ def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
         (("scan", "example.org", "--wordlist", "missing.txt"), 2, "missing.txt"),
         (("scan", "missing-targets.txt"), 2, "missing-targets.txt"),
         (("scan", "example.org", "--module", "nosuchmodule"), 2, "nosuchmodule"),
-        (("scan", "example.org", "--profile", "loud"), 2, "loud"),
         (("scan",), 2, "TARGETS"),
         (("scna", "example.org"), 2, "did you mean scan"),
         (("scans", "show", "last"), 1, "no scan"),
@@ -80,14 +79,10 @@ def test_a_way_out_that_is_not_set_up_is_said_before_anything_is_asked(tmp_path:
 
 def test_a_source_that_could_not_be_asked_is_named_and_counts_when_strict(mirage: Mirage, lab: Lab) -> None:
     lab.fault("hackertarget", "forbidden")
-    done = mirage.run(*mirage.scan_arguments(*FEW, "--format", "hosts", "--output", "-"))
-    assert done.returncode == 0
+    assert mirage.run(*mirage.scan_arguments(*FEW)).returncode == 0
     done = mirage.run("scan", lab.target, "--resolver", lab.resolver, *FEW, "--format", "hosts", "--strict")
     assert "hackertarget blocked" in done.stderr
     assert done.returncode == 4
-    lab.heal()
-    done = mirage.run(*mirage.scan_arguments(*FEW, "--strict"))
-    assert done.returncode == 0
 
 
 def test_standard_output_has_the_export_and_nothing_else(mirage: Mirage, lab: Lab) -> None:
