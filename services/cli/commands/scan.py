@@ -1,5 +1,6 @@
 """`mirage scan`: make a scan, follow it, print what it found."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
@@ -64,6 +65,7 @@ def command(session: Session, **options: Any) -> int:
         resolvers=options["resolvers"],
     )
     words = read_words(options["wordlist"])
+    check_output(options["output"])
     if options["dry_run"]:
         return run_async(preview(session, new, options["form"]))
     return run_async(scan_and_write(session, new, words, options))
@@ -115,9 +117,21 @@ def read_words(file: Path | None) -> bytes | None:
     if file is None:
         return None
     try:
-        return file.read_bytes()
+        words = file.read_bytes()
     except OSError as error:
         raise Invalid(f"the word list {file} cannot be read: {error.strerror}") from error
+    if b"\0" in words or not words.strip():
+        raise Invalid(f"{file} is not a list of words, one a line")
+    return words
+
+
+def check_output(path: str | None) -> None:
+    """Refuse an output that could not be written before anything is asked, not after."""
+    if path in {None, "-"}:
+        return
+    file = Path(str(path))
+    if file.is_dir() or not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+        raise Invalid(f"{path} cannot be written")
 
 
 async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from services.kernel.errors import Invalid
 
 MOST_TARGETS: Final = 100_000
 _LONGEST: Final = 4096
+NOT_ASKED_FOR: Final = "it was not asked for"
 _LONGEST_SCAN: Final = 1e9
 
 
@@ -82,6 +84,10 @@ def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module]
     for target in targets:
         if reach.rules_out(target):
             raise Invalid(f"{target.value} is a target and excluded at once")
+    if new.authorised is not None and not new.authorised.strip():
+        raise Invalid("an authorisation says who allowed active work, and why")
+    for resolver in new.resolvers:
+        _check_resolver(resolver)
     return Plan(
         scan=scan,
         profile=new.profile,
@@ -94,6 +100,23 @@ def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module]
         words=new.words,
         authorisation=Authorisation(new.authorised[:_LONGEST], at) if new.authorised else None,
     )
+
+
+def _check_resolver(text: str) -> None:
+    """Whether a resolver is written as an address, or an address and a port (IPv6 addresses then in brackets)."""
+    address, port = text, ""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        address, _, port = text.partition(":")
+    try:
+        ip_address(address)
+        sound = not port or 0 < int(port) < 1 << 16
+    except ValueError:
+        sound = False
+    if not sound:
+        raise Invalid(f"{text[:100]!a} is no resolver: say ADDRESS or ADDRESS:PORT")
 
 
 def planned(module: Module) -> PlannedModule:
@@ -149,12 +172,12 @@ def _why_not(new: NewScan, module: Module) -> str:
         return "no collector has it"
     if not module.enabled:
         return "it is disabled in this workspace"
+    if new.modules and declared.id not in new.modules and declared.activity not in new.modules:
+        return NOT_ASKED_FOR
     if declared.activity not in PROFILES[new.profile]:
         return f"it is {declared.activity}, which the profile {new.profile} leaves out"
     if declared.activity == "active" and not new.authorised:
         return "it is active, and nobody authorised active work"
-    if new.modules and declared.id not in new.modules and declared.activity not in new.modules:
-        return "it was not asked for"
     if declared.id in new.exclude or declared.activity in new.exclude:
         return "it was excluded"
     return ""

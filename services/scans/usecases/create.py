@@ -16,7 +16,7 @@ from services.kernel.service import Ports
 from services.scans import settings
 from services.scans.domain.candidates import Candidates
 from services.scans.domain.items import Wants
-from services.scans.domain.planning import Choice, choose, plan_scan, preview, read_targets
+from services.scans.domain.planning import NOT_ASKED_FOR, Choice, choose, plan_scan, preview, read_targets
 from services.scans.settings import SECOND
 from services.scans.store import scans as scan_store
 from services.scans.store.scans import ScanRow
@@ -50,7 +50,8 @@ async def make_plan(ports: Ports, caller: Caller, new: NewScan) -> Plan:
     read_targets(new)
     choice = await _choose(ports, caller, new)
     if not choice.taken:
-        reasons = "; ".join(f"{id}: {reason}" for identity, reason in list(choice.left_out.items())[:3])
+        telling = [(module, why) for module, why in choice.left_out.items() if why != NOT_ASKED_FOR]
+        reasons = "; ".join(f"{module}: {why}" for module, why in (telling or list(choice.left_out.items()))[:3])
         raise Invalid(f"no module is left to ask ({reasons})" if reasons else "there is no module to ask")
     return plan_scan(uuid4(), caller.workspace, new, choice.taken, now())
 
