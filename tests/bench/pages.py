@@ -1,9 +1,10 @@
-"""Pages fetched, parsed and kept: module `web` on every host of a lab that serves pages, as a scan of a list of names.
+"""Pages fetched, parsed and kept: module `web` on every host of a lab that serves pages.
 
-The scan runs on one core and the lab on the other. A page is a front page that was read, by the ``http_status`` it has
-in the export; with it come the icon, scripts, and the other scheme, which are counted as answers. Time is from the
-scan's start to its end, as it says itself. The bare limit asks for the same front pages over TLS, sixteen at once, on
-bare asyncio streams, and does nothing with them: most of it is the TLS handshakes.
+A page is a front page that was read with status 200; with it come its icon, its scripts and the other scheme, which
+are counted as answers. First the collector by itself, from a batch of work to the results in its outbox, on one core
+and the lab on the other; then the same as a scan of a list of names, from its start to its end, with claims stored. The
+bare limit asks for the same front pages over TLS, sixteen at once, on asyncio's streams, and does nothing with them:
+most of it is handshakes.
 """
 
 import asyncio
@@ -16,58 +17,73 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TypeVar
 
-from msgspec import Struct
+import msgspec
 
 from tests.bench import machine
+from tests.bench.collecting import Brought
 from tests.bench.declaration import Bench, Figure, Options, middle, span
 from tests.bench.laboratory import Laboratory, laboratory
 from tests.bench.processes import ROOT, pinned
 from tests.bench.scanning import scan
 
 HOSTS, BAR, AT_ONCE = 1_500, 300, 16
-
-
-class Read(Struct, frozen=True):
-    pages: int
-    answers: int
-    seconds: float
-    cpu: float
+T = TypeVar("T")
 
 
 def run(options: Options) -> list[Figure]:
     own, _ = machine.two_cores()
-    runs, limits = [], []
-    with laboratory(hosts=HOSTS, seed=options.seeds[0]) as lab, tempfile.TemporaryDirectory() as name:
-        targets = Path(name) / "targets.txt"
+    alone: list[Brought] = []
+    whole: list[Brought] = []
+    limits: list[float] = []
+    with laboratory(hosts=HOSTS, seed=options.seeds[0]) as lab:
         names = [host["name"] for host in lab.truth["names"] if host["web"] and host["resolves"]]
-        targets.write_text("\n".join(names) + "\n")
         for _ in range(options.runs):
-            limits.append(bare(lab, own))
-            runs.append(read(lab, targets, own))
+            limits.append(apart(("tests.bench.pages",), fronts(lab), lab, own, float))
+            alone.append(collect(lab, names, own))
+            whole.append(read(lab, names))
+    return [
+        figure("collector alone", alone, limits, BAR),
+        Figure(
+            what="collector alone: answers",
+            value=middle([each.answers / each.seconds for each in alone]),
+            unit="answers/s",
+            beside="pages, icons, scripts, redirects",
+        ),
+        figure("as a scan, claims stored", whole, limits),
+    ]
+
+
+def figure(what: str, runs: Sequence[Brought], limits: Sequence[float], bar: float | None = None) -> Figure:
     rates = [each.pages / each.seconds for each in runs]
-    answers = middle([each.answers / each.seconds for each in runs])
     cpu = middle([each.cpu / each.pages for each in runs]) * 1e3
-    beside = f"{runs[-1].pages} pages, {answers:,.0f} answers/s, cpu {cpu:.1f} ms a page and what came with it"
-    rate = Figure(
-        what="pages fetched, parsed, kept",
+    return Figure(
+        what=what,
         value=middle(rates),
         unit="pages/s",
-        bar=BAR,
+        bar=bar,
         bare=middle(limits),
         spread=span(rates),
-        beside=beside,
+        beside=f"{runs[-1].pages} pages; cpu {cpu:.1f} ms for a page and what comes with it",
     )
-    return [rate]
 
 
-def read(lab: Laboratory, targets: Path, core: int) -> Read:
-    arguments = (str(targets), "--module", "web", "--profile", "deep", "--authorised", "benchmark")
-    with scan(lab, *arguments, core=core) as scanned:
-        (web,) = (source for source in scanned.scan["sources"] if source["module"] == "web")
-        pages = sum(map(is_page, map(json.loads, scanned.export("jsonl").splitlines())))
-        return Read(pages, web["requests"], scanned.seconds, scanned.used.cpu)
+def collect(lab: Laboratory, names: Sequence[str], core: int) -> Brought:
+    with tempfile.TemporaryDirectory(prefix="bench-data-") as folder:
+        asked = {"names": names, "resolver": lab.resolver}
+        return apart(("tests.bench.collecting", folder), asked, lab, core, Brought)
+
+
+def read(lab: Laboratory, names: Sequence[str]) -> Brought:
+    with tempfile.TemporaryDirectory() as name:
+        targets = Path(name) / "targets.txt"
+        targets.write_text("\n".join(names) + "\n")
+        arguments = (str(targets), "--module", "web", "--profile", "deep", "--authorised", "benchmark")
+        with scan(lab, *arguments) as scanned:
+            (web,) = (source for source in scanned.scan["sources"] if source["module"] == "web")
+            pages = sum(map(is_page, map(json.loads, scanned.export("jsonl").splitlines())))
+            return Brought(pages, web["requests"], scanned.seconds, scanned.used.cpu)
 
 
 def is_page(line: dict[str, object]) -> bool:
@@ -75,14 +91,17 @@ def is_page(line: dict[str, object]) -> bool:
     return line.get("type") == "url" and isinstance(attributes, dict) and 200 in attributes.get("http_status", ())
 
 
-def bare(lab: Laboratory, core: int) -> float:
-    """Pages a second without Mirage, in a process of its own."""
-    command = pinned([sys.executable, "-m", "tests.bench.pages"], core)
+def apart(module: Sequence[str], asked: object, lab: Laboratory, core: int, kind: type[T]) -> T:
+    """What a module of this folder prints, run in a process of its own on one core."""
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **lab.environment}, input=json.dumps(fronts(lab)).encode(), check=True,
+        pinned([sys.executable, "-m", *module], core),
+        cwd=ROOT,
+        env={**os.environ, **lab.environment},
+        input=json.dumps(asked).encode(),
+        check=True,
         stdout=subprocess.PIPE,
-    )  # fmt: skip
-    return float(done.stdout)
+    )
+    return msgspec.json.decode(done.stdout, type=kind)
 
 
 def fronts(lab: Laboratory) -> list[tuple[str, str, int]]:
@@ -130,7 +149,7 @@ def main() -> None:
     print(answered / (time.perf_counter() - started))
 
 
-BENCH: Final = Bench("pages", "Pages fetched, parsed, evidence kept: ≥ 300/s.", run)
+BENCH = Bench("pages", "Pages fetched, parsed, evidence kept: ≥ 300/s.", run)
 
 if __name__ == "__main__":
     main()
