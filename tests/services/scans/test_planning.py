@@ -48,7 +48,7 @@ async def test_modules_and_activities_can_be_chosen_and_excluded(open_desk: Open
     assert await planned(desk, exclude=("guess", "whois")) == {"crtsh", "dns_records", "web"}
     with pytest.raises(Invalid, match="no module or activity 'crtsch'; did you mean crtsh"):
         await planned(desk, modules=("crtsch",))
-    with pytest.raises(Invalid, match="no module is left to ask"):
+    with pytest.raises(Invalid, match=r"no module is left to ask \(web: it is active, which the profile passive"):
         await planned(desk, profile="passive", modules=("web",))
 
 
@@ -67,6 +67,11 @@ async def test_disabled_modules_and_those_that_no_collector_has_are_left_out(ope
     ("fields", "reason"),
     [
         ({"targets": ()}, "at least one target"),
+        ({"authorised": " "}, "an authorisation says who"),
+        ({"resolvers": ("foo",)}, "'foo' is no resolver"),
+        ({"resolvers": ("192.0.2.1:0",)}, "is no resolver"),
+        ({"resolvers": ("192.0.2.1:70000",)}, "is no resolver"),
+        ({"resolvers": ("[2001:db8::1:53",)}, "is no resolver"),
         ({"targets": ("not a/target",)}, "not a/target"),
         ({"targets": ("example.org",), "exclude_scope": ("example.org",)}, "target and excluded at once"),
         ({"targets": ("example.org",), "scope": ("..",)}, "host name"),
