@@ -99,7 +99,8 @@ def test_it_fits_into_the_architecture_and_what_is_rendered(run: Run, made: list
 def test_services_are_held_to_the_rules_on_imports(copy: Path, made: list[str]) -> None:
     rules = tomllib.loads((copy / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     for rule in rules:
-        packages = {*rule.get("modules", ()), *rule.get("source_modules", ()), *rule.get("forbidden_modules", ())}
+        kinds = ("modules", "source_modules", "forbidden_modules", "containers")
+        packages = {name for kind in kinds for name in rule.get(kind, ())}
         if "services.storage" in packages:
             assert {f"services.{name}" for name in SERVICES} <= packages, rule["name"]
 
