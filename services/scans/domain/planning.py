@@ -105,7 +105,7 @@ def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module]
 def _check_resolver(text: str) -> None:
     """Whether a resolver is written as an address, or an address and a port (IPv6 addresses then in brackets)."""
     address, port = text, ""
-    if text.startswith("["):
+    if text.startswith("[") and "]" in text:
         address, _, port = text[1:].partition("]")
         port = port.removeprefix(":")
     elif text.count(":") == 1:
