@@ -21,7 +21,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 @click.option("--bench", is_flag=True, help="Run the benchmarks instead and print their table.")
 @click.option("--quick", is_flag=True, help="Only the fast tests, without the checks; or each benchmark once.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(arguments: tuple[str, ...], *, bench: bool, quick: bool) -> int:
+def command(arguments: tuple[str, ...], *, bench: bool, quick: bool, slow: bool) -> int:
     """Run the checks and the tests; ARGUMENTS go to pytest, or to the benchmarks."""
     if bench:
         return _run("benchmarks", ("-m", "tests.bench", *(("--quick",) if quick else ()), *arguments))
@@ -29,7 +29,8 @@ def command(arguments: tuple[str, ...], *, bench: bool, quick: bool) -> int:
         return _run("tests", ("-m", "pytest", "-q", *(("-m", "not slow") if quick else ()), *arguments))
     failed = [name for name, check in CHECKS if _run(name, check)]
     coverage = ("--cov=services", "--cov-report=term:skip-covered", "--cov-fail-under=90")
-    if _run("tests", ("-m", "pytest", "-q", "-n", "2", *coverage)):
+    chosen = () if slow else ("-m", "not slow")
+    if _run("tests", ("-m", "pytest", "-q", "-n", "2", *chosen, *coverage)):
         failed.append("tests")
     if failed:
         click.echo(f"Failed: {', '.join(failed)}", err=True)
