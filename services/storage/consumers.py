@@ -41,8 +41,8 @@ async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]
 
 async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
     for received in batch:
-        gone = await intake.delete_scan(unit.tx, received.workspace, received.message.scan)
-        await ports.search.delete(received.workspace, index.ENTITIES, gone)
+        async for gone in intake.delete_scan(unit.tx, received.workspace, received.message.scan):
+            await ports.search.delete(received.workspace, index.ENTITIES, gone)
 
 
 CONSUMERS: Final = (

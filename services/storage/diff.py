@@ -40,8 +40,9 @@ async def diff(view: Reader, workspace: UUID, before: UUID, after: UUID) -> Asyn
 
 async def _subjects(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[bytes]]:
     async for rows in view.stream(
-        "SELECT DISTINCT about FROM claim WHERE workspace = :workspace AND scan = :scan AND kind <> :absence"
-        " AND retracted_at IS NULL ORDER BY about",
+        # By the scan first: the order would make the database read all scans of the workspace.
+        "WITH told AS MATERIALIZED (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan"
+        " AND kind <> :absence AND retracted_at IS NULL) SELECT DISTINCT about FROM told ORDER BY about",
         size=BATCH,
         workspace=workspace.bytes,
         scan=scan.bytes,

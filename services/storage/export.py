@@ -136,8 +136,8 @@ async def _csv(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterat
 
 def _cell(value: Any) -> str:
     """A cell that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    text = "" if value is None else str(value).replace("\r", "\\r")  # the one break that csv leaves unquoted
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
 async def _documents(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[list[dict[str, Any]]]:

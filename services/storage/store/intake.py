@@ -1,6 +1,6 @@
 """Writes what the collectors found, in whole batches; every row by its natural key, so that twice is once."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -112,8 +112,8 @@ async def count_admissions(tx: Tx, counts: dict[tuple[UUID, UUID], int]) -> None
     )
 
 
-async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> list[bytes]:
-    """Forget a scan, refold what it touched; return the ids of entities that are gone with it."""
+async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> AsyncIterator[list[bytes]]:
+    """Forget a scan and refold what it touched; yield the ids of entities that are gone with it, in lists."""
     values = {"workspace": workspace.bytes, "scan": scan.bytes}
     await tx.bulk_upsert(
         "scan",
@@ -122,30 +122,13 @@ async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> list[bytes]:
         [(workspace.bytes, scan.bytes, 0, 1)],
         {"deleted": "replace"},
     )
-    gone = [
-        bytes(row[0])
-        for row in await tx.fetch(
-            "SELECT entity FROM sighting WHERE workspace = :workspace AND scan = :scan AND NOT EXISTS"
-            " (SELECT 1 FROM sighting AS other WHERE other.workspace = :workspace"
-            " AND other.entity = sighting.entity AND other.scan <> :scan)",
-            **values,
-        )
-    ]
-    await tx.execute_in(
-        "DELETE FROM entity WHERE workspace = :workspace AND id IN :keys", gone, workspace=workspace.bytes
-    )
-    await tx.execute_in(
-        "DELETE FROM unindexed WHERE workspace = :workspace AND id IN :keys", gone, workspace=workspace.bytes
-    )
-    await tx.execute(
-        "UPDATE entity SET first_seen = (SELECT min(other.first_seen) FROM sighting AS other"
-        " WHERE other.workspace = :workspace AND other.entity = entity.id AND other.scan <> :scan),"
-        " last_seen = (SELECT max(other.last_seen) FROM sighting AS other"
-        " WHERE other.workspace = :workspace AND other.entity = entity.id AND other.scan <> :scan)"
-        " WHERE workspace = :workspace AND id IN"
-        " (SELECT entity FROM sighting WHERE workspace = :workspace AND scan = :scan)",
-        **values,
-    )
+    async for rows in tx.stream(
+        # With its type, which the key does not have: else the database reads the key of all scans of the workspace.
+        "SELECT entity, type FROM sighting WHERE workspace = :workspace AND scan = :scan",
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    ):
+        yield await _forget_entities(tx, values, [bytes(row[0]) for row in rows])
     await tx.execute(
         "DELETE FROM relation WHERE workspace = :workspace AND id IN"
         " (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan AND kind = 1) AND NOT EXISTS"
@@ -157,4 +140,27 @@ async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> list[bytes]:
     await tx.execute("DELETE FROM sighting WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM record WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM result WHERE workspace = :workspace AND scan = :scan", **values)
+
+
+async def _forget_entities(tx: Tx, values: Mapping[str, bytes], ids: Sequence[bytes]) -> list[bytes]:
+    """Remove entities that no other scan saw, and narrow the times of the others; return those that are gone."""
+    rows = await tx.fetch_in(
+        "SELECT DISTINCT entity FROM sighting WHERE workspace = :workspace AND scan <> :scan AND entity IN :keys",
+        ids,
+        **values,
+    )
+    kept = {bytes(row[0]) for row in rows}
+    gone = [identity for identity in ids if identity not in kept]
+    space = values["workspace"]
+    await tx.execute_in("DELETE FROM entity WHERE workspace = :workspace AND id IN :keys", gone, workspace=space)
+    await tx.execute_in("DELETE FROM unindexed WHERE workspace = :workspace AND id IN :keys", gone, workspace=space)
+    await tx.execute_in(
+        "UPDATE entity SET first_seen = (SELECT min(other.first_seen) FROM sighting AS other"
+        " WHERE other.workspace = :workspace AND other.entity = entity.id AND other.scan <> :scan),"
+        " last_seen = (SELECT max(other.last_seen) FROM sighting AS other"
+        " WHERE other.workspace = :workspace AND other.entity = entity.id AND other.scan <> :scan)"
+        " WHERE workspace = :workspace AND id IN :keys",
+        sorted(kept),
+        **values,
+    )
     return gone

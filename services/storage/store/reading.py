@@ -212,33 +212,37 @@ async def claims_about(
         **({"scan": scan.bytes} if scan else {}),
         **({"most": most} if most is not None else {}),
     )
-    return sorted((StoredClaim(*row) for row in rows), key=lambda claim: (claim.at, claim.module, claim.id))
+    return sorted((StoredClaim(*row) for row in rows), key=_age)
+
+
+def _age(claim: StoredClaim) -> tuple[int, str, str, str, bytes]:
+    return claim.at, claim.module, claim.name, claim.value, claim.id
 
 
 async def vouching(
     view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes], most: int
 ) -> dict[bytes, list[StoredClaim]]:
-    """Of the claims of a scan about relations from and to each of ``ids``, the first ``most``, oldest first."""
-    found: dict[bytes, list[StoredClaim]] = {}
-    claim = ", ".join(f"claim.{name.strip()}" for name in CLAIM.split(","))
+    """Claims of a scan about relations from and to each of ``ids``: of ``most`` relations each way, oldest first."""
+    vouched: dict[bytes, list[bytes]] = {}
     for end in ("source", "target"):
         rows = await view.fetch_in(
-            f"SELECT {CLAIM}, vouched FROM (SELECT {claim}, relation.{end} AS vouched, ROW_NUMBER() OVER"  # noqa: S608  parameters only
-            f" (PARTITION BY relation.{end} ORDER BY claim.at, claim.id) AS rank FROM relation"
-            " JOIN claim ON claim.workspace = relation.workspace AND claim.about = relation.id AND claim.scan = :scan"
-            f" AND claim.retracted_at IS NULL WHERE relation.workspace = :workspace AND relation.{end} IN :keys)"
-            " AS told WHERE rank <= :most",
+            f"SELECT id, vouched FROM (SELECT id, {end} AS vouched,"  # noqa: S608  two literals
+            f" ROW_NUMBER() OVER (PARTITION BY {end} ORDER BY id) AS rank FROM relation"
+            f" WHERE workspace = :workspace AND {end} IN :keys AND EXISTS (SELECT 1 FROM claim"
+            " WHERE claim.workspace = :workspace AND claim.about = relation.id AND claim.scan = :scan"
+            " AND claim.retracted_at IS NULL)) AS told WHERE rank <= :most",
             ids,
             workspace=workspace.bytes,
             scan=scan.bytes,
             most=most,
         )
-        for row in rows:
-            found.setdefault(bytes(row[-1]), []).append(StoredClaim(*row[:-1]))
-    return {
-        identity: sorted(claims, key=lambda claim: (claim.at, claim.module, claim.id))[:most]
-        for identity, claims in found.items()
-    }
+        for relation, identity in rows:
+            vouched.setdefault(bytes(relation), []).append(bytes(identity))
+    found: dict[bytes, list[StoredClaim]] = {}
+    for claim in await claims_about(view, workspace, list(vouched), scan, 1):
+        for identity in vouched[claim.about]:
+            found.setdefault(identity, []).append(claim)
+    return {identity: claims[:most] for identity, claims in found.items()}
 
 
 async def claims_of(
