@@ -1,0 +1,131 @@
+"""Differences of two scans: what is new, changed, gone, and what nobody can say any more."""
+
+import pytest
+
+from services.contracts import attributes, entities, relations
+from services.contracts import endpoints as e
+from services.contracts.claims import Absence, Claim
+from services.contracts.facts import Collected
+from services.contracts.resources import Change, DiffQuery
+from tests.services.storage.depot import ADDRESS, ELSEWHERE, LATER, SCAN, TARGET, WWW, Depot, result
+
+API = entities.hostname("api.example.org")
+RESOLVES = relations.resolves_to(WWW, ADDRESS, record="A")
+MAIL, WEB = attributes.attribute(WWW, "tag", "mail"), attributes.attribute(WWW, "tag", "web")
+
+
+async def changes(store: Depot, *results: Collected) -> list[tuple[str, str, str, str]]:
+    """Kind, type, value and what, in no order."""
+    await store.take(*results)
+    found = await store.follow(e.DIFF, DiffQuery(SCAN, LATER))
+    return sorted((each.kind, each.type, each.value, each.what) for each in found)
+
+
+def before(module: str, *claims: Claim, **fields) -> Collected:
+    return result(module, *claims, **fields)
+
+
+def after(module: str, *claims: Claim, **fields) -> Collected:
+    return result(module, *claims, of=LATER, **fields)
+
+
+async def test_equal_scans_have_no_differences(store: Depot) -> None:
+    said = (WWW, RESOLVES, MAIL, Absence(TARGET, "resolves_to"))
+    assert await changes(store, before("web", *said), after("web", *reversed(said), at=99)) == []
+    assert await store.follow(e.DIFF, DiffQuery(SCAN, SCAN)) == []
+
+
+async def test_what_only_the_later_scan_says_is_new(store: Depot) -> None:
+    found = await changes(store, before("web", WWW), after("web", WWW, API, RESOLVES))
+    assert found == [
+        ("new", "hostname", "api.example.org", ""),
+        ("new", "resolves_to", "www.example.org → 192.0.2.1", found[1][3]),
+    ]
+
+
+async def test_what_its_source_no_longer_says_is_gone(store: Depot) -> None:
+    found = await changes(store, before("web", WWW, API, RESOLVES), after("web", WWW))
+    assert [each[:3] for each in found] == [
+        ("gone", "hostname", "api.example.org"),
+        ("gone", "resolves_to", "www.example.org → 192.0.2.1"),
+    ]
+
+
+NOT_ANSWERED = [
+    [],
+    [after("web", outcome="unreachable")],
+    [after("web", outcome="rate_limited")],
+    [after("web", outcome="failed")],
+    [after("web", outcome="skipped")],
+    [after("web", WWW, outcome=None)],
+    [after("web", outcome="found", part=1, parts=2)],
+    [after("crtsh", outcome="empty")],
+    [after("web", subject=API, outcome="empty")],
+]
+
+
+@pytest.mark.parametrize("results", NOT_ANSWERED, ids=lambda each: repr([(r.module, r.outcome) for r in each]))
+async def test_what_its_source_did_not_answer_about_is_unknown(store: Depot, results: list[Collected]) -> None:
+    found = await changes(store, before("web", API), *results)
+    assert ("unknown", "hostname", "api.example.org", "") in found
+    assert not any(kind == "gone" for kind, *_ in found)
+
+
+async def test_what_two_said_is_gone_only_when_both_answered(store: Depot) -> None:
+    said = [before("web", API), before("crtsh", API)]
+    assert await changes(store, *said, after("web", outcome="empty")) == [
+        ("unknown", "hostname", "api.example.org", "")
+    ]
+    assert await changes(store, after("crtsh", outcome="empty")) == [("gone", "hostname", "api.example.org", "")]
+
+
+async def test_what_another_source_says_now_is_not_gone(store: Depot) -> None:
+    assert await changes(store, before("web", API), after("web", outcome="empty"), after("crtsh", API)) == []
+
+
+async def test_an_answer_in_any_turn_is_an_answer(store: Depot) -> None:
+    turns = [after("web", outcome="rate_limited"), after("web", outcome="empty", turn=1)]
+    assert await changes(store, before("web", API), *turns) == [("gone", "hostname", "api.example.org", "")]
+
+
+async def test_a_changed_value_is_said_once_with_all_who_say_it(store: Depot) -> None:
+    await store.take(before("web", WWW, MAIL), before("otx", MAIL), after("web", WWW, WEB), after("otx", WEB))
+    found = await store.follow(e.DIFF, DiffQuery(SCAN, LATER))
+    assert found == [
+        Change(kind="changed", layer="entity", type="hostname", value=WWW.value, what=what, modules=("otx", "web"))
+        for what in ('now tag = "web"', 'no longer tag = "mail"')
+    ]
+
+
+async def test_a_first_attribute_of_a_known_thing_is_a_change(store: Depot) -> None:
+    assert await changes(store, before("web", WWW), after("web", WWW, MAIL)) == [
+        ("changed", "hostname", "www.example.org", 'now tag = "mail"')
+    ]
+
+
+async def test_a_value_that_nobody_could_ask_about_has_not_changed(store: Depot) -> None:
+    said = [before("web", WWW, MAIL), before("crtsh", WWW)]
+    assert await changes(store, *said, after("web", outcome="unreachable"), after("crtsh", WWW)) == []
+
+
+async def test_a_denial_is_no_sign_of_life(store: Depot) -> None:
+    denied = after("web", Absence(API, "resolves_to"))
+    assert await changes(store, before("web", API), denied) == [("gone", "hostname", "api.example.org", "")]
+    assert await changes(store, after("otx", Absence(WWW, "resolves_to"))) == [
+        ("gone", "hostname", "api.example.org", "")
+    ]
+
+
+async def test_many_differences_are_streamed_each_once(store: Depot) -> None:
+    hosts = [entities.hostname(f"n{number}.example.org") for number in range(1200)]
+    await store.take(before("web", *hosts[:800], records=[]), after("web", *hosts[400:], records=[]))
+    found = await store.follow(e.DIFF, DiffQuery(SCAN, LATER))
+    kinds = {each.value: each.kind for each in found}
+    assert len(kinds) == len(found) == 800
+    assert {kinds[host.value] for host in hosts[:400]} == {"gone"}
+    assert {kinds[host.value] for host in hosts[800:]} == {"new"}
+
+
+async def test_another_workspace_sees_no_differences(store: Depot) -> None:
+    await store.take(before("web", WWW), after("web", API))
+    assert await store.follow(e.DIFF, DiffQuery(SCAN, LATER), ELSEWHERE) == []
