@@ -21,6 +21,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 @click.command("test", context_settings={"ignore_unknown_options": True})
 @click.option("--bench", is_flag=True, help="Run the benchmarks instead and print their table.")
 @click.option("--quick", is_flag=True, help="Only the fast tests, without the checks; or each benchmark once.")
+@click.option("--slow", is_flag=True, help="Also the proof that kills a scan thirty times.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...], *, bench: bool, quick: bool, slow: bool) -> int:
     """Run the checks and the tests; ARGUMENTS go to pytest, or to the benchmarks."""

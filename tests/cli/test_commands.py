@@ -1,0 +1,37 @@
+"""Every command of the command line takes what it declares."""
+
+import inspect
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from services.cli.main import COMMANDS, Commands
+
+
+def declared(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """`command` and all below it, each with the words that call it."""
+    if isinstance(command, click.Group):
+        for child, below in command.commands.items():
+            yield from declared(below, f"{name} {child}")
+    if command.callback is not None:
+        yield name, command
+
+
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    commands = Commands()
+    with click.Context(commands) as context:
+        for name in COMMANDS:
+            command = commands.get_command(context, name)
+            assert command is not None
+            yield from declared(command, name)
+
+
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*each, id=each[0]) for each in every_command()])
+def test_the_function_of_a_command_takes_exactly_its_parameters(name: str, command: click.Command) -> None:
+    assert command.callback is not None
+    taken = set(inspect.signature(inspect.unwrap(command.callback)).parameters)
+    given = {parameter.name for parameter in command.params if parameter.expose_value}
+    if "session" in taken:  # what `data_options` makes of the options about the data folder
+        taken, given = taken - {"session"}, given - {"data", "workspace", "log"}
+    assert taken == given
