@@ -103,14 +103,14 @@ class Exchanges:
         perform: Callable[[], Awaitable[Performed]],
         payload: bytes = b"",
         *,
-        paid: bool = False,
+        shared: bool = False,
         counted: bool = True,
     ) -> tuple[EvidenceRecord, bytes]:
         """Return the record and body of ``request``, from the journal or by ``perform``; raise its failure.
 
         What counts is what was written first, be it by another attempt at the same item. ``request`` names it without
-        secrets; ``payload`` is what else tells it from others. ``paid``: ``perform`` pays itself, if the request
-        leaves at all. ``counted``: to make it again is to make another one.
+        secrets; ``payload`` is what else tells it from others. ``shared``: other items may take the answer, and
+        ``perform`` pays itself, if the request leaves at all. ``counted``: to make it again is to make another one.
         """
         key = self._key(protocol, request, payload) if counted else digest_of(protocol, request, payload)
         recorded = self._recorded.get(key)
@@ -121,13 +121,13 @@ class Exchanges:
             return record, await self._journal.body(self._owner.workspace, record)
         if self._offline:
             raise Skipped("not recorded")
-        if not paid:
+        if not shared:
             await self.pay()
         performed = await perform()
         record, body = self._record(protocol, request, key, performed)
-        kept = await self._journal.write(
-            JournalRow(self._owner.workspace, self._owner.item, self._owner.scan, self._owner.turn, record), body
-        )
+        owner = self._owner
+        row = JournalRow(owner.workspace, owner.item, owner.scan, owner.turn, record)
+        kept = await self._journal.write(row, body, shared=shared)
         self.records[kept.id] = kept
         if not performed.shared:
             await self._note(performed)

@@ -1,7 +1,9 @@
 """The request journal: what was asked and answered is on disk before anything is made of it."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from services.collector import store
@@ -9,6 +11,10 @@ from services.collector.group import GroupCommit
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.blobs import Blob, Blobs
 from services.kernel.sql import Sql, Tx
+
+#: How many shared answers of a scan, and of how many scans, a process knows without looking into the journal.
+ANSWERS_KNOWN: Final = 50_000
+SCANS_KNOWN: Final = 64
 
 
 class Journal:
@@ -20,9 +26,19 @@ class Journal:
         self._group: GroupCommit[tuple[store.JournalRow, bytes | None], EvidenceRecord] = GroupCommit(self._commit)
         self.run = self._group.run
         self._drops = 0
+        #: Per scan the keys of all answers that may be shared; None where the journal may have others.
+        self._answers: OrderedDict[tuple[UUID, UUID], set[bytes] | None] = OrderedDict()
 
-    async def write(self, row: store.JournalRow, body: bytes | None) -> EvidenceRecord:
-        """Keep an exchange and its body durably; return the record that counts, which is the first one written."""
+    async def write(self, row: store.JournalRow, body: bytes | None, *, shared: bool = False) -> EvidenceRecord:
+        """Keep an exchange and its body durably; return the record that counts, which is the first one written.
+
+        ``shared``: other items may ask for it by `find_answer`.
+        """
+        answers = self._answers.get((row.workspace, row.scan))
+        if shared and answers is not None:
+            answers.add(row.record.key)
+            if len(answers) > ANSWERS_KNOWN:
+                self._answers[row.workspace, row.scan] = None
         return await self._group.put((row, body))
 
     async def body(self, workspace: UUID, record: EvidenceRecord) -> bytes:
@@ -37,9 +53,22 @@ class Journal:
             return await store.read_exchanges(view, workspace, items)
 
     async def find_answer(self, workspace: UUID, scan: UUID, key: bytes) -> EvidenceRecord | None:
-        """The latest answer in the journal of any item of ``scan`` to the same request."""
+        """The latest shared answer in the journal of any item of ``scan`` to the same request."""
+        if (workspace, scan) not in self._answers:
+            await self._look_into(workspace, scan)
+        answers = self._answers.get((workspace, scan))
+        if answers is not None and key not in answers:
+            return None
         async with self._sql.read() as view:
             return await store.find_answer(view, workspace, scan, key)
+
+    async def _look_into(self, workspace: UUID, scan: UUID) -> None:
+        """A scan of which nothing is journalled yet has only the answers that are about to be written."""
+        async with self._sql.read() as view:
+            begun = await store.is_begun(view, workspace, scan)
+        self._answers.setdefault((workspace, scan), None if begun else set())
+        while len(self._answers) > SCANS_KNOWN:
+            self._answers.popitem(last=False)
 
     async def forget(self, tx: Tx, workspace: UUID, scan: UUID) -> None:
         """Drop the exchanges of a scan, within the transaction that is to forget it, and bodies that only it had."""

@@ -125,6 +125,16 @@ async def read_exchanges(
     return found
 
 
+async def is_begun(view: Reader, workspace: UUID, scan: UUID) -> bool:
+    """Whether any exchange of a scan is journalled."""
+    row = await view.fetch_one(
+        "SELECT 1 FROM exchange WHERE workspace = :workspace AND scan = :scan LIMIT 1",
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    )
+    return row is not None
+
+
 async def find_answer(view: Reader, workspace: UUID, scan: UUID, key: bytes) -> EvidenceRecord | None:
     """The latest answer that any item of a scan got to the request ``key``; failures are none."""
     rows = await view.fetch(

@@ -235,7 +235,7 @@ class ItemHttp(Http):
 
         # What one scan may dial, another may not.
         who = (self._exchanges.workspace, self._client, request.via_proxy, request.allow)
-        return await self._exchanges.make("http", name, perform_shared, payload, paid=True)
+        return await self._exchanges.make("http", name, perform_shared, payload, shared=True)
 
     def _request(self, wanted: Wanted) -> Request:
         headers = {"User-Agent": self._user_agent, "Accept": "*/*", **wanted.headers}

@@ -16,6 +16,8 @@ from services.kernel.bus import Consumer, Delivery, Stream
 from services.kernel.bus.subjects import any_matches, any_overlap
 from services.kernel.errors import Conflict, Corrupt, Invalid
 from services.kernel.messages import Envelope, now
+from services.kernel.sql import Row
+from services.kernel.sql.sqlite_rows import LISTED, absent_keys, insert_rows, listed
 
 MEMORY_SECONDS: Final = 120  # ids are remembered this long at least
 MEMORY_IDS: Final = 200_000  # or this many
@@ -170,31 +172,32 @@ class Queue:
     def publish(self, connection: Connection, outgoing: Iterable[Outgoing]) -> Kept:
         at = now()
         self._remember_a_while(connection, at)
-        first_time = f"""
-            INSERT INTO seen_{self._remembering} SELECT ?1, ?2
-            WHERE NOT EXISTS (SELECT 1 FROM seen_{1 - self._remembering} WHERE stream = ?1 AND id = ?2)
-            ON CONFLICT DO NOTHING"""  # noqa: S608 - a digit
-        messages: list[tuple[int, int, int, str, bytes]] = []
-        pending: list[tuple[int, int]] = []
-        added: dict[int, tuple[int, int]] = {}
-        cursor = connection.cursor()
+        messages: list[Row] = []
+        pending: dict[int, list[int]] = {}
         sequence = self.sequence
-        for each in outgoing:
-            cursor.execute(first_time, (each.stream, each.envelope.id.bytes))
-            if not cursor.rowcount:
-                continue
+        for each in self._first_times(connection, outgoing):
             sequence += 1
             messages.append((sequence, each.stream, at, each.subject, encode(each.envelope)))
             for consumer in each.consumers:
-                pending.append((consumer, sequence))
-                added[consumer] = (added[consumer][0] + 1 if consumer in added else 1, sequence)
-        cursor.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?)", messages)
-        cursor.executemany("INSERT INTO pending VALUES (?, ?, 0)", pending)
-        cursor.close()
+                pending.setdefault(consumer, []).append(sequence)
+        insert_rows(connection, "message", ("sequence", "stream", "at", "subject", "envelope"), messages)
+        for consumer, sequences in pending.items():
+            connection.execute(
+                "INSERT INTO pending SELECT ?, value, 0 FROM json_each(?)", (consumer, listed(sequences))
+            )
         self._move_to(connection, sequence)
         self._remembered += len(messages)
         self._sweep(connection, at)
-        return Kept(sequence, added)
+        return Kept(sequence, {consumer: (len(each), each[-1]) for consumer, each in pending.items()})
+
+    def _first_times(self, connection: Connection, outgoing: Iterable[Outgoing]) -> list[Outgoing]:
+        """Those that were not published before, remembered from now on."""
+        by_id = {(each.stream, each.envelope.id.bytes): each for each in reversed(list(outgoing))}
+        ids = list(reversed(by_id))
+        for table in (f"seen_{self._remembering}", f"seen_{1 - self._remembering}"):
+            ids = absent_keys(connection, table, ("stream", "id"), ids)
+        insert_rows(connection, f"seen_{self._remembering}", ("stream", "id"), ids)
+        return [by_id[each] for each in ids]
 
     def hand_out(
         self, connection: Connection, consumer: str, key: int, cursor: int, again: dict[int, int], limit: int
@@ -237,8 +240,10 @@ class Queue:
 
     def accept(self, connection: Connection, key: int, stream: int, sequences: list[int]) -> int:
         """Take ``sequences`` off a consumer's list, and away altogether when nobody else is to have them."""
-        removed = connection.executemany(
-            "DELETE FROM pending WHERE consumer = ? AND sequence = ?", [(key, sequence) for sequence in sequences]
+        those = listed(sequences)
+        removed = connection.execute(
+            f"DELETE FROM pending WHERE consumer = ? AND sequence IN {LISTED}",  # noqa: S608 - our own text
+            (key, those),
         ).rowcount
         declared = self._streams[stream]
         if declared.kind == "work":
@@ -247,10 +252,7 @@ class Queue:
             condition = self._unless_pending(reader for reader in self._readers[stream] if reader != key)
         else:
             condition = f" AND stream = {ANY_CONSUMER}"
-        connection.executemany(
-            f"DELETE FROM message WHERE sequence = ?{condition}",  # noqa: S608 - our own numbers
-            [(sequence,) for sequence in sequences],
-        )
+        connection.execute(f"DELETE FROM message WHERE sequence IN {LISTED}{condition}", (those,))  # noqa: S608 - our own numbers
         self._sweep(connection, now())
         return removed
 
@@ -306,19 +308,21 @@ class Queue:
 
     def _sweep_stream(self, connection: Connection, key: int, stream: Stream, oldest: int) -> None:
         rows = connection.execute(
-            "SELECT sequence, at FROM message WHERE stream = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-            (key, self._swept.get(key, 0), SWEPT),
-        ).fetchall()
-        over = [(sequence,) for sequence, at in rows if at < oldest]
+            "SELECT sequence FROM (SELECT sequence, at FROM message WHERE stream = ? AND sequence > ?"
+            " ORDER BY sequence LIMIT ?) WHERE at < ?",
+            (key, self._swept.get(key, 0), SWEPT, oldest),
+        )
+        over = [sequence for (sequence,) in rows]
+        those = listed(over)
         readers = self._readers[key]
         condition = self._unless_pending(readers)
         if stream.kind == "progress":
             condition = ""
             for reader in readers:
-                connection.executemany(f"DELETE FROM pending WHERE consumer = {reader} AND sequence = ?", over)  # noqa: S608 - our own number
-        connection.executemany(f"DELETE FROM message WHERE sequence = ?{condition}", over)  # noqa: S608 - our own numbers
+                connection.execute(f"DELETE FROM pending WHERE consumer = {reader} AND sequence IN {LISTED}", (those,))  # noqa: S608 - our own number
+        connection.execute(f"DELETE FROM message WHERE sequence IN {LISTED}{condition}", (those,))  # noqa: S608 - our own numbers
         # What nobody has accepted yet stays; the next time begins after it, and at the front when all was seen.
-        self._swept[key] = over[-1][0] if len(over) == SWEPT else 0
+        self._swept[key] = over[-1] if len(over) == SWEPT else 0
 
     def _unless_pending(self, readers: Iterable[int]) -> str:
         return "".join(

@@ -74,14 +74,11 @@ class Egress:
         shown = address if server_hostname is None else server_hostname
         with translated(address, port):
             async with asyncio.timeout(timeout):
-                if via_proxy and self._proxy:
-                    connection = await self._reach_proxy(self._proxy)
-                else:
-                    connection = await reach(real, real_port)
+                if not (via_proxy and self._proxy):
+                    return await dial(real, real_port, protocol_factory, tls, shown)
+                connection = await self._reach_proxy(self._proxy)
                 try:
-                    early = b""
-                    if via_proxy and self._proxy:
-                        early = await tunnel(connection, self._proxy, real, real_port)
+                    early = await tunnel(connection, self._proxy, real, real_port)
                     return await attach(connection, early, protocol_factory, tls, shown)
                 except BaseException:
                     connection.close()
@@ -205,6 +202,17 @@ async def reach(address: str, port: int) -> socket.socket:
     return connection
 
 
+async def dial(
+    address: str, port: int, protocol_factory: Callable[[], P], tls: ssl.SSLContext | None, server_hostname: str
+) -> tuple[asyncio.Transport, P]:
+    """Connect a protocol to an address, which the loop does not look up."""
+    loop = asyncio.get_running_loop()
+    if tls is None:
+        return await loop.create_connection(protocol_factory, address, port)
+    with shaking_hands():
+        return await loop.create_connection(protocol_factory, address, port, ssl=tls, server_hostname=server_hostname)
+
+
 async def attach(
     connection: socket.socket,
     early: bytes,
@@ -221,12 +229,21 @@ async def attach(
         return transport, protocol
     if early:
         raise TlsFailed("the other side spoke first")
-    try:
+    with shaking_hands():
         return await loop.create_connection(protocol_factory, sock=connection, ssl=tls, server_hostname=server_hostname)
+
+
+@contextmanager
+def shaking_hands() -> Iterator[None]:
+    """Turn what goes wrong with TLS into `TlsFailed`."""
+    try:
+        yield
     except ssl.SSLCertVerificationError as error:
         raise TlsFailed(error.verify_message.rstrip(".").lower()) from error
     except ssl.SSLError as error:
         raise TlsFailed((error.reason or "protocol error").lower().replace("_", " ")) from error
+    except ConnectionRefusedError:
+        raise  # there was no connection yet
     except ConnectionError as error:
         raise TlsFailed("hung up during the handshake") from error
 

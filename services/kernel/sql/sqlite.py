@@ -14,10 +14,10 @@ from services.kernel.errors import Conflict, Incompatible, Invalid
 from services.kernel.messages import now
 from services.kernel.sql import Merge, Migration, Reader, Row, Sql, Tx, statements
 from services.kernel.sql.sqlite_file import FAILURES, SqliteFile, Threads, translate
+from services.kernel.sql.sqlite_rows import SIZES, absent_keys, insert_rows
 
 T = TypeVar("T")
 
-SIZES: Final = (64, 16, 4, 1)
 MIGRATION_SECONDS: Final = 600
 _ENDS: Final = re.compile(r";[ \t]*(?:--[^\n]*)?$", re.MULTILINE)
 _FOR_SQLITE: Final = re.compile(r"^([ \t]*)--sqlite:", re.MULTILINE)
@@ -106,12 +106,15 @@ class _View(Reader):
                 self._cursors.remove(cursor)
                 cursor.close()
 
-    async def _run(self, call: Callable[[sqlite3.Connection], T]) -> T:
+    def _check_usable(self) -> None:
         self._file.check_open()
         if self._over:
             raise Invalid("the transaction is over")
         if self._failure is not None:
             raise self._ended(self._failure)
+
+    async def _run(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        self._check_usable()
         self._job = job = self._threads.run(partial(self._call, call))
         try:
             return await asyncio.shield(job)
@@ -192,8 +195,11 @@ class _Read(_View):
 
 
 class _Write(_View, Tx):
+    """Writes that give nothing back are made with the next statement, or with the commit, in one hop."""
+
     def __init__(self, file: SqliteFile, *, strict: bool) -> None:
         super().__init__(file, file.threads, strict=strict)
+        self._later: list[Callable[[sqlite3.Connection], None]] = []
 
     async def execute(self, statement: str, /, **values: Any) -> int:
         self._check(values.values())
@@ -203,7 +209,7 @@ class _Write(_View, Tx):
         for row in rows if self._strict else ():
             self._check(row.values())
         if rows:
-            await self._run(lambda connection: connection.executemany(statement, rows).close())
+            self._write_later(lambda connection: connection.executemany(statement, rows).close())
 
     async def execute_in(self, statement: str, keys: Sequence[Any], /, **values: Any) -> int:
         self._check(values.values())
@@ -224,13 +230,12 @@ class _Write(_View, Tx):
         if not rows:
             return []
         columns, key = tuple(columns), tuple(key)
-        ordered = self._in_order(columns, key, rows)
+        places = statements.places_of(columns, key)
+        by_key = {tuple(row[place] for place in places): row for row in reversed(self._in_order(columns, key, rows))}
 
         def call(connection: sqlite3.Connection) -> list[Row]:
-            new: list[Row] = []
-            for piece in statements.pieces_of_rows(ordered, SIZES):
-                statement = statements.insert_new(table, columns, key, len(piece))
-                new += connection.execute(statement, [value for row in piece for value in row])
+            new = absent_keys(connection, table, key, list(reversed(by_key)))
+            insert_rows(connection, table, columns, [by_key[each] for each in new])
             return new
 
         return await self._run(call)
@@ -254,7 +259,7 @@ class _Write(_View, Tx):
                 statement = statements.upsert(table, columns, key, merges, len(piece))
                 connection.execute(statement, [value for row in piece for value in row])
 
-        await self._run(call)
+        self._write_later(call)
 
     async def claim_rows(
         self,
@@ -289,6 +294,20 @@ class _Write(_View, Tx):
     def _start(self) -> sqlite3.Connection:
         return self._file.begin()
 
+    def _write_later(self, call: Callable[[sqlite3.Connection], None]) -> None:
+        self._check_usable()
+        self._later.append(call)
+
+    def _call(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        later, self._later = self._later, []
+
+        def in_order(connection: sqlite3.Connection) -> T:
+            for write in later:
+                write(connection)
+            return call(connection)
+
+        return super()._call(in_order if later else call)
+
     async def end(self, *, commit: bool) -> None:
         """Commit or roll back in one hop, or in none when nothing was asked.
 
@@ -296,7 +315,7 @@ class _Write(_View, Tx):
         waits here is cancelled.
         """
         self._over = True
-        if self._job is None:
+        if self._job is None and not (commit and self._later):
             return
         if self._file.closed and not commit:
             return
@@ -308,17 +327,21 @@ class _Write(_View, Tx):
 
     def _commit(self) -> None:
         self._close_cursors()
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
         try:
-            connection.execute("COMMIT")
-        except FAILURES as error:
-            self._file.rollback()
-            raise self._translate(error) from error
+            if self._later:
+                self._call(lambda _: None)
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.execute("COMMIT")
+        except BaseException as error:
+            self._rollback()
+            if isinstance(error, FAILURES):
+                raise self._translate(error) from error
+            raise
 
     def _rollback(self) -> None:
         self._close_cursors()
+        self._later.clear()
         self._connection = None
         self._file.rollback()
 

@@ -66,9 +66,12 @@ def places_of(columns: Sequence[str], key: Sequence[str]) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1024)
-def insert_new(table: str, columns: tuple[str, ...], key: tuple[str, ...], count: int) -> str:
-    keys = ", ".join(key)
-    return f"{_insert(table, columns, count)} ON CONFLICT ({keys}) DO NOTHING RETURNING {keys}"
+def find_present(table: str, key: tuple[str, ...], count: int) -> str:
+    """Which of ``count`` keys ``table`` has: one row with their places, separated by commas; NULL when none."""
+    row = f"({', '.join('?' * len(key))})"
+    given = f"(VALUES {', '.join(f'({place}, {row[1:]}' for place in range(count))})"
+    same = " AND ".join(f"{table}.{name} = given.column{place}" for place, name in enumerate(key, 2))
+    return f"SELECT group_concat(column1) FROM {given} AS given WHERE EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608 - names come from code
 
 
 @lru_cache(maxsize=1024)
@@ -76,7 +79,7 @@ def upsert(
     table: str, columns: tuple[str, ...], key: tuple[str, ...], merge: tuple[tuple[str, Merge], ...], count: int
 ) -> str:
     """Insert or merge ``count`` rows; rows that a merge would leave as they are, are not written."""
-    statement = f"{_insert(table, columns, count)} ON CONFLICT ({', '.join(key)}) DO "
+    statement = f"{insert(table, columns, count)} ON CONFLICT ({', '.join(key)}) DO "
     if not merge:
         return statement + "NOTHING"
     merged = {name: _MERGED[how].format(t=table, c=name) for name, how in merge}
@@ -94,7 +97,8 @@ def check_merge(
     return tuple(merge.items())
 
 
-def _insert(table: str, columns: tuple[str, ...], count: int) -> str:
+@lru_cache(maxsize=1024)
+def insert(table: str, columns: tuple[str, ...], count: int) -> str:
     row = f"({', '.join('?' * len(columns))})"
     names = ", ".join(columns)
     return f"INSERT INTO {table} ({names}) VALUES {', '.join([row] * count)}"  # noqa: S608 - names come from code

@@ -69,7 +69,7 @@ async def test_a_shared_answer_is_paid_for_once_and_is_evidence_for_each() -> No
         async def perform() -> Performed:
             return await shared.once("GET https://a.example/", 60, pay_and_answer)
 
-        _, body = await exchanges.make("http", "GET https://a.example/", perform, paid=True)
+        _, body = await exchanges.make("http", "GET https://a.example/", perform, shared=True)
         return body
 
     assert await asyncio.gather(*map(ask, items)) == [b"{}"] * 200

@@ -136,9 +136,10 @@ async def test_the_operator_s_address_may_be_the_real_side_of_the_table(serve) -
 # What can go wrong
 
 
-async def test_a_closed_port_refuses(closed_port: int) -> None:
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_a_closed_port_refuses(closed_port: int, client_tls, *, secure: bool) -> None:
     with pytest.raises(Refused):
-        await talk(Egress(LOOPBACK), "127.0.0.1", closed_port)
+        await talk(Egress(LOOPBACK), "127.0.0.1", closed_port, tls=client_tls if secure else None)
 
 
 async def test_no_route_is_unreachable() -> None:
