@@ -1,5 +1,6 @@
 """The command line's entry: commands are imported when they are called, so that help is instant."""
 
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -70,8 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit as `errors.MEANING` says; every failure is one sentence."""
     try:
         code: Any = cli.main(args=arguments, prog_name="mirage", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"mirage: {refusal(error)}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
@@ -82,3 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def refusal(error: click.ClickException) -> str:
+    """What click has against a call, as one sentence in the way of ours, and where the right use is told."""
+    said = error.format_message().strip().removesuffix(".")
+    said = re.sub(r"\. \(?Did (.*?)\)?$", r"; did \1", said[:1].lower() + said[1:])
+    context = getattr(error, "ctx", None)
+    return said if context is None else f"{said} (see: {context.command_path} --help)"
