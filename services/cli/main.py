@@ -1,14 +1,18 @@
 """The command line's entry: commands are imported when they are called, so that help is instant."""
 
+import errno
+import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
-from services.kernel.errors import MirageError, meaning
+from services.kernel.errors import Exhausted, MirageError, meaning
 
 #: Every command, the module in `services.cli.commands` that has it, and what it does.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -33,8 +37,22 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+class ClosedPipe(Exception):
+    """Whoever read standard output has had enough."""
+
+
 class Commands(click.Group):
     """A group whose commands are found by name."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with written():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with written():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -67,6 +85,29 @@ def cli() -> None:
     """Collect what can be openly known about an organisation, with the bytes that prove it."""
 
 
+@contextmanager
+def written() -> Iterator[None]:
+    """See that what the block prints is written out, and tell a reader that went away from a disk that is full."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        _write_nothing_more()
+        raise ClosedPipe from error
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        _write_nothing_more()
+        raise Exhausted(f"the output cannot be written: {error.strerror}") from error
+
+
+def _write_nothing_more() -> None:
+    """What is left in the buffer of standard output goes nowhere, or the interpreter would fail on it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit as `errors.MEANING` says; every failure is one sentence."""
     try:
@@ -82,9 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MirageError as error:
         click.echo(f"mirage: {error}", err=True)
         sys.exit(meaning(error).exit)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+    except ClosedPipe:
+        sys.exit(128 + signal.SIGPIPE)
     sys.exit(code if isinstance(code, int) else 0)
 
 

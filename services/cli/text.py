@@ -43,7 +43,12 @@ def write_json(value: Any) -> None:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    from rich.console import Console
+    import rich.console
+
+    class Console(rich.console.Console):
+        def on_broken_pipe(self) -> None:
+            """Let whoever began the command see it, as for what is printed without tables."""
+            raise  # noqa: PLE0704  called while the error is handled
 
     piped = not (sys.stderr if stderr else sys.stdout).isatty()
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=PIPED_WIDTH if piped else None)

@@ -1,10 +1,12 @@
 """What a person meets at the command line: exit codes, interruption, other processes, one sentence when it fails."""
 
 import json
+import os
 import signal
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -31,6 +33,13 @@ def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
     return sentence
 
 
+def print_to(out: IO[str], mirage: Mirage, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command, variables = mirage.command(*arguments), mirage._environment
+    return subprocess.run(
+        command, env=variables, stdout=out, stderr=subprocess.PIPE, text=True, timeout=WAIT, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -54,6 +63,27 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path: Path, arguments: tuple[st
     done = Mirage(tmp_path / "data").run(*arguments)
     assert said in one_sentence(done)
     assert done.returncode == code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("modules", "list"), ("modules", "list", "--format", "json"), ("modules", "show", "crtsh"), ("scan", "--help")],
+    ids="-".join,
+)
+def test_a_reader_that_has_had_enough_ends_a_command_without_a_word(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as out:
+        done = print_to(out, Mirage(tmp_path / "data"), *arguments)
+    assert (done.stderr, done.returncode) == ("", 128 + signal.SIGPIPE)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_an_output_that_is_full_is_one_sentence(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as out:
+        done = print_to(out, Mirage(tmp_path / "data"), "modules", "list")
+    assert done.stderr.splitlines() == ["mirage: the output cannot be written: No space left on device"]
+    assert done.returncode == 1
 
 
 def test_a_data_folder_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
