@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from services.cli.folder_options import GroupOnData
 from services.kernel.errors import Exhausted, MirageError, meaning
 
 #: Every command, the module in `services.cli.commands` that has it, and what it does.
@@ -41,7 +42,7 @@ class ClosedPipe(Exception):
     """Whoever read standard output has had enough."""
 
 
-class Commands(click.Group):
+class Commands(GroupOnData):
     """A group whose commands are found by name."""
 
     def make_context(

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from services.cli.folder_options import DEFAULT_WORKSPACE, folder_options, said
 from services.cli.hull import Hull
 from services.kernel.calls import Caller
 from services.kernel.messages import workspace_id
@@ -14,8 +15,6 @@ from services.kernel.observe import LogFile, configure_logs
 from services.kernel.settings import Settings, read_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-DEFAULT_WORKSPACE: Final = "default"
 
 
 class Session:
@@ -31,24 +30,16 @@ class Session:
 
 
 def data_options(function: F) -> F:
-    """Add ``--data`` and ``--workspace``; the command gets a `Session` first."""
+    """Add ``--data``, ``--workspace`` and ``--log``; the command gets a `Session` first."""
 
-    def run(*, data: str | None, workspace: str, log: str | None, **options: Any) -> Any:
+    def run(**options: Any) -> Any:
+        data, workspace, log = (said(name) for name in ("data", "workspace", "log"))
         settings = read_settings({"data": data, "log": log}, os.environ)
         configure_logs(settings.log, None if log else LogFile(settings.folder / "mirage.log"))
-        return function(Session(settings, workspace), **options)
+        return function(Session(settings, workspace or DEFAULT_WORKSPACE), **options)
 
     wrapped = update_wrapper(run, function)
-    for option in (
-        click.option(
-            "--log",
-            metavar="LEVEL",
-            help="Log to stderr from this level on; else from info on to mirage.log in the data folder.",
-        ),
-        click.option("--workspace", default=DEFAULT_WORKSPACE, metavar="NAME", help="The workspace to work in."),
-        click.option("--data", metavar="DIR", help="The data folder (MIRAGE_DATA; else by the XDG convention)."),
-    ):
-        wrapped = option(wrapped)
+    vars(wrapped).setdefault("__click_params__", []).extend(reversed(folder_options()))
     return wrapped  # type: ignore[return-value]
 
 

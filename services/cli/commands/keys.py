@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import write_json, write_table
 from services.contracts.endpoints import LIST_KEYS, REMOVE_KEY, SET_KEY
@@ -11,7 +12,7 @@ from services.contracts.resources import KeyName, NewKey
 from services.kernel.calls import Nothing
 
 
-@click.group("keys")
+@click.group("keys", cls=GroupOnData)
 def command() -> None:
     """Set, list and remove provider keys."""
 

@@ -9,9 +9,10 @@ from typing import Any, Final, TextIO
 
 import click
 
+from services.cli.folder_options import DEFAULT_WORKSPACE
 from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
 from services.cli.hull import Hull
-from services.cli.options import DEFAULT_WORKSPACE, Session, data_options, run_async
+from services.cli.options import Session, data_options, run_async
 from services.cli.targets import read_targets
 from services.contracts.endpoints import CREATE_SCAN, EXPORT, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import Limits

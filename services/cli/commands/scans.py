@@ -6,13 +6,14 @@ from typing import Any
 import click
 
 from services.cli.finding import find_scan
+from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
 from services.contracts.endpoints import DELETE_SCAN, LIST_SCANS, PAUSE_SCAN, RESUME_SCAN, RETRY_SCAN, STOP_SCAN
 from services.contracts.resources import ENDED, Scan, ScanId
 from services.kernel.calls import Endpoint, Nothing
 
 
-@click.group("scans")
+@click.group("scans", cls=GroupOnData)
 def command() -> None:
     """List, show, watch, stop, pause, resume, retry and delete scans.
 

@@ -1,0 +1,46 @@
+"""The options about the data folder, which are taken before the name of a command and after it."""
+
+from typing import Any, Final
+
+import click
+
+DEFAULT_WORKSPACE: Final = "default"
+PLACE: Final = __name__
+
+
+def _remember(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[f"{PLACE}.{option.name}"] = value
+
+
+SAID: Final[dict[str, Any]] = {"expose_value": False, "callback": _remember}
+
+
+def folder_options() -> list[click.Option]:
+    """``--data``, ``--workspace`` and ``--log``; what is said last counts, before a command's name or after it."""
+    return [
+        click.Option(
+            ["--data"], metavar="DIR", help="The data folder (MIRAGE_DATA; else by the XDG convention).", **SAID
+        ),
+        click.Option(["--workspace"], metavar="NAME", help=f"The workspace to work in ({DEFAULT_WORKSPACE}).", **SAID),
+        click.Option(
+            ["--log"],
+            metavar="LEVEL",
+            help="Log to stderr from this level on; else from info on to mirage.log in the data folder.",
+            **SAID,
+        ),
+    ]
+
+
+def said(name: str) -> str | None:
+    """What was said of one of these options, if anything, in the command that runs."""
+    value: str | None = click.get_current_context().meta.get(f"{PLACE}.{name}")
+    return value
+
+
+class GroupOnData(click.Group):
+    """A group of commands that takes the options about the data folder before their names, too."""
+
+    def __init__(self, *arguments: Any, **extra: Any) -> None:
+        super().__init__(*arguments, **extra)
+        self.params += folder_options()
