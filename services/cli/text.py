@@ -1,7 +1,7 @@
 """How things are written for a person: times, tables, hostile values made harmless."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,40 @@ def count(number: int, thing: str) -> str:
 
 
 def write_json(value: Any) -> None:
-    """Print a value as indented JSON."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    """Print a value as indented JSON; digests are hexadecimal, as commands take them."""
+    sys.stdout.write(msgspec.json.format(_json(value), indent=2).decode() + "\n")
+
+
+class JsonDocument:
+    """A JSON object with a list in it that may be long: printed as it comes, and whole however short the list is."""
+
+    def __init__(self, head: Mapping[str, Any], listed: str) -> None:
+        sys.stdout.write("{" + "".join(f'"{name}": {_json(value).decode()}, ' for name, value in head.items()))
+        sys.stdout.write(f'"{listed}": [')
+        self._between = "\n  "
+
+    def add(self, item: Any) -> None:
+        """Print the next member of the list."""
+        sys.stdout.write(self._between + _json(item).decode())
+        self._between = ",\n  "
+
+    def close(self, tail: Mapping[str, Any]) -> None:
+        """End the list and print what is known by then."""
+        sys.stdout.write("]" + "".join(f', "{name}": {_json(value).decode()}' for name, value in tail.items()) + "}\n")
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(_hexadecimal(msgspec.to_builtins(value, builtin_types=(bytes,))))
+
+
+def _hexadecimal(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {name: _hexadecimal(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hexadecimal(member) for member in value]
+    return value
 
 
 def console(*, stderr: bool = False) -> "Console":

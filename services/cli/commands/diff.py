@@ -3,13 +3,12 @@
 from contextlib import aclosing
 
 import click
-import msgspec
 
 from services.cli.finding import find_scan
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean
+from services.cli.text import JsonDocument, clean
 from services.contracts.endpoints import DIFF
-from services.contracts.resources import DiffQuery
+from services.contracts.resources import Change, DiffQuery
 
 SIGNS = {"new": "+", "gone": "-", "changed": "~", "unknown": "?"}
 
@@ -29,18 +28,26 @@ def command(session: Session, before: str, after: str, form: str) -> int:
         counts = dict.fromkeys(SIGNS, 0)
         async with session.open() as hull:
             query = DiffQuery((await find_scan(hull, session, before)).id, (await find_scan(hull, session, after)).id)
+            document = (
+                JsonDocument({"before": query.before, "after": query.after}, "changes") if form == "json" else None
+            )
             async with aclosing(hull.calls.follow(DIFF, query, session.caller)) as changes:
                 async for change in changes:
                     counts[change.kind] += 1
-                    if form == "json":
-                        click.echo(msgspec.json.encode(change).decode())
+                    if document is not None:
+                        document.add(change)
                     else:
-                        what = f"  {clean(change.what)}" if change.what else ""
-                        click.echo(
-                            f"{SIGNS[change.kind]} {change.type} {clean(change.value)}{what}"
-                            f"  [{', '.join(change.modules)}]"
-                        )
-        click.echo(", ".join(f"{number} {kind}" for kind, number in counts.items()), err=form == "json")
+                        write_change(change)
+        if document is not None:
+            document.close({"counts": counts})
+        else:
+            click.echo(", ".join(f"{number} {kind}" for kind, number in counts.items()))
         return 0
 
     return run_async(work())
+
+
+def write_change(change: Change) -> None:
+    """Print a change with its sign and who said so."""
+    what = f"  {clean(change.what)}" if change.what else ""
+    click.echo(f"{SIGNS[change.kind]} {change.type} {clean(change.value)}{what}  [{', '.join(change.modules)}]")

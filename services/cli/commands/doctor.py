@@ -7,21 +7,22 @@ import sys
 
 import click
 
-from services.cli.options import Session, data_options, run_async
-from services.cli.text import write_table
+from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.text import count, write_json, write_table
 
 LEAST_SQLITE = (3, 38, 0)
 LEAST_ROOM = 500_000_000
 
 
 @click.command("doctor")
+@format_option("table", "json")
 @data_options
-def command(session: Session) -> int:
+def command(session: Session, form: str) -> int:
     """Check this installation, its data folder and its resolvers; ask nobody outside."""
-    return run_async(examine(session))
+    return run_async(examine(session, form))
 
 
-async def examine(session: Session) -> int:
+async def examine(session: Session, form: str) -> int:
     checks = [
         ("Python", sys.version_info >= (3, 11), platform.python_version()),
         ("SQLite", sqlite3.sqlite_version_info >= LEAST_SQLITE, sqlite3.sqlite_version),
@@ -30,7 +31,11 @@ async def examine(session: Session) -> int:
         *_resolvers(session),
         *await _services(session),
     ]
-    write_table(("check", "state", "says"), ((name, "ok" if good else "FAULT", says) for name, good, says in checks))
+    if form == "json":
+        write_json([{"check": name, "ok": good, "says": says} for name, good, says in checks])
+    else:
+        rows = ((name, "ok" if good else "FAULT", says) for name, good, says in checks)
+        write_table(("check", "state", "says"), rows)
     return 0 if all(good for _, good, _ in checks) else 1
 
 
@@ -72,6 +77,6 @@ async def _services(session: Session) -> list[tuple[str, bool, str]]:
     except MirageError as error:
         return [("data folder", False, str(error))]
     return [
-        ("data folder", True, f"owned by {owner}; {len(scans)} scans in workspace {session.workspace}"),
+        ("data folder", True, f"owned by {owner}; {count(len(scans), 'scan')} in workspace {session.workspace}"),
         ("modules", bool(modules), f"{len(modules)} modules"),
     ]

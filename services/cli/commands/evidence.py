@@ -6,14 +6,15 @@ from contextlib import aclosing
 import click
 
 from services.cli.finding import find_scan
+from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, count, instant, write_json
+from services.cli.text import JsonDocument, clean, count, instant, write_json
 from services.contracts.endpoints import FIND_RECORDS, GET_BLOB, VERIFY
-from services.contracts.resources import BlobQuery, RecordQuery, RecordView, ScanId
+from services.contracts.resources import BlobQuery, RecordQuery, RecordView, ScanId, Verified
 from services.kernel.errors import Invalid, NotFound
 
 
-@click.group("evidence")
+@click.group("evidence", cls=GroupOnData)
 def command() -> None:
     """Show the bytes behind a claim, or verify all that a scan rests on."""
 
@@ -64,11 +65,12 @@ def verify(session: Session, scan_id: str, form: str) -> int:
         faults = 0
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
+            document = JsonDocument({"scan": scan.id}, "faults") if form == "json" else None
             async with aclosing(hull.calls.follow(VERIFY, ScanId(scan.id), session.caller)) as results:
                 async for result in results:
                     faults += bool(result.fault)
-                    if form == "json":
-                        write_json(result)
+                    if document is not None:
+                        _add(document, result)
                     elif result.fault:
                         click.echo(f"{result.fault}: {result.artefact} {clean(result.request)}")
                         for claim in result.claims:
@@ -81,6 +83,13 @@ def verify(session: Session, scan_id: str, form: str) -> int:
         return 1 if faults else 0
 
     return run_async(work())
+
+
+def _add(document: JsonDocument, result: Verified) -> None:
+    if result.fault:
+        document.add({name: getattr(result, name) for name in ("fault", "artefact", "request", "claims")})
+    else:
+        document.close({"records": result.records, "blobs": result.blobs})
 
 
 def write_record(view: RecordView) -> None:

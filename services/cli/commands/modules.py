@@ -2,14 +2,15 @@
 
 import click
 
+from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, instant, write_json, write_table
+from services.cli.text import clean, count, instant, write_json, write_table
 from services.contracts.endpoints import GET_MODULE, LIST_MODULES, SET_MODULE
 from services.contracts.resources import Module, ModuleRef, ModuleSettings
 from services.kernel.calls import Nothing
 
 
-@click.group("modules")
+@click.group("modules", cls=GroupOnData)
 def command() -> None:
     """List, show, set and check modules."""
 
@@ -107,19 +108,26 @@ def set_module(session: Session, name: str, *, enabled: bool | None, options: tu
 
 
 @command.command("check")
-def check() -> int:
+@format_option("text", "json")
+def check(form: str) -> int:
     """Check every module's manifest, without a network and without a data folder."""
     from services.collector.manifest import MODULES, BadManifest, read_manifest
 
-    faults = 0
+    faults: dict[str, str] = {}
     files = sorted(MODULES.glob("[!_]*.py"))
     for file in files:
         try:
             read_manifest(file)
         except BadManifest as error:
-            faults += 1
-            click.echo(str(error), err=True)
-    click.echo(f"{len(files)} modules, {faults} with faults")
+            faults[file.stem] = str(error)
+    if form == "json":
+        write_json(
+            [{"module": file.stem, "ok": file.stem not in faults, "says": faults.get(file.stem, "")} for file in files]
+        )
+    else:
+        for fault in faults.values():
+            click.echo(fault)
+        click.echo(f"{count(len(files), 'module')}, {len(faults)} with faults")
     return 1 if faults else 0
 
 

@@ -6,9 +6,9 @@ import click
 
 from services.cli.finding import find_scan
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, count, write_json
+from services.cli.text import JsonDocument, clean, count
 from services.contracts.endpoints import REPLAY
-from services.contracts.resources import ScanId
+from services.contracts.resources import ReplayDifference, ScanId
 
 
 @click.command("replay")
@@ -25,11 +25,12 @@ def command(session: Session, scan_id: str, form: str) -> int:
         differences = 0
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
+            document = JsonDocument({"scan": scan.id}, "differences") if form == "json" else None
             async with aclosing(hull.calls.follow(REPLAY, ScanId(scan.id), session.caller)) as results:
                 async for result in results:
                     differences += bool(result.sign)
-                    if form == "json":
-                        write_json(result)
+                    if document is not None:
+                        _add(document, result)
                     elif result.sign:
                         click.echo(f"{result.sign} {clean(result.line)} [{result.module}]")
                     else:
@@ -42,3 +43,10 @@ def command(session: Session, scan_id: str, form: str) -> int:
         return 1 if differences else 0
 
     return run_async(work())
+
+
+def _add(document: JsonDocument, result: ReplayDifference) -> None:
+    if result.sign:
+        document.add({"sign": result.sign, "line": result.line, "module": result.module})
+    else:
+        document.close({name: getattr(result, name) for name in ("items", "claims", "skipped", "superseded")})
