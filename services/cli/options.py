@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
+from shlex import quote
 from typing import Any, TypeVar
 
 import click
@@ -18,15 +19,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Session:
-    """What a command works with: the settings, and for whom it asks."""
+    """What a command works with: the settings, and for whom it asks; ``data`` is what was said of the folder."""
 
-    def __init__(self, settings: Settings, workspace: str) -> None:
+    def __init__(self, settings: Settings, workspace: str, data: str | None = None) -> None:
         self.settings = settings
+        self.data = data
         self.workspace = workspace
         self.caller = Caller(workspace=workspace_id(workspace))
 
     def open(self) -> Hull:
         return Hull(self.settings)
+
+    def line(self, words: str) -> str:
+        """The line that calls a command on the same data, to be copied."""
+        data = f" --data {quote(self.data)}" if self.data else ""
+        workspace = f" --workspace {quote(self.workspace)}" if self.workspace != DEFAULT_WORKSPACE else ""
+        return f"./mirage {words}{data}{workspace}"
 
 
 def data_options(function: F) -> F:
@@ -36,7 +44,7 @@ def data_options(function: F) -> F:
         data, workspace, log = (said(name) for name in ("data", "workspace", "log"))
         settings = read_settings({"data": data, "log": log}, os.environ)
         configure_logs(settings.log, None if log else LogFile(settings.folder / "mirage.log"))
-        return function(Session(settings, workspace or DEFAULT_WORKSPACE), **options)
+        return function(Session(settings, workspace or DEFAULT_WORKSPACE, data), **options)
 
     wrapped = update_wrapper(run, function)
     vars(wrapped).setdefault("__click_params__", []).extend(reversed(folder_options()))

@@ -4,15 +4,18 @@ from services.cli.text import clean, count, instant, write_table
 from services.contracts.resources import Scan, SourceState
 
 PLURAL_TYPES = {"ip_address": "IP address", "asn": "ASN", "url": "URL", "dns_record": "DNS record"}
+#: What a scan is called that is to run and that no process runs.
+INTERRUPTED = "interrupted"
 UNASKED = frozenset({"partial", "unauthorised", "unreachable", "rate_limited", "blocked", "failed"})
 
 
-def headline(scan: Scan) -> str:
+def headline(scan: Scan, *, interrupted: bool = False) -> str:
     """One line: what was scanned and how it stands."""
     targets = ", ".join(clean(target.value) for target in scan.targets[:3])
     more = f" and {len(scan.targets) - 3} more" if len(scan.targets) > 3 else ""
     reason = f" ({scan.reason})" if scan.reason else ""
-    return f"Scan {str(scan.id)[:8]} of {targets}{more}, profile {scan.profile}: {scan.state}{reason}"
+    state = INTERRUPTED if interrupted else scan.state
+    return f"Scan {str(scan.id)[:8]} of {targets}{more}, profile {scan.profile}: {state}{reason}"
 
 
 def found(scan: Scan) -> str:
@@ -41,7 +44,7 @@ def unasked_line(scan: Scan) -> str:
     return f"Not asked, or not about everything: {told}{more}"
 
 
-def write_sources(scan: Scan) -> None:
+def write_sources(scan: Scan, *, interrupted: bool = False) -> None:
     """Print how each source fared."""
     write_table(
         ("source", "class", "state", "asked", "open", "claims", "requests", "reason"),
@@ -49,7 +52,7 @@ def write_sources(scan: Scan) -> None:
             (
                 source.module,
                 source.activity,
-                source.state.replace("_", " "),
+                INTERRUPTED if interrupted and source.open else source.state.replace("_", " "),
                 str(sum(source.outcomes.values())),
                 str(source.open),
                 str(source.claims),

@@ -217,6 +217,24 @@ def test_a_scan_whose_process_was_killed_goes_on_when_it_is_resumed(mirage: Mira
     assert mirage.last()["state"] == "finished"
 
 
+def test_a_scan_whose_process_was_killed_is_shown_as_interrupted_and_how_it_goes_on(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "hang")
+    with ended(mirage.start(*mirage.scan_arguments(*FEW))) as scanning:
+        until(lambda: look(mirage.folder).exchanges)
+        alive = [mirage.last(), *json.loads(mirage.output("scans", "list", "--format", "json"))]
+        assert [(scan["state"], scan["interrupted"]) for scan in alive] == [("running", False)] * 2
+        assert "interrupted" not in mirage.output("scans", "list") + mirage.output("scans", "show", "last")
+        scanning.kill()
+        scanning.wait()
+    dead = [mirage.last(), *json.loads(mirage.output("scans", "list", "--format", "json"))]
+    assert [(scan["state"], scan["interrupted"]) for scan in dead] == [("running", True)] * 2
+    for verb, named in (("list", "ID"), ("show", dead[0]["id"][:8])):
+        said = mirage.output("scans", verb, *(("last",) if verb == "show" else ()))
+        assert "interrupted" in said
+        assert f"./mirage scans resume {named} --data {mirage.folder}" in said
+        assert "running" not in said
+
+
 def test_commands_at_the_same_time_do_not_fail_each_other(mirage: Mirage) -> None:
     """One of them owns the folder while it runs and answers the others; when it ends another one does."""
     with ExitStack() as stack:

@@ -39,7 +39,7 @@ async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict
 
     with tempfile.TemporaryDirectory(prefix="mirage-lab-") as folder:
         async with running_lab(Path(folder)) as lab:
-            inside = Session(within(session.settings, lab), "demo")
+            inside = Session(within(session.settings, lab), "demo", session.data)
             click.echo(
                 f"The lab is up; scanning its organisation {lab['target']}: no packet leaves this machine.", err=True
             )
@@ -56,23 +56,24 @@ async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict
                 options: dict[str, Any] = {"quiet": quiet, "json_progress": json_progress}
                 ended = await follow(hull, inside.caller, scan, display(options))
                 await wait_stored(hull, inside.caller, ended)
-    write_summary(ended)
-    write_next(str(ended.id)[:8], lab["target"])
+    write_summary(inside, ended)
+    write_next(inside, str(ended.id)[:8], lab["target"])
     return exit_code(ended, strict=strict)
 
 
-def write_next(short: str, target: str) -> None:
+def write_next(session: Session, short: str, target: str) -> None:
     """Say what to try next."""
     click.echo("")
     click.echo("Try next (all of it works without the lab, on what was kept):")
-    for line in (
-        f"./mirage export {short} --format hosts --workspace demo",
-        f"./mirage show {target} --workspace demo",
-        f"./mirage evidence verify {short} --workspace demo",
-        f"./mirage replay {short} --workspace demo",
-        "./mirage scan YOUR-DOMAIN --dry-run",
+    for words in (
+        f"export {short} --format hosts",
+        f"show {target}",
+        f"why-not ftp.{target}",
+        f"evidence verify {short}",
+        f"replay {short}",
     ):
-        click.echo(f"  {line}")
+        click.echo(f"  {session.line(words)}")
+    click.echo("  ./mirage scan YOUR-DOMAIN --dry-run")
 
 
 def within(settings: Settings, lab: dict[str, Any]) -> Settings:

@@ -48,7 +48,7 @@ def show(session: Session, digest: str, form: str, *, body: bool) -> int:
             for view in records.values():
                 write_record(view)
             if len(records) == 1:
-                _write_body(found[0], content)
+                _write_body(session, found[0], content)
         return 0
 
     return run_async(work())
@@ -110,7 +110,7 @@ def write_record(view: RecordView) -> None:
         click.echo(f"body      {record.blob.hex()}, {count(record.size, 'byte')}{cut}")
 
 
-def _write_body(view: RecordView, content: bytes) -> None:
+def _write_body(session: Session, view: RecordView, content: bytes) -> None:
     if view.record.protocol == "dns":
         from services.cli.transcripts import transcript_lines
 
@@ -121,4 +121,4 @@ def _write_body(view: RecordView, content: bytes) -> None:
     for line in lines[:200]:
         click.echo(clean(line))
     if len(lines) > 200 or len(content) > 20_000:
-        click.echo(f"… the whole body: mirage evidence show {view.record.id.hex()[:16]} --body")
+        click.echo(f"… the whole body: {session.line(f'evidence show {view.record.id.hex()[:16]} --body')}")

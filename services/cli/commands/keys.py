@@ -34,7 +34,7 @@ def list_keys(session: Session, form: str) -> int:
             ((key.name, key.source, key.hint, " ".join(key.modules)) for key in keys),
         )
         if not keys:
-            click.echo("No keys are set; which ones help: mirage modules list")
+            click.echo(f"No keys are set; which ones help: {session.line('modules list')}")
         return 0
 
     return run_async(work())

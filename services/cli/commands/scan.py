@@ -9,7 +9,6 @@ from typing import Any, Final, TextIO
 
 import click
 
-from services.cli.folder_options import DEFAULT_WORKSPACE
 from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, run_async
@@ -140,7 +139,7 @@ async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str
     from services.cli.scan_text import unasked_line
 
     if options["form"] == "summary":
-        write_summary(scan)
+        write_summary(session, scan)
     else:
         query = ExportQuery(scan=scan.id, format=options["form"], all=options["everything"])
         with opened(options["output"]) as out:
@@ -157,23 +156,30 @@ def write_how_to_go_on(session: Session, scan: Scan) -> None:
     """Say on stderr how a scan that was interrupted or stopped short is taken up again."""
     if scan.state in RESUMABLE:
         reason = f" ({scan.reason})" if scan.reason else ""
-        where = "" if session.workspace == DEFAULT_WORKSPACE else f" --workspace {session.workspace}"
-        resume = f"mirage scans resume {str(scan.id)[:8]}{where}"
-        click.echo(f"The scan is {scan.state}{reason}; go on with: {resume}", err=True)
+        click.echo(f"The scan is {scan.state}{reason}; go on with: {resuming(session, scan)}", err=True)
 
 
-def write_summary(scan: Scan) -> None:
-    """Print where a scan stands and what it found."""
+def resuming(session: Session, scan: Scan) -> str:
+    """The line that takes a scan up again."""
+    return session.line(f"scans resume {str(scan.id)[:8]}")
+
+
+def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) -> None:
+    """Print where a scan stands and what it found; ``interrupted``: nobody runs it although it should be running."""
     from services.cli.scan_text import found, headline, times, unasked_line, write_sources
 
     short = str(scan.id)[:8]
-    click.echo(f"{headline(scan)}, {times(scan)}")
+    click.echo(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
     click.echo(f"Found: {found(scan)}")
-    write_sources(scan)
+    write_sources(scan, interrupted=interrupted)
     line = unasked_line(scan)
     if line:
         click.echo(line)
-    click.echo(f"Next: mirage export {short} --format hosts    mirage show NAME    mirage evidence verify {short}")
+    if interrupted:
+        click.echo(f"It was interrupted: the process that ran it is gone; go on with: {resuming(session, scan)}")
+        return
+    for words in (f"export {short} --format hosts", "show NAME", f"evidence verify {short}"):
+        click.echo(f"Next: {session.line(words)}")
 
 
 def write_preview(previewed: Preview) -> None:

@@ -1,13 +1,14 @@
 """`mirage scans`: the scans of a workspace and what can be done with them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
-from services.cli.finding import find_scan
+from services.cli.finding import find_scan, is_interrupted
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.scan_text import INTERRUPTED
 from services.contracts.endpoints import DELETE_SCAN, LIST_SCANS, PAUSE_SCAN, RESUME_SCAN, RETRY_SCAN, STOP_SCAN
 from services.contracts.resources import ENDED, Scan, ScanId
 from services.kernel.calls import Endpoint, Nothing
@@ -32,15 +33,16 @@ def list_scans(session: Session, form: str) -> int:
 
         async with session.open() as hull:
             scans = await hull.calls.ask(LIST_SCANS, Nothing(), session.caller)
+            interrupted = {scan.id for scan in scans if is_interrupted(hull, scan)}
         if form == "json":
-            write_json(scans)
+            write_json([{**to_builtins(scan), "interrupted": scan.id in interrupted} for scan in scans])
             return 0
         write_table(
             ("scan", "state", "targets", "profile", "created", "entities", "asked", "open"),
             (
                 (
                     str(scan.id)[:8],
-                    scan.state,
+                    INTERRUPTED if scan.id in interrupted else scan.state,
                     ", ".join(scan.targets[:3]) + (" …" if len(scan.targets) > 3 else ""),
                     scan.profile,
                     instant(scan.created),
@@ -52,7 +54,9 @@ def list_scans(session: Session, form: str) -> int:
             ),
         )
         if not scans:
-            click.echo("No scans yet; make one with: mirage scan example.org")
+            click.echo(f"No scans yet; make one with: {session.line('scan example.org')}")
+        if interrupted:
+            click.echo(f"The process of an interrupted scan is gone; go on with: {session.line('scans resume ID')}")
         return 0
 
     return run_async(work())
@@ -71,10 +75,11 @@ def show(session: Session, scan_id: str, form: str) -> int:
 
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
+            interrupted = is_interrupted(hull, scan)
         if form == "json":
-            write_json(scan)
+            write_json({**to_builtins(scan, builtin_types=(bytes,)), "interrupted": interrupted})
         else:
-            write_summary(scan)
+            write_summary(session, scan, interrupted=interrupted)
         return 0
 
     return run_async(work())
@@ -126,12 +131,12 @@ async def _follow(
             scan = await follow(hull, session.caller, scan, shown, only_watch=opening is None)
         if scan.state in ENDED:
             await wait_stored(hull, session.caller, scan)
-    write_summary(scan)
+    write_summary(session, scan)
     write_how_to_go_on(session, scan)
     return exit_code(scan)
 
 
-def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, done: Callable[[Scan], str]) -> None:
+def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, done: str) -> None:
     @command.command(name, help=summary)
     @click.argument("scan_id", metavar="ID")
     @data_options
@@ -140,24 +145,13 @@ def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, done: Call
             async with session.open() as hull:
                 scan = await find_scan(hull, session, scan_id)
                 await hull.calls.ask(endpoint, ScanId(scan.id), session.caller)
-            click.echo(done(scan))
+            short = str(scan.id)[:8]
+            click.echo(done.format(scan=short, resume=session.line(f"scans resume {short}")))
             return 0
 
         return run_async(work())
 
 
-_simple(
-    "stop", STOP_SCAN, "End a scan's run; what it found stays.", lambda scan: f"Scan {str(scan.id)[:8]} is stopped."
-)
-_simple(
-    "pause",
-    PAUSE_SCAN,
-    "Hold a scan where it is; nothing is lost.",
-    lambda scan: f"Scan {str(scan.id)[:8]} is paused; go on with: mirage scans resume {str(scan.id)[:8]}",
-)
-_simple(
-    "delete",
-    DELETE_SCAN,
-    "Forget a scan, its claims and its evidence.",
-    lambda scan: f"Scan {str(scan.id)[:8]} is deleted.",
-)
+_simple("stop", STOP_SCAN, "End a scan's run; what it found stays.", "Scan {scan} is stopped; go on with: {resume}")
+_simple("pause", PAUSE_SCAN, "Hold a scan where it is; nothing is lost.", "Scan {scan} is paused; go on with: {resume}")
+_simple("delete", DELETE_SCAN, "Forget a scan, its claims and its evidence.", "Scan {scan} is deleted.")

@@ -1,5 +1,7 @@
 """`mirage show`: everything that is said of a thing, by whom, from which evidence."""
 
+from shlex import quote
+
 import click
 
 from services.cli.finding import find_scan
@@ -30,8 +32,8 @@ def command(session: Session, value: str, scan_id: str | None, kind: str | None,
         for entity in found if form == "text" else ():
             write_entity(entity)
         if not found:
-            near = f"; see: mirage why-not {clean(value)} --scan {scan_id}" if scan_id else ""
-            click.echo(f"mirage: nothing is known of {clean(value)}{near}", err=True)
+            asked = f"why-not {quote(clean(value))}" + (f" --scan {scan_id}" if scan_id else "")
+            click.echo(f"mirage: nothing is known of {clean(value)}; see: {session.line(asked)}", err=True)
             return 1
         return 0
 
