@@ -51,7 +51,7 @@ async def explain(hull: Hull, session: Session, scan: Scan, value: str) -> dict[
     reasons += [_asked(item) for item in items if item.outcome != "found"]
     if standing.admitted and not items:
         reasons.append("No module of this scan was asked about it.")
-    return {"value": standing.entity.value, "standing": standing, "items": items, "reasons": reasons}
+    return {"scan": scan.id, "value": standing.entity.value, "standing": standing, "items": items, "reasons": reasons}
 
 
 def _said(view: EntityView) -> list[str]:

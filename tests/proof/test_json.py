@@ -1,0 +1,59 @@
+"""What programs read: every listing verb prints one JSON document with the fields that its page names."""
+
+import json
+import re
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from services.cli.commands import modules
+from tests.proof.processes import ROOT, Lab, Mirage
+
+PAGE = ROOT / "services" / "cli" / "README.md"
+
+
+def documented() -> dict[str, set[str]]:
+    """The fields of each verb by the page: the first column of the table below its heading."""
+    fields: dict[str, set[str]] = {}
+    verbs: list[str] = []
+    for line in PAGE.read_text("utf-8").splitlines():
+        if line.startswith("### "):
+            verbs = re.findall(r"`([^`]+)`", line)
+            fields.update((verb, set()) for verb in verbs)
+        elif line.startswith("| `"):
+            for verb in verbs:
+                fields[verb].update(re.findall(r"`([^`]+)`", line.split("|")[1]))
+    return fields
+
+
+def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> None:
+    mirage = Mirage(tmp_path / "data", lab, MIRAGE_KEY_CERTSPOTTER="0123456789abcdef")
+    mirage.scan("--module", "crtsh")
+    target = lab.target
+    record = json.loads(mirage.output("show", target, "--format", "json"))[0]["assertions"][0]["evidence"][0]
+    calls = {
+        "scans list": (),
+        "scans show": ("last",),
+        "scan --dry-run": (target,),
+        "show": (target,),
+        "why-not": (target,),
+        "diff": ("last", "last"),
+        "evidence show": (record,),
+        "evidence verify": ("last",),
+        "replay": ("last",),
+        "modules list": (),
+        "modules show": ("crtsh",),
+        "keys list": (),
+        "doctor": (),
+    }
+    printed = {verb: mirage.output(*verb.split(), *more, "--format", "json") for verb, more in calls.items()}
+    found = {verb: fields_of(json.loads(text)) for verb, text in printed.items()}
+    checked = json.loads(CliRunner().invoke(modules.command, ["check", "--format", "json"]).stdout)
+    assert {**found, "modules check": fields_of(checked)} == documented()
+    assert json.loads(printed["diff"])["changes"] == []
+
+
+def fields_of(document: object) -> set[str]:
+    members = document if isinstance(document, list) else [document]
+    assert members
+    return set.intersection(*({*member} for member in members))
