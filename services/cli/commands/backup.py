@@ -1,16 +1,20 @@
 """`mirage backup`: a consistent copy of a data folder in one file."""
 
 import json
+import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from services.cli.options import Session, data_options
+from services.cli.text import count as told
 from services.kernel.errors import Invalid
-from services.kernel.folder import FORMAT, Folder, Owned
+from services.kernel.folder import BEGINNINGS, FORMAT, Folder, Owned
 
 DATABASES = "*.db"
 
@@ -31,9 +35,8 @@ def command(session: Session, file: Path) -> int:
     try:
         count = write_backup(folder, file)
     except OSError as error:
-        file.unlink(missing_ok=True)
         raise Invalid(f"{file} cannot be written: {error.strerror}") from error
-    click.echo(f"{file}: {count} files, {file.stat().st_size / 1_000_000:.1f} MB")
+    click.echo(f"{file}: {told(count, 'file')}, {file.stat().st_size / 1_000_000:.1f} MB")
     return 0
 
 
@@ -41,7 +44,7 @@ def write_backup(folder: Path, file: Path) -> int:
     """Copy databases first and what they refer to afterwards: segments only grow, so every reference is met."""
     count = 0
     with tempfile.TemporaryDirectory(prefix="mirage-backup-", dir=file.absolute().parent) as scratch:
-        written = file.with_name(file.name + ".new")
+        written = Path(scratch) / "backup.tar.gz"
         with tarfile.open(written, "w:gz", compresslevel=1) as archive:
             for database in sorted(folder.rglob(DATABASES)):
                 copy = Path(scratch) / "copy.db"
@@ -82,30 +85,69 @@ def copy_database(source: Path, copy: Path) -> None:
 
 
 def restore_backup(file: Path, folder: Path) -> int:
-    """Unpack a backup into an empty data folder."""
-    if folder.exists() and any(path.name != "lock" for path in folder.iterdir()):
+    """Unpack a backup into an empty data folder and return how many files there are; a failure leaves nothing behind.
+
+    Raises:
+        Invalid: it is no backup, or of a newer version; or the folder is in use or has something in it.
+    """
+    if folder.exists() and any(path.name not in BEGINNINGS for path in folder.iterdir()):
         raise Invalid(f"{folder} is not empty; name another folder with --data")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     owned = Folder(folder)
     try:
-        owned.acquire()
+        with tarfile.open(file, "r:gz") as archive:
+            check_backup(file, archive)
+            owned.acquire()
+            try:
+                return unpack(archive, folder)
+            except BaseException:
+                empty(folder, made)
+                raise
+            finally:
+                owned.close()
     except Owned as error:
         raise Invalid(str(error)) from error
-    count = 0
-    try:
-        with tarfile.open(file, "r:gz") as archive:
-            first = {member.name for member in archive.getmembers()}
-            if "backup.json" not in first:
-                raise Invalid(f"{file} is not a backup of Mirage")
-            described = json.loads(archive.extractfile("backup.json").read())  # type: ignore[union-attr]
-            if described.get("format", 0) > FORMAT:
-                raise Invalid(f"{file} was written by a newer Mirage")
-            for member in archive.getmembers():
-                if member.isfile() and member.name != "backup.json":
-                    archive.extract(member, folder, filter="data")
-                    (folder / member.name).chmod(0o600)
-                    count += 1
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-        raise Invalid(f"{file} cannot be restored: {error}") from error
-    finally:
-        owned.close()
-    return count
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Invalid(f"{file} cannot be restored: {reason}") from error
+
+
+def check_backup(file: Path, archive: tarfile.TarFile) -> None:
+    """Raise `Invalid` unless the archive was written by `write_backup`, of this version or an older one.
+
+    It is read to its end, where its checksum is; what is wrong with it raises as in `tarfile`.
+    """
+    names = archive.getnames()
+    content = archive.fileobj
+    assert content is not None
+    while content.read(1 << 20):
+        pass
+    if "backup.json" not in names:
+        raise Invalid(f"{file} is not a backup of Mirage")
+    described = archive.extractfile("backup.json")
+    known = json.loads(described.read()) if described else None
+    if not isinstance(known, dict) or not isinstance(known.get("format"), int):
+        raise Invalid(f"{file} is not a backup of Mirage")
+    if known["format"] > FORMAT:
+        raise Invalid(f"{file} was written by a newer Mirage")
+
+
+def unpack(archive: tarfile.TarFile, folder: Path) -> int:
+    """Extract all files, ``format`` last: without it, what a restore left that was killed is no data folder."""
+    (folder / "format").unlink()
+    members = [member for member in archive.getmembers() if member.isfile() and member.name != "backup.json"]
+    for member in sorted(members, key=lambda member: member.name == "format"):
+        archive.extract(member, folder, filter="data")
+        (folder / member.name).chmod(0o600)
+    return len(members)
+
+
+def empty(folder: Path, made: Iterable[Path]) -> None:
+    """Remove what is in a folder, and the folders that were made for it, the deepest first."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for path in made:
+        path.rmdir()

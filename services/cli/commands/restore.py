@@ -6,6 +6,7 @@ import click
 
 from services.cli.commands.backup import restore_backup
 from services.cli.options import Session, data_options
+from services.cli.text import count
 from services.kernel.errors import Invalid
 
 
@@ -16,6 +17,6 @@ def command(session: Session, file: Path) -> int:
     """Make the data folder from FILE; the folder must be empty or not there yet."""
     if not file.is_file():
         raise Invalid(f"there is no file {file}")
-    count = restore_backup(file, session.settings.folder)
-    click.echo(f"{session.settings.folder}: {count} files restored")
+    restored = restore_backup(file, session.settings.folder)
+    click.echo(f"{session.settings.folder}: {count(restored, 'file')} restored")
     return 0
