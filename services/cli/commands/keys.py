@@ -10,6 +10,7 @@ from services.cli.text import write_json, write_table
 from services.contracts.endpoints import LIST_KEYS, REMOVE_KEY, SET_KEY
 from services.contracts.resources import KeyName, NewKey
 from services.kernel.calls import Nothing
+from services.kernel.errors import Invalid
 
 
 @click.group("keys", cls=GroupOnData)
@@ -46,6 +47,10 @@ def list_keys(session: Session, form: str) -> int:
 def set_key(session: Session, name: str) -> int:
     """Set a key; its value is read from a prompt, or from standard input when that is no terminal."""
     secret = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    if not secret.strip():
+        raise Invalid(
+            f"there is no key on standard input; give it as one line: {session.line(f'keys set {name}')} < FILE"
+        )
 
     async def work() -> int:
         async with session.open() as hull:
