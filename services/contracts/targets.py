@@ -93,7 +93,10 @@ def _name_or_organisation(text: str) -> Entity:
     if text.startswith("*."):
         raise Malformed(f"{shown(text)} is a rule of a scope; the target is {shown(unwildcard(text))}")
     if "." not in text and text.isascii():
-        raise Malformed(f"{shown(text)} is no target by its form; a user name or an organisation needs its type said")
+        raise Malformed(
+            f"{shown(text)} is no target by its form; a user name or an organisation "
+            "needs its type said (--type username, --type organization)"
+        )
     return name(text)
 
 

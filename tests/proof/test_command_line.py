@@ -44,6 +44,7 @@ def print_to(out: IO[str], mirage: Mirage, *arguments: str) -> "subprocess.Compl
     ("arguments", "code", "said"),
     [
         (("scan", "nothing"), 2, "no target by its form"),
+        (("scan", "nobody"), 2, "--type username"),
         (("scan", "203.0.113.0/99"), 2, "203.0.113.0/99"),
         (("scan", "example.org", "--wordlist", "missing.txt"), 2, "missing.txt"),
         (("scan", "missing-targets.txt"), 2, "missing-targets.txt"),
