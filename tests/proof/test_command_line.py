@@ -110,6 +110,26 @@ def test_a_way_out_that_is_not_set_up_is_said_before_anything_is_asked(tmp_path:
     assert "missing.json" in one_sentence(done)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "the profile passive guesses no names"),
+        (("--profile", "standard"), "the profile standard guesses no names"),
+        (("--profile", "deep", "--exclude", "brute"), "brute is left out"),
+        (("--profile", "deep"), ""),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_word_list_that_nobody_reads_is_said_so(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    (tmp_path / "words").write_text("www\n")
+    words = ("--wordlist", str(tmp_path / "words"))
+    done = Mirage(tmp_path / "data").run("scan", "example.org", "--dry-run", *words, *arguments)
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert len(lines) == bool(said)
+    assert all(line.startswith(f"mirage: the word list is not used: {said}") for line in lines)
+
+
 def test_a_source_that_could_not_be_asked_is_named_and_counts_when_strict(mirage: Mirage, lab: Lab) -> None:
     lab.fault("hackertarget", "forbidden")
     assert mirage.run(*mirage.scan_arguments(*FEW)).returncode == 0

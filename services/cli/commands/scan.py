@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -14,10 +14,12 @@ from services.cli.hull import Hull
 from services.cli.options import Session, data_options, run_async
 from services.cli.targets import read_targets
 from services.contracts.endpoints import CREATE_SCAN, EXPORT, PREVIEW_SCAN, UPLOAD
-from services.contracts.plan import Limits
+from services.contracts.plan import PROFILES, Limits
 from services.contracts.resources import ExportQuery, NewScan, Preview, Scan, Upload
 from services.kernel.errors import Invalid
 
+#: Who reads a word list.
+GUESSER: Final = "brute"
 RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
 
 
@@ -67,13 +69,15 @@ def command(session: Session, **options: Any) -> int:
     words = read_words(options["wordlist"])
     check_output(options["output"])
     if options["dry_run"]:
-        return run_async(preview(session, new, options["form"]))
+        return run_async(preview(session, new, words, options["form"]))
     return run_async(scan_and_write(session, new, words, options))
 
 
-async def preview(session: Session, new: NewScan, form: str) -> int:
+async def preview(session: Session, new: NewScan, words: bytes | None, form: str) -> int:
     async with session.open() as hull:
         previewed = await hull.calls.ask(PREVIEW_SCAN, new, session.caller, seconds=60.0)
+    if words is not None:
+        warn(words_unused(new, [module.id for module in previewed.modules]))
     if form == "json":
         from services.cli.text import write_json
 
@@ -92,6 +96,8 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
             uploaded = await hull.calls.ask(UPLOAD, Upload(words), session.caller)
             new = replace(new, words=uploaded.digest)
         scan = await hull.calls.ask(CREATE_SCAN, new, session.caller, seconds=60.0)
+        if words is not None:
+            warn(words_unused(new, [source.module for source in scan.sources]))
         ended = await follow(hull, session.caller, scan, display(options))
         missing = await wait_stored(hull, session.caller, ended)
         await write_scan(hull, session, ended, options)
@@ -99,6 +105,21 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
         click.echo(f"mirage: the export is incomplete: {missing}", err=True)
         return 3
     return exit_code(ended, strict=options["strict"])
+
+
+def warn(sentence: str) -> None:
+    """Say something on stderr that is no failure; of nothing, nothing."""
+    if sentence:
+        click.echo(f"mirage: {sentence}", err=True)
+
+
+def words_unused(new: NewScan, modules: Collection[str]) -> str:
+    """Why nobody reads the word list that was given, where the module that reads it is not among ``modules``."""
+    if GUESSER in modules:
+        return ""
+    guesses = "guess" in PROFILES[new.profile]
+    why = f"{GUESSER} is left out" if guesses else f"the profile {new.profile} guesses no names, --profile deep does"
+    return f"the word list is not used: {why}"
 
 
 def display(options: dict[str, Any]) -> Display:
@@ -178,8 +199,8 @@ def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) ->
     if interrupted:
         click.echo(f"It was interrupted: the process that ran it is gone; go on with: {resuming(session, scan)}")
         return
-    for words in (f"export {short} --format hosts", "show NAME", f"evidence verify {short}"):
-        click.echo(f"Next: {session.line(words)}")
+    following = (f"export {short} --format hosts", "show NAME", f"evidence verify {short}")
+    click.echo("Next: " + "\n      ".join(session.line(words) for words in following))
 
 
 def write_preview(previewed: Preview) -> None:
