@@ -1,11 +1,15 @@
 """Targets from the command line: texts, files with one a line, nmap's XML."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from services.cli.text import clean, count
 from services.kernel.errors import Invalid
 
+#: What stands before the host in a URL and is secret: a user name and maybe a password, up to the last @.
+_CREDENTIALS: Final = re.compile(r"^(\s*[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\\]*@")
 MAX_TARGETS: Final = 100_000
 MAX_FILE: Final = 64_000_000
 
@@ -28,6 +32,19 @@ def read_targets(arguments: Sequence[str], kind: str | None) -> tuple[tuple[str,
     if not targets:
         raise Invalid("there is no target in what was given")
     return tuple(targets), kind
+
+
+def without_credentials(targets: Iterable[str]) -> tuple[tuple[str, ...], str]:
+    """The targets, their URLs without user name and password, and a sentence that says so where there were any."""
+    plain = [_CREDENTIALS.sub(r"\1", target) for target in targets]
+    bared = [after for before, after in zip(targets, plain, strict=True) if before != after]
+    if not bared:
+        return tuple(plain), ""
+    more = f" and {count(len(bared) - 1, 'other target')}" if len(bared) > 1 else ""
+    return tuple(dict.fromkeys(plain)), (
+        f"the user name and password in {clean(bared[0].strip()[:200])}{more} are left out:"
+        " nobody is logged in to, and nothing secret is kept"
+    )
 
 
 def looks_like_file(argument: str, path: Path) -> bool:

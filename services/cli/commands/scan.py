@@ -12,7 +12,7 @@ import click
 from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, run_async
-from services.cli.targets import read_targets
+from services.cli.targets import read_targets, without_credentials
 from services.contracts.endpoints import CREATE_SCAN, EXPORT, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import PROFILES, Limits
 from services.contracts.resources import ExportQuery, NewScan, Preview, Scan, Upload
@@ -53,6 +53,8 @@ def command(session: Session, **options: Any) -> int:
     source could not be asked.
     """
     targets, kind = read_targets(options.pop("targets"), options.pop("kind"))
+    targets, left_out = without_credentials(targets)
+    warn(left_out)
     new = NewScan(
         targets=targets,
         type=kind,
