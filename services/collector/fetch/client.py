@@ -16,9 +16,10 @@ from services.collector.fetch.encoding import ACCEPTED, Undecodable, decode
 from services.kernel.egress import Egress, EgressError, Guard, Refused, TimedOut, TlsFailed, Unreachable
 
 IDLE_SECONDS: Final = 10.0
-#: More than all modules ask at a time: between two requests a connection is idle, and a handshake costs more than its
-#: quarter of a megabyte of buffers.
-IDLE_IN_ALL: Final = 96
+#: Idle connections that are kept, with TLS and without. Modules that ask the same hosts come to each within seconds of
+#: one another; a handshake costs more than its buffers do, a connection without one is hardly worth its place.
+IDLE_TLS: Final = 160
+IDLE_PLAIN: Final = 32
 #: Requests to one host at a time.
 PER_SOURCE: Final = 4
 PER_TARGET: Final = 1
@@ -92,6 +93,47 @@ class Turn:
         self.users = 0
 
 
+class Idle:
+    """Connections that nobody uses for the moment, by what they lead to; at most ``most``, the oldest go first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: dict[object, list[tuple[float, Connection]]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def take(self, key: object) -> Connection | None:
+        """A connection that is open still and was not left alone for long."""
+        fresh = time.monotonic() - IDLE_SECONDS
+        waiting = self._waiting.get(key)
+        while waiting:
+            since, connection = waiting.pop()
+            self._count -= 1
+            if not waiting:
+                del self._waiting[key]
+            if connection.open and since > fresh:
+                return connection
+            connection.close()
+        return None
+
+    def keep(self, key: object, connection: Connection) -> None:
+        self._waiting.setdefault(key, []).append((time.monotonic(), connection))
+        self._count += 1
+        while self._count > self._most:
+            self._close(next(iter(self._waiting)))
+
+    def close(self) -> None:
+        for key in list(self._waiting):
+            self._close(key)
+
+    def _close(self, key: object) -> None:
+        for _, connection in self._waiting.pop(key):
+            connection.close()
+            self._count -= 1
+
+
 class Client:
     """Keeps idle connections; one client serves all modules of a process."""
 
@@ -100,8 +142,7 @@ class Client:
         self._resolve = resolve
         self._ca_file = ca_file
         self._contexts: dict[bool, ssl.SSLContext] = {}
-        self._idle: dict[object, list[tuple[float, Connection]]] = {}
-        self._idle_count = 0
+        self._idle = {"https": Idle(IDLE_TLS), "http": Idle(IDLE_PLAIN)}
         self._tls_errors: dict[object, tuple[float, str]] = {}
         self._turns: dict[object, Turn] = {}
 
@@ -142,7 +183,8 @@ class Client:
 
     async def _send(self, request: Request, key: object) -> Response:
         wire = _serialise(request)
-        connection = self._take_idle(key)
+        idle = self._idle[request.location.scheme]
+        connection = idle.take(key)
         if connection is not None:
             try:
                 received = await self._converse(connection, wire, request)
@@ -154,7 +196,7 @@ class Client:
             connection = await self._connect(request, key)
             received = await self._converse(connection, wire, request)
         if received.reusable:
-            self._give_back(connection, key)
+            idle.keep(key, connection)
         else:
             connection.close()
         return _response(received, connection, request)
@@ -226,34 +268,9 @@ class Client:
             self._contexts[verify] = context
         return context
 
-    def _take_idle(self, key: object) -> Connection | None:
-        fresh = time.monotonic() - IDLE_SECONDS
-        waiting = self._idle.get(key)
-        while waiting:
-            since, connection = waiting.pop()
-            self._idle_count -= 1
-            if not waiting:
-                del self._idle[key]
-            if connection.open and since > fresh:
-                return connection
-            connection.close()
-        return None
-
-    def _give_back(self, connection: Connection, key: object) -> None:
-        self._idle.setdefault(key, []).append((time.monotonic(), connection))
-        self._idle_count += 1
-        while self._idle_count > IDLE_IN_ALL:
-            oldest = next(iter(self._idle))
-            for _, idle in self._idle.pop(oldest):
-                idle.close()
-                self._idle_count -= 1
-
     async def close(self) -> None:
-        for waiting in self._idle.values():
-            for _, connection in waiting:
-                connection.close()
-        self._idle.clear()
-        self._idle_count = 0
+        for idle in self._idle.values():
+            idle.close()
 
 
 def locate(url: str) -> Location:

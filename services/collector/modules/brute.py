@@ -7,7 +7,9 @@ asked.
 import re
 from collections.abc import AsyncIterator, Iterator
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
+
+from msgspec import structs
 
 from services.collector.archetypes.resolved import found_names
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
@@ -33,6 +35,7 @@ MANIFEST = Manifest(
     licence="none",
 )
 
+MAX_LEAF_WORDS = 500
 # Of names that exist without an address, the most that are looked into; more of them is a habit of the zone.
 MAX_BARE = 100
 _word = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?){0,4}").fullmatch
@@ -42,13 +45,22 @@ _MAX_NAME = 253
 async def collect(seen: Entity | Level, ctx: Context) -> AsyncIterator[Answer]:
     zone = seen.zone if isinstance(seen, Level) else seen.value
     count = int(ctx.options["words"])
-    if isinstance(seen, Entity) and seen.type == "hostname":
+    names = below(zone, ctx, count)
+    leaf = isinstance(seen, Entity) and seen.type == "hostname"
+    if leaf:
         count = int(ctx.options["leaf_words"])
-        if not count or not await has_room(zone, ctx):
+        if not count:
             return
+        # The host itself comes first in what is one unit of questions.
+        names = chain([zone], below(zone, ctx, min(count, MAX_LEAF_WORDS)))
     bare: list[str] = []
     asked = answered = 0
-    async for answer in ctx.dns.sweep(below(zone, ctx, count)):
+    async for given in ctx.dns.sweep(names):
+        answer = given
+        if leaf:
+            if not has_room(zone, given):
+                return
+            answer = structs.replace(given, resolutions=given.resolutions[1:])
         bare += bare_names(answer)
         asked += len(answer.resolutions)
         answered += sum(resolution.asked for resolution in answer.resolutions)
@@ -80,13 +92,13 @@ def spoken(ctx: Context) -> Iterator[str]:
             yield word
 
 
-async def has_room(name: str, ctx: Context) -> bool:
-    """Whether names may exist below a host: not where it does not exist itself (RFC 8020), nor below a wildcard.
+def has_room(name: str, answer: DnsAnswer) -> bool:
+    """Whether names may exist below a host, the first of an answer: not where it does not exist itself (RFC 8020), nor
+    below a wildcard.
 
     Raises:
         Unreachable: nobody could say.
     """
-    answer = await ctx.dns.ask(name, "A")
     resolution = answer.resolutions[0]
     if not resolution.asked:
         raise Unreachable(f"{name}: {resolution.status}")

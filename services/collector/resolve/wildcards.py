@@ -128,8 +128,10 @@ def level_of(name: str, type: str) -> tuple[str, str]:
 
 def masked(answer: Answer, parent: str) -> str:
     """Where the first CNAME leads; a target that repeats the label asked for stands for all that repeat theirs."""
-    label = answer.name.removesuffix("." + parent)
-    return re.sub(rf"(?<![a-z0-9]){re.escape(label)}(?![a-z0-9])", "*", answer.chain[0])
+    label, target = answer.name.removesuffix("." + parent), answer.chain[0]
+    if label not in target:
+        return target
+    return re.sub(rf"(?<![a-z0-9]){re.escape(label)}(?![a-z0-9])", "*", target)
 
 
 def network_of(item: str) -> str:

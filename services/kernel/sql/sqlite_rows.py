@@ -1,4 +1,4 @@
-"""Many rows in few steps of SQLite: with each step the library gives up the interpreter's lock and waits to get it back."""
+"""Many rows in few steps of SQLite: the library gives up the interpreter's lock for each step, and waits for it again."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from services.kernel.errors import Invalid
 MOST_TARGETS: Final = 100_000
 _LONGEST: Final = 4096
 NOT_ASKED_FOR: Final = "it was not asked for"
+#: The shortest prefix of a network that a scan takes: the largest that the registries give to one holder.
+WIDEST: Final = {4: 8, 6: 16}
 _LONGEST_SCAN: Final = 1e9
 
 
@@ -81,6 +83,7 @@ def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module]
         reach = scope(targets, includes=new.scope, excludes=new.exclude_scope, networks=new.networks)
     except Malformed as error:
         raise Invalid(str(error)) from error
+    _check_extent([*(target.key[0] for target in targets if target.type == "netblock"), *reach.includes])
     for target in targets:
         if reach.rules_out(target):
             raise Invalid(f"{target.value} is a target and excluded at once")
@@ -100,6 +103,20 @@ def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module]
         words=new.words,
         authorisation=Authorisation(new.authorised[:_LONGEST], at) if new.authorised else None,
     )
+
+
+def _check_extent(rules: Iterable[str]) -> None:
+    """Refuse networks that are wider than any that one holder has: what is found in them never comes to an end."""
+    for rule in rules:
+        if "/" not in rule:
+            continue
+        network = ip_network(rule)
+        widest = WIDEST[network.version]
+        if network.prefixlen < widest:
+            raise Invalid(
+                f"{rule} is {network.num_addresses:,} addresses, which no scan would come to the end of: name networks"
+                f" of /{widest} or longer, or the organisation's names and its AS number"
+            )
 
 
 def _check_resolver(text: str) -> None:

@@ -73,11 +73,16 @@ _VIEW = ", ".join(ItemView.__struct_fields__)
 _PART = ", ".join(PartRow.__struct_fields__)
 
 
-async def insert(tx: Tx, key: Key, items: Iterable[tuple[bytes, int, bytes]], at: int) -> set[bytes]:
-    """Make waiting items of (id, module, subject); return the ids of those that were not there."""
+async def insert(tx: Tx, key: Key, items: Sequence[tuple[bytes, int, bytes]], at: int) -> set[bytes]:
+    """Make waiting items of (id, module, subject); return the ids of those that were not there.
+
+    They are handed out in the order given: modules that ask the same hosts reach each about the same time, while the
+    connection to it is still there.
+    """
     columns = ("workspace", "scan", "id", "module", "subject", "state", "turn", "waits", "ready", "batch")
     rows: list[Row] = [
-        (*key, identity, module, subject, WAITING, 0, 0, at, 0, "", 0, 0, at) for identity, module, subject in items
+        (*key, identity, module, subject, WAITING, 0, 0, ready, 0, "", 0, 0, at)
+        for ready, (identity, module, subject) in enumerate(items, at - len(items))
     ]
     new = await tx.insert_new("item", (*columns, "reason", "claims", "requests", "changed"), _ITEM_KEY, rows)
     return {row[2] for row in new}

@@ -56,7 +56,7 @@ class Remembered(Journal):
     def __init__(self) -> None:
         self.records: list[EvidenceRecord] = []
 
-    async def write(self, row: JournalRow, body: bytes | None) -> EvidenceRecord:
+    async def write(self, row: JournalRow, body: bytes | None, *, shared: bool = False) -> EvidenceRecord:
         self.records.append(row.record)
         return row.record
 
