@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -13,9 +13,11 @@ from services.cli.following import Display, JsonLines, Silent, exit_code, follow
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, run_async
 from services.cli.targets import read_targets, without_credentials
-from services.contracts.endpoints import CREATE_SCAN, EXPORT, PREVIEW_SCAN, UPLOAD
+from services.contracts.claims import Entity
+from services.contracts.endpoints import CREATE_SCAN, EXPORT, LIST_MODULES, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import PROFILES, Limits
 from services.contracts.resources import ExportQuery, NewScan, Preview, Scan, Upload
+from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
 
 #: Who reads a word list.
@@ -78,6 +80,7 @@ def command(session: Session, **options: Any) -> int:
 async def preview(session: Session, new: NewScan, words: bytes | None, form: str) -> int:
     async with session.open() as hull:
         previewed = await hull.calls.ask(PREVIEW_SCAN, new, session.caller, seconds=60.0)
+        networks = await networks_of(hull, session, previewed.targets, [module.id for module in previewed.modules])
     if words is not None:
         warn(words_unused(new, [module.id for module in previewed.modules]))
     if form == "json":
@@ -85,8 +88,18 @@ async def preview(session: Session, new: NewScan, words: bytes | None, form: str
 
         write_json(previewed)
     else:
-        write_preview(previewed)
+        write_preview(previewed, networks, new.limits)
     return 0
+
+
+async def networks_of(hull: Hull, session: Session, targets: Iterable[Entity], modules: Collection[str]) -> list[str]:
+    """What will be done with the networks among the targets; nothing where there are none."""
+    if all(target.type != "netblock" for target in targets):
+        return []
+    from services.cli.networks import described
+
+    known = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
+    return list(described(targets, modules, known))
 
 
 async def scan_and_write(session: Session, new: NewScan, words: bytes | None, options: dict[str, Any]) -> int:
@@ -100,6 +113,9 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
         scan = await hull.calls.ask(CREATE_SCAN, new, session.caller, seconds=60.0)
         if words is not None:
             warn(words_unused(new, [source.module for source in scan.sources]))
+        if not options["quiet"]:
+            for sentence in await networks_of(hull, session, scan.targets, [source.module for source in scan.sources]):
+                warn(sentence)
         ended = await follow(hull, session.caller, scan, display(options))
         missing = await wait_stored(hull, session.caller, ended)
         await write_scan(hull, session, ended, options)
@@ -205,21 +221,21 @@ def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) ->
     click.echo("Next: " + "\n      ".join(session.line(words) for words in following))
 
 
-def write_preview(previewed: Preview) -> None:
+def write_preview(previewed: Preview, networks: Iterable[str], limits: Limits) -> None:
     """Print which sources would be asked, what they learn, and which keys would help."""
     from services.cli.text import clean, write_table
 
     targets = ", ".join(f"{clean(target.value)} ({target.type})" for target in previewed.targets[:20])
     click.echo(f"Targets: {targets}")
     write_table(
-        ("source", "class", "requests", "a second", "tells", "who learns", "key"),
+        ("source", "class", "requests", "a second", "talks to", "which learns", "key"),
         (
             (
                 module.id,
                 module.activity,
                 f"{module.requests:g}",
                 f"{module.rate:g}" if module.rate else "-",
-                ", ".join(module.tells)[:60],
+                ", ".join(module.tells)[:60] or ("recursive resolvers" if module.rate else "nobody"),
                 ", ".join(module.learns)[:60],
                 f"{module.missing_key} missing: {module.key_adds}" if module.missing_key else "",
             )
@@ -227,8 +243,16 @@ def write_preview(previewed: Preview) -> None:
         ),
     )
     if previewed.left_out:
-        click.echo("Left out: " + "; ".join(f"{name} ({why})" for name, why in sorted(previewed.left_out.items())))
-    click.echo("Requests are those about the targets themselves; more follow from what is found.")
+        click.echo("Left out:")
+        for why in sorted({*previewed.left_out.values()}):
+            names = ", ".join(sorted(name for name, reason in previewed.left_out.items() if reason == why))
+            click.echo(f"  {why.removeprefix('it is ')}: {names}")
+    for sentence in networks:
+        click.echo(f"Network: {sentence}.")
+    click.echo(
+        "Requests are those about the targets themselves; more follow from what is found,"
+        f" up to {limits.max_items:,} work items (--max-items)."
+    )
 
 
 @contextmanager

@@ -113,9 +113,10 @@ def _check_extent(rules: Iterable[str]) -> None:
         network = ip_network(rule)
         widest = WIDEST[network.version]
         if network.prefixlen < widest:
+            bits = network.max_prefixlen - network.prefixlen
             raise Invalid(
-                f"{rule} is {network.num_addresses:,} addresses, which no scan would come to the end of: name networks"
-                f" of /{widest} or longer, or the organisation's names and its AS number"
+                f"{rule} is 2^{bits} addresses, which no scan would come to the end of: name networks of /{widest} or"
+                " longer, or the organisation's names and its AS number"
             )
 
 

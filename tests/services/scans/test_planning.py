@@ -149,3 +149,17 @@ async def test_items_name_module_version_subject_and_configuration(open_desk: Op
             assert {item.id.version for item in command.items} == {5}
             ids |= {item.id for item in command.items}
     assert len(ids) == 8
+
+
+@pytest.mark.parametrize(("network", "said"), [("0.0.0.0/0", "2^32 addresses"), ("::/8", "/16 or longer")])
+async def test_a_network_that_no_scan_comes_to_the_end_of_is_refused(
+    open_desk: OpenDesk, network: str, said: str
+) -> None:
+    desk = await open_desk(module("cymru", "passive", "netblock", "domain"))
+    for wanted in ({"targets": (network,)}, {"targets": ("example.org",), "scope": (network,)}):
+        for ask in (api.create_scan, api.preview_scan):
+            with pytest.raises(Invalid) as refused:
+                await ask(desk.ports, CALLER, NewScan(**wanted))
+            assert said in str(refused.value)
+    for widest in ("10.0.0.0/8", "2001::/16"):
+        assert await api.preview_scan(desk.ports, CALLER, NewScan(targets=(widest,)))
