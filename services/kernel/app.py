@@ -228,7 +228,7 @@ def _readiness(ready: Callable[[], Awaitable[None]] | None) -> HTTPRouteHandler:
 
 
 def _docs(prefix: str, described: dict[str, Any]) -> list[HTTPRouteHandler]:
-    """The page that shows the API, with everything it needs from here."""
+    """The page that shows the API, with everything it needs from here; a bare address leads to it."""
 
     @get(f"{prefix}/docs", media_type=MediaType.HTML)
     async def page() -> Response[str]:
@@ -244,7 +244,11 @@ def _docs(prefix: str, described: dict[str, Any]) -> list[HTTPRouteHandler]:
     async def document() -> dict[str, Any]:
         return described
 
-    return [page, script, document]
+    @get(["/", *([prefix] if prefix else [])])
+    async def front() -> Response[None]:
+        return Response(None, status_code=302, headers={"Location": f"{prefix}/docs"})
+
+    return [page, script, document, front]
 
 
 def serve_hosts(listen: str) -> frozenset[str]:

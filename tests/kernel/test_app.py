@@ -335,6 +335,12 @@ def test_the_document_tells_path_query_and_body_apart() -> None:
     assert set(play["responses"]) == {"200", "400", "403", "404", "409", "413", "500", "503", "507"}
 
 
+async def test_a_bare_address_leads_to_the_page_of_the_api(app: Litestar) -> None:
+    for path in ("/", "/api"):
+        reply = await request(app, "GET", path)
+        assert (reply.status, reply.headers["location"]) == (302, "/api/docs")
+
+
 async def test_the_pages_of_the_api_need_nothing_from_elsewhere(app: Litestar) -> None:
     page = await request(app, "GET", "/api/docs")
     assert page.headers["content-type"].startswith("text/html")

@@ -1,6 +1,7 @@
 """`mirage up`: the same services behind HTTP, in one process."""
 
 import asyncio
+import errno
 import socket
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 BACKLOG: Final = 1024
+LAST_PORT: Final = 65_535
 
 
 @click.command("up")
@@ -78,5 +80,8 @@ def listening(listen: str) -> socket.socket:
         listener.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         listener.close()
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            other = f"{host}:{number + 1 if number < LAST_PORT else 0}"
+            raise Invalid(f"port {number} is taken at {host}: choose another one with --listen {other}") from error
         raise Invalid(f"nobody can listen at {listen}: {getattr(error, 'strerror', None) or error}") from error
     return listener
