@@ -44,6 +44,7 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
     """Search by words and parts of words."""
     if not 1 <= query.limit <= MOST_FOUND:
         raise Invalid(f"a page has 1 to {MOST_FOUND} entities")
+    await _check_scans(ports, caller, query.scan)
     found = await ports.search.find(
         caller.workspace,
         index.ENTITIES,
@@ -78,6 +79,7 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
 
 async def get_entity(ports: Ports, caller: Caller, query: EntityQuery) -> tuple[EntityView, ...]:
     """Everything that is said of the entities of a value."""
+    await _check_scans(ports, caller, query.scan)
     value = query.value
     with suppress(Malformed):
         value = recognise(query.value, type=query.type).value
@@ -197,6 +199,7 @@ async def export_scan(ports: Ports, caller: Caller, query: ExportQuery) -> Async
 
 async def get_stored(ports: Ports, caller: Caller, scan: UUID) -> Stored:
     """Count what there is of a scan."""
+    await _check_scans(ports, caller, scan)
     async with ports.sql.read() as view:
         results, admissions, entities, claims, records = await reading.counts(view, caller.workspace, scan)
     return Stored(scan=scan, results=results, admissions=admissions, entities=entities, claims=claims, records=records)
@@ -204,6 +207,7 @@ async def get_stored(ports: Ports, caller: Caller, scan: UUID) -> Stored:
 
 async def diff_scans(ports: Ports, caller: Caller, query: DiffQuery) -> AsyncGenerator[Change, None]:
     """Stream the differences of two scans."""
+    await _check_scans(ports, caller, query.before, query.after)
     async with ports.sql.read() as view:
         async for change in diff(view, caller.workspace, query.before, query.after):
             yield change
@@ -221,6 +225,7 @@ async def find_records(ports: Ports, caller: Caller, digest: str) -> tuple[Recor
 
 async def list_records(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[RecordView, None]:
     """Stream the records of a scan."""
+    await _check_scans(ports, caller, scan)
     async with ports.sql.read() as view:
         async for records in reading.records_of(view, caller.workspace, scan):
             for stored in records:
@@ -243,6 +248,7 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
         record = bytes.fromhex(query.record)
     except ValueError:
         raise Invalid("an evidence hash is hexadecimal digits") from None
+    await _check_scans(ports, caller, query.scan)
     async with ports.sql.read() as view:
         async for rows in reading.claims_of(view, caller.workspace, query.scan, query.item):
             wanted = [row for row in rows if not record or record in record_ids(row.evidence)]
@@ -255,3 +261,9 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
                     version=row.version,
                     evidence=tuple(identity.hex() for identity in record_ids(row.evidence)),
                 )
+
+
+async def _check_scans(ports: Ports, caller: Caller, *scans: UUID | None) -> None:
+    """Raise `NotFound` where there is no such scan: it would look like one that found nothing."""
+    for scan in dict.fromkeys(filter(None, scans)):
+        await ports.calls.ask(GET_PLAN, ScanId(scan), caller)

@@ -20,6 +20,7 @@ from services.contracts.scope import scope
 from services.contracts.subjects import CarriedSubject
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.calls import A, Caller, Endpoint, LocalCalls, Q
+from services.kernel.errors import NotFound
 from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type
 from services.kernel.once import MIGRATION, Inbox, Outbox
 from services.kernel.runtime import consumers_of, streams_of
@@ -96,11 +97,15 @@ def wrapped(message: Collected | Admitted | Deleted, workspace: UUID = WORKSPACE
 
 
 class Depot:
-    """The service; ``modules`` are those of every scan's plan, by id, with their activity."""
+    """The service; ``modules`` are those of every scan's plan, by id, with their activity.
+
+    All scans are known but those that are ``unknown``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.modules = {"dns_records": "dns", "brute": "guess"}
+        self.unknown: set[UUID] = set()
         self.sql = SqliteSql(folder / "storage.db", strict=True)
         self.search = FtsSearch(folder / "search.db")
         self.calls = LocalCalls()
@@ -177,6 +182,8 @@ class Depot:
         return found
 
     async def _get_plan(self, _: object, caller: Caller, question: ScanId) -> Plan:
+        if question.scan in self.unknown:
+            raise NotFound(f"there is no scan {question.scan}")
         planned = [
             PlannedModule(
                 id=module, version=1, activity=activity, consumes=(), produces=("resolves_to",), options={}, rate=0,

@@ -21,7 +21,7 @@ from services.contracts.resources import (
     SearchQuery,
 )
 from services.kernel.calls import Endpoint
-from services.kernel.errors import Invalid
+from services.kernel.errors import Invalid, NotFound
 from tests.services.storage.depot import (
     ADDRESS,
     ELSEWHERE,
@@ -306,3 +306,24 @@ async def test_nothing_that_one_workspace_has_is_seen_from_another(store: Depot,
     await store.index()
     assert await told(ELSEWHERE) == nothing
     assert await told(WORKSPACE) != nothing
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "question"),
+    [
+        (e.DIFF, DiffQuery(SCAN, LATER)),
+        (e.DIFF, DiffQuery(LATER, SCAN)),
+        (e.LIST_RECORDS, ScanId(LATER)),
+        (e.LIST_CLAIMS, ClaimsQuery(scan=LATER)),
+        (e.GET_STORED, ScanId(LATER)),
+        (e.GET_ENTITY, EntityQuery(value=WWW.value, scan=LATER)),
+        (e.FIND_ENTITIES, SearchQuery(scan=LATER)),
+        (e.EXPORT, ExportQuery(scan=LATER, format="jsonl")),
+    ],
+    ids=lambda value: value.name if isinstance(value, Endpoint) else None,
+)
+async def test_a_scan_that_there_is_not_is_said_so(store: Depot, endpoint: Endpoint, question: object) -> None:
+    await store.take(result("web", WWW, ADDRESS))
+    store.unknown.add(LATER)
+    with pytest.raises(NotFound, match="there is no scan"):
+        await (store.follow if endpoint.streams else store.ask)(endpoint, question)
