@@ -151,6 +151,19 @@ def test_standard_output_has_the_export_and_nothing_else(mirage: Mirage, lab: La
     assert json.loads(progress[-1])["state"] == "finished"
 
 
+def test_why_not_names_the_scan_and_tells_out_of_scope_from_never_seen(mirage: Mirage, lab: Lab) -> None:
+    scan = mirage.scan("--module", "crtsh", "--exclude-scope", f"left.{lab.target}")
+    reasons = {
+        f"nobody.{lab.target}": "it is in scope and was never seen",
+        f"www.left.{lab.target}": "it was ruled out of the scope",
+        "www.elsewhere.example": "it is out of scope",
+    }
+    for name, reason in reasons.items():
+        first, second = mirage.output("why-not", name).splitlines()
+        assert first.startswith(f"Scan {scan[:8]} of {lab.target}")
+        assert second.startswith(f"{name} was not taken into the scan: {reason}")
+
+
 def test_a_scan_that_reached_a_limit_has_partial_results_and_code_3(mirage: Mirage, lab: Lab) -> None:
     done = mirage.run(*mirage.scan_arguments(*FEW, "--max-items", "1"))
     assert done.returncode == 3

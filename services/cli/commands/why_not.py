@@ -1,15 +1,24 @@
 """`mirage why-not`: why a scan does not report a name, with the evidence."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from services.cli.finding import find_scan
+from services.cli.finding import find_scan, is_interrupted
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.scan_text import headline, times
 from services.cli.text import clean, write_json
 from services.contracts.endpoints import GET_ENTITY, GET_STANDING, LIST_ITEMS
 from services.contracts.resources import EntityQuery, EntityView, Item, ItemsQuery, Scan, StandingQuery
+
+
+#: What an absence means in words.
+MISSING: Final = {
+    "resolves_to": "address",
+    "reverse_resolves_to": "name for it (PTR)",
+    "listed_by": "entry for it on a block list",
+}
 
 
 @click.command("why-not")
@@ -24,9 +33,11 @@ def command(session: Session, value: str, scan_id: str, form: str) -> int:
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
             explained = await explain(hull, session, scan, value)
+            interrupted = is_interrupted(hull, scan)
         if form == "json":
             write_json(explained)
         else:
+            click.echo(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
             for line in explained["reasons"]:
                 click.echo(line)
         return 0
@@ -45,7 +56,9 @@ async def explain(hull: Hull, session: Session, scan: Scan, value: str) -> dict[
     if not standing.admitted:
         reasons.append(f"{name} was not taken into the scan: {standing.reason}.")
     else:
-        reasons.append(f"{name} is in the scan as {standing.role}, distance {standing.distance}.")
+        limited = f"; {standing.reason}" if standing.reason else ""
+        role = standing.role.replace("_", " ")
+        reasons.append(f"{name} is in the scan: {role}, distance {standing.distance}{limited}.")
     for view in views:
         reasons += list(_said(view))
     reasons += [_asked(item) for item in items if item.outcome != "found"]
@@ -64,12 +77,14 @@ def _said(view: EntityView) -> list[str]:
             said.append(f"stale: DNS says {value.value} (evidence {evidence}).")
     for absence in view.absences:
         evidence = " ".join(identity[:16] for identity in absence.assertions[0].evidence[:3])
-        said.append(f"no {absence.name}: {absence.assertions[0].module} was told so (evidence {evidence}).")
+        missing = MISSING.get(absence.name, absence.name.replace("_", " "))
+        said.append(f"{absence.assertions[0].module} was told that there is no {missing} (evidence {evidence}).")
     addressed = [r for r in view.relations if r.type == "resolves_to" and r.target_value != view.value]
     if addressed:
         addresses = sorted({relation.target_value for relation in addressed})
         modules = sorted({assertion.module for relation in addressed for assertion in relation.assertions})
-        said.append(f"{', '.join(modules)} knows {', '.join(addresses[:5])} as its address.")
+        more = f" and {len(addresses) - 5} more" if len(addresses) > 5 else ""
+        said.append(f"its address is {', '.join(addresses[:5])}{more}, as told by {', '.join(modules)}.")
     sources = sorted({assertion.module for assertion in view.assertions})
     if sources:
         said.append(f"named by {', '.join(sources)}.")

@@ -151,8 +151,7 @@ async def standing(ports: Ports, caller: Caller, scan: UUID, value: str) -> Stan
         found, _ = await plan_of(ports, view, row)
         seen = await frontier_store.entities(view, row.key, [each.id for each in meant])
     if not seen:
-        reason = "it was ruled out of the scope" if found.scope.rules_out(meant[0]) else "it was never seen"
-        return Standing(entity=meant[0], admitted=False, role="", distance=None, reason=reason)
+        return Standing(entity=meant[0], admitted=False, role="", distance=None, reason=_why_unseen(found, meant))
     best, rank, distance = max(seen.values(), key=lambda each: each[1])
     if rank > 0:
         limited = row.limited and not await _has_items(ports, row, best)
@@ -163,6 +162,16 @@ async def standing(ports: Ports, caller: Caller, scan: UUID, value: str) -> Stan
     else:
         reason = f"it is out of scope, and further than {found.limits.max_depth} steps from what is in it"
     return Standing(entity=best, admitted=False, role="", distance=None, reason=reason)
+
+
+def _why_unseen(found: Plan, meant: Sequence[Entity]) -> str:
+    """Why a scan says nothing of what nobody told it of: its scope, or only that nobody did."""
+    if found.scope.rules_out(meant[0]):
+        return "it was ruled out of the scope"
+    if not any(found.scope.role_of(each) for each in meant):
+        return "it is out of scope, and nothing that was found led to it"
+    guesses = any(module.activity == "guess" for module in found.modules)
+    return "it is in scope and was never seen: no source named it" + (", and no guess found it" if guesses else "")
 
 
 async def names(ports: Ports, caller: Caller, scan: UUID, digest: str) -> Names:

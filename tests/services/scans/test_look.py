@@ -155,7 +155,16 @@ async def test_a_standing_says_why_an_entity_is_not_in(open_desk: OpenDesk) -> N
     assert short(await of("192.0.2.1:443/tcp")) == (True, "affiliate", 1, "")
     assert short(await of("secret.example.org")) == (False, "", None, "it was ruled out of the scope")
     assert short(await of("x.secret.example.org")) == (False, "", None, "it was ruled out of the scope")
-    assert short(await of("nobody.example.org")) == (False, "", None, "it was never seen")
+    assert short(await of("nobody.example.org")) == (
+        False,
+        "",
+        None,
+        "it is in scope and was never seen: no source named it",
+    )
+    assert short(await of("nobody.example.net")) == (
+        *(False, "", None),
+        "it is out of scope, and nothing that was found led to it",
+    )
     far = "it is out of scope, and further than 2 steps from what is in it"
     assert short(await of("https://further.example.com/")) == (False, "", None, far)
 
