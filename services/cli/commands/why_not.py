@@ -12,7 +12,6 @@ from services.cli.text import clean, write_json
 from services.contracts.endpoints import GET_ENTITY, GET_STANDING, LIST_ITEMS
 from services.contracts.resources import EntityQuery, EntityView, Item, ItemsQuery, Scan, StandingQuery
 
-
 #: What an absence means in words.
 MISSING: Final = {
     "resolves_to": "address",
