@@ -7,13 +7,11 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from services.cli.scan_text import found, headline
-from services.cli.text import clean, console, instant
+from services.cli.scan_text import found, headline, held_lines
+from services.cli.text import console
 from services.contracts.resources import Scan
 
 SHOWN = 6
-#: Reasons for waiting that the line of running sources says already.
-AT_WORK = frozenset({"being asked", "in the queue"})
 
 
 class LiveProgress:
@@ -41,10 +39,7 @@ class LiveProgress:
         if busy:
             more = f" and {len(running) - SHOWN} more" if len(running) > SHOWN else ""
             lines.append(Text(f"running  {busy}{more}"))
-        held = [waiting for waiting in scan.waiting if waiting.until or waiting.reason not in AT_WORK]
-        for waiting in held[:SHOWN]:
-            until = f" until {instant(waiting.until)[11:]} UTC" if waiting.until else ""
-            lines.append(Text(f"waiting  {waiting.module}: {clean(waiting.reason)}{until}"))
+        lines += [Text(f"waiting  {held}") for held in held_lines(scan)]
         left = self._left(done, total)
         if left:
             lines.append(Text(left))

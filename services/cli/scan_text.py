@@ -6,6 +6,9 @@ from services.contracts.resources import Scan, SourceState
 PLURAL_TYPES = {"ip_address": "IP address", "asn": "ASN", "url": "URL", "dns_record": "DNS record"}
 #: What a scan is called that is to run and that no process runs.
 INTERRUPTED = "interrupted"
+#: Reasons for waiting that say that all is well.
+AT_WORK = frozenset({"being asked", "in the queue"})
+HELD_SHOWN = 6
 UNASKED = frozenset({"partial", "unauthorised", "unreachable", "rate_limited", "blocked", "failed"})
 
 
@@ -57,12 +60,25 @@ def write_sources(scan: Scan, *, interrupted: bool = False) -> None:
                 str(source.open),
                 str(source.claims),
                 str(source.requests),
-                source.reason[:100],
+                source.reason[:100] if source.state != "answered" else "",
             )
             for source in scan.sources
             if source.outcomes or source.open or source.reason
         ),
     )
+
+
+def held_lines(scan: Scan) -> list[str]:
+    """Whom a scan waits for, why, and until when: a line for each of the first, the one that comes first at the top."""
+    held = [waiting for waiting in scan.waiting if waiting.until or waiting.reason not in AT_WORK]
+    held.sort(key=lambda waiting: (waiting.until is None, waiting.until or 0))
+    lines = []
+    for waiting in held[:HELD_SHOWN]:
+        until = f" until {instant(waiting.until)[11:]} UTC" if waiting.until else ""
+        lines.append(f"{waiting.module}, {count(waiting.items, 'item')}: {clean(waiting.reason)}{until}")
+    if len(held) > HELD_SHOWN:
+        lines.append(f"and {count(len(held) - HELD_SHOWN, 'other source')}")
+    return lines
 
 
 def times(scan: Scan) -> str:

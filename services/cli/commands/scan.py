@@ -205,7 +205,7 @@ def resuming(session: Session, scan: Scan) -> str:
 
 def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) -> None:
     """Print where a scan stands and what it found; ``interrupted``: nobody runs it although it should be running."""
-    from services.cli.scan_text import found, headline, times, unasked_line, write_sources
+    from services.cli.scan_text import found, headline, held_lines, times, unasked_line, write_sources
 
     short = str(scan.id)[:8]
     click.echo(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
@@ -214,6 +214,8 @@ def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) ->
     line = unasked_line(scan)
     if line:
         click.echo(line)
+    for held in () if interrupted else held_lines(scan):
+        click.echo(f"Waiting: {held}")
     if interrupted:
         click.echo(f"It was interrupted: the process that ran it is gone; go on with: {resuming(session, scan)}")
         return

@@ -78,16 +78,19 @@ async def newest(ports: Ports, caller: Caller) -> tuple[ScanSummary, ...]:
 async def follow(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[Scan, None]:
     """A scan as it is now, then after changes, several of which may come as one; the last one has ended.
 
+    That a source makes it wait, and until when, is a change too.
+
     Who watches is woken in the process that made the change, and looks every second for those of other processes.
     """
-    version: int | None = None
+    version: tuple[int, frozenset[tuple[str, int]]] | None = None
     with changes_of(ports).watch(scan) as watch:
         while True:
             watch.changed.clear()
             async with ports.sql.read() as view:
                 row = await _row(view, caller, scan)
-                seen = await _scan(ports, view, row) if row.changed != version else None
-            version = row.changed
+                current = (row.changed, _pauses(ports, row))
+                seen = await _scan(ports, view, row) if current != version else None
+            version = current
             began = monotonic()
             if seen is not None:
                 yield seen
@@ -318,13 +321,13 @@ def _source_state(row: ScanRow, found: Plan, source: SourceRow) -> SourceState:
 
 def _waiting(ports: Ports, row: ScanRow, found: Plan, sources: Sequence[SourceRow]) -> tuple[Waiting, ...]:
     waits: list[Waiting] = []
-    pauses = paused(ports)
+    pauses = dict(_pauses(ports, row))
     at = now()
     for source in sources:
         name = found.modules[source.module].id
         held = source.held if source.held_until and source.held_until > at else 0
-        until = pauses.get((UUID(bytes=row.workspace), row.uuid, name), 0)
-        if source.leased and until > at:
+        until = pauses.get(name, 0)
+        if source.leased and until:
             waits.append(Waiting(name, source.leased, "the source's rate", until))
         elif source.leased:
             waits.append(Waiting(name, source.leased, "being asked"))
@@ -333,6 +336,12 @@ def _waiting(ports: Ports, row: ScanRow, found: Plan, sources: Sequence[SourceRo
         if source.waiting > held:
             waits.append(Waiting(name, source.waiting - held, "in the queue"))
     return tuple(waits)
+
+
+def _pauses(ports: Ports, row: ScanRow) -> frozenset[tuple[str, int]]:
+    """The modules of a scan that wait for their source's rate, and until when."""
+    at, place = now(), (UUID(bytes=row.workspace), row.uuid)
+    return frozenset((key[2], until) for key, until in paused(ports).items() if key[:2] == place and until > at)
 
 
 async def _subjects(

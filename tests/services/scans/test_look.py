@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from contextlib import aclosing
 from uuid import UUID
 
 import pytest
@@ -12,14 +13,18 @@ from services.contracts.resources import (
     ItemsQuery,
     NamesQuery,
     NewScan,
+    Pause,
+    Renew,
     Scan,
     ScanId,
     ScanRef,
     Standing,
     StandingQuery,
+    Waiting,
 )
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound
+from services.kernel.messages import now
 from services.scans import api, settings
 from services.scans.usecases.look import readings
 from tests.services.scans.conftest import OpenDesk
@@ -212,6 +217,22 @@ async def test_watching_a_scan_that_has_ended_is_short(open_desk: OpenDesk) -> N
     desk, scan = await looked_at(open_desk)
     states = [state.state async for state in api.watch_scan(desk.ports, CALLER, ScanId(scan))]
     assert states == ["finished"]
+
+
+async def test_a_watcher_sees_that_a_source_makes_the_scan_wait_and_until_when(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.scans.usecases.look.WATCH_AT_LEAST", 0.0)
+    monkeypatch.setattr("services.scans.usecases.look.WATCH_EVERY", 0.0)
+    desk = await open_desk(module("slow", "passive", "hostname", rate=0.1))
+    scan = await desk.create("a.example.org")
+    until = now() + 3600 * settings.SECOND
+    async with aclosing(api.watch_scan(desk.ports, CALLER, ScanId(scan))) as states:
+        first = await anext(states)
+        await api.renew_leases(desk.ports, CALLER, Renew((), (Pause(scan, "slow", until),)))
+        then = await asyncio.wait_for(anext(states), 10)
+    assert first.waiting == (Waiting("slow", 1, "being asked"),)
+    assert then.waiting == (Waiting("slow", 1, "the source's rate", until),)
 
 
 async def test_a_running_scan_says_what_it_waits_for(open_desk: OpenDesk) -> None:
