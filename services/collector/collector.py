@@ -28,7 +28,7 @@ from services.collector.scope import Permit
 from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
-from services.contracts.facts import Superseded
+from services.contracts.facts import Collected, Superseded
 from services.contracts.plan import Plan
 from services.contracts.resources import NamesQuery, Pause, Renew, ScanId
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
@@ -304,6 +304,7 @@ class Collector:
         async with self._ports.outbox.unit() as unit:
             gone = await store.gone_scans(unit.tx, {command.scan for _, command, _, _, _ in finished})
             by_workspace: dict[UUID, list[store.WorkRow]] = {}
+            whole: dict[UUID, dict[str, Collected]] = {}
             for workspace, command, item, result, started in finished:
                 if (workspace, command.scan) in gone:
                     continue
@@ -320,10 +321,15 @@ class Collector:
                         result.claims_digest(),
                     )
                 )
-                for part in parts_of(command, item, result):
-                    unit.emit(part, workspace=workspace, key=f"{item.id.hex}|{item.turn}|{part.part}")
+                parts = {f"{item.id.hex}|{item.turn}|{part.part}": part for part in parts_of(command, item, result)}
+                if len(parts) == 1:
+                    whole.setdefault(workspace, {}).update(parts)
+                else:  # parts are counted, so a repetition of one has to be known as the same message
+                    for key, part in parts.items():
+                        unit.emit(part, workspace=workspace, key=key)
             for workspace, rows in by_workspace.items():
                 await store.write_work(unit.tx, workspace, rows)
+                unit.emit_bundled(whole.get(workspace, {}), workspace=workspace)
         return [None] * len(finished)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 import time
 import uuid
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,6 +19,9 @@ from services.kernel.errors import Invalid
 
 NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:mirage:message")
 MAX_BYTES: Final = 1_000_000
+#: How much goes into one bundle.
+BUNDLE_BYTES: Final = 250_000
+BUNDLE_MESSAGES: Final = 64
 #: The workspace of what belongs to none: manifests, health.
 EVERYWHERE: Final = uuid.UUID(int=0)
 _TOKEN: Final = re.compile(r"[a-z0-9_-]+")
@@ -26,7 +30,10 @@ M = TypeVar("M", bound=Struct)
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
-    """A message as the bus carries it: ``data`` is the JSON of the message, everything else a header."""
+    """A message as the bus carries it: ``data`` is the JSON of the message, everything else a header.
+
+    A bundle carries several messages of one type: its ``data`` is the JSON array of them.
+    """
 
     id: uuid.UUID
     type: str
@@ -42,6 +49,11 @@ class Envelope(Struct, frozen=True, kw_only=True):
     def subject(self) -> str:
         """Where it is published: the type, the workspace, and a filter token for commands."""
         return f"{self.type}.{self.filter}.{self.workspace.hex}" if self.filter else f"{self.type}.{self.workspace.hex}"
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it carries several messages."""
+        return self.data.startswith(b"[")
 
 
 def now() -> int:
@@ -103,15 +115,60 @@ def envelop(
     )
 
 
-_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+def bundle(messages: Mapping[str, Struct], *, source: str, workspace: uuid.UUID, at: int) -> Iterator[Envelope]:
+    """Put messages of one type, by their keys, into as few envelopes as may be.
+
+    Raises:
+        Invalid: one is larger than a message may be.
+    """
+    data: list[bytes] = []
+    keys: list[str] = []
+    size = 0
+    kind = ""
+
+    def sealed() -> Envelope:
+        return Envelope(
+            id=derive(NAMESPACE, f"{kind}|{workspace.hex}|{'|'.join(keys)}"),
+            type=kind,
+            source=source,
+            workspace=workspace,
+            time=at,
+            data=data[0] if len(data) == 1 else b"[" + b",".join(data) + b"]",
+        )
+
+    for key, message in messages.items():
+        kind = message_type(type(message))
+        encoded = msgspec.json.encode(message)
+        if len(encoded) > MAX_BYTES:
+            raise Invalid(f"a {kind} of {len(encoded)} bytes is larger than a message may be")
+        if data and (size + len(encoded) > BUNDLE_BYTES or len(data) >= BUNDLE_MESSAGES):
+            yield sealed()
+            data, keys, size = [], [], 0
+        data.append(encoded)
+        keys.append(key)
+        size += len(encoded)
+    if data:
+        yield sealed()
+
+
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
 def open_envelope(envelope: Envelope, message: type[M]) -> M:
-    """Decode the message inside; unknown fields are skipped, so that a newer sender does no harm."""
-    decoder = _DECODERS.get(message)
+    """Decode the one message inside; unknown fields are skipped, so that a newer sender does no harm."""
+    return _decode(envelope, message)  # type: ignore[no-any-return]
+
+
+def open_bundle(envelope: Envelope, message: type[M]) -> list[M]:
+    """Decode the messages inside, be it one or several."""
+    return _decode(envelope, list[message]) if envelope.bundled else [_decode(envelope, message)]  # type: ignore[valid-type]
+
+
+def _decode(envelope: Envelope, form: Any) -> Any:
+    decoder = _DECODERS.get(form)
     if decoder is None:
-        decoder = _DECODERS[message] = msgspec.json.Decoder(message)
+        decoder = _DECODERS[form] = msgspec.json.Decoder(form)
     try:
-        return decoder.decode(envelope.data)  # type: ignore[no-any-return]
+        return decoder.decode(envelope.data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"a {envelope.type} that cannot be read: {error}") from error

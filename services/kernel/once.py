@@ -6,7 +6,7 @@ nothing that happened stays unsaid.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, Final
@@ -17,9 +17,19 @@ from msgspec import Struct
 
 from services.kernel.bus import Bus, Consumer, Delivery
 from services.kernel.errors import Invalid, MirageError, Unavailable, meaning
-from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type, now, open_envelope
+from services.kernel.messages import (
+    NAMESPACE,
+    Envelope,
+    bundle,
+    derive,
+    envelop,
+    message_type,
+    now,
+    open_bundle,
+    open_envelope,
+)
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
-from services.kernel.sql import Migration, Sql, Tx
+from services.kernel.sql import Migration, Reader, Sql, Tx
 
 TRIES: Final = 5
 #: Seconds, doubled with each try: what passes by itself is `Unavailable` and not counted at all.
@@ -31,7 +41,7 @@ LONGEST_PAUSE: Final = 30.0
 PASSING: Final = 1.0
 #: Seconds until a consumer or the outbox tries a bus again that is away.
 BUS_AWAY: Final = 1.0
-RELAY_BATCH: Final = 500
+RELAY_BATCH: Final = 64
 #: Seconds for which more may come after a batch: under load batches get larger, and the first message never waits.
 RELAY_GATHERS: Final = 0.02
 INBOX_GATHERS: Final = 0.03
@@ -79,40 +89,37 @@ class Outbox:
             unit = Unit(tx, self._service)
             yield unit
             await self.store(unit)
-        if unit.emitted:
+        if unit.emitted or unit.bundles:
             self._wake.set()
         for call in unit.afterwards:
             call()
 
     async def store(self, unit: Unit) -> None:
         """Write the messages of ``unit`` to the outbox, within its transaction."""
-        if not unit.emitted:
+        if not unit.emitted and not unit.bundles:
             return
-        at = now()
-        rows = []
-        for message, workspace, key, token in unit.emitted:
-            kind = message_type(type(message))
-            envelope = envelop(
-                message,
-                source=self._service,
-                workspace=workspace,
-                id=derive(NAMESPACE, f"{kind}|{workspace.hex}|{key}"),
-                filter=token,
-                at=at,
+        rows = [
+            (
+                next(self._position),
+                envelope.id.bytes,
+                envelope.type,
+                envelope.workspace.bytes,
+                envelope.filter,
+                envelope.time,
+                envelope.data,
             )
-            rows.append(
-                (
-                    next(self._position),
-                    envelope.id.bytes,
-                    kind,
-                    workspace.bytes,
-                    token,
-                    at,
-                    envelope.data,
-                )
-            )
+            for envelope in self._envelopes(unit)
+        ]
         columns = ("position", "id", "type", "workspace", "filter", "time", "data")
         await unit.tx.bulk_upsert("outbox", columns, ("position",), rows, {})
+
+    def _envelopes(self, unit: Unit) -> Iterator[Envelope]:
+        at = now()
+        for message, workspace, key, token in unit.emitted:
+            identity = derive(NAMESPACE, f"{message_type(type(message))}|{workspace.hex}|{key}")
+            yield envelop(message, source=self._service, workspace=workspace, id=identity, filter=token, at=at)
+        for messages, workspace in unit.bundles:
+            yield from bundle(messages, source=self._service, workspace=workspace, at=at)
 
     def wake(self) -> None:
         """Say that a unit was committed whose messages wait in the outbox."""
@@ -185,6 +192,11 @@ class Inbox:
 
     async def _take_or_pause(self, deliveries: Sequence[Delivery], pause: float) -> float:
         """Take a batch, or its messages one by one; return how long (seconds) the consumer paused for it."""
+        # A bundle that comes again may have been taken in part.
+        in_part = [delivery for delivery in deliveries if delivery.envelope.bundled and delivery.tries > 1]
+        if in_part:
+            await self._take_singly(in_part)
+            deliveries = [delivery for delivery in deliveries if delivery not in in_part]
         try:
             await self._take(deliveries)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
@@ -200,29 +212,44 @@ class Inbox:
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         async with self._outbox.unit() as unit:
             fresh = await self._first_times(unit.tx, deliveries)
-            received = [_received(delivery.envelope, self._handles.takes) for delivery in fresh]
+            received = [each for delivery in fresh for each in _all_received(delivery.envelope, self._handles.takes)]
             if received and self._handles.handle:
                 await self._handles.handle(self._ports, unit, received)
         await self._bus.ack(deliveries)
 
     async def _first_times(self, tx: Tx, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        by_id = {delivery.envelope.id.bytes: delivery for delivery in deliveries}
-        at = now()
-        new = await tx.insert_new(
-            "inbox",
-            ("consumer", "id", "at"),
-            ("consumer", "id"),
-            [(self._consumer, identity, at) for identity in by_id],
-        )
-        fresh = {bytes(row[1]) for row in new}
+        by_id = {delivery.envelope.id: delivery for delivery in deliveries}
+        fresh = await first_times(tx, self._consumer, list(by_id))
         return [delivery for identity, delivery in by_id.items() if identity in fresh]
 
     async def _take_singly(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             try:
-                await self._take([delivery])
+                if delivery.envelope.bundled:
+                    await self._take_apart(delivery)
+                else:
+                    await self._take([delivery])
             except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
                 await self._failing.fail(delivery, error)
+
+    async def _take_apart(self, delivery: Delivery) -> None:
+        """Take the messages of a bundle one by one; those that fail come again with it, the others are done."""
+        failure: Exception | None = None
+        async with self._ports.sql.read() as view:
+            known = await is_known(view, self._consumer, delivery.envelope.id)
+        for received in () if known else _all_received(delivery.envelope, self._handles.takes):
+            try:
+                async with self._outbox.unit() as unit:
+                    fresh = await first_times(unit.tx, self._consumer, [received.id])
+                    if fresh and self._handles.handle:
+                        await self._handles.handle(self._ports, unit, [received])
+            except Exception as error:  # noqa: BLE001  it is raised when the others had their turn
+                failure = error
+        if failure is not None:
+            raise failure
+        async with self._outbox.unit() as unit:
+            await first_times(unit.tx, self._consumer, [delivery.envelope.id])
+        await self._bus.ack([delivery])
 
 
 class Workers:
@@ -326,11 +353,30 @@ class Failing:
         if self._handles.buried is None:
             return
         try:
-            received = _received(envelope, self._handles.takes)
+            messages = _all_received(envelope, self._handles.takes)
         except Invalid:
             return
-        async with self._outbox.unit() as unit:
-            await self._handles.buried(self._ports, unit, received, reason)
+        for received in messages:
+            async with self._outbox.unit() as unit:
+                if not envelope.bundled or await first_times(unit.tx, self._consumer, [received.id]):
+                    await self._handles.buried(self._ports, unit, received, reason)
+
+
+async def first_times(tx: Tx, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
+    """Note that messages were taken; return those that were not before."""
+    at = now()
+    new = await tx.insert_new(
+        "inbox", ("consumer", "id", "at"), ("consumer", "id"), [(consumer, identity.bytes, at) for identity in ids]
+    )
+    return {UUID(bytes=bytes(row[1])) for row in new}
+
+
+async def is_known(view: Reader, consumer: str, message: UUID) -> bool:
+    """Whether a message was taken."""
+    row = await view.fetch_one(
+        "SELECT 1 FROM inbox WHERE consumer = :consumer AND id = :id", consumer=consumer, id=message.bytes
+    )
+    return row is not None
 
 
 async def count_failure(tx: Tx, consumer: str, message: UUID, reason: str) -> int:
@@ -375,3 +421,13 @@ def _received(envelope: Envelope, message: type[Struct]) -> Received[Any]:
     return Received(
         message=open_envelope(envelope, message), id=envelope.id, workspace=envelope.workspace, at=envelope.time
     )
+
+
+def _all_received(envelope: Envelope, message: type[Struct]) -> list[Received[Any]]:
+    """The messages of an envelope; those of a bundle have ids of their own."""
+    if not envelope.bundled:
+        return [_received(envelope, message)]
+    return [
+        Received(each, derive(envelope.id, str(place)), envelope.workspace, envelope.time)
+        for place, each in enumerate(open_bundle(envelope, message))
+    ]

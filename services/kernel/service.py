@@ -4,7 +4,7 @@ Doors, consumers and tasks are named by import strings, so that a service can be
 importing what only a running one needs.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
@@ -94,11 +94,16 @@ class Unit:
         self.tx = tx
         self.service = service
         self.emitted: list[tuple[Struct, UUID, str, str]] = []
+        self.bundles: list[tuple[Mapping[str, Struct], UUID]] = []
         self.afterwards: list[Callable[[], None]] = []
 
     def emit(self, message: Struct, *, workspace: UUID, key: str, filter: str = "") -> None:
         """Publish ``message`` after the commit; its id is derived from its type and ``key``, so name it well."""
         self.emitted.append((message, workspace, key, filter))
+
+    def emit_bundled(self, messages: Mapping[str, Struct], *, workspace: UUID) -> None:
+        """As `emit` for many small messages of one type, by their keys: they travel in as few envelopes as may be."""
+        self.bundles.append((messages, workspace))
 
     def then(self, call: Callable[[], None]) -> None:
         """Run ``call`` in this process once the commit is done; it must not fail and may be lost in a crash."""

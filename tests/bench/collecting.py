@@ -135,9 +135,9 @@ async def brought(ports: Ports) -> tuple[int, int]:
     pages = answers = 0
     async with ports.sql.read() as view:
         for (data,) in await view.fetch("SELECT data FROM outbox"):
-            result = msgspec.json.decode(data, type=Collected)
-            answers += result.requests
-            pages += sum(is_page(said.claim) for said in result.said)
+            for result in msgspec.json.decode(data if data.startswith(b"[") else b"[%b]" % data, type=list[Collected]):
+                answers += result.requests
+                pages += sum(is_page(said.claim) for said in result.said)
     return pages, answers
 
 

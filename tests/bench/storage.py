@@ -27,7 +27,7 @@ from services.contracts.claims import Claim, Entity
 from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Admission, Admitted, Collected, Said
 from services.kernel.bus.sqlite import SqliteBus
-from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type
+from services.kernel.messages import NAMESPACE, Envelope, bundle, derive, envelop, message_type, open_bundle
 from services.kernel.once import MIGRATION, Inbox, Outbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.search.fts import FtsSearch
@@ -41,7 +41,8 @@ from services.storage.service import service
 from services.storage.store.intake import CLAIM
 from tests.bench.declaration import Bench, Figure, Options, middle, span
 
-MILLION, FIRST, ROUND, BATCH, BAR = 1_000_000, 200_000, 50_000, 250, 5_000
+MILLION, FIRST, ROUND, BATCH, BAR = 1_000_000, 200_000, 50_000, 8, 5_000
+RESULTS = 40  # in a bundle, about
 WORKSPACE, SCAN = UUID(int=1), UUID(int=2)
 AT = 1_790_000_000_000_000
 HEAD = "HTTP/1.1 200 OK\nServer: nginx/1.25.3\nContent-Type: text/html; charset=utf-8\nVary: Accept-Encoding\n" * 3
@@ -136,8 +137,9 @@ def record(protocol: str, request: str, number: int, head: str = "") -> Evidence
 
 
 def messages() -> Iterator[tuple[int, Envelope]]:
-    """Claims in it, and the envelope, without end."""
-    number = ordinal = 0
+    """Claims in it, and the envelope, without end; results come bundled, as collectors send them."""
+    number = ordinal = claimed = 0
+    results: dict[str, Collected] = {}
     while True:
         for module, subject, claims, records in hosts(number):
             item = derive(SCAN, f"{module} {number}")
@@ -146,9 +148,13 @@ def messages() -> Iterator[tuple[int, Envelope]]:
                 scan=SCAN, run=1, batch=SCAN, item=item, module=module, version=1, subject=subject, part=0,
                 at=AT + number, said=said, records=tuple(records), outcome="found", parts=1, requests=len(records),
             )  # fmt: skip
-            key = derive(NAMESPACE, item.hex)
-            yield len(claims), envelop(result, source="collector", workspace=WORKSPACE, id=key)
+            results[item.hex] = result
+            claimed += len(claims)
         number += 1
+        if len(results) >= RESULTS:
+            envelopes = list(bundle(results, source="collector", workspace=WORKSPACE, at=AT + number))
+            yield from zip((claimed, *[0] * (len(envelopes) - 1)), envelopes, strict=True)
+            results, claimed = {}, 0
         if number % 100 == 0:
             ordinal += 1
             taken = [subject for n in range(number - 100, number) for _, subject, _, _ in hosts(n)]
@@ -240,15 +246,14 @@ async def take_in(claims: int, profile: cProfile.Profile | None = None) -> Taken
 
 def bare(path: Path, envelopes: list[Envelope]) -> float:
     """Seconds to write the rows of ``envelopes`` in batches as large, into tables that are nothing but rows."""
-    import msgspec
-
     kind = message_type(Collected)
     batches: list[Rows] = []
     for first in range(0, len(envelopes), BATCH):
         rows = Rows()
         for envelope in envelopes[first : first + BATCH]:
             if envelope.type == kind:
-                rows.add(WORKSPACE, msgspec.json.decode(envelope.data, type=Collected), AT)
+                for result in open_bundle(envelope, Collected):
+                    rows.add(WORKSPACE, result, AT)
         batches.append(rows)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")

@@ -153,7 +153,8 @@ class Process:
 
     async def said(self, kind: type[M]) -> list[M]:
         """The messages of a type that wait in the outbox, in order."""
-        return [msgspec.json.decode(data, type=kind) for _, data in await self._outbox(kind)]
+        waiting = [data for _, data in await self._outbox(kind)]
+        return [each for data in waiting for each in read_all(data, kind)]
 
     async def ids(self, kind: type[msgspec.Struct]) -> list[UUID]:
         return [UUID(bytes=identity) for identity, _ in await self._outbox(kind)]
@@ -199,6 +200,13 @@ async def process(
         yield made
     finally:
         await made.close()
+
+
+def read_all(data: bytes, kind: type[M]) -> list[M]:
+    """The messages of an envelope, be it one or several."""
+    return (
+        msgspec.json.decode(data, type=list[kind]) if data.startswith(b"[") else [msgspec.json.decode(data, type=kind)]
+    )
 
 
 def message_id(of: WorkItem, part: int = 0) -> UUID:

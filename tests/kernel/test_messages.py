@@ -11,13 +11,18 @@ from msgspec import Struct
 
 from services.kernel.errors import Invalid
 from services.kernel.messages import (
+    BUNDLE_BYTES,
+    BUNDLE_MESSAGES,
     EVERYWHERE,
     MAX_BYTES,
+    NAMESPACE,
     Envelope,
+    bundle,
     derive,
     envelop,
     message_type,
     now,
+    open_bundle,
     open_envelope,
     workspace_id,
 )
@@ -62,6 +67,43 @@ def test_a_message_comes_out_as_it_went_in() -> None:
     envelope = enveloped(Sung(3, "la"))
     assert (envelope.type, envelope.source, envelope.workspace) == ("mirage.evt.choir.sung.v1", "choir", SPACE)
     assert open_envelope(envelope, Sung) == Sung(3, "la")
+
+
+# Bundles
+
+
+def bundled(*verses: Sung) -> list[Envelope]:
+    return list(bundle({str(sung.verse): sung for sung in verses}, source="choir", workspace=SPACE, at=5))
+
+
+def test_the_messages_of_a_bundle_come_out_in_their_order() -> None:
+    [envelope] = bundled(Sung(2, "la"), Sung(1), Sung(3))
+    assert (envelope.type, envelope.bundled) == ("mirage.evt.choir.sung.v1", True)
+    assert open_bundle(envelope, Sung) == [Sung(2, "la"), Sung(1), Sung(3)]
+
+
+def test_a_bundle_of_one_is_the_message_as_it_travels_alone() -> None:
+    [envelope] = bundled(Sung(1, "la"))
+    assert (envelope.data, envelope.bundled) == (enveloped(Sung(1, "la")).data, False)
+    assert open_bundle(envelope, Sung) == [open_envelope(envelope, Sung)] == [Sung(1, "la")]
+    assert envelope.id == derive(NAMESPACE, f"mirage.evt.choir.sung.v1|{SPACE.hex}|1")
+
+
+def test_bundles_of_the_same_messages_are_the_same_message() -> None:
+    assert bundled(Sung(1), Sung(2))[0].id == bundled(Sung(1), Sung(2))[0].id
+    assert len({bundled(*map(Sung, verses))[0].id for verses in ([1], [1, 2], [2, 1], [1, 2, 3])}) == 4
+
+
+def test_a_bundle_is_bounded_in_bytes_and_in_messages() -> None:
+    many = bundled(*map(Sung, range(BUNDLE_MESSAGES * 2 + 1)))
+    assert [len(open_bundle(each, Sung)) for each in many] == [BUNDLE_MESSAGES, BUNDLE_MESSAGES, 1]
+    large = bundled(*(Sung(verse, "la" * (BUNDLE_BYTES // 6)) for verse in range(5)))
+    assert [len(open_bundle(each, Sung)) for each in large] == [2, 2, 1]
+
+
+def test_a_bundle_is_no_single_message() -> None:
+    with pytest.raises(Invalid, match="cannot be read"):
+        open_envelope(bundled(Sung(1), Sung(2))[0], Sung)
 
 
 def test_time_is_in_microseconds_and_can_be_given() -> None:

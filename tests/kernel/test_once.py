@@ -15,7 +15,7 @@ from services.kernel import once
 from services.kernel.bus import Stream
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
-from services.kernel.messages import Envelope, derive, envelop
+from services.kernel.messages import Envelope, bundle, derive, envelop
 from services.kernel.once import MIGRATION, TRIES, Inbox, Outbox, Workers, consumer_of, durable, forget
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.sql import Migration
@@ -161,6 +161,66 @@ async def test_a_message_that_fails_five_times_is_buried_and_its_owner_told(benc
     assert len(tries) >= TRIES
     [letter] = await bench.bus.dead()
     assert letter.envelope.id == envelope(9).id
+
+
+# Bundles: several messages that travel as one
+
+
+def bundled(*numbers: int) -> Envelope:
+    [envelope] = bundle({str(n): Counted(n) for n in numbers}, source="counter", workspace=SPACE, at=1)
+    return envelope
+
+
+async def test_each_message_of_a_bundle_has_one_effect_however_often_it_comes(bench: Bench) -> None:
+    async with bench.running(Handles(name="record", takes=Counted, handle=record)):
+        await bench.bus.publish([bundled(1, 2, 3), bundled(4, 5)])
+        await bench.bus.publish([bundled(1, 2, 3)])
+        await eventually(lambda: _equals(bench.effects, [1, 2, 3, 4, 5]))
+        await eventually(lambda: _idle(bench, "record"))
+    assert await bench.effects() == [1, 2, 3, 4, 5]
+
+
+async def test_what_is_emitted_in_bundles_arrives_message_by_message(bench: Bench) -> None:
+    async with bench.running(Handles(name="record", takes=Counted, handle=record)):
+        async with bench.outbox.unit() as unit:
+            unit.emit_bundled({str(number): Counted(number) for number in range(150)}, workspace=SPACE)
+        await eventually(lambda: _equals(bench.effects, list(range(150))))
+
+
+async def test_a_bad_message_of_a_bundle_is_alone_in_failing_and_in_being_closed(bench: Bench) -> None:
+    closed: list[int] = []
+
+    async def refuse_two(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        await record(ports, unit, batch)
+        if any(received.message.number == 2 for received in batch):
+            raise ValueError("two")
+
+    async def close(ports: Ports, unit: Unit, received: Received[Counted], reason: str) -> None:
+        closed.append(received.message.number)
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=refuse_two, buried=close)):
+        await bench.bus.publish([bundled(1, 2, 3), bundled(4, 5)])
+        await eventually(lambda: _dead(bench, durable("tester", "record")))
+        await eventually(lambda: _equals(bench.effects, [1, 3, 4, 5]))
+    assert set(closed) == {2}
+    assert await bench.effects() == [1, 3, 4, 5]
+
+
+async def test_a_bundle_that_was_taken_in_part_is_finished_when_it_comes_again(bench: Bench) -> None:
+    failed: list[int] = []
+
+    async def refuse_two_at_first(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        await record(ports, unit, batch)
+        if len(failed) < 3 and any(received.message.number == 2 for received in batch):
+            failed.append(len(batch))
+            raise ValueError("two, not yet")
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=refuse_two_at_first)):
+        await bench.bus.publish([bundled(1, 2, 3)])
+        await eventually(lambda: _equals(bench.effects, [1, 2, 3]))
+        await eventually(lambda: _idle(bench, "record"))
+    assert await bench.effects() == [1, 2, 3]
+    assert len(failed) == 3
 
 
 async def test_a_message_that_its_owner_cannot_close_is_buried_all_the_same(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""Many rows in few steps of SQLite: the library gives up the interpreter's lock for each step, and waits for it again."""
+"""Many rows in few steps of SQLite: the library gives up the interpreter's lock with each step and waits to get it."""
 
 import sqlite3
 from collections.abc import Sequence
