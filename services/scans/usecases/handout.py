@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.evidence import merkle_root
-from services.contracts.facts import Finished
+from services.contracts.facts import Finished, SourceOutcome
 from services.contracts.subjects import CarriedSubject, NamesDigest
 from services.kernel.messages import derive
 from services.scans.domain.items import Asking, subject_id
@@ -141,6 +141,7 @@ async def finish(ledger: Ledger, state: str = "", reason: str = "") -> None:
             results=row.results,
             admissions=row.admissions,
             outcomes=outcomes_of(ledger),
+            sources=tuple(sources_of(ledger)),
             evidence_root=row.evidence_root,
             at=ledger.at,
         ),
@@ -153,6 +154,16 @@ def outcomes_of(ledger: Ledger) -> dict[str, int]:
     """Done items by outcome, over all modules."""
     sums = [sum(counts) for counts in zip(*(source.outcomes for source in ledger.sources.values()), strict=True)]
     return {outcome: count for outcome, count in zip(OUTCOMES, sums, strict=False) if count}
+
+
+def sources_of(ledger: Ledger) -> Iterator[SourceOutcome]:
+    """Done items by outcome, for each module that has any."""
+    for number, source in sorted(ledger.sources.items()):
+        outcomes: dict[str, int] = {
+            outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count
+        }
+        if outcomes:
+            yield SourceOutcome(module=ledger.module(number).id, outcomes=outcomes, reason=source.reason)
 
 
 async def _loads(ledger: Ledger) -> list[Load]:

@@ -26,6 +26,8 @@ async def test_a_scan_ends_when_nothing_is_outstanding(open_desk: OpenDesk) -> N
     assert seen.entities == {"domain": 1, "hostname": 1, "ip_address": 1}
     (finished,) = await desk.all_said(Finished)
     assert (finished.state, finished.results, finished.outcomes) == ("finished", 3, {"found": 2, "empty": 1})
+    said = {source.module: source.outcomes for source in finished.sources}
+    assert said == {"names": {"found": 1}, "dns": {"found": 1, "empty": 1}}
     assert len(await desk.all_said(Started)) == 1
     admitted = await desk.all_said(Admitted)
     assert [each.ordinal for each in admitted] == list(range(1, finished.admissions + 1))
