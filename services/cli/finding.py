@@ -4,11 +4,15 @@ from services.cli.hull import Hull
 from services.cli.options import Session
 from services.contracts.endpoints import GET_SCAN
 from services.contracts.resources import Scan, ScanRef, ScanSummary
+from services.kernel.errors import NotFound
 
 
 async def find_scan(hull: Hull, session: Session, named: str) -> Scan:
     """The scan that ``named`` stands for; `NotFound` or `Invalid` when there is none or more than one."""
-    return await hull.calls.ask(GET_SCAN, ScanRef(named), session.caller)
+    try:
+        return await hull.calls.ask(GET_SCAN, ScanRef(named), session.caller)
+    except NotFound as error:
+        raise NotFound(f"{error} in the workspace {session.workspace}") from error
 
 
 def is_interrupted(hull: Hull, scan: Scan | ScanSummary) -> bool:

@@ -69,7 +69,7 @@ def show(session: Session, name: str, form: str) -> int:
             ("consumes", " ".join(declared.consumes)),
             ("produces", " ".join(declared.produces)),
             ("talks to", " ".join(declared.hosts) or "its subject, or recursive resolvers"),
-            ("rate", f"{rate}, about {declared.cost:g} requests an item"),
+            ("rate", f"{rate}, about {declared.cost:g} {'request' if declared.cost == 1 else 'requests'} an item"),
             ("key", _key(module) or "none"),
             ("licence", declared.licence),
             ("options", " ".join(f"{option}={value}" for option, value in sorted(module.options.items())) or "none"),
@@ -109,7 +109,8 @@ def set_module(session: Session, name: str, *, enabled: bool | None, options: tu
 
 @command.command("check")
 @format_option("text", "json")
-def check(form: str) -> int:
+@data_options
+def check(session: Session, form: str) -> int:
     """Check every module's manifest, without a network and without a data folder."""
     from services.collector.manifest import MODULES, BadManifest, read_manifest
 

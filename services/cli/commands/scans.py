@@ -7,11 +7,21 @@ from msgspec import to_builtins
 
 from services.cli.finding import find_scan, is_interrupted
 from services.cli.folder_options import GroupOnData
+from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.scan_text import INTERRUPTED
-from services.contracts.endpoints import DELETE_SCAN, LIST_SCANS, PAUSE_SCAN, RESUME_SCAN, RETRY_SCAN, STOP_SCAN
-from services.contracts.resources import ENDED, Scan, ScanId
+from services.contracts.endpoints import (
+    DELETE_SCAN,
+    GET_SCAN,
+    LIST_SCANS,
+    PAUSE_SCAN,
+    RESUME_SCAN,
+    RETRY_SCAN,
+    STOP_SCAN,
+)
+from services.contracts.resources import ENDED, Scan, ScanId, ScanRef
 from services.kernel.calls import Endpoint, Nothing
+from services.kernel.errors import Conflict, NotFound
 
 
 @click.group("scans", cls=GroupOnData)
@@ -136,7 +146,16 @@ async def _follow(
     return exit_code(scan)
 
 
-def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, done: str) -> None:
+async def _state(hull: Hull, session: Session, scan: Scan) -> str:
+    try:
+        return (await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), session.caller)).state
+    except NotFound:
+        return "deleted"
+
+
+def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, state: str, done: str) -> None:
+    """Add a verb that brings a scan into ``state``; where it is in it already, that is well."""
+
     @command.command(name, help=summary)
     @click.argument("scan_id", metavar="ID")
     @data_options
@@ -144,7 +163,12 @@ def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, done: str)
         async def work() -> int:
             async with session.open() as hull:
                 scan = await find_scan(hull, session, scan_id)
-                await hull.calls.ask(endpoint, ScanId(scan.id), session.caller)
+                try:
+                    await hull.calls.ask(endpoint, ScanId(scan.id), session.caller)
+                except (Conflict, NotFound):
+                    # The process that ran the scan may have ended by this before it could answer.
+                    if await _state(hull, session, scan) != state:
+                        raise
             short = str(scan.id)[:8]
             click.echo(done.format(scan=short, resume=session.line(f"scans resume {short}")))
             return 0
@@ -152,6 +176,18 @@ def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, done: str)
         return run_async(work())
 
 
-_simple("stop", STOP_SCAN, "End a scan's run; what it found stays.", "Scan {scan} is stopped; go on with: {resume}")
-_simple("pause", PAUSE_SCAN, "Hold a scan where it is; nothing is lost.", "Scan {scan} is paused; go on with: {resume}")
-_simple("delete", DELETE_SCAN, "Forget a scan, its claims and its evidence.", "Scan {scan} is deleted.")
+_simple(
+    "stop",
+    STOP_SCAN,
+    "End a scan's run; what it found stays.",
+    "stopped",
+    "Scan {scan} is stopped; go on with: {resume}",
+)
+_simple(
+    "pause",
+    PAUSE_SCAN,
+    "Hold a scan where it is; nothing is lost.",
+    "paused",
+    "Scan {scan} is paused; go on with: {resume}",
+)
+_simple("delete", DELETE_SCAN, "Forget a scan, its claims and its evidence.", "deleted", "Scan {scan} is deleted.")

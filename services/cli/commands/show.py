@@ -8,7 +8,9 @@ from services.cli.finding import find_scan
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, instant, write_json
 from services.contracts.endpoints import GET_ENTITY
+from services.contracts.entities import ENTITY_TYPES
 from services.contracts.resources import Assertion, EntityQuery, EntityView
+from services.kernel.errors import Invalid
 
 ASSERTIONS_SHOWN = 5
 
@@ -21,6 +23,8 @@ ASSERTIONS_SHOWN = 5
 @data_options
 def command(session: Session, value: str, scan_id: str | None, kind: str | None, form: str) -> int:
     """Show the entities of a value: attributes, relations, who said so, when, from what evidence."""
+    if kind is not None and kind not in ENTITY_TYPES:
+        raise Invalid(f"there is no type of entity {kind!a}; there are {', '.join(sorted(ENTITY_TYPES))}")
 
     async def work() -> int:
         async with session.open() as hull:
@@ -33,7 +37,9 @@ def command(session: Session, value: str, scan_id: str | None, kind: str | None,
             write_entity(entity)
         if not found:
             asked = f"why-not {quote(clean(value))}" + (f" --scan {scan_id}" if scan_id else "")
-            click.echo(f"mirage: nothing is known of {clean(value)}; see: {session.line(asked)}", err=True)
+            what = f"the {kind} {clean(value)}" if kind else clean(value)
+            where = f"scan {scan_id}" if scan_id else f"the workspace {session.workspace}"
+            click.echo(f"mirage: nothing is known of {what} in {where}; see: {session.line(asked)}", err=True)
             return 1
         return 0
 

@@ -1,5 +1,6 @@
 """`mirage why-not`: why a scan does not report a name, with the evidence."""
 
+from collections import Counter
 from typing import Any, Final
 
 import click
@@ -8,7 +9,7 @@ from services.cli.finding import find_scan, is_interrupted
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.scan_text import headline, times
-from services.cli.text import clean, write_json
+from services.cli.text import clean, count, write_json
 from services.contracts.endpoints import GET_ENTITY, GET_STANDING, LIST_ITEMS
 from services.contracts.resources import EntityQuery, EntityView, Item, ItemsQuery, Scan, StandingQuery
 
@@ -60,7 +61,8 @@ async def explain(hull: Hull, session: Session, scan: Scan, value: str) -> dict[
         reasons.append(f"{name} is in the scan: {role}, distance {standing.distance}{limited}.")
     for view in views:
         reasons += list(_said(view))
-    reasons += [_asked(item) for item in items if item.outcome != "found"]
+    asked = Counter(_asked(item) for item in items if item.outcome != "found")
+    reasons += [f"{said} ({count(number, 'item')})" if number > 1 else said for said, number in asked.items()]
     if standing.admitted and not items:
         reasons.append("No module of this scan was asked about it.")
     return {"scan": scan.id, "value": standing.entity.value, "standing": standing, "items": items, "reasons": reasons}
