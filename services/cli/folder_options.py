@@ -9,6 +9,8 @@ PLACE: Final = __name__
 
 
 def _remember(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value == "":
+        raise click.BadParameter("it is empty", ctx, option)
     if value is not None:
         ctx.meta[f"{PLACE}.{option.name}"] = value
 

@@ -62,7 +62,7 @@ async def explain(hull: Hull, session: Session, scan: Scan, value: str) -> dict[
     for view in views:
         reasons += list(_said(view))
     asked = Counter(_asked(item) for item in items if item.outcome != "found")
-    reasons += [f"{said} ({count(number, 'item')})" if number > 1 else said for said, number in asked.items()]
+    reasons += [f"{said} ({count(number, 'item')})." if number > 1 else f"{said}." for said, number in asked.items()]
     if standing.admitted and not items:
         reasons.append("No module of this scan was asked about it.")
     return {"scan": scan.id, "value": standing.entity.value, "standing": standing, "items": items, "reasons": reasons}
@@ -95,8 +95,8 @@ def _said(view: EntityView) -> list[str]:
 def _asked(item: Item) -> str:
     reason = f": {clean(item.reason)}" if item.reason else ""
     if item.state != "done":
-        return f"{item.module} was not asked yet ({item.state}){reason}."
+        return f"{item.module} was not asked yet ({item.state}){reason}"
     outcome = {"empty": "was asked and knows nothing", "skipped": "did not ask"}.get(
         item.outcome or "", f"could not say ({item.outcome})"
     )
-    return f"{item.module} {outcome}{reason}."
+    return f"{item.module} {outcome}{reason}"
