@@ -25,7 +25,7 @@ from services.collector.context import (
 )
 from services.collector.journal import Journal, digest
 from services.collector.manifest import Manifest
-from services.collector.store import JournalRow
+from services.collector.store import JournalRow, may_pass
 from services.contracts.evidence import EvidenceRecord, seal
 from services.kernel.messages import now
 
@@ -114,7 +114,7 @@ class Exchanges:
         """
         key = self._key(protocol, request, payload) if counted else digest_of(protocol, request, payload)
         recorded = self._recorded.get(key)
-        if recorded is not None and (recorded[0] >= self._owner.turn or not recorded[1].error):
+        if recorded is not None and (recorded[0] >= self._owner.turn or not may_pass(recorded[1])):
             record = recorded[1]
             self.records[record.id] = record
             self._raise_failure(record)

@@ -48,7 +48,7 @@ async def write_exchanges(
 ) -> tuple[dict[tuple[bytes, bytes, bytes], EvidenceRecord], list[JournalRow]]:
     """Write exchanges; return those that were there already, which count instead, and those of scans that are gone.
 
-    A recorded failure of an older turn is no answer and gives way.
+    What an older turn has gives way where it `may_pass`.
     """
     gone = await gone_scans(tx, {row.scan for row in rows})
     late = [row for row in rows if (row.workspace, row.scan) in gone]
@@ -83,24 +83,32 @@ async def write_exchanges(
 
 
 async def _write_over(tx: Tx, row: JournalRow) -> EvidenceRecord:
-    """Write an exchange over a failure of an older turn; return what is there then."""
+    """Write an exchange over one of an older turn that may pass; return what is there then."""
     place = {"workspace": row.workspace.bytes, "item": row.item.bytes, "key": row.record.key}
-    changed = await tx.execute(
+    found = await tx.fetch_one(
+        "SELECT turn, record FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key", **place
+    )
+    assert found is not None
+    turn, there = found[0], _RECORD.decode(found[1])
+    if turn >= row.turn or not may_pass(there):
+        return there
+    await tx.execute(
         "UPDATE exchange SET turn = :turn, failed = :failed, blob = :blob, record = :record"
-        " WHERE workspace = :workspace AND item = :item AND key = :key AND failed = 1 AND turn < :turn",
+        " WHERE workspace = :workspace AND item = :item AND key = :key",
         turn=row.turn,
         failed=int(bool(row.record.error)),
         blob=row.record.blob,
         record=_ENCODER.encode(row.record),
         **place,
     )
-    if changed:
-        return row.record
-    found = await tx.fetch_one(
-        "SELECT record FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key", **place
-    )
-    assert found is not None
-    return _RECORD.decode(found[0])
+    return row.record
+
+
+def may_pass(record: EvidenceRecord) -> bool:
+    """Whether a later turn is to ask again: a failure, or an answer that refuses, which a module may read by itself."""
+    if record.error:
+        return True
+    return record.protocol == "http" and (record.status in {"401", "403", "429"} or record.status[:1] == "5")
 
 
 async def gone_scans(view: Reader, scans: Collection[UUID]) -> set[tuple[UUID, UUID]]:

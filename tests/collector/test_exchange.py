@@ -118,6 +118,28 @@ async def test_a_failure_counts_within_its_turn_and_not_in_the_next(shop: Worksh
     assert world.asked == 2
 
 
+@pytest.mark.parametrize("status", ["401", "403", "429", "500", "503"])
+async def test_an_answer_that_refuses_counts_within_its_turn_and_not_in_the_next(shop: Workshop, status: str) -> None:
+    world = World(answer(b"not now", status=status), answer(b"at last"))
+    for _ in range(3):
+        assert await ask(await shop.exchanges(SOURCE), world) == b"not now"
+    assert world.asked == 1
+    assert await ask(await shop.exchanges(SOURCE, turn=1), world) == b"at last"
+    assert [(record.status, turn) for turn, record in (await shop.recorded()).values()] == [("200", 1)]
+    for turn in (0, 1, 2):
+        assert await ask(await shop.exchanges(SOURCE, turn=turn), world) == b"at last"
+    assert await ask(await shop.exchanges(SOURCE, turn=1, offline=True), world) == b"at last"
+    assert world.asked == 2
+
+
+@pytest.mark.parametrize("status", ["204", "301", "400", "404", "410"])
+async def test_an_answer_that_says_no_is_an_answer(shop: Workshop, status: str) -> None:
+    world = World(answer(b"no such thing", status=status))
+    for turn in (0, 1):
+        assert await ask(await shop.exchanges(SOURCE, turn=turn), world) == b"no such thing"
+    assert world.asked == 1
+
+
 async def test_an_answer_is_not_given_up_for_a_later_failure(shop: Workshop) -> None:
     await ask(await shop.exchanges(SOURCE), World(answer(b"kept")))
     late = Exchanges(

@@ -141,6 +141,26 @@ def test_a_source_that_could_not_be_asked_is_named_and_counts_when_strict(mirage
     assert done.returncode == 4
 
 
+@pytest.mark.parametrize(("fault", "first"), [({"times": 1}, "answered"), ({"retry_after": 7200}, "rate_limited")])
+def test_a_source_that_says_later_is_asked_later_and_once(
+    mirage: Mirage, lab: Lab, fault: dict[str, int], first: str
+) -> None:
+    lab.fault("urlscan", "rate_limited", **fault)
+    mirage.scan("--module", "urlscan")
+    assert states(mirage)["urlscan"] == first
+    lab.heal()
+    mirage.output("scans", "retry", "last")
+    assert states(mirage)["urlscan"] == "answered"
+    asked = lab.requests()
+    mirage.output("scans", "retry", "last")
+    assert lab.requests() == asked
+    assert " 0 differences" in mirage.output("replay", "last")
+
+
+def states(mirage: Mirage) -> dict[str, str]:
+    return {source["module"]: source["state"] for source in mirage.last()["sources"]}
+
+
 def test_standard_output_has_the_export_and_nothing_else(mirage: Mirage, lab: Lab) -> None:
     lab.fault("hackertarget", "forbidden")
     arguments = ("scan", lab.target, "--resolver", lab.resolver, *FEW, "--json-progress", "--output", "-")
