@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from types import TracebackType
 from typing import Final, Self
+from uuid import UUID
 
 from services.catalogue import load_services
-from services.kernel.calls import A, Caller, Calls, Endpoint, Q
-from services.kernel.errors import Unavailable
+from services.kernel.calls import A, Caller, Calls, Endpoint, Nothing, Q
+from services.kernel.errors import NotFound, Unavailable
 from services.kernel.folder import SOCKET, Owned
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
@@ -18,6 +19,16 @@ from services.kernel.socket import OwnerLost, SocketCalls, SocketServer
 #: How long an owner may take to start answering, or to be gone.
 SETTLING: Final = 10.0
 LOOK_AGAIN: Final = 0.05
+#: Answered by an owner that came to look: whoever needs work to be done asks it to do it as long as it is there.
+WORK: Final = Endpoint(
+    service="hull",
+    name="work",
+    method="POST",
+    path="/v1/work",
+    takes=Nothing,
+    answers=Nothing,
+    summary="Begin to work",
+)
 
 
 class Hull:
@@ -25,11 +36,13 @@ class Hull:
 
     Whoever comes first owns the folder and answers the others over its socket; when the owner dies, `reconnect` makes
     the next one the owner, and what was running goes on. When a part of this process ends that should not, the block
-    is left with that error.
+    is left with that error. Without ``works`` it came to look: what is queued for collectors stays so, and no source is
+    asked, unless another process comes that works.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, works: bool = True) -> None:
         self.settings = settings
+        self._works = works
         self.runtime: Runtime | None = None
         self._calls: Calls | None = None
         self._stack = AsyncExitStack()
@@ -89,6 +102,9 @@ class Hull:
         owner = SocketCalls(self.settings.folder / SOCKET)
         try:
             await owner.ping()
+            if self._works:
+                with suppress(NotFound):  # one that works anyway has no such door
+                    await owner.ask(WORK, Nothing(), Caller(workspace=UUID(int=0)))
         except OwnerLost:
             return False
         self._calls = owner
@@ -102,7 +118,9 @@ class Hull:
         return True
 
     async def _own(self) -> None:
-        runtime = await self._stack.enter_async_context(Runtime(load_services(), self.settings))
+        runtime = await self._stack.enter_async_context(Runtime(load_services(), self.settings, works=self._works))
+        if not self._works:
+            runtime.calls.serve(runtime, {WORK: begin_work})
         server = SocketServer(runtime.calls, runtime.folder.socket)
         await server.start()
         self._stack.push_async_callback(server.close)
@@ -118,6 +136,12 @@ class Hull:
             self._failure = error
             if self._host is not None:
                 self._interrupted = self._host.cancel()
+
+
+async def begin_work(runtime: Runtime, _caller: Caller, _question: Nothing) -> Nothing:
+    """Answer `WORK`."""
+    runtime.work()
+    return Nothing()
 
 
 class CallsOfOwner(Calls):

@@ -27,8 +27,9 @@ class Session:
         self.workspace = workspace
         self.caller = Caller(workspace=workspace_id(workspace))
 
-    def open(self) -> Hull:
-        return Hull(self.settings)
+    def open(self, *, works: bool = False) -> Hull:
+        """The services, to look at what there is and to change it; with ``works`` their scans go on."""
+        return Hull(self.settings, works=works)
 
     def line(self, words: str) -> str:
         """The line that calls a command on the same data, to be copied."""

@@ -29,14 +29,17 @@ class Runtime:
     """Runs ``services`` on the data folder of ``settings``, which it owns while it is open.
 
     ``calls`` reaches every one of them. A part of it that ends by itself is a failure of the process: see `failure`.
+    Without ``works``, long work that is queued for them (`Handles.work`) stays so until `work` is called.
     """
 
-    def __init__(self, services: Sequence[Service], settings: Settings) -> None:
+    def __init__(self, services: Sequence[Service], settings: Settings, *, works: bool = True) -> None:
         self.services = services
         self.settings = settings
         self.calls = LocalCalls()
         self.ports: dict[str, Ports] = {}
         self.folder = Folder(settings.folder)
+        self._works = works
+        self._workers: dict[str, Workers] = {}
         self._running: list[asyncio.Task[None]] = []
         self._opened: list[Any] = []
         self._failed: asyncio.Future[None] | None = None
@@ -83,6 +86,14 @@ class Runtime:
                 self.calls.serve(ports, load(service.doors))
         for service in self.services:
             self._run_service(service, self.ports[service.name], handled.get(service.name, ()))
+        if self._works:
+            self.work()
+
+    def work(self) -> None:
+        """Begin with long work, where that has not been done yet."""
+        workers, self._workers = self._workers, {}
+        for name, each in workers.items():
+            self._run(name, each.run())
 
     def _open_shared(self) -> dict[str, Any]:
         from services.kernel.cache.sqlite import SqliteCache
@@ -149,8 +160,11 @@ class Runtime:
         self._run(f"{service.name}.relay", ports.outbox.relay())
         self._run(f"{service.name}.forget", _forget_daily(ports))
         for handles in handled:
-            consume = Workers if handles.work else Inbox
-            self._run(f"{service.name}.{handles.name}", consume(ports, ports.outbox, handles).run())
+            name = f"{service.name}.{handles.name}"
+            if handles.work:
+                self._workers[name] = Workers(ports, ports.outbox, handles)
+            else:
+                self._run(name, Inbox(ports, ports.outbox, handles).run())
 
     def _run(self, name: str, work: Coroutine[Any, Any, None], *, endless: bool = True) -> None:
         task = asyncio.create_task(work, name=name)

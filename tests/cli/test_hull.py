@@ -105,6 +105,24 @@ async def test_a_service_that_is_away_is_no_lost_owner(settings: Settings) -> No
             assert not await hull.lost(Unavailable("the registry is waiting"))
 
 
+async def test_who_comes_to_look_works_only_when_somebody_else_comes_to_work(settings: Settings) -> None:
+    async with Hull(settings, works=False) as looking, Hull(settings, works=False) as other:
+        assert looking.runtime is not None
+        assert other.runtime is None
+        assert not works(looking)
+        async with Hull(settings) as working:
+            assert working.runtime is None
+            assert works(looking)
+    async with Hull(settings) as working, Hull(settings) as another:
+        assert another.runtime is None
+        assert works(working)
+
+
+def works(hull: Hull) -> bool:
+    assert hull.runtime is not None
+    return "collector.collect" in {task.get_name() for task in hull.runtime._running}
+
+
 async def test_an_owner_that_is_about_to_answer_is_waited_for(settings: Settings) -> None:
     """Between taking the lock and listening, an owner opens its stores."""
     owned = Folder(settings.folder)

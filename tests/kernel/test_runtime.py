@@ -15,7 +15,7 @@ from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Owned
 from services.kernel.messages import workspace_id
 from services.kernel.runtime import Runtime, consumers_of, stream_of, streams_of
-from services.kernel.service import Handles, Ports, Received, Service, Unit
+from services.kernel.service import Handles, Hold, Ports, Received, Service, Unit
 from services.kernel.settings import Settings
 from services.kernel.sql.sqlite import SqliteSql
 
@@ -82,8 +82,13 @@ async def _exhaust() -> None:
     raise Exhausted("the disk is full")
 
 
+async def toil(ports: Ports, received: Received[Rung], hold: Hold) -> None:
+    ports.state.setdefault("heard", []).append(received.message.times)
+
+
 DOORS = {HEARD: heard, FOLLOW: follow}
 CONSUMERS = (Handles(name="listen", takes=Rung, handle=listen),)
+TOILS = (Handles(name="toil", takes=Rung, work=toil),)
 RINGS = (ring, wait_for_ever)
 TRIPS = (trip,)
 RUNS_OUT = (run_out,)
@@ -125,6 +130,19 @@ async def test_what_one_service_says_another_hears_and_answers_for(settings: Set
         await eventually(was_heard)
         assert [part async for part in runtime.calls.follow(FOLLOW, Nothing(), CALLER)] == [Heard((3,))]
         await runtime.ping()
+
+
+async def test_work_waits_for_somebody_who_works_and_is_done_once(settings: Settings) -> None:
+    worker = Service(name="worker", summary="Toils.", needs=("sql", "bus"), consumes=(Rung,), consumers=f"{HERE}:TOILS")
+    async with Runtime([EAR, BELL, worker], settings, works=False) as runtime:
+        heard, toiled = (runtime.ports[name].state for name in ("ear", "worker"))
+        await eventually(lambda: asyncio.sleep(0, heard.get("heard") == [3]))
+        assert "worker.toil" not in {task.get_name() for task in runtime._running}
+        assert not toiled
+        for _ in range(2):
+            runtime.work()
+        await eventually(lambda: asyncio.sleep(0, toiled.get("heard") == [3]))
+        assert len([task for task in runtime._running if task.get_name() == "worker.toil"]) == 1
 
 
 def test_the_streams_follow_from_the_declarations() -> None:

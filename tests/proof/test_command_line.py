@@ -292,6 +292,27 @@ def test_a_scan_whose_process_was_killed_is_shown_as_interrupted_and_how_it_goes
         assert "running" not in said
 
 
+def test_who_only_looks_at_a_killed_scan_asks_no_source(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "hang")
+    with ended(mirage.start(*mirage.scan_arguments(*FEW))) as scanning:
+        until(lambda: look(mirage.folder).exchanges)
+        scanning.kill()
+        scanning.wait()
+    lab.heal()
+    lab.quiet()
+    asked, counts = lab.requests(), lab.counts()
+    for words in (
+        *("scans list", "scans show last", "export last", f"show {lab.target}", f"why-not {lab.target}", "doctor"),
+        *("modules list", "evidence verify last", "replay last", "scans pause last", "scans stop last"),
+    ):
+        done = mirage.run(*words.split())
+        assert (words, done.returncode, done.stderr) == (words, 0, "")
+        assert (words, lab.requests(), lab.counts()) == (words, asked, counts)
+    mirage.output("scans", "resume", "last")
+    assert mirage.last()["state"] == "finished"
+    assert lab.requests() != asked
+
+
 def test_commands_at_the_same_time_do_not_fail_each_other(mirage: Mirage) -> None:
     """One of them owns the folder while it runs and answers the others; when it ends another one does."""
     with ExitStack() as stack:

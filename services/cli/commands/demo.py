@@ -43,7 +43,7 @@ async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict
             click.echo(
                 f"The lab is up; scanning its organisation {lab['target']}: no packet leaves this machine.", err=True
             )
-            async with inside.open() as hull:
+            async with inside.open(works=True) as hull:
                 if hull.runtime is None:
                     raise Unavailable("another process owns this data folder; end it first, or use another --data")
                 new = NewScan(

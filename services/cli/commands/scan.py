@@ -104,7 +104,7 @@ async def networks_of(hull: Hull, session: Session, targets: Iterable[Entity], m
 
 async def scan_and_write(session: Session, new: NewScan, words: bytes | None, options: dict[str, Any]) -> int:
     """Scan, then write the export or summary; return the exit code."""
-    async with session.open() as hull:
+    async with session.open(works=True) as hull:
         if words is not None:
             from msgspec.structs import replace
 

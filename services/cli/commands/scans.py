@@ -111,7 +111,8 @@ def watch(session: Session, scan_id: str, *, json_progress: bool) -> int:
 def resume(session: Session, scan_id: str, *, json_progress: bool) -> int:
     """Go on with a paused, stopped or incomplete scan, and watch it.
 
-    A scan that was running when its process died goes on by itself as soon as anything opens its data folder.
+    A scan that was running when its process died goes on by itself with the next command that scans, resumes, retries
+    or watches, and with `mirage up`; commands that look at the data folder or change it ask no source.
     """
     return run_async(_follow(session, scan_id, RESUME_SCAN, json_progress=json_progress))
 
@@ -131,7 +132,7 @@ async def _follow(
     from services.cli.commands.scan import display, write_how_to_go_on, write_summary
     from services.cli.following import exit_code, follow, wait_stored
 
-    async with session.open() as hull:
+    async with session.open(works=True) as hull:
         scan = await find_scan(hull, session, scan_id)
         goes_on = opening is RESUME_SCAN and scan.state == "running"
         if opening is not None and not goes_on:

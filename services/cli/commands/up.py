@@ -30,7 +30,7 @@ def command(session: Session, listen: str | None) -> int:
 
 async def serve(session: Session, listen: str) -> int:
     with listening(listen) as listener:
-        async with session.open() as hull, interrupted() as interrupt:
+        async with session.open(works=True) as hull, interrupted() as interrupt:
             if hull.runtime is None:
                 raise Unavailable("another process owns this data folder; end it first, or use another --data")
             server = http_server(hull.runtime, listen)
