@@ -29,7 +29,8 @@ async def export(
 ) -> AsyncIterator[str]:
     """Yield the export piece by piece; ``resolving``: the scan's modules that ask the DNS for addresses of names."""
     if query.canonical:
-        pieces = _canonical(view, workspace, query.scan)
+        lines = _canonical(view, workspace, query.scan)
+        pieces = _document(lines) if query.format == "json" else _text(lines)
     elif query.format == "hosts":
         pieces = _hosts(view, workspace, query, resolving)
     elif query.format == "csv":
@@ -42,8 +43,11 @@ async def export(
         yield piece
 
 
-async def _canonical(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[str]:
-    """What was claimed by which module, without when, where and by which scan: equal for equal scans."""
+async def _canonical(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[tuple[str, str, int]]]:
+    """What was claimed by which module, without when, where and by which scan: equal for equal scans.
+
+    Yields (line of the claim, module, version).
+    """
     last = b""
     async for rows in reading.claims_of(view, workspace, scan):
         fresh: list[StoredClaim] = []
@@ -52,9 +56,20 @@ async def _canonical(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator
                 fresh.append(row)
                 last = row.claim
         spoken = await reading.spoken(view, workspace, fresh)
-        yield "".join(
-            f"{claim_line(claim)} {row.module}@{row.version}\n" for row, claim in zip(fresh, spoken, strict=True)
-        )
+        yield [(claim_line(claim), row.module, row.version) for row, claim in zip(fresh, spoken, strict=True)]
+
+
+async def _text(batches: AsyncIterator[list[tuple[str, str, int]]]) -> AsyncIterator[str]:
+    async for lines in batches:
+        yield "".join(f"{line} {module}@{version}\n" for line, module, version in lines)
+
+
+async def _document(batches: AsyncIterator[list[tuple[str, str, int]]]) -> AsyncIterator[str]:
+    async for piece in _listed(
+        [f'{{"claim":{line},"module":"{module}","version":{version}}}' for line, module, version in lines]
+        async for lines in batches
+    ):
+        yield piece
 
 
 async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, resolving: Collection[str]) -> AsyncIterator[str]:
@@ -104,12 +119,20 @@ async def _jsonl(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIter
 
 
 async def _json(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[str]:
+    async for piece in _listed(
+        [_encode(document).decode() for document in documents] async for documents in _documents(view, workspace, query)
+    ):
+        yield piece
+
+
+async def _listed(batches: AsyncIterator[list[str]]) -> AsyncIterator[str]:
+    """A JSON list of members that are JSON already, one a line."""
     yield "["
-    first = True
-    async for documents in _documents(view, workspace, query):
-        if documents:
-            yield ("" if first else ",") + "\n" + ",\n".join(_encode(document).decode() for document in documents)
-            first = False
+    between = "\n"
+    async for members in batches:
+        if members:
+            yield between + ",\n".join(members)
+            between = ",\n"
     yield "\n]\n"
 
 

@@ -235,6 +235,17 @@ async def test_equal_scans_have_equal_canonical_exports_without_scan_item_time_a
     assert not any(str(scan.int) in first or scan.hex in first for scan in (SCAN, LATER))
 
 
+async def test_the_canonical_export_as_json_is_one_document_that_says_the_same(store: Depot) -> None:
+    assert await store.export("json", SCAN, canonical=True) == "[\n]\n"
+    await store.take(*of_scan(SCAN, 1000))
+    members = json.loads(await store.export("json", SCAN, canonical=True))
+    assert [(member["claim"], f"{member['module']}@{member['version']}") for member in members] == [
+        (json.loads(line.rpartition(" ")[0]), line.rpartition(" ")[2])
+        for line in (await store.export("jsonl", SCAN, canonical=True)).splitlines()
+    ]
+    assert len(members) == 10
+
+
 async def test_another_version_or_value_is_another_line(store: Depot) -> None:
     await store.take(result("web", WWW), result("web", WWW, of=LATER, version=2))
     first, second = [await store.export("jsonl", scan, canonical=True) for scan in (SCAN, LATER)]
