@@ -4,6 +4,7 @@ A message type is a channel, its address the subject on the bus. Who publishes i
 """
 
 from collections.abc import Sequence
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -117,6 +118,8 @@ def _draft_7(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     said = {name: _draft_7(value) for name, value in schema.items()}
+    if isinstance(said.get("description"), str):
+        said["description"] = cleandoc(said["description"])  # a docstring, indented as it is in the code
     if "prefixItems" in said:
         said["items"], more = said.pop("prefixItems"), said.pop("items", True)
         said["additionalItems"] = more

@@ -38,6 +38,12 @@ def test_the_committed_document_is_what_the_declarations_say() -> None:
     )
 
 
+def test_descriptions_are_not_indented_as_the_code_is() -> None:
+    described = [schema.get("description", "") for schema in DOCUMENT["components"]["schemas"].values()]
+    assert any("\n" in text for text in described)
+    assert not [text for text in described if "\n    " in text]
+
+
 def test_objects_have_the_fields_of_the_specification() -> None:
     assert DOCUMENT["asyncapi"] == "3.0.0"
     has_fields(DOCUMENT, "document")
