@@ -105,6 +105,7 @@ class Threads:
             future.set_result(result)
         else:
             future.set_exception(error)
+            future.exception()  # who waits is told; one that was cancelled meanwhile needs no word in the log
 
 
 def make_private(folder: Path) -> None:

@@ -1,9 +1,11 @@
 """What only the SQLite adapter of `sql` does: files, their modes, their copies, what its errors become."""
 
 import asyncio
+import gc
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from services.kernel.sql import Migration
 from services.kernel.sql.sqlite import SqliteSql
 
 SCHEMA = Migration(1, "first", "CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT);\n")
+ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
 
 
 @pytest.fixture
@@ -28,6 +31,20 @@ async def opened(path: Path) -> SqliteSql:
 async def fill(sql: SqliteSql, first: int, last: int) -> None:
     async with sql.begin() as tx:
         await tx.bulk_upsert("t", ("a", "b"), ("a",), [(n, "x" * 100) for n in range(first, last)], {})
+
+
+async def test_a_statement_whose_waiter_was_cancelled_leaves_no_word_in_the_log(path: Path) -> None:
+    said: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    sql = await opened(path)
+    for block in (sql.read, sql.begin):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), block() as view:
+                await view.fetch(ENDLESS)
+        await fill(sql, 1, 2)
+    await sql.close()
+    gc.collect()
+    assert not said
 
 
 def rows(path: Path) -> int:
