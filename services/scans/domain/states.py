@@ -31,10 +31,20 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
 #: All others are asked again by a retry.
 ANSWERED: Final = frozenset({"found", "empty"})
 
+_DONE_TO_IT: Final = {
+    "pause": "be paused",
+    "stop": "be stopped",
+    "resume": "be resumed",
+    "retry": "be retried",
+    "finish": "finish",
+    "give up": "be given up",
+}
 _HINTS: Final = {
     ("resume", "finished"): "the scan is finished; retry asks again what could not be asked",
     ("resume", "running"): "the scan is running already",
+    ("retry", "running"): "the scan is running; what cannot be asked can be retried when it has ended",
     ("pause", "paused"): "the scan is paused already",
+    ("stop", "stopped"): "the scan is stopped already",
 }
 
 
@@ -42,5 +52,9 @@ def move(state: ScanState, verb: str) -> ScanState:
     """The state after ``verb``; raises `Conflict` where it makes no sense."""
     after = MOVES[verb].get(state)
     if after is None:
-        raise Conflict(_HINTS.get((verb, state), f"a scan that is {state} cannot {verb}"))
+        raise Conflict(_HINTS.get((verb, state), _refusal(state, verb)))
     return after
+
+
+def _refusal(state: ScanState, verb: str) -> str:
+    return f"the scan {'has failed' if state == 'failed' else f'is {state}'} and cannot {_DONE_TO_IT[verb]}"

@@ -1,5 +1,6 @@
 """Pausing, stopping, resuming, retrying and deleting a scan."""
 
+from typing import get_args
 from uuid import UUID
 
 import msgspec
@@ -9,9 +10,11 @@ from services.contracts.entities import name
 from services.contracts.facts import Collected, Deleted, Finished, Started
 from services.contracts.plan import Limits
 from services.contracts.resources import Renew, ScanId
+from services.contracts.resources.scans import ScanState
 from services.kernel.calls import Nothing
 from services.kernel.errors import Conflict, NotFound
 from services.scans import api
+from services.scans.domain.states import MOVES, move
 from services.scans.store import scans as scan_store
 from services.scans.usecases import tend
 from tests.services.scans.conftest import Clock, OpenDesk
@@ -21,6 +24,16 @@ from tests.services.scans.worlds import MODULES, SCOPE, World, end_of
 NAMES = module("names", "passive", "domain")
 DNS = module("dns", "dns", "domain", "hostname")
 HOSTS = [name(f"h{number}.example.org") for number in range(5)]
+
+
+@pytest.mark.parametrize("state", get_args(ScanState))
+@pytest.mark.parametrize("verb", MOVES)
+def test_a_move_that_is_not_possible_is_refused_in_a_sentence(state: ScanState, verb: str) -> None:
+    if state in MOVES[verb]:
+        assert move(state, verb) == MOVES[verb][state]
+        return
+    with pytest.raises(Conflict, match=f"^the scan (is|has) {state}( already| and cannot (be )?[a-z]+|; .*)"):
+        move(state, verb)
 
 
 def world(asked: str, item: object) -> list[object]:
