@@ -17,6 +17,8 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from services.collector.context import Nameless, Refused
+from services.collector.exchange import recall
 from services.collector.fetch.client import locate
 from services.collector.resolve import transcript
 from services.contracts.evidence import EvidenceRecord
@@ -167,7 +169,12 @@ async def contents_of(
 
 
 def content_of(record: EvidenceRecord, body: bytes) -> Counter[Asked]:
-    """What an exchange asked of the lab: a request, or the questions of a chunk; nothing for other protocols."""
+    """What an exchange asked of the lab: a request, or the questions of a chunk; nothing for other protocols.
+
+    A request for which there was no connection is none: counted, it would stand for one of the other scheme that was.
+    """
+    if record.error and isinstance(recall(record.error), Refused | Nameless):
+        return Counter()
     if record.protocol == "http":
         method, _, url = record.request.partition(" ")
         location = locate(url)

@@ -49,7 +49,7 @@ MANIFEST = Manifest(
 
 AGENT = "mirage"
 SECONDS = 10.0
-SHARED = 60  # seconds in which the page that `web` began with is good enough
+SHARED = 600  # seconds in which the page that `web` began with is good enough
 MAX_PAGE = 1_000_000
 MAX_ROBOTS = 512_000
 MAX_DOCUMENTS = 50

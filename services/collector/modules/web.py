@@ -60,7 +60,7 @@ MAX_PAGE = 1_000_000
 MAX_SCRIPT = 2_000_000
 MAX_HOPS = 4
 SECONDS = 10.0
-SHARED = 60  # seconds in which a crawl may begin with the same page
+SHARED = 600  # seconds in which a crawl may begin with the same page
 
 # Ports on which web servers are commonly found, with the scheme that they speak there.
 SCHEMES = {
