@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parents[3]
-KILL = "tests/proof/test_kill.py"
 PACKAGES = ("services", "lab")
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ruff", ("-m", "ruff", "check", *PACKAGES, "tests")),
@@ -21,9 +20,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 @click.command("test", context_settings={"ignore_unknown_options": True})
 @click.option("--bench", is_flag=True, help="Run the benchmarks instead and print their table.")
 @click.option("--quick", is_flag=True, help="Only the fast tests, without the checks; or each benchmark once.")
-@click.option("--slow", is_flag=True, help="Also the proof that kills a scan thirty times.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(arguments: tuple[str, ...], *, bench: bool, quick: bool, slow: bool) -> int:
+def command(arguments: tuple[str, ...], *, bench: bool, quick: bool) -> int:
     """Run the checks and the tests; ARGUMENTS go to pytest, or to the benchmarks."""
     if bench:
         return _run("benchmarks", ("-m", "tests.bench", *(("--quick",) if quick else ()), *arguments))
@@ -31,8 +29,7 @@ def command(arguments: tuple[str, ...], *, bench: bool, quick: bool, slow: bool)
         return _run("tests", ("-m", "pytest", "-q", *(("-m", "not slow") if quick else ()), *arguments))
     failed = [name for name, check in CHECKS if _run(name, check)]
     coverage = ("--cov=services", "--cov-report=term:skip-covered", "--cov-fail-under=90")
-    chosen = () if slow else (f"--ignore={KILL}",)
-    if _run("tests", ("-m", "pytest", "-q", "-n", "2", *chosen, *coverage)):
+    if _run("tests", ("-m", "pytest", "-q", "-n", "2", *coverage)):
         failed.append("tests")
     if failed:
         click.echo(f"Failed: {', '.join(failed)}", err=True)
