@@ -318,7 +318,7 @@ class Collector:
                         result.outcome,
                         item.subject,
                         started,
-                        result.claims_digest(),
+                        result.digest,
                     )
                 )
                 parts = {f"{item.id.hex}|{item.turn}|{part.part}": part for part in parts_of(command, item, result)}

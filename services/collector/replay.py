@@ -81,7 +81,7 @@ async def _replay_item(
     tally.claims += len(result.said)
     tally.superseded += file.manifest.version != row.version
     tally.skipped += result.outcome == "skipped" and row.outcome != "skipped"
-    if result.claims_digest() == row.claims:
+    if result.digest == row.claims:
         return
     before = set()
     async with aclosing(ports.calls.follow(LIST_CLAIMS, ClaimsQuery(scan=row.scan, item=row.item), caller)) as claims:

@@ -67,19 +67,19 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What came of a work item: claims with the ids of their evidence, and all evidence by id."""
+    """What came of a work item: claims with the ids of their evidence, and all evidence by id.
+
+    ``digest`` is equal when the same was claimed, whatever the evidence and the order.
+    """
 
     said: tuple[tuple[Claim, tuple[bytes, ...]], ...]
+    digest: bytes
     records: dict[bytes, EvidenceRecord]
     outcome: Outcome
     reason: str
     requests: int
     at: int
     retry_after: float | None = None
-
-    def claims_digest(self) -> bytes:
-        """Equal when the same was claimed, whatever the evidence."""
-        return digest_of(claim for claim, _ in self.said)
 
 
 class ItemContext(Context):
@@ -136,7 +136,9 @@ def import_module_of(manifest: Manifest) -> Module:
 
 def failed(reason: str) -> Result:
     """The result of an item that could not even be begun."""
-    return Result(said=(), records={}, outcome="failed", reason=readable(reason), requests=0, at=now())
+    return Result(
+        said=(), digest=digest_of(()), records={}, outcome="failed", reason=readable(reason), requests=0, at=now()
+    )
 
 
 def readable(reason: str) -> str:
@@ -187,6 +189,7 @@ async def run_item(module: Module, subject: Subject, context: ItemContext) -> Re
         outcome, reason = "failed", f"{type(error).__name__}: {error}"
     return Result(
         said=tuple(said.values()),
+        digest=digest_of(said),
         records=context.exchanges.records,
         outcome=outcome,
         reason=readable(context.exchanges.mask(reason)),
@@ -238,9 +241,9 @@ def _check(manifest: Manifest, claim: Claim) -> None:
         raise OutsideVocabulary(f"{manifest.id} says of a {kind} what is not in the vocabulary: {claim!r:.200}")
 
 
-def digest_of(claims: Iterable[Claim]) -> bytes:
-    """A digest over what is claimed, in no order."""
-    return hashlib.sha256(b"\n".join(sorted(_encode(claim) for claim in claims))).digest()
+def digest_of(lines: Iterable[bytes]) -> bytes:
+    """A digest over encoded claims, in no order."""
+    return hashlib.sha256(b"\n".join(sorted(lines))).digest()
 
 
 def parts_of(command: Collect, item: WorkItem, result: Result) -> list[Collected]:

@@ -30,7 +30,7 @@ class JournalRow(Struct, frozen=True):
 
 
 class WorkRow(Struct, frozen=True):
-    """A work item whose result was published: when it was begun, and the `digest_of` its claims."""
+    """A work item whose result was published: when it was begun, and the `digest` of its claims."""
 
     item: UUID
     scan: UUID

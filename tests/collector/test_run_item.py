@@ -350,7 +350,9 @@ def record(number: int, head: int = 0) -> EvidenceRecord:
 
 def result_of(said: Iterable[tuple[Claim, tuple[bytes, ...]]], records: Iterable[EvidenceRecord]) -> Result:
     by_id = {each.id: each for each in records}
-    return Result(said=tuple(said), records=by_id, outcome="found", reason="x", requests=7, at=1, retry_after=3.0)
+    return Result(
+        said=tuple(said), digest=b"", records=by_id, outcome="found", reason="x", requests=7, at=1, retry_after=3.0
+    )
 
 
 def assembled(parts: list[Collected]) -> list[tuple[Claim, list[bytes]]]:
@@ -417,5 +419,6 @@ def test_the_same_result_is_cut_the_same_way_each_time() -> None:
 
 
 def test_the_digest_of_claims_knows_no_order_and_no_evidence() -> None:
-    assert digest_of([WWW, ADDRESS, RESOLVES]) == digest_of([RESOLVES, WWW, ADDRESS])
-    assert digest_of([WWW]) != digest_of([WWW, ADDRESS])
+    www, address, resolves = map(msgspec.json.encode, (WWW, ADDRESS, RESOLVES))
+    assert digest_of([www, address, resolves]) == digest_of([resolves, www, address])
+    assert digest_of([www]) != digest_of([www, address])
