@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from services.kernel.errors import meaning
 
 #: Seconds for which more may come after a group: under load groups get larger, and the first thing never waits.
-GATHERS = 0.02
+GATHERS = 0.01
 
 T = TypeVar("T")
 R = TypeVar("R")

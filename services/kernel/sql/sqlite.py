@@ -30,7 +30,7 @@ class SqliteSql(Sql):
     into memory; both count in the process's size. ``strict`` refuses what only PostgreSQL would: NUL in text.
     """
 
-    def __init__(self, path: str | Path, *, cache_kib: int = 4096, mmap_bytes: int = 0, strict: bool = False) -> None:
+    def __init__(self, path: str | Path, *, cache_kib: int = 2048, mmap_bytes: int = 0, strict: bool = False) -> None:
         self._file = SqliteFile(path, cache_kib=cache_kib, mmap_bytes=mmap_bytes)
         self._turn = _Turn()
         self._strict = strict
