@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from socket import SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, socket
+from typing import cast
 
 import uvloop
 
@@ -92,8 +93,7 @@ class Bare(asyncio.DatagramProtocol):
         self.done = done
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.send = transport.sendto
+        self.send = cast("asyncio.DatagramTransport", transport).sendto  # uvloop's transports are no subclass
         for _ in range(WINDOW):
             self.send(next(self.queries))
 

@@ -78,7 +78,7 @@ class Tx(Reader):
 
     @abstractmethod
     async def execute_many(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
-        """Run one statement for each of ``rows``."""
+        """Run one statement for each of ``rows``, now or with the next one; what it raises may come from there."""
 
     @abstractmethod
     async def execute_in(self, statement: str, keys: Sequence[Any], /, **values: Any) -> int:
@@ -99,7 +99,7 @@ class Tx(Reader):
         rows: Sequence[Row],
         merge: Mapping[str, Merge],
     ) -> None:
-        """Insert rows or merge them into those with the same ``key``.
+        """Insert rows or merge them into those with the same ``key``, now or with the next statement, as above.
 
         ``merge`` says per column how: ``replace`` takes the new value, ``min``, ``max`` and ``sum`` what they say
         (NULL is no value: the other one wins), ``keep`` the first that is not NULL; a column that it does not name
