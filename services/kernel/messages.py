@@ -83,6 +83,11 @@ def message_type(message: type[Struct]) -> str:
     return tag
 
 
+def message_id(kind: str, workspace: uuid.UUID, key: str) -> uuid.UUID:
+    """The id of the message of a type that its sender calls ``key``: said again, it is the same message."""
+    return derive(NAMESPACE, f"{kind}|{workspace.hex}|{key}")
+
+
 def envelop(
     message: Struct,
     *,
@@ -100,16 +105,13 @@ def envelop(
     """
     if filter and not _TOKEN.fullmatch(filter):
         raise Invalid(f"{filter!r} is no token of a subject")
-    data = msgspec.json.encode(message)
-    if len(data) > MAX_BYTES:
-        raise Invalid(f"a {message_type(type(message))} of {len(data)} bytes is larger than a message may be")
     return Envelope(
         id=id,
         type=message_type(type(message)),
         source=source,
         workspace=workspace,
         time=now() if at is None else at,
-        data=data,
+        data=_encode(message),
         filter=filter,
         cause=cause,
     )
@@ -128,7 +130,7 @@ def bundle(messages: Mapping[str, Struct], *, source: str, workspace: uuid.UUID,
 
     def sealed() -> Envelope:
         return Envelope(
-            id=derive(NAMESPACE, f"{kind}|{workspace.hex}|{'|'.join(keys)}"),
+            id=message_id(kind, workspace, "|".join(keys)),
             type=kind,
             source=source,
             workspace=workspace,
@@ -138,9 +140,7 @@ def bundle(messages: Mapping[str, Struct], *, source: str, workspace: uuid.UUID,
 
     for key, message in messages.items():
         kind = message_type(type(message))
-        encoded = msgspec.json.encode(message)
-        if len(encoded) > MAX_BYTES:
-            raise Invalid(f"a {kind} of {len(encoded)} bytes is larger than a message may be")
+        encoded = _encode(message)
         if data and (size + len(encoded) > BUNDLE_BYTES or len(data) >= BUNDLE_MESSAGES):
             yield sealed()
             data, keys, size = [], [], 0
@@ -149,6 +149,13 @@ def bundle(messages: Mapping[str, Struct], *, source: str, workspace: uuid.UUID,
         size += len(encoded)
     if data:
         yield sealed()
+
+
+def _encode(message: Struct) -> bytes:
+    data = msgspec.json.encode(message)
+    if len(data) > MAX_BYTES:
+        raise Invalid(f"a {message_type(type(message))} of {len(data)} bytes is larger than a message may be")
+    return data
 
 
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}

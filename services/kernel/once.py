@@ -18,11 +18,11 @@ from msgspec import Struct
 from services.kernel.bus import Bus, Consumer, Delivery
 from services.kernel.errors import Invalid, MirageError, Unavailable, meaning
 from services.kernel.messages import (
-    NAMESPACE,
     Envelope,
     bundle,
     derive,
     envelop,
+    message_id,
     message_type,
     now,
     open_bundle,
@@ -116,7 +116,7 @@ class Outbox:
     def _envelopes(self, unit: Unit) -> Iterator[Envelope]:
         at = now()
         for message, workspace, key, token in unit.emitted:
-            identity = derive(NAMESPACE, f"{message_type(type(message))}|{workspace.hex}|{key}")
+            identity = message_id(message_type(type(message)), workspace, key)
             yield envelop(message, source=self._service, workspace=workspace, id=identity, filter=token, at=at)
         for messages, workspace in unit.bundles:
             yield from bundle(messages, source=self._service, workspace=workspace, at=at)

@@ -192,8 +192,10 @@ class Queue:
 
     def _first_times(self, connection: Connection, outgoing: Iterable[Outgoing]) -> list[Outgoing]:
         """Those that were not published before, remembered from now on."""
-        by_id = {(each.stream, each.envelope.id.bytes): each for each in reversed(list(outgoing))}
-        ids = list(reversed(by_id))
+        by_id: dict[Row, Outgoing] = {}
+        for each in outgoing:
+            by_id.setdefault((each.stream, each.envelope.id.bytes), each)
+        ids = list(by_id)
         for table in (f"seen_{self._remembering}", f"seen_{1 - self._remembering}"):
             ids = absent_keys(connection, table, ("stream", "id"), ids)
         insert_rows(connection, f"seen_{self._remembering}", ("stream", "id"), ids)

@@ -231,10 +231,12 @@ class _Write(_View, Tx):
             return []
         columns, key = tuple(columns), tuple(key)
         places = statements.places_of(columns, key)
-        by_key = {tuple(row[place] for place in places): row for row in reversed(self._in_order(columns, key, rows))}
+        by_key: dict[Row, Row] = {}
+        for row in self._in_order(columns, key, rows):
+            by_key.setdefault(tuple(row[place] for place in places), row)
 
         def call(connection: sqlite3.Connection) -> list[Row]:
-            new = absent_keys(connection, table, key, list(reversed(by_key)))
+            new = absent_keys(connection, table, key, list(by_key))
             insert_rows(connection, table, columns, [by_key[each] for each in new])
             return new
 

@@ -159,6 +159,12 @@ async def test_the_same_id_again_is_no_second_message(bus: Bus) -> None:
     assert await empty(bus, "t__one")
 
 
+async def test_a_message_keeps_the_place_at_which_it_came_first(bus: Bus) -> None:
+    await bus.declare([FACTS], [ONE])
+    await bus.publish([envelope(1), envelope(2), envelope(1)])
+    assert numbers(await drain(bus, "t__one", 2)) == [1, 2]
+
+
 async def test_the_memory_of_ids_belongs_to_the_stream(bus: Bus) -> None:
     await bus.declare([FACTS, WORK], [ONE, WORKER])
     await bus.publish([envelope(1), envelope(1, COMMAND)])
