@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
@@ -44,7 +45,9 @@ BUS_AWAY: Final = 1.0
 RELAY_BATCH: Final = 64
 #: Seconds for which more may come after a batch: under load batches get larger, and the first message never waits.
 RELAY_GATHERS: Final = 0.02
-INBOX_GATHERS: Final = 0.03
+#: A consumer lets more come for so many times what its last batch took, at most for so many seconds.
+INBOX_RESTS: Final = 2.0
+LONGEST_REST: Final = 0.5
 INBOX_KEPT: Final = 14 * 86_400 * 1_000_000
 
 _log = structlog.get_logger(__name__)
@@ -197,6 +200,7 @@ class Inbox:
         if in_part:
             await self._take_singly(in_part)
             deliveries = [delivery for delivery in deliveries if delivery not in in_part]
+        began = monotonic()
         try:
             await self._take(deliveries)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
@@ -207,6 +211,9 @@ class Inbox:
                 await asyncio.sleep(pause)
                 return pause
             await self._take_singly(deliveries)
+        else:
+            if len(deliveries) < self._handles.batch:
+                await asyncio.sleep(min(LONGEST_REST, INBOX_RESTS * (monotonic() - began)))
         return 0.0
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:

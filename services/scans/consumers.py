@@ -8,7 +8,7 @@ from services.scans.usecases import intake, lease, tend
 
 # A result comes in bundles of dozens.
 CONSUMERS: Final = (
-    Handles(name="results", takes=Collected, handle=intake.take_results, buried=intake.fail_item, batch=8),
+    Handles(name="results", takes=Collected, handle=intake.take_results, buried=intake.fail_item, batch=16),
     Handles(name="superseded", takes=Superseded, handle=lease.take_superseded, batch=20),
 )
 

@@ -47,7 +47,7 @@ async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) 
 
 # A result comes in bundles of dozens.
 CONSUMERS: Final = (
-    Handles(name="collected", takes=Collected, handle=collected, batch=8),
+    Handles(name="collected", takes=Collected, handle=collected, batch=12),
     Handles(name="admitted", takes=Admitted, handle=admitted, batch=100),
     Handles(name="deleted", takes=Deleted, handle=deleted, batch=5),
 )

@@ -112,6 +112,32 @@ async def test_a_message_that_comes_again_has_one_effect(bench: Bench) -> None:
     assert await bench.effects() == [1, 2, 3, 4]
 
 
+async def test_what_comes_while_a_consumer_rests_is_one_batch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    rested = asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def rest(seconds: float) -> None:
+        await (rested.wait() if seconds == once.LONGEST_REST else sleep(seconds))
+
+    monkeypatch.setattr(once, "LONGEST_REST", 1 / 3)
+    monkeypatch.setattr(once, "INBOX_RESTS", 1e9)
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    batches: list[list[int]] = []
+
+    async def note(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        await record(ports, unit, batch)
+        batches.append([received.message.number for received in batch])
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=note)):
+        await bench.publish(1)
+        await eventually(lambda: _equals(bench.effects, [1]))
+        for number in (2, 3, 4):
+            await bench.publish(number)
+        rested.set()
+        await eventually(lambda: _equals(bench.effects, [1, 2, 3, 4]))
+    assert batches == [[1], [2, 3, 4]]
+
+
 async def test_what_a_handler_emits_leaves_only_if_it_commits(bench: Bench) -> None:
     failed: list[int] = []
 
