@@ -50,6 +50,7 @@ async def serve(options: argparse.Namespace, faults: list[tuple[str, Fault]]) ->
         lab.faults.set(key, fault)
     try:
         await lab.start()
+        lab.prepare()
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)

@@ -69,10 +69,12 @@ _encode = msgspec.json.Encoder().encode
 class Result(Struct, frozen=True, kw_only=True):
     """What came of a work item: claims with the ids of their evidence, and all evidence by id.
 
-    ``digest`` is equal when the same was claimed, whatever the evidence and the order.
+    ``sizes`` are the bytes of each claim in a message. ``digest`` is equal when the same was claimed, whatever the
+    evidence and the order.
     """
 
     said: tuple[tuple[Claim, tuple[bytes, ...]], ...]
+    sizes: tuple[int, ...]
     digest: bytes
     records: dict[bytes, EvidenceRecord]
     outcome: Outcome
@@ -137,7 +139,14 @@ def import_module_of(manifest: Manifest) -> Module:
 def failed(reason: str) -> Result:
     """The result of an item that could not even be begun."""
     return Result(
-        said=(), digest=digest_of(()), records={}, outcome="failed", reason=readable(reason), requests=0, at=now()
+        said=(),
+        sizes=(),
+        digest=digest_of(()),
+        records={},
+        outcome="failed",
+        reason=readable(reason),
+        requests=0,
+        at=now(),
     )
 
 
@@ -189,6 +198,7 @@ async def run_item(module: Module, subject: Subject, context: ItemContext) -> Re
         outcome, reason = "failed", f"{type(error).__name__}: {error}"
     return Result(
         said=tuple(said.values()),
+        sizes=tuple(map(len, said)),
         digest=digest_of(said),
         records=context.exchanges.records,
         outcome=outcome,
@@ -249,31 +259,29 @@ def digest_of(lines: Iterable[bytes]) -> bytes:
 def parts_of(command: Collect, item: WorkItem, result: Result) -> list[Collected]:
     """Cut a result into messages of bounded size; the last one has the outcome."""
     weights = {identity: FRAME_BYTES + len(_encode(record)) for identity, record in result.records.items()}
-    parts: list[tuple[list[Said], dict[bytes, EvidenceRecord]]] = [([], {})]
+    parts: list[tuple[list[Said], dict[bytes, int]]] = [([], {})]
     size = 0
     cited: set[bytes] = set()
-    for claim, ids in result.said:
-        alone = FRAME_BYTES + len(_encode(claim))
-        known = _citable(ids, weights, PART_BYTES - alone)
-        alone += PLACE_BYTES * len(known)
-        fresh = sum(weights[identity] for identity in known if identity not in parts[-1][1])
-        if parts[-1][0] and (size + alone + fresh > PART_BYTES or len(parts[-1][0]) >= PART_CLAIMS):
-            parts.append(([], {}))
+    for (claim, ids), length in zip(result.said, result.sizes, strict=True):
+        known = _citable(ids, weights, PART_BYTES - FRAME_BYTES - length)
+        alone = FRAME_BYTES + length + PLACE_BYTES * len(known)
+        said, places = parts[-1]
+        fresh = sum(weights[identity] for identity in known if identity not in places)
+        if said and (size + alone + fresh > PART_BYTES or len(said) >= PART_CLAIMS):
+            said, places = [], {}
+            parts.append((said, places))
             size = 0
             fresh = sum(weights[identity] for identity in known)
-        said, records = parts[-1]
-        records.update((identity, result.records[identity]) for identity in known)
-        places = {identity: place for place, identity in enumerate(records)}
-        said.append(Said(claim, tuple(places[identity] for identity in known)))
+        said.append(Said(claim, tuple(places.setdefault(identity, len(places)) for identity in known)))
         cited.update(known)
         size += alone + fresh
-    for identity, record in result.records.items():
+    for identity, weight in weights.items():
         if identity not in cited:
-            if size + weights[identity] > PART_BYTES:
+            if size + weight > PART_BYTES:
                 parts.append(([], {}))
                 size = 0
-            parts[-1][1][identity] = record
-            size += weights[identity]
+            parts[-1][1][identity] = len(parts[-1][1])
+            size += weight
     return [
         Collected(
             scan=command.scan,
@@ -287,14 +295,14 @@ def parts_of(command: Collect, item: WorkItem, result: Result) -> list[Collected
             part=number,
             at=result.at,
             said=tuple(said),
-            records=tuple(records.values()),
+            records=tuple(result.records[identity] for identity in places),
             outcome=result.outcome if number == len(parts) - 1 else None,
             reason=result.reason if number == len(parts) - 1 else "",
             parts=len(parts) if number == len(parts) - 1 else 0,
             requests=result.requests if number == len(parts) - 1 else 0,
             retry_after=result.retry_after if number == len(parts) - 1 else None,
         )
-        for number, (said, records) in enumerate(parts)
+        for number, (said, places) in enumerate(parts)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from services.collector.run import Result, parts_of
@@ -26,7 +27,16 @@ def a_record(number: int) -> EvidenceRecord:
 def test_every_part_fits_into_a_message_and_nothing_is_lost(claims: int, records: int) -> None:
     evidence = {record.id: record for record in map(a_record, range(records))}
     said = tuple((entities.hostname(f"www-{number}.example.org"), tuple(evidence)) for number in range(claims))
-    result = Result(said=said, digest=b"", records=evidence, outcome="found", reason="", requests=records, at=1)
+    result = Result(
+        said=said,
+        sizes=tuple(len(msgspec.json.encode(claim)) for claim, _ in said),
+        digest=b"",
+        records=evidence,
+        outcome="found",
+        reason="",
+        requests=records,
+        at=1,
+    )
 
     parts = parts_of(COMMAND, ITEM, result)
 

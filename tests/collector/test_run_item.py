@@ -350,8 +350,17 @@ def record(number: int, head: int = 0) -> EvidenceRecord:
 
 def result_of(said: Iterable[tuple[Claim, tuple[bytes, ...]]], records: Iterable[EvidenceRecord]) -> Result:
     by_id = {each.id: each for each in records}
+    claims = tuple(said)
     return Result(
-        said=tuple(said), digest=b"", records=by_id, outcome="found", reason="x", requests=7, at=1, retry_after=3.0
+        said=claims,
+        sizes=tuple(len(msgspec.json.encode(claim)) for claim, _ in claims),
+        digest=b"",
+        records=by_id,
+        outcome="found",
+        reason="x",
+        requests=7,
+        at=1,
+        retry_after=3.0,
     )
 
 
