@@ -1,4 +1,4 @@
-"""URLs that a source lists: names are taken from all of them, and few are kept themselves."""
+"""URLs as others write them: the hosts in them, and the few of a source's that are kept themselves."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,6 +9,7 @@ from services.contracts.claims import Claim, Entity, Malformed
 
 MAX_KEPT = 200
 _MAX_URL = 2048
+_authority_end = re.compile(r"[/?#\\]")
 
 # Paths that say something of how a site is run; what a visitor reads is left to the module that visits.
 _telling = re.compile(
@@ -20,11 +21,15 @@ _telling = re.compile(
 )
 
 
-def host_in(text: str) -> str:
-    """The host in a URL as a source writes it, without user, port and trailing dot; empty when there is none."""
-    _, found, rest = text[:_MAX_URL].partition("://")
-    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0] if found else ""
-    return authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower()
+def host_in(url: str) -> str:
+    """The host that a browser would ask: without user, port and final dot, in lower case; empty where there is none."""
+    scheme, found, rest = url.partition("//")
+    if not found or scheme[-1:] not in {"", ":"}:
+        return ""
+    authority = _authority_end.split(rest, maxsplit=1)[0].rpartition("@")[2]
+    if authority[:1] == "[":
+        return authority[1:].partition("]")[0].lower()
+    return authority.partition(":")[0].rstrip(".").lower()
 
 
 def is_telling(text: str) -> bool:

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 
 from services.collector.archetypes.sound import described, sound
+from services.collector.archetypes.urls import host_in
 from services.collector.context import Answer, Context, HttpAnswer, Nameless, Refused, Skipped, Unreachable
 from services.collector.manifest import Manifest
 from services.collector.pages.claims import content_claims, document_claims
-from services.collector.pages.html import host_in
-from services.collector.pages.page import document_of, is_html, read_page
+from services.collector.pages.page import FRONT_SHARED, document_of, is_html, read_page
 from services.collector.pages.robots import Robots, read_robots
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity
@@ -49,7 +49,6 @@ MANIFEST = Manifest(
 
 AGENT = "mirage"
 SECONDS = 10.0
-SHARED = 600  # seconds in which the page that `web` began with is good enough
 MAX_PAGE = 1_000_000
 MAX_ROBOTS = 512_000
 MAX_DOCUMENTS = 50
@@ -102,7 +101,7 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         return
     host = entities.host_of(seen.value)
     try:
-        start = await fetch(seen.value, ctx, MAX_PAGE, share=SHARED)
+        start = await fetch(seen.value, ctx, MAX_PAGE, share=FRONT_SHARED)
     except (Nameless, Refused):
         return
     links = links_of(start, host)

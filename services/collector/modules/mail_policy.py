@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 
 from services.collector.archetypes.names import any_name, name_below
 from services.collector.archetypes.sound import described, sound
+from services.collector.archetypes.urls import host_in
 from services.collector.context import Answer, Context, DnsAnswer, HttpAnswer, Unreachable
 from services.collector.manifest import Manifest
-from services.collector.pages.html import host_in
 from services.collector.resolve.names import unquoted
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity

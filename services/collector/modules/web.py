@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from msgspec import structs
 
 from services.collector.archetypes.sound import described, sound
+from services.collector.archetypes.urls import host_in
 from services.collector.context import Answer, Context, HttpAnswer, Nameless, Refused, Skipped, Unreachable
 from services.collector.manifest import Manifest
 from services.collector.pages.claims import content_claims, page_claims
 from services.collector.pages.favicon import MAX_BYTES as MAX_ICON
 from services.collector.pages.favicon import favicon_hash, is_image
-from services.collector.pages.html import absolute, host_in
-from services.collector.pages.page import document_of, is_html, read_page
+from services.collector.pages.html import absolute
+from services.collector.pages.page import FRONT_SHARED, document_of, is_html, read_page
 from services.collector.pages.technologies import technologies
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity, Relation
@@ -60,7 +61,6 @@ MAX_PAGE = 1_000_000
 MAX_SCRIPT = 2_000_000
 MAX_HOPS = 4
 SECONDS = 10.0
-SHARED = 600  # seconds in which a crawl may begin with the same page
 
 # Ports on which web servers are commonly found, with the scheme that they speak there.
 SCHEMES = {
@@ -100,7 +100,7 @@ async def landing(root: str, ctx: Context) -> AsyncIterator[HttpAnswer]:
     url = root
     while url not in asked and root_of(url) == root and len(asked) < MAX_HOPS:
         asked.append(url)
-        answer = await fetch(url, ctx, MAX_PAGE, share=SHARED)
+        answer = await fetch(url, ctx, MAX_PAGE, share=FRONT_SHARED)
         yield answer
         url = redirect_of(answer)
 

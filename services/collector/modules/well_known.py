@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 
 from services.collector.archetypes.sound import described, sound
 from services.collector.archetypes.times import instant
+from services.collector.archetypes.urls import host_in
 from services.collector.context import Answer, Context, HttpAnswer, Nameless, Refused, Skipped, Unreachable
 from services.collector.manifest import Manifest
 from services.collector.pages.claims import name_claims
-from services.collector.pages.html import absolute, host_in
+from services.collector.pages.html import absolute
 from services.collector.pages.names import names_below
 from services.collector.pages.robots import Robots, read_robots
 from services.collector.pages.sitemaps import read_sitemap

@@ -25,7 +25,6 @@ _charset = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{
 _refresh = re.compile(r"[^;,]{0,20}[;,]\s*url\s*=\s*[\"']?([^\"'\s>]{1,2000})", re.IGNORECASE).match
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,30}):").match
 _SCHEMES: Final = frozenset({"http", "https", "ftp", "ws", "wss", "mailto", "tel"})
-_authority = re.compile(r"[^/?#\\]*").match
 _spaces = re.compile(r"\s+")
 
 
@@ -264,15 +263,3 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of an absolute URL, without the slash that follows."""
     end = url.find("/", url.find("://") + 3)
     return url if end < 0 else url[:end]
-
-
-def host_in(url: str) -> str:
-    """The host of an absolute URL as it is written there, in lower case; empty where it has none."""
-    start = url.find("//")
-    if start < 0:
-        return ""
-    match = _authority(url, start + 2, start + 400)
-    authority = match[0].rpartition("@")[2] if match else ""
-    if authority[:1] == "[":
-        return authority[1:].partition("]")[0].lower()
-    return authority.partition(":")[0].lower()

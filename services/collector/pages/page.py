@@ -6,12 +6,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from services.collector.archetypes.urls import host_in
 from services.collector.context import HttpAnswer
 from services.collector.pages.accounts import accounts
 from services.collector.pages.cloud import cloud_resources
 from services.collector.pages.contacts import crypto_addresses, email_addresses, phone_numbers
 from services.collector.pages.headers import POLICIES, Cookie, cookies, missing_protections, other_values, policy_hosts
-from services.collector.pages.html import MAX_BYTES, Document, host_in, read_html
+from services.collector.pages.html import MAX_BYTES, Document, read_html
 from services.collector.pages.names import names_below
 from services.collector.pages.scripts import read_script
 from services.collector.pages.technologies import Found, technologies
@@ -19,6 +20,8 @@ from services.collector.pages.trackers import trackers
 from services.contracts.entities import Entity
 
 MAX_HOSTS: Final = 300
+#: Seconds for which the modules that begin with the front page of a site, `web` and `crawl`, share one answer.
+FRONT_SHARED: Final = 600
 
 _TEXT: Final = frozenset(
     {

@@ -53,13 +53,19 @@ def test_a_domain_keeps_a_name_whose_record_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("url", "host"),
     [
-        ("https://user:secret@www.example.org:8443/x?y", "www.example.org"),
+        ("https://User:pw@WWW.example.org:8443/x?y", "www.example.org"),
         ("http://example.org.", "example.org"),
-        ("//example.org/", ""),
+        ("https://[2001:db8::1]:8443/", "2001:db8::1"),
+        ("https://www.example.org?x=//evil.example", "www.example.org"),
+        ("https://www.example.org\\@evil.example/", "www.example.org"),
+        (f"https://{'a' * 500}@www.example.org.evil.example/", "www.example.org.evil.example"),
+        ("//cdn.example.net", "cdn.example.net"),
+        ("mailto:a@example.org", ""),
+        ("mailto:a@example.org?body=//evil.example", ""),
         ("nonsense", ""),
     ],
 )
-def test_the_host_of_a_url_is_found_without_its_user_and_port(url: str, host: str) -> None:
+def test_the_host_in_a_url_is_the_one_a_browser_would_ask(url: str, host: str) -> None:
     assert host_in(url) == host
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.collector.pages.html import Form, Link, absolute, host_in, read_html
+from services.collector.archetypes.urls import host_in
+from services.collector.pages.html import Form, Link, absolute, read_html
 
 URL = "https://www.example.org/a/b?c"
 
@@ -95,21 +96,6 @@ def test_nesting_without_end_is_read_in_linear_time(unit: bytes) -> None:
     started = time.process_time()
     read_html(body, URL)
     assert time.process_time() - started < 3.0
-
-
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("https://User:pw@WWW.example.org:8443/x", "www.example.org"),
-        ("https://[2001:db8::1]:8443/", "2001:db8::1"),
-        ("https://www.example.org?x=//evil.example", "www.example.org"),
-        ("https://www.example.org\\@evil.example/", "www.example.org"),
-        ("mailto:a@example.org", ""),
-        ("//cdn.example.net", "cdn.example.net"),
-    ],
-)
-def test_the_host_in_a_url_is_the_one_a_browser_would_ask(url: str, host: str) -> None:
-    assert host_in(url) == host
 
 
 @given(st.text(max_size=60))
