@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from services.contracts.claims import Entity, Malformed, Relation
+from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import host_of
 from services.contracts.entities.addresses import address, netblock_key
 from services.contracts.names import host, shown
@@ -31,9 +31,6 @@ ADMITTED: Final[dict[Role, frozenset[Activity]]] = {
     "external": frozenset(),
 }
 
-#: Relations that make their target an affiliate when their source is in scope.
-_AFFILIATING = frozenset({"resolves_to", "alias_of", "uses_nameserver", "uses_mailserver", "announced_by"})
-
 
 def admits(role: Role, activity: Activity) -> bool:
     """Whether modules of an activity are asked about entities of a role."""
@@ -43,15 +40,6 @@ def admits(role: Role, activity: Activity) -> bool:
 def stronger(one: Role, other: Role) -> Role:
     """The stronger of two roles."""
     return one if ROLES.index(one) <= ROLES.index(other) else other
-
-
-def role_across(relation: Relation) -> Role:
-    """The role of the target of a relation whose source is in scope, when the scope does not cover the target itself.
-
-    Addresses and their networks, CNAME targets, mail and name servers are affiliates; everything else is external.
-    """
-    within_network = relation.type == "part_of" and relation.target.type == "netblock"
-    return "affiliate" if within_network or relation.type in _AFFILIATING else "external"
 
 
 class Scope(Struct, frozen=True, dict=True, omit_defaults=True):

@@ -16,15 +16,7 @@ from services.contracts.entities import (
     url,
     username,
 )
-from services.contracts.relations import (
-    alias_of,
-    announced_by,
-    part_of,
-    resolves_to,
-    reverse_resolves_to,
-    uses_nameserver,
-)
-from services.contracts.scope import ACTIVITIES, ROLES, Scope, admits, role_across, rule, scope, stronger
+from services.contracts.scope import ACTIVITIES, ROLES, Scope, admits, rule, scope, stronger
 
 SCOPE = scope(
     [
@@ -189,20 +181,6 @@ def test_what_is_no_rule_is_malformed(text: str) -> None:
 def test_only_networks_can_be_allowed() -> None:
     with pytest.raises(Malformed):
         scope([], networks=["intranet.example.org"])
-
-
-def test_relations_make_affiliates_of_what_the_target_rests_on() -> None:
-    www, ip = name("www.example.org"), ip_address("203.0.113.1")
-    affiliating = [
-        resolves_to(www, ip),
-        alias_of(www, name("edge.example.com")),
-        uses_nameserver(name("example.org"), name("ns.example.com")),
-        part_of(ip, netblock("203.0.113.0/24")),
-        announced_by(netblock("203.0.113.0/24"), asn(64500)),
-    ]
-    assert {role_across(one) for one in affiliating} == {"affiliate"}
-    others = [reverse_resolves_to(ip, name("other.example.com")), part_of(url("https://a.org/"), name("a.org"))]
-    assert {role_across(one) for one in others} == {"external"}
 
 
 def test_thousands_of_rules_are_one_scope() -> None:

@@ -9,7 +9,7 @@ from services.contracts.claims import Entity
 from services.contracts.plan import Limits, Profile
 from services.contracts.subjects import CarriedSubject
 
-ScanState = Literal["queued", "running", "paused", "stopped", "incomplete", "finished", "failed"]
+ScanState = Literal["running", "paused", "stopped", "incomplete", "finished", "failed"]
 #: States in which nothing more happens unless somebody asks.
 ENDED = frozenset({"stopped", "incomplete", "finished", "failed"})
 
