@@ -8,7 +8,7 @@ MirageError
 ├── Unavailable    a port or service is away; try again later
 ├── Exhausted      a disk or a quota is full; try again when there is room
 ├── Corrupt        stored bytes are not what was written
-└── Incompatible   data of a newer version than this code
+└── Incompatible   data of a newer version than this code, or of another build
 """
 
 from typing import Final, Literal

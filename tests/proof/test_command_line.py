@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +16,8 @@ from tests.proof.moments import look
 from tests.proof.processes import WAIT, Lab, Mirage, ended, until
 
 FEW = ("--module", "crtsh", "--module", "hackertarget")
+#: Seconds in which a command that waits for nothing has said why, on a machine that does other things, too.
+AT_ONCE = 10.0
 #: Asks sources, the resolver and the target, and is over in a second or two.
 MIXED = (
     *("--profile", "deep", "--authorised", "the lab, for a proof", "--exclude-scope", "*.apps.halyard-freight.example"),
@@ -98,6 +102,56 @@ def test_a_data_folder_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "99" in one_sentence(done)
     assert {file.name for file in folder.iterdir()} <= {"format", "lock"}
+
+
+@pytest.fixture(scope="module")
+def folder_of_another_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a scan, made where a migration of storage had another text."""
+    folder = tmp_path_factory.mktemp("another-build") / "data"
+    Mirage(folder).output("scan", "example.org", "--module", "crtsh", "--quiet")
+    with closing(sqlite3.connect(folder / "storage.db")) as storage:
+        storage.execute("UPDATE schema_version SET digest = '0011223344556677' WHERE version = 1")
+        storage.commit()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("scan example.net", "scan example.net --dry-run", "scans list", "scans show last", "scans watch last"),
+        *("scans resume last", "scans delete last", "export last", "show example.org", "why-not example.org"),
+        *(
+            "diff last last",
+            "evidence verify last",
+            "replay last",
+            "modules list",
+            "keys list",
+            "up --listen 127.0.0.1:0",
+        ),
+    ],
+)
+def test_a_data_folder_of_another_build_is_refused_by_every_command_at_once(
+    folder_of_another_build: Path, words: str
+) -> None:
+    before = time.monotonic()
+    done = Mirage(folder_of_another_build).run(*words.split())
+    assert time.monotonic() - before < AT_ONCE
+    assert done.returncode == 1
+    assert one_sentence(done) == f"mirage: {another_build(folder_of_another_build)}"
+
+
+def test_doctor_counts_a_data_folder_of_another_build_among_its_faults(folder_of_another_build: Path) -> None:
+    done = Mirage(folder_of_another_build).run("doctor", "--format", "json")
+    assert (done.returncode, done.stderr) == (1, "")
+    faults = [(check["check"], check["says"]) for check in json.loads(done.stdout) if not check["ok"]]
+    assert ("data folder", another_build(folder_of_another_build)) in faults
+
+
+def another_build(folder: Path) -> str:
+    return (
+        f"{folder / 'storage.db'} was made by another build of Mirage, whose schema version 1 is not this one's:"
+        " use that build, or name another folder with --data"
+    )
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:

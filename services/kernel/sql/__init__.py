@@ -7,6 +7,7 @@ microseconds, flags as 0 or 1, JSON as text. What the two spell differently is a
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from hashlib import blake2b
 from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
@@ -22,6 +23,11 @@ class Migration(Struct, frozen=True):
     version: int
     name: str
     script: str
+
+    @property
+    def digest(self) -> str:
+        """What is recorded of the script: 16 hexadecimal digits, the same however its words are set."""
+        return blake2b(" ".join(self.script.split()).encode(), digest_size=8).hexdigest()
 
 
 class Reader(ABC):
@@ -144,7 +150,7 @@ class Sql(ABC):
         """Bring the schema forward, all steps or none; two at once wait for each other.
 
         Raises:
-            Incompatible: the database has a version that ``migrations`` does not know.
+            Incompatible: the database has a version that ``migrations`` does not know, or made by another script.
         """
 
     @abstractmethod

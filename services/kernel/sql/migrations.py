@@ -1,10 +1,11 @@
-"""Migrations as files: ``NNNN_name.sql`` in a package's folder, numbered from 0001 without a gap."""
+"""Migrations as files, ``NNNN_name.sql`` in a package's folder, numbered from 0001 without a gap; which are to come."""
 
 import re
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Final
 
-from services.kernel.errors import Invalid
+from services.kernel.errors import Incompatible, Invalid
 from services.kernel.sql import Migration
 
 _NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -27,3 +28,24 @@ def load(package: str) -> list[Migration]:
     if [step.version for step in found] != list(range(1, len(found) + 1)):
         raise Invalid(f"{package}: the numbers of migrations must be 0001, 0002 … without a gap or a repetition")
     return found
+
+
+def steps_ahead(database: str, made: Mapping[int, str], migrations: Sequence[Migration]) -> list[Migration]:
+    """The steps that ``database`` is still to take, in order; ``made`` has the digest of each that it has taken.
+
+    Raises:
+        Incompatible: one of them is not known, or had another script.
+    """
+    known = {step.version: step for step in sorted(migrations, key=lambda step: step.version)}
+    for version in sorted(made):
+        if version not in known:
+            raise Incompatible(
+                f"{database} has schema version {version}, and this Mirage knows up to {max(known, default=0)}:"
+                " use a newer one, or name another folder with --data"
+            )
+        if made[version] != known[version].digest:
+            raise Incompatible(
+                f"{database} was made by another build of Mirage, whose schema version {version} is not this one's:"
+                " use that build, or name another folder with --data"
+            )
+    return [step for step in known.values() if step.version > max(made, default=-1)]

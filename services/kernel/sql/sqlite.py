@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
 
-from services.kernel.errors import Conflict, Incompatible, Invalid
+from services.kernel.errors import Conflict, Invalid
 from services.kernel.messages import now
 from services.kernel.sql import Merge, Migration, Reader, Row, Sql, Tx, statements
+from services.kernel.sql.migrations import steps_ahead
 from services.kernel.sql.sqlite_file import FAILURES, SqliteFile, Threads, translate
 from services.kernel.sql.sqlite_rows import SIZES, absent_keys, insert_rows
 
@@ -402,23 +403,30 @@ def _migrate(file: SqliteFile, migrations: Sequence[Migration]) -> None:
 
 
 def _step_forward(file: SqliteFile, migrations: Sequence[Migration], connection: sqlite3.Connection) -> None:
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_version"
-        " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, at BIGINT NOT NULL)"
-    )
-    present: int = connection.execute("SELECT COALESCE(MAX(version), -1) FROM schema_version").fetchone()[0]
-    known = max((step.version for step in migrations), default=0)
-    if present > known:
-        raise Incompatible(f"{file.path.name} has schema version {present}; this code knows {known}")
-    ahead = sorted((step for step in migrations if step.version > present), key=lambda step: step.version)
-    if ahead and present >= 0:
-        file.write_copy(file.path.with_name(f"{file.path.name}.v{present}"))
+    made = _steps_made(connection)
+    ahead = steps_ahead(str(file.path), made, migrations)
+    if ahead and made:
+        file.write_copy(file.path.with_name(f"{file.path.name}.v{max(made)}"))
     for step in ahead:
         _apply(connection, step)
+
+
+def _steps_made(connection: sqlite3.Connection) -> dict[int, str]:
+    """The digests of the steps that were taken; those of builds that recorded none are empty, and so nobody's."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_version"
+        " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL)"
+    )
+    columns = {column[1] for column in connection.execute("PRAGMA table_info(schema_version)")}
+    digest = "digest" if "digest" in columns else "''"
+    return dict(connection.execute(f"SELECT version, {digest} FROM schema_version"))  # noqa: S608 - of the two above
 
 
 def _apply(connection: sqlite3.Connection, step: Migration) -> None:
     for statement in _ENDS.split(_FOR_SQLITE.sub(r"\1", step.script)):
         if statement.strip():
             connection.execute(statement)
-    connection.execute("INSERT INTO schema_version VALUES (?, ?, ?)", (step.version, step.name, now()))
+    connection.execute(
+        "INSERT INTO schema_version (version, name, digest, at) VALUES (?, ?, ?, ?)",
+        (step.version, step.name, step.digest, now()),
+    )

@@ -560,16 +560,35 @@ async def test_migrations_run_once_and_in_order(open_sql: OpenSql, sql: Sql) -> 
     await open_sql().migrate([SCHEMA, second])
     async with sql.read() as view:
         assert await view.fetch("SELECT colour FROM thing") == [("red",)]
-        assert await view.fetch("SELECT version, name FROM schema_version ORDER BY version") == [
-            (1, "thing"),
-            (2, "colour"),
+        assert await view.fetch("SELECT version, name, digest FROM schema_version ORDER BY version") == [
+            (1, "thing", SCHEMA.digest),
+            (2, "colour", second.digest),
         ]
 
 
 async def test_a_newer_schema_is_refused(sql: Sql) -> None:
     await sql.migrate([SCHEMA, Migration(2, "empty", "")])
-    with pytest.raises(Incompatible):
+    with pytest.raises(Incompatible, match="has schema version 2, and this Mirage knows up to 1: use a newer one"):
         await sql.migrate([SCHEMA])
+
+
+async def test_a_schema_made_by_another_script_is_refused_and_left_as_it_is(open_sql: OpenSql, sql: Sql) -> None:
+    other = Migration(1, "thing", SCHEMA.script.replace("weight DOUBLE PRECISION", "weight BIGINT"))
+    second = Migration(2, "colour", "ALTER TABLE thing ADD COLUMN colour TEXT;\n")
+    with pytest.raises(Incompatible, match="made by another build of Mirage, whose schema version 1 is not") as refused:
+        await open_sql().migrate([other, second])
+    assert "\n" not in str(refused.value)
+    async with sql.read() as view:
+        assert await view.fetch("SELECT version FROM schema_version") == [(1,)]
+    await sql.migrate([SCHEMA, second])
+    with pytest.raises(Incompatible, match="schema version 1 "):
+        await sql.migrate([other])
+
+
+async def test_how_a_script_is_set_makes_no_other_schema(open_sql: OpenSql, sql: Sql) -> None:
+    moved = Migration(1, "renamed", SCHEMA.script.replace("\n    ", "\r\n\t"))
+    assert moved.script != SCHEMA.script
+    await open_sql().migrate([moved])
 
 
 async def test_a_migration_that_fails_leaves_the_schema_as_it_was(sql: Sql) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 import gc
+import re
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.kernel.errors import Corrupt, Exhausted, Unavailable
+from services.kernel.errors import Corrupt, Exhausted, Incompatible, Unavailable
 from services.kernel.sql import Migration
 from services.kernel.sql.sqlite import SqliteSql
 
@@ -90,6 +92,23 @@ async def test_a_copy_is_kept_before_a_database_with_data_is_migrated(path: Path
     await sql.migrate([SCHEMA, Migration(2, "drop", "DELETE FROM t;\n")])
     assert (rows(path), rows(path.with_name("t.db.v1"))) == (0, 10)
     await sql.close()
+
+
+async def test_a_database_of_a_build_that_recorded_no_scripts_is_refused_and_left_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT)")
+        connection.execute("CREATE TABLE schema_version (version BIGINT PRIMARY KEY, name TEXT, at BIGINT)")
+        connection.execute("INSERT INTO schema_version VALUES (1, 'first', 0)")
+        connection.commit()
+    sql = SqliteSql(path)
+    said = f"{path} was made by another build of Mirage, whose schema version 1 is not this one's: use that build"
+    with pytest.raises(Incompatible, match=re.escape(said)):
+        await sql.migrate([SCHEMA, Migration(2, "drop", "DELETE FROM t;\n")])
+    await sql.close()
+    assert [file.name for file in path.parent.iterdir()] == ["t.db"]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM schema_version").fetchall() == [(1, "first", 0)]
 
 
 async def test_a_backup_is_whole_while_others_write(path: Path) -> None:
