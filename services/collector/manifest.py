@@ -12,13 +12,6 @@ from msgspec import Struct
 Activity = Literal["passive", "dns", "guess", "active"]
 
 MODULES: Final = Path(__file__).parent / "modules"
-#: What a manifest says of how its module is run and shown, which makes no other version of it.
-OPERATED: Final = frozenset(
-    {
-        *("version", "title", "source", "format", "licence", "affiliates"),
-        *("rate", "burst", "concurrency", "cost", "freshness", "timeout"),
-    }
-)
 _MANIFEST: Final = re.compile(rb"^MANIFEST = Manifest\(.*?^\)$", re.MULTILINE | re.DOTALL)
 
 
@@ -72,10 +65,6 @@ class ModuleFile(Struct, frozen=True):
     path: Path
     digest: str
 
-    def code(self) -> str:
-        """A digest of what the module does: comments, layout and how it is operated left out."""
-        return _code_digest(ast.parse(self.path.read_bytes(), filename=str(self.path)))
-
 
 def read_manifest(path: Path) -> ModuleFile:
     """Read the manifest of a module without running a line of it.
@@ -108,14 +97,3 @@ def _declared(content: bytes, name: str) -> dict[str, Any]:
     call = assignment.value
     assert isinstance(call, ast.Call)
     return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-
-
-def _code_digest(tree: ast.Module) -> str:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                first.value.value = ""
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg not in OPERATED]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
