@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document of endpoints, from nothing but their declarations (https://spec.openapis.org/oas/v3.1.1)."""
 
 from collections.abc import Iterator, Sequence
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +39,9 @@ def describe(endpoints: Sequence[Endpoint[Any, Any]], prefix: str) -> Schema:
     schemas, components = msgspec.json.schema_components(
         [*asked, *answered, Problem], ref_template=f"{_REFERENCE}{{name}}"
     )
+    for component in components.values():
+        if "description" in component:  # a docstring, indented as it is in the code
+            component["description"] = cleandoc(component["description"])
     paths: dict[str, Schema] = {}
     for endpoint, takes, answers in zip(endpoints, schemas, schemas[len(asked) :], strict=False):
         question = components[takes["$ref"].removeprefix(_REFERENCE)]

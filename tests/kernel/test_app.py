@@ -335,6 +335,24 @@ def test_the_document_tells_path_query_and_body_apart() -> None:
     assert set(play["responses"]) == {"200", "400", "403", "404", "409", "413", "500", "503", "507"}
 
 
+class Refrain(Struct, frozen=True):
+    """What comes again.
+
+    At the end of
+    each verse.
+    """
+
+    verse: int = 1
+
+
+def test_what_is_described_in_code_loses_the_indentation_of_code() -> None:
+    sing = endpoint("sing", "GET", "/v1/refrain", Refrain, Refrain)
+    document = describe([sing], "")
+    said = "What comes again.\n\nAt the end of\neach verse."
+    assert document["paths"]["/v1/refrain"]["get"]["description"] == said
+    assert document["components"]["schemas"]["Refrain"]["description"] == said
+
+
 async def test_a_bare_address_leads_to_the_page_of_the_api(app: Litestar) -> None:
     for path in ("/", "/api"):
         reply = await request(app, "GET", path)
