@@ -15,6 +15,10 @@ async def find_scan(hull: Hull, session: Session, named: str) -> Scan:
         raise NotFound(f"{error} in the workspace {session.workspace}") from error
 
 
-def is_interrupted(hull: Hull, scan: Scan | ScanSummary) -> bool:
-    """Whether a scan is to run and nobody runs it but this process, which came to look and is about to end."""
-    return scan.state == "running" and hull.runtime is not None
+def is_interrupted(scan: Scan | ScanSummary, *, worked: bool) -> bool:
+    """Whether a scan is to run and nobody runs it.
+
+    ``worked`` is what `Hull.somebody_works` said before the scan was looked up: a worker that ends meanwhile may have
+    finished it.
+    """
+    return scan.state == "running" and not worked

@@ -29,6 +29,17 @@ WORK: Final = Endpoint(
     answers=Nothing,
     summary="Begin to work",
 )
+#: Answered by an owner that came to look, too: whether somebody asked it to work.
+WORKS: Final = Endpoint(
+    service="hull",
+    name="works",
+    method="GET",
+    path="/v1/work",
+    takes=Nothing,
+    answers=bool,
+    summary="Say whether this process works",
+)
+NOBODY: Final = Caller(workspace=UUID(int=0))
 
 
 class Hull:
@@ -104,11 +115,20 @@ class Hull:
             await owner.ping()
             if self._works:
                 with suppress(NotFound):  # one that works anyway has no such door
-                    await owner.ask(WORK, Nothing(), Caller(workspace=UUID(int=0)))
+                    await owner.ask(WORK, Nothing(), NOBODY)
         except OwnerLost:
             return False
         self._calls = owner
         return True
+
+    async def somebody_works(self) -> bool:
+        """Whether the process that owns the folder works: if not, no scan goes on."""
+        if self._works:
+            return True
+        try:
+            return await self.calls.ask(WORKS, Nothing(), NOBODY)
+        except NotFound:  # as above
+            return True
 
     async def lost(self, error: Unavailable) -> bool:
         """Whether ``error`` came of an owner that died; if so, another one (maybe this process) has taken over."""
@@ -120,7 +140,7 @@ class Hull:
     async def _own(self) -> None:
         runtime = await self._stack.enter_async_context(Runtime(load_services(), self.settings, works=self._works))
         if not self._works:
-            runtime.calls.serve(runtime, {WORK: begin_work})
+            runtime.calls.serve(runtime, {WORK: begin_work, WORKS: say_whether_it_works})
         server = SocketServer(runtime.calls, runtime.folder.socket)
         await server.start()
         self._stack.push_async_callback(server.close)
@@ -142,6 +162,11 @@ async def begin_work(runtime: Runtime, _caller: Caller, _question: Nothing) -> N
     """Answer `WORK`."""
     runtime.work()
     return Nothing()
+
+
+async def say_whether_it_works(runtime: Runtime, _caller: Caller, _question: Nothing) -> bool:
+    """Answer `WORKS`."""
+    return runtime.works
 
 
 class CallsOfOwner(Calls):

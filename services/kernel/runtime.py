@@ -29,7 +29,7 @@ class Runtime:
     """Runs ``services`` on the data folder of ``settings``, which it owns while it is open.
 
     ``calls`` reaches every one of them. A part of it that ends by itself is a failure of the process: see `failure`.
-    Without ``works``, long work that is queued for them (`Handles.work`) stays so until `work` is called.
+    Unless it ``works``, long work that is queued for them (`Handles.work`) stays so until `work` is called.
     """
 
     def __init__(self, services: Sequence[Service], settings: Settings, *, works: bool = True) -> None:
@@ -38,7 +38,7 @@ class Runtime:
         self.calls = LocalCalls()
         self.ports: dict[str, Ports] = {}
         self.folder = Folder(settings.folder)
-        self._works = works
+        self.works = works
         self._workers: dict[str, Workers] = {}
         self._running: list[asyncio.Task[None]] = []
         self._opened: list[Any] = []
@@ -86,11 +86,12 @@ class Runtime:
                 self.calls.serve(ports, load(service.doors))
         for service in self.services:
             self._run_service(service, self.ports[service.name], handled.get(service.name, ()))
-        if self._works:
+        if self.works:
             self.work()
 
     def work(self) -> None:
         """Begin with long work, where that has not been done yet."""
+        self.works = True
         workers, self._workers = self._workers, {}
         for name, each in workers.items():
             self._run(name, each.run())

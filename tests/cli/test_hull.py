@@ -110,12 +110,26 @@ async def test_who_comes_to_look_works_only_when_somebody_else_comes_to_work(set
         assert looking.runtime is not None
         assert other.runtime is None
         assert not works(looking)
+        assert not await looking.somebody_works()
+        assert not await other.somebody_works()
         async with Hull(settings) as working:
             assert working.runtime is None
             assert works(looking)
-    async with Hull(settings) as working, Hull(settings) as another:
+            assert await working.somebody_works()
+        assert await looking.somebody_works()
+        assert await other.somebody_works()
+    async with Hull(settings) as working, Hull(settings) as another, Hull(settings, works=False) as looking:
         assert another.runtime is None
         assert works(working)
+        assert [await hull.somebody_works() for hull in (working, another, looking)] == [True] * 3
+
+
+async def test_when_who_worked_is_killed_nobody_works(settings: Settings) -> None:
+    async with owner(settings) as process, Hull(settings, works=False) as looking:
+        assert await looking.somebody_works()
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        assert not await looking.somebody_works()
 
 
 def works(hull: Hull) -> bool:

@@ -42,8 +42,9 @@ def list_scans(session: Session, form: str) -> int:
         from services.cli.text import instant, write_json, write_table
 
         async with session.open() as hull:
+            worked = await hull.somebody_works()
             scans = await hull.calls.ask(LIST_SCANS, Nothing(), session.caller)
-            interrupted = {scan.id for scan in scans if is_interrupted(hull, scan)}
+            interrupted = {scan.id for scan in scans if is_interrupted(scan, worked=worked)}
         if form == "json":
             write_json([{**to_builtins(scan), "interrupted": scan.id in interrupted} for scan in scans])
             return 0
@@ -84,8 +85,9 @@ def show(session: Session, scan_id: str, form: str) -> int:
         from services.cli.text import write_json
 
         async with session.open() as hull:
+            worked = await hull.somebody_works()
             scan = await find_scan(hull, session, scan_id)
-            interrupted = is_interrupted(hull, scan)
+            interrupted = is_interrupted(scan, worked=worked)
         if form == "json":
             write_json({**to_builtins(scan, builtin_types=(bytes,)), "interrupted": interrupted})
         else:

@@ -31,9 +31,10 @@ def command(session: Session, value: str, scan_id: str, form: str) -> int:
 
     async def work() -> int:
         async with session.open() as hull:
+            worked = await hull.somebody_works()
             scan = await find_scan(hull, session, scan_id)
             explained = await explain(hull, session, scan, value)
-            interrupted = is_interrupted(hull, scan)
+            interrupted = is_interrupted(scan, worked=worked)
         if form == "json":
             write_json(explained)
         else:
