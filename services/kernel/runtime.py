@@ -133,7 +133,7 @@ class Runtime:
             case "sql":
                 from services.kernel.sql.sqlite import SqliteSql
 
-                return SqliteSql(self.folder.path / f"{service.name}.db")
+                return SqliteSql(self.folder.path / f"{service.name}.db", cache_kib=1024 * service.cache_mib)
             case "blobs":
                 from services.kernel.blobs.segments import SegmentBlobs
 

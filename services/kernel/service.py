@@ -34,7 +34,7 @@ class Service(Struct, frozen=True, kw_only=True):
     ``needs``: names of ports. ``publishes``, ``consumes``: message types. ``answers``, ``asks``: endpoints.
     ``doors``: import string of ``{endpoint: function}``. ``consumers``: of a sequence of `Handles`. ``tasks``: of a
     sequence of functions that take the service's `Ports`, run beside it and raise only what shall end the process.
-    ``migrations``: a package.
+    ``migrations``: a package. ``cache_mib``: the page cache of its embedded database, for one that writes much.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Service(Struct, frozen=True, kw_only=True):
     consumers: str = ""
     tasks: str = ""
     migrations: str = ""
+    cache_mib: int = 2
 
 
 class Ports:

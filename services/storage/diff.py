@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
 from uuid import UUID
 
 from services.contracts.claims import Claim, Entity, Relation, claim_line
@@ -16,29 +15,22 @@ from services.storage.store.reading import StoredClaim
 BATCH = 500
 
 
-class Subject(NamedTuple):
-    """A thing that claims are about, in one scan."""
-
-    id: bytes
-    claims: tuple[StoredClaim, ...]
-
-
 async def diff(view: Reader, workspace: UUID, before: UUID, after: UUID) -> AsyncIterator[Change]:
     """Yield changes: what is new or changed in ``after``, then what ``before`` had alone."""
-    async for ids in _subjects(view, workspace, after):
-        old = _grouped(await reading.claims_about(view, workspace, ids, before))
-        new = _grouped(await reading.claims_about(view, workspace, ids, after))
-        async for change in _compare(view, workspace, before, after, ids, old, new):
+    async for subjects in _subjects(view, workspace, after):
+        old = _grouped(await reading.claims_about(view, workspace, subjects, before))
+        new = _grouped(await reading.claims_about(view, workspace, subjects, after))
+        async for change in _compare(view, workspace, before, after, subjects, old, new):
             yield change
-    async for ids in _subjects(view, workspace, before):
-        new = _grouped(await reading.claims_about(view, workspace, ids, after))
-        missing = [identity for identity in ids if not _positive(new.get(identity, ()))]
+    async for subjects in _subjects(view, workspace, before):
+        new = _grouped(await reading.claims_about(view, workspace, subjects, after))
+        missing = [subject for subject in subjects if not _positive(new.get(subject, ()))]
         old = _grouped(await reading.claims_about(view, workspace, missing, before))
         async for change in _lost(view, workspace, before, after, missing, old):
             yield change
 
 
-async def _subjects(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[bytes]]:
+async def _subjects(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[int]]:
     async for rows in view.stream(
         # By the scan first: the order would make the database read all scans of the workspace.
         "WITH told AS MATERIALIZED (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan"
@@ -48,10 +40,10 @@ async def _subjects(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[
         scan=scan.bytes,
         absence=ABSENCE,
     ):
-        yield [bytes(row[0]) for row in rows]
+        yield [row[0] for row in rows]
 
 
-def _grouped(claims: Sequence[StoredClaim]) -> dict[bytes, tuple[StoredClaim, ...]]:
+def _grouped(claims: Sequence[StoredClaim]) -> dict[int, tuple[StoredClaim, ...]]:
     ordered = sorted(claims, key=attrgetter("about"))
     return {about: tuple(group) for about, group in groupby(ordered, key=attrgetter("about"))}
 
@@ -78,18 +70,18 @@ async def _compare(
     workspace: UUID,
     before: UUID,
     after: UUID,
-    ids: Sequence[bytes],
-    old: dict[bytes, tuple[StoredClaim, ...]],
-    new: dict[bytes, tuple[StoredClaim, ...]],
+    subjects: Sequence[int],
+    old: dict[int, tuple[StoredClaim, ...]],
+    new: dict[int, tuple[StoredClaim, ...]],
 ) -> AsyncIterator[Change]:
-    fresh = [identity for identity in ids if not _positive(old.get(identity, ()))]
+    fresh = [subject for subject in subjects if not _positive(old.get(subject, ()))]
     for change in await _describe(view, workspace, "new", fresh, new):
         yield change
     added: list[tuple[StoredClaim, tuple[str, ...]]] = []
     vanished: list[list[StoredClaim]] = []
-    for identity in ids:
-        if _positive(old.get(identity, ())):
-            was, is_now = _by_saying(old[identity]), _by_saying(new[identity])
+    for subject in subjects:
+        if _positive(old.get(subject, ())):
+            was, is_now = _by_saying(old[subject]), _by_saying(new[subject])
             added += [(group[0], _modules(group)) for said, group in is_now.items() if said not in was]
             vanished += [group for said, group in was.items() if said not in is_now]
     for (claim, modules), spoken in zip(
@@ -112,25 +104,25 @@ async def _lost(
     workspace: UUID,
     before: UUID,
     after: UUID,
-    ids: Sequence[bytes],
-    old: dict[bytes, tuple[StoredClaim, ...]],
+    subjects: Sequence[int],
+    old: dict[int, tuple[StoredClaim, ...]],
 ) -> AsyncIterator[Change]:
-    items = [claim.item for identity in ids for claim in old.get(identity, ())]
+    items = [claim.item for subject in subjects for claim in old.get(subject, ())]
     asked = await reading.asked_by(view, workspace, before, items)
     answered = await reading.answered(view, workspace, after, list(asked.values()))
-    by_kind: dict[str, list[bytes]] = {"gone": [], "unknown": []}
-    for identity in ids:
-        responsible = [asked[claim.item] for claim in _positive(old.get(identity, ())) if claim.item in asked]
-        by_kind[gone_or_unknown(responsible, answered)].append(identity)
+    by_kind: dict[str, list[int]] = {"gone": [], "unknown": []}
+    for subject in subjects:
+        responsible = [asked[claim.item] for claim in _positive(old.get(subject, ())) if claim.item in asked]
+        by_kind[gone_or_unknown(responsible, answered)].append(subject)
     for kind, lost in by_kind.items():
         for change in await _describe(view, workspace, kind, lost, old):
             yield change
 
 
 async def _describe(
-    view: Reader, workspace: UUID, kind: str, ids: Sequence[bytes], claims: dict[bytes, tuple[StoredClaim, ...]]
+    view: Reader, workspace: UUID, kind: str, subjects: Sequence[int], claims: dict[int, tuple[StoredClaim, ...]]
 ) -> Iterator[Change]:
-    first = [_positive(claims[identity])[0] for identity in ids if _positive(claims.get(identity, ()))]
+    first = [_positive(claims[subject])[0] for subject in subjects if _positive(claims.get(subject, ()))]
     spoken = await reading.spoken(view, workspace, first)
     return iter(
         [

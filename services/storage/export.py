@@ -74,10 +74,10 @@ async def _document(batches: AsyncIterator[list[tuple[str, str, int]]]) -> Async
 
 async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, resolving: Collection[str]) -> AsyncIterator[str]:
     async for names in reading.sighted(view, workspace, query.scan, roles=IN_SCOPE, types=NAMES):
-        states = await resolutions(view, workspace, query.scan, [stored.id for stored in names], resolving)
+        states = await resolutions(view, workspace, query.scan, [stored.number for stored in names], resolving)
         lines = []
         for stored in names:
-            state = states[stored.id]
+            state = states[stored.number]
             if state == "resolved":
                 lines.append(stored.entity.value)
             elif not resolving:
@@ -89,17 +89,17 @@ async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, resolving: C
 
 
 async def resolutions(
-    view: Reader, workspace: UUID, scan: UUID, names: Sequence[bytes], resolving: Collection[str]
-) -> dict[bytes, str]:
+    view: Reader, workspace: UUID, scan: UUID, names: Sequence[int], resolving: Collection[str]
+) -> dict[int, str]:
     """What a scan found of the addresses of names: resolved, wildcard, stale, unresolved, unknown.
 
     Only what ``resolving`` modules say counts as an answer: others tell where a name was once.
     """
     addressed = await reading.relations_from(view, workspace, names, "resolves_to")
-    about = [*names, *(relation.id for relation in addressed)]
+    about = [*names, *(relation.number for relation in addressed)]
     claims = await reading.claims_about(view, workspace, about, scan, ASSERTED)
     said = {claim.about for claim in claims if claim.module in resolving}
-    resolved = {relation.source for relation in addressed if relation.id in said}
+    resolved = {relation.source for relation in addressed if relation.number in said}
     states = dict.fromkeys(names, "unknown")
     for claim in claims:
         if claim.kind == ABSENCE and claim.name == "resolves_to":
@@ -166,28 +166,28 @@ def _cell(value: Any) -> str:
 async def _documents(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[list[dict[str, Any]]]:
     """Entities, each followed by the relations that lead from it; without ``all`` only those in scope."""
     async for batch in reading.sighted(view, workspace, query.scan, roles=None if query.all else IN_SCOPE):
-        told = await _told(view, workspace, query.scan, [stored.id for stored in batch])
+        told = await _told(view, workspace, query.scan, [stored.number for stored in batch])
         following = iter(batch)
         source = next(following)
-        documents = [_entity_document(source, told.get(source.id, []))]
+        documents = [_entity_document(source, told.get(source.number, []))]
         async for led in _leading(view, workspace, query.scan, batch):
             for relation, target, claims in led:
-                while relation.source != source.id:
+                while relation.source != source.number:
                     source = next(following)
-                    documents.append(_entity_document(source, told.get(source.id, [])))
+                    documents.append(_entity_document(source, told.get(source.number, [])))
                 documents.append(_relation_document(source, relation, target, claims))
             yield documents
             documents = []
-        documents += [_entity_document(stored, told.get(stored.id, [])) for stored in following]
+        documents += [_entity_document(stored, told.get(stored.number, [])) for stored in following]
         yield documents
 
 
-async def _told(view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]) -> dict[bytes, list[StoredClaim]]:
+async def _told(view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int]) -> dict[int, list[StoredClaim]]:
     """What a scan says of entities; where it says nothing, the claims of relations that vouch for them."""
-    told: dict[bytes, list[StoredClaim]] = {}
-    for claim in await reading.claims_about(view, workspace, ids, scan, ASSERTED):
+    told: dict[int, list[StoredClaim]] = {}
+    for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED):
         told.setdefault(claim.about, []).append(claim)
-    unsaid = [identity for identity in ids if identity not in told]
+    unsaid = [number for number in numbers if number not in told]
     return told | await reading.vouching(view, workspace, scan, unsaid, ASSERTED) if unsaid else told
 
 
@@ -195,18 +195,18 @@ async def _leading(
     view: Reader, workspace: UUID, scan: UUID, batch: Sequence[StoredEntity]
 ) -> AsyncIterator[list[tuple[StoredRelation, Entity, list[StoredClaim]]]]:
     """The relations from a batch of entities, in its order, with their targets and claims."""
-    async for led in reading.leading(view, workspace, scan, [stored.id for stored in batch]):
-        about: dict[bytes, list[StoredClaim]] = {}
-        ids = [relation.id for relation, _ in led]
-        for claim in await reading.claims_about(view, workspace, ids, scan, ASSERTED):
+    async for led in reading.leading(view, workspace, scan, [stored.number for stored in batch]):
+        about: dict[int, list[StoredClaim]] = {}
+        numbers = [relation.number for relation, _ in led]
+        for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED):
             about.setdefault(claim.about, []).append(claim)
-        yield [(relation, target, about[relation.id]) for relation, target in led]
+        yield [(relation, target, about[relation.number]) for relation, target in led]
 
 
 def _entity_document(stored: StoredEntity, claims: Sequence[StoredClaim]) -> dict[str, Any]:
     attributes: dict[str, list[Any]] = {}
     for claim in claims:
-        if claim.kind == ATTRIBUTE and claim.about == stored.id:
+        if claim.kind == ATTRIBUTE and claim.about == stored.number:
             values = attributes.setdefault(claim.name, [])
             if claim.plain not in values:
                 values.append(claim.plain)

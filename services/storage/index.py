@@ -42,22 +42,22 @@ async def index_some(ports: Ports) -> bool:
     """Index up to `BATCH` entities; return whether there may be more."""
     async with ports.sql.read() as view:
         rows = await view.fetch(
-            "SELECT entity.workspace, entity.id, entity.type, entity.value FROM unindexed JOIN entity"
-            " ON entity.workspace = unindexed.workspace AND entity.id = unindexed.id LIMIT :limit",
+            "SELECT entity.workspace, entity.number, entity.id, entity.type, entity.value FROM unindexed JOIN entity"
+            " ON entity.workspace = unindexed.workspace AND entity.number = unindexed.entity LIMIT :limit",
             limit=BATCH,
         )
     if not rows:
         return False
-    by_workspace: dict[bytes, list[Indexed]] = {}
-    for workspace, identity, kind, value in rows:
-        by_workspace.setdefault(bytes(workspace), []).append(Indexed(bytes(identity), value, {"type": kind}))
+    by_workspace: dict[bytes, dict[int, Indexed]] = {}
+    for workspace, number, identity, kind, value in rows:
+        by_workspace.setdefault(bytes(workspace), {})[number] = Indexed(bytes(identity), value, {"type": kind})
     for workspace, documents in by_workspace.items():
-        await ports.search.put(UUID(bytes=workspace), ENTITIES, documents)
+        await ports.search.put(UUID(bytes=workspace), ENTITIES, list(documents.values()))
     async with ports.sql.begin() as tx:
         for workspace, documents in by_workspace.items():
             await tx.execute_in(
-                "DELETE FROM unindexed WHERE workspace = :workspace AND id IN :keys",
-                [document.id for document in documents],
+                "DELETE FROM unindexed WHERE workspace = :workspace AND entity IN :keys",
+                list(documents),
                 workspace=workspace,
             )
     return len(rows) == BATCH

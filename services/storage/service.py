@@ -24,4 +24,5 @@ service: Final = Service(
     consumers="services.storage.consumers:CONSUMERS",
     tasks="services.storage.index:TASKS",
     migrations="services.storage.migrations",
+    cache_mib=8,
 )

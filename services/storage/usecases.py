@@ -55,24 +55,25 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
         cursor=query.cursor,
     )
     async with ports.sql.read() as view:
-        stored = await reading.entities(view, caller.workspace, found.ids)
-        places: dict[bytes, tuple[str | None, int | None]] = {}
+        by_id = await reading.entities_of_ids(view, caller.workspace, found.ids)
+        stored = [by_id[identity] for identity in found.ids if identity in by_id]
+        places: dict[int, tuple[str | None, int | None]] = {}
         if query.scan is not None:
-            places = await reading.places(view, caller.workspace, query.scan, found.ids)
+            numbers = [each.number for each in stored]
+            places = await reading.places(view, caller.workspace, query.scan, numbers)
     rows = [
         EntityRow(
-            id=str(UUID(bytes=identity)),
-            type=stored[identity].entity.type,
-            value=stored[identity].entity.value,
-            first_seen=stored[identity].first_seen,
-            last_seen=stored[identity].last_seen,
-            scope_role=places.get(identity, (None, None))[0],
-            distance=places.get(identity, (None, None))[1],
+            id=str(UUID(bytes=each.id)),
+            type=each.entity.type,
+            value=each.entity.value,
+            first_seen=each.first_seen,
+            last_seen=each.last_seen,
+            scope_role=places.get(each.number, (None, None))[0],
+            distance=places.get(each.number, (None, None))[1],
         )
-        for identity in found.ids
-        if identity in stored
-        and (query.scan is None or identity in places)
-        and (query.role is None or places.get(identity, (None, None))[0] == query.role)
+        for each in stored
+        if (query.scan is None or each.number in places)
+        and (query.role is None or places.get(each.number, (None, None))[0] == query.role)
     ]
     return SearchPage(entities=tuple(rows), total=found.total, facets=found.facets, cursor=found.cursor)
 
@@ -93,23 +94,25 @@ async def get_entity(ports: Ports, caller: Caller, query: EntityQuery) -> tuple[
 
 async def _entity_view(view: Reader, workspace: UUID, stored: StoredEntity, scan: UUID | None) -> EntityView | None:
     touching = [
-        *await reading.relations_from(view, workspace, [stored.id]),
-        *await reading.relations_to(view, workspace, [stored.id]),
+        *await reading.relations_from(view, workspace, [stored.number]),
+        *await reading.relations_to(view, workspace, [stored.number]),
     ]
-    claims = await reading.claims_about(view, workspace, [stored.id, *(relation.id for relation in touching)], scan)
-    about: dict[bytes, list[StoredClaim]] = {}
+    numbers = [stored.number, *(relation.number for relation in touching)]
+    claims = await reading.claims_about(view, workspace, numbers, scan)
+    about: dict[int, list[StoredClaim]] = {}
     for claim in claims:
         about.setdefault(claim.about, []).append(claim)
-    said = {relation.id: relation for relation in touching if relation.id in about}
+    said = {relation.number: relation for relation in touching if relation.number in about}
     role: str | None = None
     distance: int | None = None
     if scan is not None:
-        places = await reading.places(view, workspace, scan, [stored.id])
-        if stored.id not in places and not claims:
+        places = await reading.places(view, workspace, scan, [stored.number])
+        if stored.number not in places and not claims:
             return None
-        role, distance = places.get(stored.id, (None, None))
-    ends = await reading.entities(view, workspace, [end for relation in said.values() for end in relation[2:4]])
-    own = about.get(stored.id, [])
+        role, distance = places.get(stored.number, (None, None))
+    pairs = ((relation.source, relation.target) for relation in said.values())
+    ends = await reading.entities(view, workspace, [end for pair in pairs for end in pair])
+    own = about.get(stored.number, [])
     return EntityView(
         id=str(UUID(bytes=stored.id)),
         type=stored.entity.type,
@@ -123,7 +126,7 @@ async def _entity_view(view: Reader, workspace: UUID, stored: StoredEntity, scan
         attributes=_values([claim for claim in own if claim.kind == ATTRIBUTE]),
         absences=_absences([claim for claim in own if claim.kind == ABSENCE]),
         relations=tuple(
-            _relation_view(relation, ends, about[relation.id])
+            _relation_view(relation, ends, about[relation.number])
             for relation in sorted(
                 said.values(),
                 key=lambda relation: (
@@ -157,7 +160,7 @@ def _absences(claims: Sequence[StoredClaim]) -> tuple[AttributeValue, ...]:
 
 
 def _relation_view(
-    relation: StoredRelation, ends: dict[bytes, StoredEntity], claims: Sequence[StoredClaim]
+    relation: StoredRelation, ends: dict[int, StoredEntity], claims: Sequence[StoredClaim]
 ) -> RelationView:
     source, target = ends[relation.source].entity, ends[relation.target].entity
     return RelationView(

@@ -181,7 +181,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.bus = SqliteBus(folder / "bus.db")
-        self.sql = SqliteSql(folder / "storage.db")
+        self.sql = SqliteSql(folder / "storage.db", cache_kib=1024 * service.cache_mib)
         self.search = FtsSearch(folder / "search.db")
         self.ports = Ports("storage", sql=self.sql, bus=self.bus, search=self.search)
         self.ports.outbox = Outbox(self.sql, self.bus, "storage")

@@ -1,8 +1,9 @@
--- Keys are digests, so every index that begins with one costs a page of its own for each row that is written: tables have
--- one such index where they can, and the others follow the order in which rows come (by scan, by work item).
+-- Ids are digests, so every index that begins with one costs a page of its own for each row that is written. Entities and
+-- relations therefore have numbers in the order in which they came, and all that is kept about them goes by these.
 CREATE TABLE entity (
     workspace BYTEA NOT NULL,
     id BYTEA NOT NULL,
+    number BIGINT NOT NULL,
     type TEXT NOT NULL,
     key TEXT NOT NULL,
     value TEXT NOT NULL,
@@ -10,23 +11,26 @@ CREATE TABLE entity (
     last_seen BIGINT NOT NULL,
     PRIMARY KEY (workspace, id)
 );
+CREATE UNIQUE INDEX entity_number ON entity (workspace, number);
 CREATE INDEX entity_value ON entity (workspace, value);
 
 CREATE TABLE unindexed (
     workspace BYTEA NOT NULL,
-    id BYTEA NOT NULL,
-    PRIMARY KEY (workspace, id)
+    entity BIGINT NOT NULL,
+    PRIMARY KEY (workspace, entity)
 );
 
 CREATE TABLE relation (
     workspace BYTEA NOT NULL,
     id BYTEA NOT NULL,
+    number BIGINT NOT NULL,
     type TEXT NOT NULL,
-    source BYTEA NOT NULL,
-    target BYTEA NOT NULL,
+    source BIGINT NOT NULL,
+    target BIGINT NOT NULL,
     qualifiers TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
 );
+CREATE UNIQUE INDEX relation_number ON relation (workspace, number);
 CREATE INDEX relation_source ON relation (workspace, source);
 CREATE INDEX relation_target ON relation (workspace, target);
 
@@ -35,7 +39,7 @@ CREATE TABLE claim (
     id BYTEA NOT NULL,
     scan BYTEA NOT NULL,
     claim BYTEA NOT NULL,
-    about BYTEA NOT NULL,
+    about BIGINT NOT NULL,
     kind SMALLINT NOT NULL,
     name TEXT NOT NULL,
     value TEXT NOT NULL,
@@ -58,7 +62,7 @@ CREATE INDEX claim_item ON claim (workspace, scan, item);
 CREATE TABLE sighting (
     workspace BYTEA NOT NULL,
     scan BYTEA NOT NULL,
-    entity BYTEA NOT NULL,
+    entity BIGINT NOT NULL,
     type TEXT NOT NULL,
     role SMALLINT,
     distance BIGINT,

@@ -1,10 +1,13 @@
 """Writes what the collectors found, in whole batches; every row by its natural key, so that twice is once."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from itertools import count
+from secrets import randbelow
 from typing import Final
 from uuid import UUID
 
-from services.kernel.sql import Reader, Tx
+from services.kernel.messages import now
+from services.kernel.sql import Reader, Row, Tx
 from services.storage.domain import Rows, key_text, qualifiers_text
 
 CLAIM: Final = (
@@ -28,7 +31,18 @@ CLAIM: Final = (
     "details",
     "evidence",
 )
-ENTITY: Final = ("workspace", "id", "type", "key", "value", "first_seen", "last_seen")
+ENTITY: Final = ("workspace", "id", "number", "type", "key", "value", "first_seen", "last_seen")
+RELATION: Final = ("workspace", "id", "number", "type", "source", "target", "qualifiers")
+ABOUT: Final = CLAIM.index("about")
+
+#: Workspace and id of an entity or a relation, and its number.
+Place = tuple[bytes, bytes]
+Numbers = dict[Place, int]
+
+#: Numbers grow with time and are given without asking anybody: each process counts on from when it began. Those of
+#: entities are even, those of relations odd, so that a claim's says which of both it is about.
+_BEGIN: Final = (now() << 11) + 2 * randbelow(1024)
+_NEXT: Final = {"entity": count(_BEGIN, 2), "relation": count(_BEGIN + 1, 2)}
 SIGHTING: Final = ("workspace", "scan", "entity", "type", "first_seen", "last_seen", "role", "distance")
 RESULT: Final = ("workspace", "scan", "item", "turn", "module", "version", "subject", "seen", "parts", "outcome")
 
@@ -41,21 +55,13 @@ async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes
 
 async def write_rows(tx: Tx, rows: Rows) -> None:
     """Write a folded batch."""
-    await _write_entities(tx, rows)
-    await tx.insert_new(
-        "relation",
-        ("workspace", "id", "type", "source", "target", "qualifiers"),
-        ("workspace", "id"),
-        [
-            (space, identity, relation.type, source, target, qualifiers_text(relation))
-            for (space, identity), (relation, source, target) in rows.relations.items()
-        ],
-    )
+    numbers = await _write_entities(tx, rows)
+    numbers |= await _write_relations(tx, rows, numbers)
     await tx.bulk_upsert(
         "claim",
         CLAIM,
         ("workspace", "about", "scan", "id"),
-        rows.claims,
+        [(*row[:ABOUT], numbers[row[0], row[ABOUT]], *row[ABOUT + 1 :]) for row in rows.claims],
         {"at": "min", "recorded_at": "min", "evidence": "min"},
     )
     await tx.bulk_upsert(
@@ -74,19 +80,25 @@ async def write_rows(tx: Tx, rows: Rows) -> None:
     )
 
 
-async def _write_entities(tx: Tx, rows: Rows) -> None:
-    written = {
-        (space, identity): (space, identity, seen.entity.type, key_text(seen.entity), seen.entity.value, *seen[1:3])
-        for (space, identity), seen in rows.entities.items()
+async def _write_entities(tx: Tx, rows: Rows) -> Numbers:
+    """Write entities and where they were seen; return their numbers."""
+    described = {
+        place: (seen.entity.type, key_text(seen.entity), seen.entity.value, seen.first, seen.last)
+        for place, seen in rows.entities.items()
     }
-    new = await tx.insert_new("entity", ENTITY, ("workspace", "id"), list(written.values()))
-    fresh = {(bytes(space), bytes(identity)) for space, identity in new}
-    await tx.bulk_upsert("unindexed", ("workspace", "id"), ("workspace", "id"), list(fresh), {})
+    numbers, fresh = await _number(tx, "entity", ENTITY, described)
+    await tx.bulk_upsert(
+        "unindexed",
+        ("workspace", "entity"),
+        ("workspace", "entity"),
+        [(place[0], numbers[place]) for place in fresh],
+        {},
+    )
     await tx.bulk_upsert(
         "entity",
         ENTITY,
         ("workspace", "id"),
-        [row for place, row in written.items() if place not in fresh],
+        [(*place, numbers[place], *row) for place, row in described.items() if place not in fresh],
         {"first_seen": "min", "last_seen": "max"},
     )
     await tx.bulk_upsert(
@@ -94,11 +106,54 @@ async def _write_entities(tx: Tx, rows: Rows) -> None:
         SIGHTING,
         ("workspace", "entity", "scan"),
         [
-            (space, scan, identity, seen.entity.type, *seen[1:])
+            (space, scan, numbers[space, identity], seen.entity.type, *seen[1:])
             for (space, scan, identity), seen in rows.sightings.items()
         ],
         {"first_seen": "min", "last_seen": "max", "role": "min", "distance": "min"},
     )
+    return numbers
+
+
+async def _write_relations(tx: Tx, rows: Rows, ends: Numbers) -> Numbers:
+    """Write relations between entities that have their numbers; return those of the relations."""
+    described = {
+        (space, identity): (relation.type, ends[space, source], ends[space, target], qualifiers_text(relation))
+        for (space, identity), (relation, source, target) in rows.relations.items()
+    }
+    return (await _number(tx, "relation", RELATION, described))[0]
+
+
+async def _number(
+    tx: Tx, table: str, columns: Sequence[str], described: Mapping[Place, Row]
+) -> tuple[Numbers, set[Place]]:
+    """Insert what is new, under numbers of its own; return the numbers of all, and what was new."""
+    numbers = await _find_numbers(tx, table, described)
+    given = {place: next(_NEXT[table]) for place in described if place not in numbers}
+    new = await tx.insert_new(
+        table,
+        columns,
+        ("workspace", "id"),
+        [(*place, number, *described[place]) for place, number in given.items()],
+    )
+    fresh = {(bytes(space), bytes(identity)) for space, identity in new}
+    late = given.keys() - fresh  # another process wrote them since we looked
+    numbers |= {place: given[place] for place in fresh} | await _find_numbers(tx, table, late)
+    return numbers, fresh
+
+
+async def _find_numbers(tx: Tx, table: str, places: Collection[Place]) -> Numbers:
+    by_workspace: dict[bytes, list[bytes]] = {}
+    for space, identity in places:
+        by_workspace.setdefault(space, []).append(identity)
+    numbers: Numbers = {}
+    for space, ids in by_workspace.items():
+        rows = await tx.fetch_in(
+            f"SELECT id, number FROM {table} WHERE workspace = :workspace AND id IN :keys",  # noqa: S608  two literals
+            ids,
+            workspace=space,
+        )
+        numbers.update(((space, bytes(identity)), number) for identity, number in rows)
+    return numbers
 
 
 async def count_admissions(tx: Tx, counts: dict[tuple[UUID, UUID], int]) -> None:
@@ -128,11 +183,11 @@ async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> AsyncIterator[list
         workspace=workspace.bytes,
         scan=scan.bytes,
     ):
-        yield await _forget_entities(tx, values, [bytes(row[0]) for row in rows])
+        yield await _forget_entities(tx, values, [row[0] for row in rows])
     await tx.execute(
-        "DELETE FROM relation WHERE workspace = :workspace AND id IN"
+        "DELETE FROM relation WHERE workspace = :workspace AND number IN"
         " (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan AND kind = 1) AND NOT EXISTS"
-        " (SELECT 1 FROM claim AS other WHERE other.workspace = :workspace AND other.about = relation.id"
+        " (SELECT 1 FROM claim AS other WHERE other.workspace = :workspace AND other.about = relation.number"
         " AND other.scan <> :scan)",
         **values,
     )
@@ -142,25 +197,28 @@ async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> AsyncIterator[list
     await tx.execute("DELETE FROM result WHERE workspace = :workspace AND scan = :scan", **values)
 
 
-async def _forget_entities(tx: Tx, values: Mapping[str, bytes], ids: Sequence[bytes]) -> list[bytes]:
-    """Remove entities that no other scan saw, and narrow the times of the others; return those that are gone."""
+async def _forget_entities(tx: Tx, values: Mapping[str, bytes], numbers: Sequence[int]) -> list[bytes]:
+    """Remove entities that no other scan saw, and narrow the times of the others; return the ids that are gone."""
     rows = await tx.fetch_in(
         "SELECT DISTINCT entity FROM sighting WHERE workspace = :workspace AND scan <> :scan AND entity IN :keys",
-        ids,
+        numbers,
         **values,
     )
-    kept = {bytes(row[0]) for row in rows}
-    gone = [identity for identity in ids if identity not in kept]
+    kept = {row[0] for row in rows}
+    gone = [number for number in numbers if number not in kept]
     space = values["workspace"]
-    await tx.execute_in("DELETE FROM entity WHERE workspace = :workspace AND id IN :keys", gone, workspace=space)
-    await tx.execute_in("DELETE FROM unindexed WHERE workspace = :workspace AND id IN :keys", gone, workspace=space)
+    ids = await tx.fetch_in(
+        "SELECT id FROM entity WHERE workspace = :workspace AND number IN :keys", gone, workspace=space
+    )
+    await tx.execute_in("DELETE FROM entity WHERE workspace = :workspace AND number IN :keys", gone, workspace=space)
+    await tx.execute_in("DELETE FROM unindexed WHERE workspace = :workspace AND entity IN :keys", gone, workspace=space)
     await tx.execute_in(
         "UPDATE entity SET first_seen = (SELECT min(other.first_seen) FROM sighting AS other"
-        " WHERE other.workspace = :workspace AND other.entity = entity.id AND other.scan <> :scan),"
+        " WHERE other.workspace = :workspace AND other.entity = entity.number AND other.scan <> :scan),"
         " last_seen = (SELECT max(other.last_seen) FROM sighting AS other"
-        " WHERE other.workspace = :workspace AND other.entity = entity.id AND other.scan <> :scan)"
-        " WHERE workspace = :workspace AND id IN :keys",
+        " WHERE other.workspace = :workspace AND other.entity = entity.number AND other.scan <> :scan)"
+        " WHERE workspace = :workspace AND number IN :keys",
         sorted(kept),
         **values,
     )
-    return gone
+    return [bytes(row[0]) for row in ids]

@@ -9,7 +9,8 @@ import msgspec
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.sql import Reader, Row
-from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RELATION, rank_of, role_of
+from services.storage import domain
+from services.storage.domain import rank_of, role_of
 
 _key = msgspec.json.Decoder(tuple[str, ...]).decode
 _qualifiers = msgspec.json.Decoder(dict[str, str]).decode
@@ -17,6 +18,8 @@ _details = msgspec.json.Decoder(dict[str, str | int]).decode
 _VALUES: Final[msgspec.json.Decoder[str | bool | int | float]] = msgspec.json.Decoder(str | bool | int | float)
 _record = msgspec.msgpack.Decoder(EvidenceRecord).decode
 
+ENTITY: Final = "id, number, type, key, first_seen, last_seen"
+RELATION: Final = "id, number, type, source, target, qualifiers"
 CLAIM: Final = (
     "id, scan, claim, about, kind, name, value, item, module, version, at, confidence,"
     " valid_from, valid_to, place, details, evidence"
@@ -24,7 +27,10 @@ CLAIM: Final = (
 
 
 class StoredEntity(NamedTuple):
+    """``number`` is what all that is kept of an entity goes by."""
+
     id: bytes
+    number: int
     entity: Entity
     first_seen: int
     last_seen: int
@@ -33,18 +39,23 @@ class StoredEntity(NamedTuple):
 
 
 class StoredRelation(NamedTuple):
+    """``source`` and ``target`` are the numbers of its ends."""
+
     id: bytes
+    number: int
     type: str
-    source: bytes
-    target: bytes
+    source: int
+    target: int
     qualifiers: dict[str, str]
 
 
 class StoredClaim(NamedTuple):
+    """``about`` is the number of an entity or of a relation."""
+
     id: bytes
     scan: bytes
     claim: bytes
-    about: bytes
+    about: int
     kind: int
     name: str
     value: str
@@ -70,18 +81,27 @@ class StoredClaim(NamedTuple):
         return _details(self.details) if self.details else {}
 
 
-async def entities(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> dict[bytes, StoredEntity]:
+async def entities_of_ids(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> dict[bytes, StoredEntity]:
     rows = await view.fetch_in(
-        "SELECT id, type, key, first_seen, last_seen FROM entity WHERE workspace = :workspace AND id IN :keys",
+        f"SELECT {ENTITY} FROM entity WHERE workspace = :workspace AND id IN :keys",  # noqa: S608  columns only
         list(set(ids)),
         workspace=workspace.bytes,
     )
     return {bytes(row[0]): _entity(row) for row in rows}
 
 
+async def entities(view: Reader, workspace: UUID, numbers: Sequence[int]) -> dict[int, StoredEntity]:
+    rows = await view.fetch_in(
+        f"SELECT {ENTITY} FROM entity WHERE workspace = :workspace AND number IN :keys",  # noqa: S608  columns only
+        list(set(numbers)),
+        workspace=workspace.bytes,
+    )
+    return {row[1]: _entity(row) for row in rows}
+
+
 async def entities_of_value(view: Reader, workspace: UUID, value: str, kind: str | None) -> list[StoredEntity]:
     rows = await view.fetch(
-        "SELECT id, type, key, first_seen, last_seen FROM entity"
+        f"SELECT {ENTITY} FROM entity"  # noqa: S608  columns only
         " WHERE workspace = :workspace AND value = :value AND (:any = 1 OR type = :type) ORDER BY type LIMIT 100",
         workspace=workspace.bytes,
         value=value,
@@ -107,9 +127,9 @@ async def sighted(
         f" AND sighting.type IN ({_names(kinds)})" if types else ""
     )
     async for rows in view.stream(
-        "SELECT entity.id, entity.type, entity.key, entity.first_seen, entity.last_seen, sighting.role,"  # noqa: S608  parameters only
-        " sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
-        " AND entity.id = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
+        "SELECT entity.id, entity.number, entity.type, entity.key, entity.first_seen, entity.last_seen,"  # noqa: S608  parameters only
+        " sighting.role, sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
+        " AND entity.number = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
         f"{narrowed} ORDER BY entity.type, entity.value, entity.id",
         size=size,
         workspace=workspace.bytes,
@@ -117,7 +137,7 @@ async def sighted(
         **ranks,
         **kinds,
     ):
-        yield [StoredEntity(*_entity(row)[:4], role=role_of(row[5]), distance=row[6]) for row in rows]
+        yield [StoredEntity(*_entity(row)[:5], role=role_of(row[6]), distance=row[7]) for row in rows]
 
 
 def _names(values: Mapping[str, object]) -> str:
@@ -125,76 +145,75 @@ def _names(values: Mapping[str, object]) -> str:
 
 
 async def places(
-    view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]
-) -> dict[bytes, tuple[str | None, int | None]]:
+    view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int]
+) -> dict[int, tuple[str | None, int | None]]:
     """Role and distance of entities in a scan."""
     rows = await view.fetch_in(
         "SELECT entity, role, distance FROM sighting WHERE workspace = :workspace AND scan = :scan AND entity IN :keys",
-        ids,
+        numbers,
         workspace=workspace.bytes,
         scan=scan.bytes,
     )
-    return {bytes(entity): (role_of(rank), distance) for entity, rank, distance in rows}
+    return {entity: (role_of(rank), distance) for entity, rank, distance in rows}
 
 
-async def relations(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> dict[bytes, StoredRelation]:
+async def relations(view: Reader, workspace: UUID, numbers: Sequence[int]) -> dict[int, StoredRelation]:
     rows = await view.fetch_in(
-        "SELECT id, type, source, target, qualifiers FROM relation WHERE workspace = :workspace AND id IN :keys",
-        list(set(ids)),
+        f"SELECT {RELATION} FROM relation WHERE workspace = :workspace AND number IN :keys",  # noqa: S608  columns only
+        list(set(numbers)),
         workspace=workspace.bytes,
     )
-    return {bytes(row[0]): _relation(row) for row in rows}
+    return {row[1]: _relation(row) for row in rows}
 
 
 async def relations_from(
-    view: Reader, workspace: UUID, ids: Sequence[bytes], type: str | None = None
+    view: Reader, workspace: UUID, sources: Sequence[int], type: str | None = None
 ) -> list[StoredRelation]:
-    """The relations whose source is one of ``ids``, of one type or of all."""
+    """The relations from ``sources``, of one type or of all."""
     narrowed = " AND type = :type" if type else ""
     rows = await view.fetch_in(
-        "SELECT id, type, source, target, qualifiers FROM relation"  # noqa: S608  parameters only
+        f"SELECT {RELATION} FROM relation"  # noqa: S608  parameters only
         f" WHERE workspace = :workspace AND source IN :keys{narrowed}",
-        ids,
+        sources,
         workspace=workspace.bytes,
         **({"type": type} if type else {}),
     )
     return [_relation(row) for row in rows]
 
 
-async def relations_to(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> list[StoredRelation]:
-    """The relations whose target is one of ``ids``."""
+async def relations_to(view: Reader, workspace: UUID, targets: Sequence[int]) -> list[StoredRelation]:
     rows = await view.fetch_in(
-        "SELECT id, type, source, target, qualifiers FROM relation WHERE workspace = :workspace AND target IN :keys",
-        ids,
+        f"SELECT {RELATION} FROM relation WHERE workspace = :workspace AND target IN :keys",  # noqa: S608  columns only
+        targets,
         workspace=workspace.bytes,
     )
     return [_relation(row) for row in rows]
 
 
 async def leading(
-    view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes], size: int = 500
+    view: Reader, workspace: UUID, scan: UUID, sources: Sequence[int], size: int = 500
 ) -> AsyncIterator[list[tuple[StoredRelation, Entity]]]:
-    """The relations that a scan found from ``ids``, with their targets; by their sources as `sighted` orders them."""
-    sources = {f"source{number}": identity for number, identity in enumerate(ids)}
+    """The relations that a scan found from ``sources``, with their targets; sources as `sighted` orders them."""
+    named = {f"source{place}": number for place, number in enumerate(sources)}
     async for rows in view.stream(
-        "SELECT relation.id, relation.type, relation.source, relation.target, relation.qualifiers,"  # noqa: S608  parameters only
+        "SELECT relation.id, relation.number, relation.type, relation.source, relation.target, relation.qualifiers,"  # noqa: S608  parameters only
         " target.type, target.key FROM relation"
-        " JOIN entity AS source ON source.workspace = relation.workspace AND source.id = relation.source"
-        " JOIN entity AS target ON target.workspace = relation.workspace AND target.id = relation.target"
-        f" WHERE relation.workspace = :workspace AND relation.source IN ({_names(sources)}) AND EXISTS"
-        " (SELECT 1 FROM claim WHERE claim.workspace = :workspace AND claim.about = relation.id"
+        " JOIN entity AS source ON source.workspace = relation.workspace AND source.number = relation.source"
+        " JOIN entity AS target ON target.workspace = relation.workspace AND target.number = relation.target"
+        f" WHERE relation.workspace = :workspace AND relation.source IN ({_names(named)}) AND EXISTS"
+        " (SELECT 1 FROM claim WHERE claim.workspace = :workspace AND claim.about = relation.number"
         " AND claim.scan = :scan AND claim.retracted_at IS NULL)"
         " ORDER BY source.type, source.value, source.id, relation.type, target.value, relation.id",
         size=size,
         workspace=workspace.bytes,
         scan=scan.bytes,
-        **sources,
+        **named,
     ):
-        yield [(_relation(row[:5]), Entity(row[5], _key(row[6]))) for row in rows]
+        yield [(_relation(row[:6]), Entity(row[6], _key(row[7]))) for row in rows]
 
 
 async def claims_about(
-    view: Reader, workspace: UUID, ids: Sequence[bytes], scan: UUID | None, most: int | None = None
+    view: Reader, workspace: UUID, numbers: Sequence[int], scan: UUID | None, most: int | None = None
 ) -> list[StoredClaim]:
     """The claims about entities or relations, of one scan or of all, oldest first.
 
@@ -207,7 +226,7 @@ async def claims_about(
         found = f"FROM (SELECT {CLAIM}, {ranked}) AS told WHERE rank <= :most"
     rows = await view.fetch_in(
         f"SELECT {CLAIM} {found}",
-        list(set(ids)),
+        list(set(numbers)),
         workspace=workspace.bytes,
         **({"scan": scan.bytes} if scan else {}),
         **({"most": most} if most is not None else {}),
@@ -220,29 +239,29 @@ def _age(claim: StoredClaim) -> tuple[int, str, str, str, bytes]:
 
 
 async def vouching(
-    view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes], most: int
-) -> dict[bytes, list[StoredClaim]]:
-    """Claims of a scan about relations from and to each of ``ids``: of ``most`` relations each way, oldest first."""
-    vouched: dict[bytes, list[bytes]] = {}
+    view: Reader, workspace: UUID, scan: UUID, ends: Sequence[int], most: int
+) -> dict[int, list[StoredClaim]]:
+    """Claims of a scan about relations from and to each of ``ends``: of ``most`` relations each way, oldest first."""
+    vouched: dict[int, list[int]] = {}
     for end in ("source", "target"):
         rows = await view.fetch_in(
-            f"SELECT id, vouched FROM (SELECT id, {end} AS vouched,"  # noqa: S608  two literals
+            f"SELECT number, vouched FROM (SELECT number, {end} AS vouched,"  # noqa: S608  two literals
             f" ROW_NUMBER() OVER (PARTITION BY {end} ORDER BY id) AS rank FROM relation"
             f" WHERE workspace = :workspace AND {end} IN :keys AND EXISTS (SELECT 1 FROM claim"
-            " WHERE claim.workspace = :workspace AND claim.about = relation.id AND claim.scan = :scan"
+            " WHERE claim.workspace = :workspace AND claim.about = relation.number AND claim.scan = :scan"
             " AND claim.retracted_at IS NULL)) AS told WHERE rank <= :most",
-            ids,
+            ends,
             workspace=workspace.bytes,
             scan=scan.bytes,
             most=most,
         )
-        for relation, identity in rows:
-            vouched.setdefault(bytes(relation), []).append(bytes(identity))
-    found: dict[bytes, list[StoredClaim]] = {}
+        for relation, entity in rows:
+            vouched.setdefault(relation, []).append(entity)
+    found: dict[int, list[StoredClaim]] = {}
     for claim in await claims_about(view, workspace, list(vouched), scan, 1):
-        for identity in vouched[claim.about]:
-            found.setdefault(identity, []).append(claim)
-    return {identity: claims[:most] for identity, claims in found.items()}
+        for entity in vouched[claim.about]:
+            found.setdefault(entity, []).append(claim)
+    return {entity: claims[:most] for entity, claims in found.items()}
 
 
 async def claims_of(
@@ -263,20 +282,20 @@ async def claims_of(
 
 async def spoken(view: Reader, workspace: UUID, stored: Sequence[StoredClaim]) -> list[Claim]:
     """The claims as they were said, rebuilt from their rows."""
-    related = await relations(view, workspace, [row.about for row in stored if row.kind == RELATION])
+    related = await relations(view, workspace, [row.about for row in stored if row.kind == domain.RELATION])
     ends = [end for relation in related.values() for end in (relation.source, relation.target)]
-    named = await entities(view, workspace, [row.about for row in stored if row.kind != RELATION] + ends)
+    named = await entities(view, workspace, [row.about for row in stored if row.kind != domain.RELATION] + ends)
     return [_speak(row, related, named) for row in stored]
 
 
-def _speak(row: StoredClaim, related: dict[bytes, StoredRelation], named: dict[bytes, StoredEntity]) -> Claim:
+def _speak(row: StoredClaim, related: dict[int, StoredRelation], named: dict[int, StoredEntity]) -> Claim:
     said = {
         "confidence": row.confidence,
         "valid_from": row.valid_from,
         "valid_to": row.valid_to,
         "where": row.place,
     }
-    if row.kind == RELATION:
+    if row.kind == domain.RELATION:
         relation = related[row.about]
         return Relation(
             relation.type,
@@ -287,11 +306,11 @@ def _speak(row: StoredClaim, related: dict[bytes, StoredRelation], named: dict[b
             **said,  # type: ignore[arg-type]
         )
     entity = named[row.about].entity
-    if row.kind == ENTITY:
+    if row.kind == domain.ENTITY:
         return Entity(entity.type, entity.key, **said)  # type: ignore[arg-type]
-    if row.kind == ATTRIBUTE:
+    if row.kind == domain.ATTRIBUTE:
         return Attribute(entity, row.name, row.plain, **said)  # type: ignore[arg-type]
-    assert row.kind == ABSENCE
+    assert row.kind == domain.ABSENCE
     return Absence(entity, row.name, **said)  # type: ignore[arg-type]
 
 
@@ -410,11 +429,10 @@ async def asked_by(view: Reader, workspace: UUID, scan: UUID, items: Sequence[by
 
 
 def _entity(row: Row) -> StoredEntity:
-    identity, kind, key, first, last = row[:5]
-    return StoredEntity(bytes(identity), Entity(kind, _key(key)), first, last)
+    identity, number, kind, key, first, last = row[:6]
+    return StoredEntity(bytes(identity), number, Entity(kind, _key(key)), first, last)
 
 
 def _relation(row: Row) -> StoredRelation:
-    identity, kind, source, target, qualifiers = row
-    told = _qualifiers(qualifiers) if qualifiers else {}
-    return StoredRelation(bytes(identity), kind, bytes(source), bytes(target), told)
+    identity, number, kind, source, target, qualifiers = row
+    return StoredRelation(bytes(identity), number, kind, source, target, _qualifiers(qualifiers) if qualifiers else {})

@@ -167,18 +167,25 @@ class Depot:
         return "".join([chunk.text for chunk in await self.follow(e.EXPORT, query, workspace)])
 
     async def tables(self, *without: str) -> dict[str, list[tuple[Any, ...]]]:
-        """All that is stored, but for columns ``without``."""
+        """All that is stored, but for columns ``without``, with ids in place of numbers."""
         names = ("entity", "unindexed", "relation", "claim", "sighting", "record", "result", "scan")
+        numbered = {"entity": {"number"}, "relation": {"number", "source", "target"}, "claim": {"about"}}
+        numbered |= {"unindexed": {"entity"}, "sighting": {"entity"}}
         found = {}
         async with self.sql.read() as view:
+            pairs = [pair for name in names[:3:2] for pair in await view.fetch(f"SELECT number, id FROM {name}")]
+            ids = dict(pairs)
+            assert len(ids) == len(pairs)
             for name in names:
                 columns = [
                     row[0]
                     for row in await view.fetch("SELECT name FROM pragma_table_info(:table) ORDER BY cid", table=name)
                     if row[0] not in without
                 ]
+                given = [column in numbered.get(name, ()) for column in columns]
                 rows = await view.fetch(f"SELECT {', '.join(columns)} FROM {name}")
-                found[name] = sorted(rows, key=repr)
+                named = [tuple(ids[v] if n else v for n, v in zip(given, row, strict=True)) for row in rows]
+                found[name] = sorted(named, key=repr)
         return found
 
     async def _get_plan(self, _: object, caller: Caller, question: ScanId) -> Plan:
