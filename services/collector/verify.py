@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.contracts.claims import claim_line
 from services.contracts.endpoints import GET_SCAN, LIST_CLAIMS, LIST_RECORDS
-from services.contracts.evidence import EvidenceRecord, merkle_root, record_digest
+from services.contracts.evidence import DIGEST_BYTES, Digests, EvidenceRecord, merkle_root, record_digest
 from services.contracts.resources import ClaimsQuery, ScanId, ScanRef, Verified
 from services.kernel.calls import Caller
 from services.kernel.errors import Corrupt, NotFound
@@ -23,13 +23,15 @@ Fault = Literal["", "record altered", "blob altered", "blob missing", "root diff
 
 async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[Verified, None]:
     """Yield each fault with the claims that rest on it, and at the end the counts of what was sound."""
-    ids: set[bytes] = set()
+    ids = Digests()
     bodies = Bodies(ports, caller.workspace)
-    blobs = 0
+    records = blobs = 0
     async with aclosing(ports.calls.follow(LIST_RECORDS, ScanId(scan), caller)) as views:
         async for view in views:
             record = view.record
-            ids.add(record.id)
+            records += 1
+            if len(record.id) == DIGEST_BYTES:
+                ids.add(record.id)
             if record_digest(record) != record.id:
                 yield await _fault(ports, caller, scan, "record altered", record)
             if record.blob is not None:
@@ -39,9 +41,9 @@ async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerato
                     yield await _fault(ports, caller, scan, fault, record)
     found = await ports.calls.ask(GET_SCAN, ScanRef(str(scan)), caller)
     if found.evidence_root is not None and merkle_root(ids) != found.evidence_root:
-        claims = await _resting_on_nothing(ports, caller, scan, ids)
+        claims = await _resting_on_nothing(ports, caller, scan, set(ids))
         yield Verified(fault="root differs", artefact=found.evidence_root.hex(), claims=claims)
-    yield Verified(fault="", records=len(ids), blobs=blobs)
+    yield Verified(fault="", records=records, blobs=blobs)
 
 
 class Bodies:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from services.contracts.commands import Collect, WorkItem
-from services.contracts.evidence import merkle_root
+from services.contracts.evidence import Digests, merkle_root
 from services.contracts.facts import Finished, SourceOutcome
 from services.contracts.subjects import CarriedSubject, NamesDigest
 from services.kernel.messages import derive
@@ -131,7 +131,7 @@ async def finish(ledger: Ledger, state: str = "", reason: str = "") -> None:
     row.reason = reason
     row.ended = ledger.at
     row.deadline = row.wake = None
-    row.evidence_root = merkle_root([digest async for digest in item_store.all_records(ledger.tx, ledger.key)])
+    row.evidence_root = await evidence_root(ledger)
     ledger.unit.emit(
         Finished(
             scan=ledger.scan,
@@ -148,6 +148,14 @@ async def finish(ledger: Ledger, state: str = "", reason: str = "") -> None:
         workspace=ledger.workspace,
         key=f"{ledger.scan.hex}|{row.run}",
     )
+
+
+async def evidence_root(ledger: Ledger) -> bytes:
+    """The `merkle_root` of the records of all accepted results; in the table they are by item."""
+    digests = Digests()
+    async for digest in item_store.all_records(ledger.tx, ledger.key):
+        digests.add(digest)
+    return merkle_root(digests)
 
 
 def outcomes_of(ledger: Ledger) -> dict[str, int]:
