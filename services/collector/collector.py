@@ -23,7 +23,7 @@ from services.collector.journal import Journal
 from services.collector.keys import KeyRing
 from services.collector.manifest import Manifest, ModuleFile, read_manifests
 from services.collector.resolve import Resolver
-from services.collector.run import ItemContext, Module, Result, failed, import_module_of, parts_of, run_item
+from services.collector.run import ItemContext, Module, Result, failed, import_module_of, part_key, parts_of, run_item
 from services.collector.scope import Permit
 from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
 from services.contracts.commands import Collect, WorkItem
@@ -321,7 +321,7 @@ class Collector:
                         result.digest,
                     )
                 )
-                parts = {f"{item.id.hex}|{item.turn}|{part.part}": part for part in parts_of(command, item, result)}
+                parts = {part_key(part): part for part in parts_of(command, item, result)}
                 if len(parts) == 1:
                     whole.setdefault(workspace, {}).update(parts)
                 else:  # parts are counted, so a repetition of one has to be known as the same message

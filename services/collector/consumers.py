@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.collector.collector import collector_of
+from services.collector.run import failed, part_key, parts_of
 from services.contracts.commands import Collect
-from services.contracts.facts import Announced, Collected, DeclaredModule, Deleted
+from services.contracts.facts import Announced, DeclaredModule, Deleted
 from services.kernel.messages import EVERYWHERE, now
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 
@@ -23,25 +24,8 @@ async def give_up(ports: Ports, unit: Unit, received: Received[Collect], reason:
     """Close the items of a batch that failed five times as a whole."""
     command = received.message
     for item in command.items:
-        unit.emit(
-            Collected(
-                scan=command.scan,
-                run=command.run,
-                batch=command.batch,
-                item=item.id,
-                module=command.module,
-                version=command.version,
-                subject=item.subject,
-                turn=item.turn,
-                part=0,
-                at=now(),
-                outcome="failed",
-                reason=reason[:500],
-                parts=1,
-            ),
-            workspace=received.workspace,
-            key=f"{item.id.hex}|{item.turn}|0",
-        )
+        (part,) = parts_of(command, item, failed(reason))
+        unit.emit(part, workspace=received.workspace, key=part_key(part))
 
 
 async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:

@@ -306,6 +306,11 @@ def parts_of(command: Collect, item: WorkItem, result: Result) -> list[Collected
     ]
 
 
+def part_key(part: Collected) -> str:
+    """What a part of a result is known by, so that one which is sent again is the same message."""
+    return f"{part.item.hex}|{part.turn}|{part.part}"
+
+
 def _citable(ids: Iterable[bytes], weights: Mapping[bytes, int], room: int) -> list[bytes]:
     """The records that a claim cites: the first ones, as many as there is room for."""
     known: list[bytes] = []

@@ -324,7 +324,7 @@ async def test_a_batch_that_failed_for_good_is_closed_item_by_item(tmp_path: Pat
     async with process(tmp_path, World(), asks("/a")) as one:
         batch = command(item(1), item(2, turn=3))
         async with one.ports.outbox.unit() as unit:
-            await give_up(one.ports, unit, Received(batch, batch.batch, WORKSPACE, 0), "it crashed " * 100)
+            await give_up(one.ports, unit, Received(batch, batch.batch, WORKSPACE, 0), "it crashed \udcff " * 100)
         results = await one.said(Collected)
         assert [(each.item, each.turn, each.outcome, each.parts) for each in results] == [
             (item(1).id, 0, "failed", 1),
