@@ -17,6 +17,7 @@ from services.kernel.egress import EgressError
 from services.kernel.messages import now
 
 CHUNK: Final = 1000
+#: Chunks that one sweep is ahead, where all sweeps together leave room for them.
 CHUNKS_AHEAD: Final = 16
 ADDRESS_TYPES: Final = frozenset({"A", "AAAA", "CNAME"})
 
@@ -89,20 +90,32 @@ class ItemDns(Dns):
     async def sweep(self, names: Iterable[str], type: str = "A") -> AsyncIterator[DnsAnswer]:
         """See `Dns.sweep`; chunks come as they are complete, so that a slow name holds up only its own."""
         remaining = self._not_excluded(names)
+        room = self._resolver.room
         asked: set[asyncio.Task[DnsAnswer]] = set()
+        held, more = 0, True
         try:
             while True:
-                while len(asked) < CHUNKS_AHEAD and (chunk := list(islice(remaining, CHUNK))):
-                    asked.add(asyncio.create_task(self._sweep_chunk(chunk, type)))
+                while more and (not asked or (len(asked) < CHUNKS_AHEAD and not room.locked())):
+                    await room.acquire()
+                    held += 1
+                    chunk = list(islice(remaining, CHUNK))
+                    more = bool(chunk)
+                    if chunk:
+                        asked.add(asyncio.create_task(self._sweep_chunk(chunk, type)))
                 if not asked:
                     return
                 done, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     yield task.result()
+                while held > len(asked):
+                    room.release()
+                    held -= 1
         finally:
             for task in asked:
                 task.cancel()
             await asyncio.gather(*asked, return_exceptions=True)
+            for _ in range(held):
+                room.release()
 
     def _not_excluded(self, names: Iterable[str]) -> Iterator[str]:
         """Made up names are nobody's subject, so what was ruled out of the scope is left out here."""

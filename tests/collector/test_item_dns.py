@@ -144,6 +144,34 @@ async def test_a_sweep_that_is_given_up_asks_no_further(place: Place, server: Na
     assert len(taken) <= 40 * CHUNK
 
 
+@pytest.mark.usefixtures("short_chunks")
+async def test_all_sweeps_together_hold_no_more_chunks_than_there_is_room_for(place: Place) -> None:
+    def names(sweep: int):
+        for number in range(4 * CHUNK):
+            taken[sweep] = number // CHUNK + 1
+            held.append(sum(taken) - sum(given))
+            yield f"n{number}.s{sweep}.example.com"
+
+    async def take(sweep: int) -> None:
+        async for _ in (await place.item(sweep + 1)).sweep(names(sweep)):
+            given[sweep] += 1
+
+    place.resolver.room = asyncio.Semaphore(3)
+    taken, given, held = [0] * 5, [0] * 5, list[int]()
+    async with asyncio.TaskGroup() as group:
+        for sweep in range(5):
+            group.create_task(take(sweep))
+    assert given == [4] * 5, "each of them comes to its end"
+    assert max(held) <= 3
+
+    sweeping = (await place.item(9)).sweep(names(0))
+    await anext(sweeping)
+    await sweeping.aclose()
+    for _ in range(3):
+        assert not place.resolver.room.locked(), "whoever gives up gives its room back"
+        await place.resolver.room.acquire()
+
+
 async def test_members_of_a_wildcard_are_told_from_hosts_below_it(place: Place) -> None:
     names = [f"a.{WILD}", f"real.{WILD}", "www.example.com", "none.example.com"]
     (chunk,) = await swept(await place.item(), names)

@@ -3,6 +3,7 @@ from asyncio import Future
 from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from services.collector.resolve import direct
 from services.collector.resolve.answer import Addresses, Answer
@@ -15,13 +16,15 @@ from services.collector.resolve.transfer import Part, transfer
 from services.collector.resolve.upstream import Upstream
 from services.kernel.egress import Egress, Guard
 
+CHUNKS_HELD: Final = 24
+
 
 class Resolver:
     """A stub resolver over one or more recursive ones, made for many look-ups at a time.
 
     ``upstreams`` are (address, port) of recursive resolvers, those of the system when None. They are the operator's
-    choice and so exempt from the guard. ``timeouts`` are the seconds to wait at each try. A resolver belongs to the
-    event loop that first uses it.
+    choice and so exempt from the guard. ``timeouts`` are the seconds to wait at each try. ``room`` is for the chunks
+    that all who sweep have in memory. A resolver belongs to the event loop that first uses it.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Resolver:
         timeouts: Sequence[float] = (1.5, 2.5, 4.0),
     ) -> None:
         self._egress = egress
+        self.room = asyncio.Semaphore(CHUNKS_HELD)
         self._timeouts = tuple(timeouts)
         self._upstreams = list(dict.fromkeys(system_resolvers() if upstreams is None else upstreams))
         self._started: Dispatcher | None = None
