@@ -97,6 +97,15 @@ class Tx(Reader):
         """Insert the rows whose ``key`` is not there yet; return the keys that were new, in no order."""
 
     @abstractmethod
+    async def insert_numbered(
+        self, table: str, columns: Sequence[str], key: Sequence[str], number: str, rows: Sequence[Row]
+    ) -> dict[Row, int]:
+        """Insert the rows whose ``key`` is not there yet; return for every key the ``number`` of the row that is now.
+
+        ``number`` is a column of integers that is never NULL.
+        """
+
+    @abstractmethod
     async def bulk_upsert(
         self,
         table: str,

@@ -15,7 +15,7 @@ from services.kernel.messages import now
 from services.kernel.sql import Merge, Migration, Reader, Row, Sql, Tx, statements
 from services.kernel.sql.migrations import steps_ahead
 from services.kernel.sql.sqlite_file import FAILURES, SqliteFile, Threads, translate
-from services.kernel.sql.sqlite_rows import SIZES, absent_keys, insert_rows
+from services.kernel.sql.sqlite_rows import SIZES, absent_keys, insert_rows, numbers_of
 
 T = TypeVar("T")
 
@@ -231,15 +231,28 @@ class _Write(_View, Tx):
         if not rows:
             return []
         columns, key = tuple(columns), tuple(key)
-        places = statements.places_of(columns, key)
-        by_key: dict[Row, Row] = {}
-        for row in self._in_order(columns, key, rows):
-            by_key.setdefault(tuple(row[place] for place in places), row)
+        by_key = self._by_key(columns, key, rows)
 
         def call(connection: sqlite3.Connection) -> list[Row]:
             new = absent_keys(connection, table, key, list(by_key))
             insert_rows(connection, table, columns, [by_key[each] for each in new])
             return new
+
+        return await self._run(call)
+
+    async def insert_numbered(
+        self, table: str, columns: Sequence[str], key: Sequence[str], number: str, rows: Sequence[Row]
+    ) -> dict[Row, int]:
+        if not rows:
+            return {}
+        columns, key = tuple(columns), tuple(key)
+        by_key = self._by_key(columns, key, rows)
+        (place,) = statements.places_of(columns, (number,))
+
+        def call(connection: sqlite3.Connection) -> dict[Row, int]:
+            present = numbers_of(connection, table, key, number, list(by_key))
+            insert_rows(connection, table, columns, [row for each, row in by_key.items() if each not in present])
+            return {each: row[place] for each, row in by_key.items()} | present
 
         return await self._run(call)
 
@@ -286,6 +299,14 @@ class _Write(_View, Tx):
     async def lock(self, key: str) -> None:
         """Whoever writes is alone already."""
         await self._run(lambda _: None)
+
+    def _by_key(self, columns: tuple[str, ...], key: tuple[str, ...], rows: Sequence[Row]) -> dict[Row, Row]:
+        """The first row of each key, in the order of the keys."""
+        places = statements.places_of(columns, key)
+        by_key: dict[Row, Row] = {}
+        for row in self._in_order(columns, key, rows):
+            by_key.setdefault(tuple(row[place] for place in places), row)
+        return by_key
 
     def _in_order(self, columns: tuple[str, ...], key: tuple[str, ...], rows: Sequence[Row]) -> list[Row]:
         for row in rows if self._strict else ():

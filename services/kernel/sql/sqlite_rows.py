@@ -31,3 +31,19 @@ def absent_keys(connection: sqlite3.Connection, table: str, key: tuple[str, ...]
         present = set(map(int, places.split(","))) if places else ()
         absent += [row for place, row in enumerate(piece) if place not in present]
     return absent
+
+
+def numbers_of(
+    connection: sqlite3.Connection, table: str, key: tuple[str, ...], number: str, keys: Sequence[Row]
+) -> dict[Row, int]:
+    """The ``number`` of each of ``keys`` that ``table`` has."""
+    numbers: dict[Row, int] = {}
+    for piece in statements.pieces_of_rows(keys, SIZES):
+        values = [value for row in piece for value in row]
+        found: str | None = connection.execute(
+            statements.find_numbers(table, key, number, len(piece)), values
+        ).fetchone()[0]
+        for pair in found.split(",") if found else ():
+            place, _, given = pair.partition(":")
+            numbers[piece[int(place)]] = int(given)
+    return numbers

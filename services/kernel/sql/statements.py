@@ -68,10 +68,22 @@ def places_of(columns: Sequence[str], key: Sequence[str]) -> tuple[int, ...]:
 @lru_cache(maxsize=1024)
 def find_present(table: str, key: tuple[str, ...], count: int) -> str:
     """Which of ``count`` keys ``table`` has: one row with their places, separated by commas; NULL when none."""
+    given, same = _given(table, key, count)
+    return f"SELECT group_concat(column1) FROM {given} WHERE EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608 - names come from code
+
+
+@lru_cache(maxsize=1024)
+def find_numbers(table: str, key: tuple[str, ...], number: str, count: int) -> str:
+    """As `find_present`, each place with a colon and the ``number`` of the row that has the key."""
+    given, same = _given(table, key, count)
+    return f"SELECT group_concat(column1 || ':' || (SELECT {number} FROM {table} WHERE {same})) FROM {given}"  # noqa: S608 - names come from code
+
+
+def _given(table: str, key: tuple[str, ...], count: int) -> tuple[str, str]:
+    """``count`` keys as a table whose first column is their place, and what makes a row of ``table`` one of them."""
     row = f"({', '.join('?' * len(key))})"
-    given = f"(VALUES {', '.join(f'({place}, {row[1:]}' for place in range(count))})"
-    same = " AND ".join(f"{table}.{name} = given.column{place}" for place, name in enumerate(key, 2))
-    return f"SELECT group_concat(column1) FROM {given} AS given WHERE EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608 - names come from code
+    given = f"(VALUES {', '.join(f'({place}, {row[1:]}' for place in range(count))}) AS given"
+    return given, " AND ".join(f"{table}.{name} = given.column{place}" for place, name in enumerate(key, 2))
 
 
 @lru_cache(maxsize=1024)

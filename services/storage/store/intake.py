@@ -1,6 +1,6 @@
 """Writes what the collectors found, in whole batches; every row by its natural key, so that twice is once."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import count
 from secrets import randbelow
 from typing import Final
@@ -127,33 +127,10 @@ async def _number(
     tx: Tx, table: str, columns: Sequence[str], described: Mapping[Place, Row]
 ) -> tuple[Numbers, set[Place]]:
     """Insert what is new, under numbers of its own; return the numbers of all, and what was new."""
-    numbers = await _find_numbers(tx, table, described)
-    given = {place: next(_NEXT[table]) for place in described if place not in numbers}
-    new = await tx.insert_new(
-        table,
-        columns,
-        ("workspace", "id"),
-        [(*place, number, *described[place]) for place, number in given.items()],
-    )
-    fresh = {(bytes(space), bytes(identity)) for space, identity in new}
-    late = given.keys() - fresh  # another process wrote them since we looked
-    numbers |= {place: given[place] for place in fresh} | await _find_numbers(tx, table, late)
-    return numbers, fresh
-
-
-async def _find_numbers(tx: Tx, table: str, places: Collection[Place]) -> Numbers:
-    by_workspace: dict[bytes, list[bytes]] = {}
-    for space, identity in places:
-        by_workspace.setdefault(space, []).append(identity)
-    numbers: Numbers = {}
-    for space, ids in by_workspace.items():
-        rows = await tx.fetch_in(
-            f"SELECT id, number FROM {table} WHERE workspace = :workspace AND id IN :keys",  # noqa: S608  two literals
-            ids,
-            workspace=space,
-        )
-        numbers.update(((space, bytes(identity)), number) for identity, number in rows)
-    return numbers
+    given = {place: next(_NEXT[table]) for place in described}
+    rows = [(*place, number, *described[place]) for place, number in given.items()]
+    numbers: Numbers = await tx.insert_numbered(table, columns, ("workspace", "id"), "number", rows)
+    return numbers, {place for place, number in numbers.items() if number == given[place]}
 
 
 async def count_admissions(tx: Tx, counts: dict[tuple[UUID, UUID], int]) -> None:

@@ -414,6 +414,18 @@ async def test_only_new_rows_are_inserted_and_named(sql: Sql) -> None:
     assert kept == [(1,), (2,), (3,)]
 
 
+async def test_every_row_has_the_number_that_it_was_first_inserted_with(sql: Sql) -> None:
+    async with sql.begin() as tx:
+        first = await tx.insert_numbered("thing", COLUMNS, KEY, "number", [(W, ident(n), "a", -n) for n in (3, 1, 3)])
+        rows = [(W, ident(n), "b", 1 << 62 | n) for n in reversed(range(300))]
+        second = await tx.insert_numbered("thing", COLUMNS, KEY, "number", rows)
+        assert await tx.insert_numbered("thing", COLUMNS, KEY, "number", []) == {}
+        kept = await tx.fetch("SELECT workspace, id, number FROM thing")
+    assert first == {(W, ident(1)): -1, (W, ident(3)): -3}
+    assert second == {(W, ident(n)): -n if n in {1, 3} else 1 << 62 | n for n in range(300)}
+    assert {(bytes(space), bytes(key)): number for space, key, number in kept} == second
+
+
 MERGED = [
     ("replace", [1, 3, 2], 2), ("replace", [1, None], None),
     ("min", [5, 3, 9], 3), ("min", [None, 3], 3), ("min", [3, None], 3),
