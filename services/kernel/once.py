@@ -44,7 +44,7 @@ PASSING: Final = 1.0
 BUS_AWAY: Final = 1.0
 RELAY_BATCH: Final = 64
 #: Seconds for which more may come after a batch: under load batches get larger, and the first message never waits.
-RELAY_GATHERS: Final = 0.02
+RELAY_GATHERS: Final = 0.03
 #: A consumer lets more come for so many times what its last batch took, at most for so many seconds.
 INBOX_RESTS: Final = 2.0
 LONGEST_REST: Final = 0.5

@@ -18,7 +18,7 @@ from services.kernel.egress import Egress, EgressError, Guard, Refused, TimedOut
 IDLE_SECONDS: Final = 10.0
 #: Idle connections that are kept, with TLS and without. Modules that ask the same hosts come to each within seconds of
 #: one another; a handshake costs more than its buffers do, a connection without one is hardly worth its place.
-IDLE_TLS: Final = 128
+IDLE_TLS: Final = 160
 IDLE_PLAIN: Final = 32
 #: Requests to one host at a time.
 PER_SOURCE: Final = 4

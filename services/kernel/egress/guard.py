@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from services.kernel.egress.errors import Forbidden
@@ -90,6 +91,7 @@ def parse(address: str) -> Address:
     return IPv6Address(address) if ":" in address else IPv4Address(address)
 
 
+@lru_cache(maxsize=4096)
 def forbidden(address: Address) -> str | None:
     """Why ``address`` itself, leaving aside what it embeds, is on the list; None when it is not."""
     listed: Sequence[tuple[Network, str]] = FORBIDDEN_V4 if address.version == 4 else FORBIDDEN_V6

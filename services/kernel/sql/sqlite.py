@@ -1,27 +1,21 @@
 """`sql` on a SQLite file: one writer at a time, snapshots for readers, nothing on the event loop that may block."""
 
 import asyncio
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from services.kernel.errors import Conflict, Invalid
-from services.kernel.messages import now
 from services.kernel.sql import Merge, Migration, Reader, Row, Sql, Tx, statements
-from services.kernel.sql.migrations import steps_ahead
 from services.kernel.sql.sqlite_file import FAILURES, SqliteFile, Threads, translate
 from services.kernel.sql.sqlite_rows import SIZES, absent_keys, insert_rows, numbers_of
+from services.kernel.sql.sqlite_schema import migrate
 
 T = TypeVar("T")
-
-MIGRATION_SECONDS: Final = 600
-_ENDS: Final = re.compile(r";[ \t]*(?:--[^\n]*)?$", re.MULTILINE)
-_FOR_SQLITE: Final = re.compile(r"^([ \t]*)--sqlite:", re.MULTILINE)
 
 
 class SqliteSql(Sql):
@@ -45,7 +39,7 @@ class SqliteSql(Sql):
     async def migrate(self, migrations: Sequence[Migration]) -> None:
         self._file.check_open()
         async with self._turn:
-            await asyncio.shield(self._file.threads.run(partial(_migrate, self._file, migrations)))
+            await asyncio.shield(self._file.threads.run(partial(migrate, self._file, migrations)))
 
     async def backup(self, path: str) -> None:
         await self._file.copy(Path(path))
@@ -417,37 +411,3 @@ def _execute(connection: sqlite3.Connection, statement: str, values: Mapping[str
     changed = cursor.rowcount if cursor.rowcount >= 0 else connection.total_changes - before
     cursor.close()
     return changed
-
-
-def _migrate(file: SqliteFile, migrations: Sequence[Migration]) -> None:
-    file.transact(partial(_step_forward, file, migrations), patience=MIGRATION_SECONDS)
-
-
-def _step_forward(file: SqliteFile, migrations: Sequence[Migration], connection: sqlite3.Connection) -> None:
-    made = _steps_made(connection)
-    ahead = steps_ahead(str(file.path), made, migrations)
-    if ahead and made:
-        file.write_copy(file.path.with_name(f"{file.path.name}.v{max(made)}"))
-    for step in ahead:
-        _apply(connection, step)
-
-
-def _steps_made(connection: sqlite3.Connection) -> dict[int, str]:
-    """The digests of the steps that were taken; those of builds that recorded none are empty, and so nobody's."""
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_version"
-        " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL)"
-    )
-    columns = {column[1] for column in connection.execute("PRAGMA table_info(schema_version)")}
-    digest = "digest" if "digest" in columns else "''"
-    return dict(connection.execute(f"SELECT version, {digest} FROM schema_version"))  # noqa: S608 - of the two above
-
-
-def _apply(connection: sqlite3.Connection, step: Migration) -> None:
-    for statement in _ENDS.split(_FOR_SQLITE.sub(r"\1", step.script)):
-        if statement.strip():
-            connection.execute(statement)
-    connection.execute(
-        "INSERT INTO schema_version (version, name, digest, at) VALUES (?, ?, ?, ?)",
-        (step.version, step.name, step.digest, now()),
-    )
