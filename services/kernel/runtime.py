@@ -213,7 +213,7 @@ class Runtime:
 def _tune_collector() -> None:
     """Collect garbage seldom: what lives here dies by reference count, and the modules live for ever."""
     gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(150_000, 20, 50)
 
 
 def streams_of(services: Sequence[Service]) -> list[Stream]:
