@@ -40,7 +40,7 @@ class Budget:
 
     async def pause(self, manifest: Manifest, seconds: float) -> None:
         """Ask nothing of a source for a while, because it said so."""
-        if manifest.hosts and manifest.rate > 0:
+        if manifest.rate > 0:
             await self._cache.empty(f"rate/{manifest.id}{self._world}", _bucket(manifest), seconds)
 
     async def failed(self, manifest: Manifest) -> None:

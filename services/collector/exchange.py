@@ -44,8 +44,7 @@ MASK: Final = "***"
 class Performed(Struct, frozen=True, kw_only=True):
     """What became of a request: an answer, a failure, or an answer that is one.
 
-    ``limit``: the source wants to be asked less, also where the module reads that answer itself. ``shared``: another
-    item made the request, and what it says of the source was noted then.
+    ``shared``: another item made the request, and what it says of the source was noted then.
     """
 
     at: int = 0
@@ -55,7 +54,6 @@ class Performed(Struct, frozen=True, kw_only=True):
     head: str = ""
     body: bytes | None = None
     failure: SourceError | None = None
-    limit: RateLimited | None = None
     tls_error: str = ""
     truncated: bool = False
     egress: str = "direct"
@@ -231,9 +229,10 @@ class Exchanges:
 
     async def _note(self, performed: Performed) -> None:
         """Tell the budget how the source fared; one that answers with a refusal is not away."""
-        if performed.limit is not None:
-            await self._budget.pause(self._manifest, min(performed.limit.after or 30.0, 3600.0))
-        elif isinstance(performed.failure, Unreachable) and performed.status[:1] in {"", "5"}:
+        failure = performed.failure
+        if isinstance(failure, RateLimited):
+            await self._budget.pause(self._manifest, min(failure.after or 30.0, 3600.0))
+        elif isinstance(failure, Unreachable) and performed.status[:1] in {"", "5"}:
             await self._budget.failed(self._manifest)
         else:
             self._budget.answered(self._manifest)

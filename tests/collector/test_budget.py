@@ -47,12 +47,6 @@ async def test_a_source_without_a_rate_is_never_waited_for(cache: MemoryCache) -
     assert [await budget.take(source) for _ in range(100)] == [0] * 100
 
 
-async def test_the_targets_own_hosts_have_no_budget_to_pause(cache: MemoryCache) -> None:
-    budget, target = Budget(cache), manifest("look", "active", rate=10.0, burst=10)
-    await budget.pause(target, 100.0)
-    assert await budget.take(target) == 0
-
-
 async def test_a_source_that_asks_for_a_pause_gets_it_in_every_collector(cache: MemoryCache, clock: Clock) -> None:
     source = manifest(rate=10.0, burst=10)
     await Budget(cache).pause(source, 30.0)

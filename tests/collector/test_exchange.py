@@ -271,9 +271,8 @@ async def test_a_recorded_answer_costs_nothing(shop: Workshop) -> None:
 
 async def test_a_source_that_says_later_is_left_alone(shop: Workshop) -> None:
     often = manifest(rate=100.0, burst=100)
-    later = RateLimited("status 429", 50.0)
     with pytest.raises(RateLimited):
-        await ask(await shop.exchanges(often), World(Performed(at=1, failure=later, limit=later)))
+        await ask(await shop.exchanges(often), World(failure(RateLimited("status 429", 50.0))))
     with pytest.raises(Wait) as waiting:
         await ask(await shop.exchanges(often, 2), World(answer()))
     assert 45 < waiting.value.seconds <= 50

@@ -281,7 +281,6 @@ class ItemHttp(Http):
             head=response.head,
             body=response.body,
             failure=_refusal(response, wanted),
-            limit=_limit(response),
             tls_error=response.tls_error,
             truncated=response.truncated,
             egress=way,
@@ -376,15 +375,10 @@ def _refusal(response: Response | Answered, wanted: Wanted) -> SourceError | Non
         return Unauthorised(f"status {status}")
     if status in {403, 451}:
         return Blocked(f"status {status}")
-    return _limit(response) or Unreachable(f"{PASSING} {status}" if status >= 500 else f"unexpected status {status}")
-
-
-def _limit(response: Response | Answered) -> RateLimited | None:
-    """That a source wants to be asked less, if its answer says so."""
     after = _retry_after(_header(response.headers, "retry-after"))
-    if response.status == 429 or (response.status == 503 and after is not None):
-        return RateLimited(f"status {response.status}", after)
-    return None
+    if status == 429 or (status == 503 and after is not None):
+        return RateLimited(f"status {status}", after)
+    return Unreachable(f"{PASSING} {status}" if status >= 500 else f"unexpected status {status}")
 
 
 def _header(headers: tuple[tuple[str, str], ...], name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from uuid import UUID
@@ -24,7 +23,7 @@ from services.collector.context import (
 )
 from services.collector.exchange import MASK
 from services.collector.fetch.client import BadUrl, locate
-from services.collector.fetch.http import MAX_URL, Statuses, _retry_after
+from services.collector.fetch.http import MAX_URL, _retry_after
 from services.kernel.egress.proxy import Proxy
 from tests.collector.fetch.webs import ADDRESS, Net, page, says, serves
 from tests.collector.workshop import ELSEWHERE, WORKSPACE, Workshop, manifest, plan
@@ -115,22 +114,6 @@ async def test_whatever_a_target_says_is_an_answer(net: Net, shop: Workshop, sta
     http = await shop.http(net.client(), ACTIVE)
     answer = await http.get(OURS, statuses="any", verify=False)
     assert (answer.status, answer.body, len(web.asked)) == (status, b"x", 1)
-
-
-@pytest.mark.parametrize("statuses", [(200,), (200, 429, 503), "any"])
-@pytest.mark.parametrize(
-    ("status", "headers", "pause"),
-    [(429, ("Retry-After: 50",), 50), (429, (), 30), (503, ("Retry-After: 50",), 50), (503, (), 0), (403, (), 0)],
-)
-async def test_a_source_that_wants_to_be_asked_less_is_also_where_the_module_reads_that_itself(
-    net: Net, shop: Workshop, statuses: Statuses, status: int, headers: tuple[str, ...], pause: int
-) -> None:
-    await net.serve(serves(b"x", f"{status} Reason", *headers))
-    often = manifest(rate=1000.0, burst=1000)
-    http = await shop.http(net.client(), often)
-    with suppress(SourceError):
-        assert (await http.get(URL, statuses=statuses)).status == status
-    assert await shop.budget.take(often) == pytest.approx(pause, abs=5.0)
 
 
 @pytest.mark.parametrize(
