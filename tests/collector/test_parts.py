@@ -1,20 +1,113 @@
-"""However many claims and however much evidence a work item has, no part of its result is too large a message."""
+"""However many claims and however much evidence a work item has, no part of its result is too large, and none is lost."""
 
+import random
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from services.collector.run import Result, parts_of
+from services.collector.run import PART_CLAIMS, Result, parts_of
 from services.contracts import entities
+from services.contracts.claims import Attribute, Claim
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.evidence import EvidenceRecord, seal
+from services.contracts.facts import Collected
 from services.kernel.messages import derive, envelop
+from tests.collector.workshop import SCAN, TARGET
 
-SCAN = UUID(int=7)
-SUBJECT = entities.domain("example.org")
-ITEM = WorkItem(id=UUID(int=9), subject=SUBJECT, role="target", distance=0, turn=0)
-COMMAND = Collect(scan=SCAN, run=1, batch=UUID(int=8), attempt=1, module="brute", version=1, items=(ITEM,))
+WWW = entities.hostname("www.example.org")
+ITEM = WorkItem(id=UUID(int=9), subject=TARGET, role="target", distance=0, turn=0)
+MOST_BYTES = 256 * 1024
+
+
+def command(item: WorkItem) -> Collect:
+    return Collect(scan=SCAN, run=1, batch=UUID(int=8), attempt=1, module="probe", version=1, items=(item,))
+
+
+def record(number: int, head: int = 0) -> EvidenceRecord:
+    return seal(
+        EvidenceRecord(id=b"", protocol="http", request=f"GET /{number}", key=b"%d" % number, at=1, head="\xe9" * head)
+    )
+
+
+def result_of(said: Iterable[tuple[Claim, tuple[bytes, ...]]], records: Iterable[EvidenceRecord]) -> Result:
+    by_id = {each.id: each for each in records}
+    claims = tuple(said)
+    return Result(
+        said=claims,
+        sizes=tuple(len(msgspec.json.encode(claim)) for claim, _ in claims),
+        digest=b"",
+        records=by_id,
+        outcome="found",
+        reason="x",
+        requests=7,
+        at=1,
+        retry_after=3.0,
+    )
+
+
+def assembled(parts: list[Collected]) -> list[tuple[Claim, list[bytes]]]:
+    return [(said.claim, [part.records[place].id for place in said.cites]) for part in parts for said in part.said]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_parts_are_bounded_and_together_the_whole(seed: int) -> None:
+    rng = random.Random(seed)
+    records = [record(number, rng.choice((0, 10, 1000, 60_000))) for number in range(rng.randrange(1, 60))]
+    ids = [each.id for each in records]
+    said = []
+    for number in range(rng.choice((0, 1, 700, 3000))):
+        host = entities.hostname(f"n{number}.example.org")
+        text = 'é\\"\t' * rng.choice((1, 10, 1000))
+        claim = rng.choice((host, Attribute(host, "title", text)))
+        said.append((claim, tuple(rng.sample(ids, rng.randrange(min(6, len(ids)))))))
+    item = WorkItem(UUID(int=9), TARGET, "target", 0, 2)
+    result = result_of(said, records)
+    parts = parts_of(command(item), item, result)
+    assert [part.part for part in parts] == list(range(len(parts)))
+    assert all(len(part.said) <= PART_CLAIMS for part in parts)
+    assert all(len(msgspec.json.encode(part)) <= MOST_BYTES for part in parts)
+    assert [claim for claim, _ in assembled(parts)] == [claim for claim, _ in said]
+    for (_, cites), (_, wanted) in zip(assembled(parts), said, strict=True):
+        assert cites == list(wanted)[: len(cites)]
+        assert bool(cites) == bool(wanted)
+    assert {each.id for part in parts for each in part.records} == set(ids)
+    *others, last = parts
+    assert (last.outcome, last.parts, last.reason, last.requests, last.retry_after) == (
+        "found",
+        len(parts),
+        "x",
+        7,
+        3.0,
+    )
+    assert all((each.outcome, each.parts, each.requests) == (None, 0, 0) for each in others)
+    assert all((each.turn, each.item, each.subject) == (2, item.id, TARGET) for each in parts)
+
+
+def test_a_result_of_nothing_is_one_part() -> None:
+    item = WorkItem(UUID(int=9), TARGET, "target")
+    (part,) = parts_of(command(item), item, result_of((), ()))
+    assert (part.part, part.parts, part.said, part.records) == (0, 1, (), ())
+
+
+def test_a_claim_that_rests_on_more_than_a_message_holds_cites_what_fits_and_loses_nothing() -> None:
+    records = [record(number, 60_000) for number in range(6)]
+    item = WorkItem(UUID(int=9), TARGET, "target")
+    parts = parts_of(command(item), item, result_of([(WWW, tuple(each.id for each in records))], records))
+    assert all(len(msgspec.json.encode(part)) <= MOST_BYTES for part in parts)
+    ((claim, cites),) = assembled(parts)
+    assert (claim, cites) == (WWW, [each.id for each in records][: len(cites)])
+    assert cites
+    assert {each.id for part in parts for each in part.records} == {each.id for each in records}
+
+
+def test_the_same_result_is_cut_the_same_way_each_time() -> None:
+    records = [record(number) for number in range(20)]
+    said = [(entities.hostname(f"n{number}.example.org"), (records[number % 20].id,)) for number in range(1200)]
+    item = WorkItem(UUID(int=9), TARGET, "target")
+    result = result_of(said, records)
+    assert parts_of(command(item), item, result) == parts_of(command(item), item, result)
 
 
 def a_record(number: int) -> EvidenceRecord:
@@ -27,18 +120,9 @@ def a_record(number: int) -> EvidenceRecord:
 def test_every_part_fits_into_a_message_and_nothing_is_lost(claims: int, records: int) -> None:
     evidence = {record.id: record for record in map(a_record, range(records))}
     said = tuple((entities.hostname(f"www-{number}.example.org"), tuple(evidence)) for number in range(claims))
-    result = Result(
-        said=said,
-        sizes=tuple(len(msgspec.json.encode(claim)) for claim, _ in said),
-        digest=b"",
-        records=evidence,
-        outcome="found",
-        reason="",
-        requests=records,
-        at=1,
-    )
+    result = result_of(said, evidence.values())
 
-    parts = parts_of(COMMAND, ITEM, result)
+    parts = parts_of(command(ITEM), ITEM, result)
 
     for part in parts:
         envelop(part, source="collector", workspace=SCAN, id=derive(SCAN, str(part.part)))

@@ -1,11 +1,9 @@
-"""One module on one work item: what it may say, what becomes of its faults, and how its result is cut."""
+"""One module on one work item: what it may say and what becomes of its faults."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import pytest
@@ -28,25 +26,18 @@ from services.collector.exchange import MASK, Exchanges, Performed
 from services.collector.run import (
     CLAIM_BYTES,
     CLAIMS_PER_ITEM,
-    PART_CLAIMS,
     ItemContext,
     Module,
-    Result,
     digest_of,
-    parts_of,
     run_item,
 )
 from services.contracts import attributes, entities, relations
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, Relation
-from services.contracts.commands import Collect, WorkItem
-from services.contracts.evidence import EvidenceRecord, seal
-from services.contracts.facts import Collected
 from services.kernel.errors import Corrupt, Exhausted, NotFound, Unavailable
-from tests.collector.workshop import SCAN, TARGET, Workshop, manifest, plan, workshop
+from tests.collector.workshop import TARGET, Workshop, manifest, plan, workshop
 
 WWW, ADDRESS = entities.hostname("www.example.org"), entities.ip_address("192.0.2.1")
 RESOLVES = relations.resolves_to(WWW, ADDRESS)
-MOST_BYTES = 256 * 1024
 
 
 @pytest.fixture
@@ -333,98 +324,6 @@ async def test_no_reason_tells_a_secret_or_is_longer_or_odder_than_a_message_may
     result.reason.encode()
     assert logs
     assert "s3cr3t" not in repr(logs) + result.reason
-
-
-# Parts
-
-
-def command(item: WorkItem) -> Collect:
-    return Collect(scan=SCAN, run=1, batch=UUID(int=8), attempt=1, module="probe", version=1, items=(item,))
-
-
-def record(number: int, head: int = 0) -> EvidenceRecord:
-    return seal(
-        EvidenceRecord(id=b"", protocol="http", request=f"GET /{number}", key=b"%d" % number, at=1, head="\xe9" * head)
-    )
-
-
-def result_of(said: Iterable[tuple[Claim, tuple[bytes, ...]]], records: Iterable[EvidenceRecord]) -> Result:
-    by_id = {each.id: each for each in records}
-    claims = tuple(said)
-    return Result(
-        said=claims,
-        sizes=tuple(len(msgspec.json.encode(claim)) for claim, _ in claims),
-        digest=b"",
-        records=by_id,
-        outcome="found",
-        reason="x",
-        requests=7,
-        at=1,
-        retry_after=3.0,
-    )
-
-
-def assembled(parts: list[Collected]) -> list[tuple[Claim, list[bytes]]]:
-    return [(said.claim, [part.records[place].id for place in said.cites]) for part in parts for said in part.said]
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_parts_are_bounded_and_together_the_whole(seed: int) -> None:
-    rng = random.Random(seed)
-    records = [record(number, rng.choice((0, 10, 1000, 60_000))) for number in range(rng.randrange(1, 60))]
-    ids = [each.id for each in records]
-    said = []
-    for number in range(rng.choice((0, 1, 700, 3000))):
-        host = entities.hostname(f"n{number}.example.org")
-        text = 'é\\"\t' * rng.choice((1, 10, 1000))
-        claim = rng.choice((host, Attribute(host, "title", text)))
-        said.append((claim, tuple(rng.sample(ids, rng.randrange(min(6, len(ids)))))))
-    item = WorkItem(UUID(int=9), TARGET, "target", 0, 2)
-    result = result_of(said, records)
-    parts = parts_of(command(item), item, result)
-    assert [part.part for part in parts] == list(range(len(parts)))
-    assert all(len(part.said) <= PART_CLAIMS for part in parts)
-    assert all(len(msgspec.json.encode(part)) <= MOST_BYTES for part in parts)
-    assert [claim for claim, _ in assembled(parts)] == [claim for claim, _ in said]
-    for (_, cites), (_, wanted) in zip(assembled(parts), said, strict=True):
-        assert cites == list(wanted)[: len(cites)]
-        assert bool(cites) == bool(wanted)
-    assert {each.id for part in parts for each in part.records} == set(ids)
-    *others, last = parts
-    assert (last.outcome, last.parts, last.reason, last.requests, last.retry_after) == (
-        "found",
-        len(parts),
-        "x",
-        7,
-        3.0,
-    )
-    assert all((each.outcome, each.parts, each.requests) == (None, 0, 0) for each in others)
-    assert all((each.turn, each.item, each.subject) == (2, item.id, TARGET) for each in parts)
-
-
-def test_a_result_of_nothing_is_one_part() -> None:
-    item = WorkItem(UUID(int=9), TARGET, "target")
-    (part,) = parts_of(command(item), item, result_of((), ()))
-    assert (part.part, part.parts, part.said, part.records) == (0, 1, (), ())
-
-
-def test_a_claim_that_rests_on_more_than_a_message_holds_cites_what_fits_and_loses_nothing() -> None:
-    records = [record(number, 60_000) for number in range(6)]
-    item = WorkItem(UUID(int=9), TARGET, "target")
-    parts = parts_of(command(item), item, result_of([(WWW, tuple(each.id for each in records))], records))
-    assert all(len(msgspec.json.encode(part)) <= MOST_BYTES for part in parts)
-    ((claim, cites),) = assembled(parts)
-    assert (claim, cites) == (WWW, [each.id for each in records][: len(cites)])
-    assert cites
-    assert {each.id for part in parts for each in part.records} == {each.id for each in records}
-
-
-def test_the_same_result_is_cut_the_same_way_each_time() -> None:
-    records = [record(number) for number in range(20)]
-    said = [(entities.hostname(f"n{number}.example.org"), (records[number % 20].id,)) for number in range(1200)]
-    item = WorkItem(UUID(int=9), TARGET, "target")
-    result = result_of(said, records)
-    assert parts_of(command(item), item, result) == parts_of(command(item), item, result)
 
 
 def test_the_digest_of_claims_knows_no_order_and_no_evidence() -> None:
