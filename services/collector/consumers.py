@@ -22,9 +22,9 @@ async def collect(ports: Ports, received: Received[Collect], hold: Hold) -> None
 
 async def give_up(ports: Ports, unit: Unit, received: Received[Collect], reason: str) -> None:
     """Close the items of a batch that failed five times as a whole."""
-    command = received.message
+    command, lost = received.message, failed(reason)
     for item in command.items:
-        (part,) = parts_of(command, item, failed(reason))
+        (part,) = parts_of(command, item, lost)
         unit.emit(part, workspace=received.workspace, key=part_key(part))
 
 
