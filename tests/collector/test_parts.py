@@ -1,4 +1,4 @@
-"""However many claims and however much evidence a work item has, no part of its result is too large, and none is lost."""
+"""No part of a result is too large a message, and nothing of it is lost, however many claims and records there are."""
 
 import random
 from collections.abc import Iterable
