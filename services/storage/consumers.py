@@ -42,7 +42,9 @@ async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]
 async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
     for received in batch:
         async for gone in intake.delete_scan(unit.tx, received.workspace, received.message.scan):
-            await ports.search.delete(received.workspace, index.ENTITIES, gone)
+            await ports.search.delete(
+                received.workspace, index.ENTITIES, [index.document_id(number) for number in gone]
+            )
 
 
 # A result comes in bundles of dozens.

@@ -20,13 +20,13 @@ async def diff(view: Reader, workspace: UUID, before: UUID, after: UUID) -> Asyn
     async for subjects in _subjects(view, workspace, after):
         old = _grouped(await reading.claims_about(view, workspace, subjects, before))
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
-        async for change in _compare(view, workspace, before, after, subjects, old, new):
+        async for change in _compare(view, workspace, after, subjects, old, new):
             yield change
     async for subjects in _subjects(view, workspace, before):
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
         missing = [subject for subject in subjects if not _positive(new.get(subject, ()))]
         old = _grouped(await reading.claims_about(view, workspace, missing, before))
-        async for change in _lost(view, workspace, before, after, missing, old):
+        async for change in _lost(view, workspace, after, missing, old):
             yield change
 
 
@@ -61,6 +61,11 @@ def _by_saying(claims: Sequence[StoredClaim]) -> dict[tuple[str, str], list[Stor
     return said
 
 
+def _asked(claim: StoredClaim) -> tuple[str, bytes]:
+    """Who was asked about what."""
+    return claim.module, claim.subject
+
+
 def _modules(claims: Sequence[StoredClaim]) -> tuple[str, ...]:
     return tuple(sorted({claim.module for claim in claims}))
 
@@ -68,7 +73,6 @@ def _modules(claims: Sequence[StoredClaim]) -> tuple[str, ...]:
 async def _compare(
     view: Reader,
     workspace: UUID,
-    before: UUID,
     after: UUID,
     subjects: Sequence[int],
     old: dict[int, tuple[StoredClaim, ...]],
@@ -88,13 +92,9 @@ async def _compare(
         added, await reading.spoken(view, workspace, [claim for claim, _ in added]), strict=True
     ):
         yield _change("changed", spoken, f"now {claim.name} = {claim.value}", modules)
-    asked = await reading.asked_by(view, workspace, before, [claim.item for group in vanished for claim in group])
-    answered = await reading.answered(view, workspace, after, list(asked.values()))
-    gone = [
-        group
-        for group in vanished
-        if gone_or_unknown([asked[claim.item] for claim in group if claim.item in asked], answered) == "gone"
-    ]
+    asked = [_asked(claim) for group in vanished for claim in group]
+    answered = await reading.answered(view, workspace, after, asked)
+    gone = [group for group in vanished if gone_or_unknown(list(map(_asked, group)), answered) == "gone"]
     for group, spoken in zip(gone, await reading.spoken(view, workspace, [group[0] for group in gone]), strict=True):
         yield _change("changed", spoken, f"no longer {group[0].name} = {group[0].value}", _modules(group))
 
@@ -102,17 +102,15 @@ async def _compare(
 async def _lost(
     view: Reader,
     workspace: UUID,
-    before: UUID,
     after: UUID,
     subjects: Sequence[int],
     old: dict[int, tuple[StoredClaim, ...]],
 ) -> AsyncIterator[Change]:
-    items = [claim.item for subject in subjects for claim in old.get(subject, ())]
-    asked = await reading.asked_by(view, workspace, before, items)
-    answered = await reading.answered(view, workspace, after, list(asked.values()))
+    asked = [_asked(claim) for subject in subjects for claim in old.get(subject, ())]
+    answered = await reading.answered(view, workspace, after, asked)
     by_kind: dict[str, list[int]] = {"gone": [], "unknown": []}
     for subject in subjects:
-        responsible = [asked[claim.item] for claim in _positive(old.get(subject, ())) if claim.item in asked]
+        responsible = list(map(_asked, _positive(old.get(subject, ()))))
         by_kind[gone_or_unknown(responsible, answered)].append(subject)
     for kind, lost in by_kind.items():
         for change in await _describe(view, workspace, kind, lost, old):

@@ -32,8 +32,19 @@ class Seen(NamedTuple):
     distance: int | None = None
 
 
+class Answer(NamedTuple):
+    """How far a result is: its parts that are here, how many there are once that is known, and what came of it."""
+
+    module: str
+    version: int
+    subject: bytes
+    seen: int
+    parts: int
+    outcome: str
+
+
 class Rows:
-    """What a batch of messages says, each thing once: rows of the tables, by their keys.
+    """What a batch of messages says, each thing once: rows of the tables, by their keys; numbers are still to be given.
 
     Whatever comes twice or in another order makes the same tables: times widen, roles only get stronger and distances
     smaller, and of what is said of one thing in the same words the first time and the least evidence count.
@@ -45,13 +56,15 @@ class Rows:
         self.relations: dict[tuple[bytes, bytes], tuple[Relation, bytes, bytes]] = {}
         self.claims: list[Row] = []
         self.records: list[Row] = []
-        self.results: list[Row] = []
+        self.results: dict[tuple[bytes, bytes, bytes, int], Answer] = {}
 
     def add(self, workspace: UUID, message: Collected, recorded_at: int) -> None:
         """Take in one part of a result."""
         space, scan, item = workspace.bytes, message.scan.bytes, message.item.bytes
+        result = (space, scan, item, message.turn)
+        self.results[result] = _join(self.results.get(result), message)
         ids = [record.id for record in message.records]
-        self.records += [(space, scan, record.id, item, record.blob, _pack(record)) for record in message.records]
+        self.records += [(space, scan, result, record.id, record.blob, _pack(record)) for record in message.records]
         for said in message.said:
             claim = said.claim
             about, kind, name, value, details = self._about(space, scan, claim, message.at)
@@ -60,36 +73,20 @@ class Rows:
             self.claims.append(
                 (
                     space,
+                    about,
+                    result,
                     hashlib.blake2b(key + item + _pack(stated), digest_size=16).digest(),
                     scan,
                     key,
-                    about,
                     kind,
                     name,
                     value,
-                    item,
-                    message.module,
-                    message.version,
                     message.at,
                     recorded_at,
                     *stated,
                     b"".join([ids[place] for place in said.cites]),
                 )
             )
-        self.results.append(
-            (
-                space,
-                scan,
-                item,
-                message.turn,
-                message.module,
-                message.version,
-                subject_id(message.subject),
-                1,
-                message.parts,
-                message.outcome or "",
-            )
-        )
 
     def admit(self, workspace: UUID, message: Admitted, at: int) -> None:
         """Take in the places of entities in a scan."""
@@ -133,6 +130,17 @@ def _widen(seen: Seen | None, entity: Entity, at: int) -> Seen:
     if seen.first <= at <= seen.last:
         return seen
     return seen._replace(first=min(at, seen.first), last=max(at, seen.last))
+
+
+def _join(known: Answer | None, message: Collected) -> Answer:
+    if known is None:
+        subject = subject_id(message.subject)
+        return Answer(message.module, message.version, subject, 1, message.parts, message.outcome or "")
+    return known._replace(
+        seen=known.seen + 1,
+        parts=max(known.parts, message.parts),
+        outcome=max(known.outcome, message.outcome or ""),
+    )
 
 
 def key_text(entity: Entity) -> str:

@@ -14,6 +14,15 @@ BATCH: Final = 2000
 GATHER: Final = 1.0
 
 
+def document_id(number: int) -> bytes:
+    """What an entity goes by in the index: its number, so that new ones come last there too."""
+    return number.to_bytes(8, "big")
+
+
+def number_of(document: bytes) -> int:
+    return int.from_bytes(document, "big")
+
+
 def waker(ports: Ports) -> asyncio.Event:
     """Set when there are entities to index."""
     event = ports.state.setdefault("unindexed", asyncio.Event())
@@ -42,15 +51,15 @@ async def index_some(ports: Ports) -> bool:
     """Index up to `BATCH` entities; return whether there may be more."""
     async with ports.sql.read() as view:
         rows = await view.fetch(
-            "SELECT entity.workspace, entity.number, entity.id, entity.type, entity.value FROM unindexed JOIN entity"
+            "SELECT entity.workspace, entity.number, entity.type, entity.value FROM unindexed JOIN entity"
             " ON entity.workspace = unindexed.workspace AND entity.number = unindexed.entity LIMIT :limit",
             limit=BATCH,
         )
     if not rows:
         return False
     by_workspace: dict[bytes, dict[int, Indexed]] = {}
-    for workspace, number, identity, kind, value in rows:
-        by_workspace.setdefault(bytes(workspace), {})[number] = Indexed(bytes(identity), value, {"type": kind})
+    for workspace, number, kind, value in rows:
+        by_workspace.setdefault(bytes(workspace), {})[number] = Indexed(document_id(number), value, {"type": kind})
     for workspace, documents in by_workspace.items():
         await ports.search.put(UUID(bytes=workspace), ENTITIES, list(documents.values()))
     async with ports.sql.begin() as tx:

@@ -55,11 +55,11 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
         cursor=query.cursor,
     )
     async with ports.sql.read() as view:
-        by_id = await reading.entities_of_ids(view, caller.workspace, found.ids)
-        stored = [by_id[identity] for identity in found.ids if identity in by_id]
+        numbers = [index.number_of(document) for document in found.ids]
+        by_number = await reading.entities(view, caller.workspace, numbers)
+        stored = [by_number[number] for number in numbers if number in by_number]
         places: dict[int, tuple[str | None, int | None]] = {}
         if query.scan is not None:
-            numbers = [each.number for each in stored]
             places = await reading.places(view, caller.workspace, query.scan, numbers)
     rows = [
         EntityRow(
@@ -204,8 +204,8 @@ async def get_stored(ports: Ports, caller: Caller, scan: UUID) -> Stored:
     """Count what there is of a scan."""
     await _check_scans(ports, caller, scan)
     async with ports.sql.read() as view:
-        results, admissions, entities, claims, records = await reading.counts(view, caller.workspace, scan)
-    return Stored(scan=scan, results=results, admissions=admissions, entities=entities, claims=claims, records=records)
+        results, admissions, entities, claims = await reading.counts(view, caller.workspace, scan)
+    return Stored(scan=scan, results=results, admissions=admissions, entities=entities, claims=claims)
 
 
 async def diff_scans(ports: Ports, caller: Caller, query: DiffQuery) -> AsyncGenerator[Change, None]:

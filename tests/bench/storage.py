@@ -268,9 +268,9 @@ def bare(path: Path, envelopes: list[Envelope]) -> float:
                 (*key, seen.entity.type, "", seen.entity.value, *seen[1:3]) for key, seen in rows.entities.items()
             ],
             "relation": [(*key, each[0].type, *each[1:3], "") for key, each in rows.relations.items()],
-            "claim": rows.claims,
+            "claim": [(space, about, item, *said) for space, about, (_, _, item, _), *said in rows.claims],
             "record": rows.records,
-            "result": rows.results,
+            "result": [(*key, *answer) for key, answer in rows.results.items()],
         }
         for table, written in tables.items():
             if written:

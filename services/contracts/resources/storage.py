@@ -116,7 +116,6 @@ class Stored(Struct, frozen=True, kw_only=True):
     admissions: int
     entities: dict[str, int]
     claims: int
-    records: int
 
 
 class DiffQuery(Struct, frozen=True):

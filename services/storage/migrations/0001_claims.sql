@@ -1,5 +1,6 @@
 -- Ids are digests, so every index that begins with one costs a page of its own for each row that is written. Entities and
--- relations therefore have numbers in the order in which they came, and all that is kept about them goes by these.
+-- relations, and the results that claims and records come with, therefore have numbers in the order in which they came, and
+-- all that is kept about them goes by these; a relation is found by the number of its source.
 CREATE TABLE entity (
     workspace BYTEA NOT NULL,
     id BYTEA NOT NULL,
@@ -22,16 +23,15 @@ CREATE TABLE unindexed (
 
 CREATE TABLE relation (
     workspace BYTEA NOT NULL,
+    source BIGINT NOT NULL,
     id BYTEA NOT NULL,
     number BIGINT NOT NULL,
     type TEXT NOT NULL,
-    source BIGINT NOT NULL,
     target BIGINT NOT NULL,
     qualifiers TEXT NOT NULL,
-    PRIMARY KEY (workspace, id)
+    PRIMARY KEY (workspace, source, id)
 );
 CREATE UNIQUE INDEX relation_number ON relation (workspace, number);
-CREATE INDEX relation_source ON relation (workspace, source);
 CREATE INDEX relation_target ON relation (workspace, target);
 
 CREATE TABLE claim (
@@ -43,9 +43,7 @@ CREATE TABLE claim (
     kind SMALLINT NOT NULL,
     name TEXT NOT NULL,
     value TEXT NOT NULL,
-    item BYTEA NOT NULL,
-    module TEXT NOT NULL,
-    version BIGINT NOT NULL,
+    result BIGINT NOT NULL,
     at BIGINT NOT NULL,
     recorded_at BIGINT NOT NULL,
     retracted_at BIGINT,
@@ -57,7 +55,7 @@ CREATE TABLE claim (
     evidence BYTEA NOT NULL,
     PRIMARY KEY (workspace, about, scan, id)
 );
-CREATE INDEX claim_item ON claim (workspace, scan, item);
+CREATE INDEX claim_result ON claim (workspace, scan, result);
 
 CREATE TABLE sighting (
     workspace BYTEA NOT NULL,
@@ -72,23 +70,25 @@ CREATE TABLE sighting (
 );
 CREATE INDEX sighting_scan ON sighting (workspace, scan);
 
+-- A record is written far more often than somebody asks for it by its digest or by that of its body: then the digests of
+-- the workspace are read through in the order in which they came, from the indexes alone.
 CREATE TABLE record (
     workspace BYTEA NOT NULL,
     scan BYTEA NOT NULL,
+    result BIGINT NOT NULL,
     id BYTEA NOT NULL,
-    item BYTEA NOT NULL,
     blob BYTEA,
     content BYTEA NOT NULL,
-    PRIMARY KEY (workspace, id, scan)
+    PRIMARY KEY (workspace, scan, result, id)
 );
-CREATE INDEX record_scan ON record (workspace, scan);
-CREATE INDEX record_blob ON record (workspace, blob);
+CREATE INDEX record_blob ON record (workspace, scan, result, blob);
 
 CREATE TABLE result (
     workspace BYTEA NOT NULL,
     scan BYTEA NOT NULL,
     item BYTEA NOT NULL,
     turn BIGINT NOT NULL,
+    number BIGINT NOT NULL,
     module TEXT NOT NULL,
     version BIGINT NOT NULL,
     subject BYTEA NOT NULL,
@@ -97,6 +97,7 @@ CREATE TABLE result (
     outcome TEXT NOT NULL,
     PRIMARY KEY (workspace, scan, item, turn)
 );
+CREATE UNIQUE INDEX result_number ON result (workspace, number);
 CREATE INDEX result_subject ON result (workspace, scan, subject);
 
 CREATE TABLE scan (

@@ -12,16 +12,14 @@ from services.storage.domain import Rows, key_text, qualifiers_text
 
 CLAIM: Final = (
     "workspace",
+    "about",
+    "result",
     "id",
     "scan",
     "claim",
-    "about",
     "kind",
     "name",
     "value",
-    "item",
-    "module",
-    "version",
     "at",
     "recorded_at",
     "confidence",
@@ -32,19 +30,30 @@ CLAIM: Final = (
     "evidence",
 )
 ENTITY: Final = ("workspace", "id", "number", "type", "key", "value", "first_seen", "last_seen")
-RELATION: Final = ("workspace", "id", "number", "type", "source", "target", "qualifiers")
-ABOUT: Final = CLAIM.index("about")
+RELATION: Final = ("workspace", "source", "id", "number", "type", "target", "qualifiers")
+SIGHTING: Final = ("workspace", "scan", "entity", "type", "first_seen", "last_seen", "role", "distance")
+RECORD: Final = ("workspace", "scan", "result", "id", "blob", "content")
+RESULT: Final = (
+    "workspace",
+    "scan",
+    "item",
+    "turn",
+    "number",
+    "module",
+    "version",
+    "subject",
+    "seen",
+    "parts",
+    "outcome",
+)
 
-#: Workspace and id of an entity or a relation, and its number.
-Place = tuple[bytes, bytes]
-Numbers = dict[Place, int]
+#: The number of an entity or a relation, by its workspace and id.
+Numbers = dict[tuple[bytes, bytes], int]
 
 #: Numbers grow with time and are given without asking anybody: each process counts on from when it began. Those of
 #: entities are even, those of relations odd, so that a claim's says which of both it is about.
 _BEGIN: Final = (now() << 11) + 2 * randbelow(1024)
-_NEXT: Final = {"entity": count(_BEGIN, 2), "relation": count(_BEGIN + 1, 2)}
-SIGHTING: Final = ("workspace", "scan", "entity", "type", "first_seen", "last_seen", "role", "distance")
-RESULT: Final = ("workspace", "scan", "item", "turn", "module", "version", "subject", "seen", "parts", "outcome")
+_NEXT: Final = {"entity": count(_BEGIN, 2), "relation": count(_BEGIN + 1, 2), "result": count(_BEGIN)}
 
 
 async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes, bytes]]:
@@ -57,27 +66,34 @@ async def write_rows(tx: Tx, rows: Rows) -> None:
     """Write a folded batch."""
     numbers = await _write_entities(tx, rows)
     numbers |= await _write_relations(tx, rows, numbers)
+    results = await _write_results(tx, rows)
     await tx.bulk_upsert(
         "claim",
         CLAIM,
         ("workspace", "about", "scan", "id"),
-        [(*row[:ABOUT], numbers[row[0], row[ABOUT]], *row[ABOUT + 1 :]) for row in rows.claims],
-        {"at": "min", "recorded_at": "min", "evidence": "min"},
+        [(space, numbers[space, about], results[result], *said) for space, about, result, *said in rows.claims],
+        {"result": "min", "at": "min", "recorded_at": "min", "evidence": "min"},
     )
     await tx.bulk_upsert(
         "record",
-        ("workspace", "scan", "id", "item", "blob", "content"),
-        ("workspace", "id", "scan"),
-        rows.records,
-        {"item": "min"},
+        RECORD,
+        ("workspace", "scan", "result", "id"),
+        [(space, scan, results[result], *record) for space, scan, result, *record in rows.records],
+        {},
     )
+
+
+async def _write_results(tx: Tx, rows: Rows) -> Mapping[Row, int]:
+    """Write how far results are; return their numbers."""
+    numbers, fresh = await _number(tx, "result", RESULT, rows.results)
     await tx.bulk_upsert(
         "result",
         RESULT,
         ("workspace", "scan", "item", "turn"),
-        rows.results,
+        [(*place, numbers[place], *answer) for place, answer in rows.results.items() if place not in fresh],
         {"seen": "sum", "parts": "max", "outcome": "max"},
     )
+    return numbers
 
 
 async def _write_entities(tx: Tx, rows: Rows) -> Numbers:
@@ -117,20 +133,24 @@ async def _write_entities(tx: Tx, rows: Rows) -> Numbers:
 async def _write_relations(tx: Tx, rows: Rows, ends: Numbers) -> Numbers:
     """Write relations between entities that have their numbers; return those of the relations."""
     described = {
-        (space, identity): (relation.type, ends[space, source], ends[space, target], qualifiers_text(relation))
+        (space, ends[space, source], identity): (relation.type, ends[space, target], qualifiers_text(relation))
         for (space, identity), (relation, source, target) in rows.relations.items()
     }
-    return (await _number(tx, "relation", RELATION, described))[0]
+    numbers, _ = await _number(tx, "relation", RELATION, described)
+    return {(space, identity): number for (space, _, identity), number in numbers.items()}
 
 
 async def _number(
-    tx: Tx, table: str, columns: Sequence[str], described: Mapping[Place, Row]
-) -> tuple[Numbers, set[Place]]:
-    """Insert what is new, under numbers of its own; return the numbers of all, and what was new."""
-    given = {place: next(_NEXT[table]) for place in described}
-    rows = [(*place, number, *described[place]) for place, number in given.items()]
-    numbers: Numbers = await tx.insert_numbered(table, columns, ("workspace", "id"), "number", rows)
-    return numbers, {place for place, number in numbers.items() if number == given[place]}
+    tx: Tx, table: str, columns: Sequence[str], described: Mapping[Row, Row]
+) -> tuple[dict[Row, int], set[Row]]:
+    """Insert what is new, under numbers of its own; return the numbers of all, by their keys, and what was new.
+
+    The columns before the number are the key.
+    """
+    given = {key: next(_NEXT[table]) for key in described}
+    rows = [(*key, number, *described[key]) for key, number in given.items()]
+    numbers = await tx.insert_numbered(table, columns, columns[: columns.index("number")], "number", rows)
+    return numbers, {key for key, number in numbers.items() if number == given[key]}
 
 
 async def count_admissions(tx: Tx, counts: dict[tuple[UUID, UUID], int]) -> None:
@@ -144,8 +164,8 @@ async def count_admissions(tx: Tx, counts: dict[tuple[UUID, UUID], int]) -> None
     )
 
 
-async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> AsyncIterator[list[bytes]]:
-    """Forget a scan and refold what it touched; yield the ids of entities that are gone with it, in lists."""
+async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> AsyncIterator[list[int]]:
+    """Forget a scan and refold what it touched; yield the numbers of entities that are gone with it, in lists."""
     values = {"workspace": workspace.bytes, "scan": scan.bytes}
     await tx.bulk_upsert(
         "scan",
@@ -174,8 +194,8 @@ async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> AsyncIterator[list
     await tx.execute("DELETE FROM result WHERE workspace = :workspace AND scan = :scan", **values)
 
 
-async def _forget_entities(tx: Tx, values: Mapping[str, bytes], numbers: Sequence[int]) -> list[bytes]:
-    """Remove entities that no other scan saw, and narrow the times of the others; return the ids that are gone."""
+async def _forget_entities(tx: Tx, values: Mapping[str, bytes], numbers: Sequence[int]) -> list[int]:
+    """Remove entities that no other scan saw, and narrow the times of the others; return those that are gone."""
     rows = await tx.fetch_in(
         "SELECT DISTINCT entity FROM sighting WHERE workspace = :workspace AND scan <> :scan AND entity IN :keys",
         numbers,
@@ -184,9 +204,6 @@ async def _forget_entities(tx: Tx, values: Mapping[str, bytes], numbers: Sequenc
     kept = {row[0] for row in rows}
     gone = [number for number in numbers if number not in kept]
     space = values["workspace"]
-    ids = await tx.fetch_in(
-        "SELECT id FROM entity WHERE workspace = :workspace AND number IN :keys", gone, workspace=space
-    )
     await tx.execute_in("DELETE FROM entity WHERE workspace = :workspace AND number IN :keys", gone, workspace=space)
     await tx.execute_in("DELETE FROM unindexed WHERE workspace = :workspace AND entity IN :keys", gone, workspace=space)
     await tx.execute_in(
@@ -198,4 +215,4 @@ async def _forget_entities(tx: Tx, values: Mapping[str, bytes], numbers: Sequenc
         sorted(kept),
         **values,
     )
-    return [bytes(row[0]) for row in ids]
+    return gone

@@ -21,9 +21,14 @@ _record = msgspec.msgpack.Decoder(EvidenceRecord).decode
 ENTITY: Final = "id, number, type, key, first_seen, last_seen"
 RELATION: Final = "id, number, type, source, target, qualifiers"
 CLAIM: Final = (
-    "id, scan, claim, about, kind, name, value, item, module, version, at, confidence,"
+    "id, claim.scan, claim, about, kind, name, value, item, module, version, subject, at, confidence,"
     " valid_from, valid_to, place, details, evidence"
 )
+CLAIMS: Final = (
+    "claim JOIN result ON result.workspace = claim.workspace AND result.number = claim.result"
+    " WHERE claim.workspace = :workspace AND retracted_at IS NULL"
+)
+RECORD: Final = "record.scan, result.item, result.module, result.version, record.id, record.content"
 
 
 class StoredEntity(NamedTuple):
@@ -50,7 +55,7 @@ class StoredRelation(NamedTuple):
 
 
 class StoredClaim(NamedTuple):
-    """``about`` is the number of an entity or of a relation."""
+    """``about`` is the number of an entity or of a relation; item, module, version and subject are of its result."""
 
     id: bytes
     scan: bytes
@@ -62,6 +67,7 @@ class StoredClaim(NamedTuple):
     item: bytes
     module: str
     version: int
+    subject: bytes
     at: int
     confidence: int
     valid_from: int | None
@@ -79,15 +85,6 @@ class StoredClaim(NamedTuple):
     def described(self) -> dict[str, str | int]:
         """The details of a relation."""
         return _details(self.details) if self.details else {}
-
-
-async def entities_of_ids(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> dict[bytes, StoredEntity]:
-    rows = await view.fetch_in(
-        f"SELECT {ENTITY} FROM entity WHERE workspace = :workspace AND id IN :keys",  # noqa: S608  columns only
-        list(set(ids)),
-        workspace=workspace.bytes,
-    )
-    return {bytes(row[0]): _entity(row) for row in rows}
 
 
 async def entities(view: Reader, workspace: UUID, numbers: Sequence[int]) -> dict[int, StoredEntity]:
@@ -219,19 +216,19 @@ async def claims_about(
 
     ``most``: how often one module may say the same of one thing; what it says more often is left out.
     """
-    narrowed = " AND scan = :scan" if scan else ""
-    found = f"FROM claim WHERE workspace = :workspace AND retracted_at IS NULL{narrowed} AND about IN :keys"
+    narrowed = " AND claim.scan = :scan" if scan else ""
+    columns = CLAIM
     if most is not None:
-        ranked = f"ROW_NUMBER() OVER (PARTITION BY about, kind, name, value, module ORDER BY at, id) AS rank {found}"
-        found = f"FROM (SELECT {CLAIM}, {ranked}) AS told WHERE rank <= :most"
+        columns += ", ROW_NUMBER() OVER (PARTITION BY about, kind, name, value, module ORDER BY at, id) AS rank"
+    asked = f"SELECT {columns} FROM {CLAIMS}{narrowed} AND about IN :keys"  # noqa: S608  columns only
     rows = await view.fetch_in(
-        f"SELECT {CLAIM} {found}",
+        asked if most is None else f"SELECT * FROM ({asked}) AS told WHERE rank <= :most",  # noqa: S608  from above
         list(set(numbers)),
         workspace=workspace.bytes,
         **({"scan": scan.bytes} if scan else {}),
         **({"most": most} if most is not None else {}),
     )
-    return sorted((StoredClaim(*row) for row in rows), key=_age)
+    return sorted((StoredClaim._make(row[: len(StoredClaim._fields)]) for row in rows), key=_age)
 
 
 def _age(claim: StoredClaim) -> tuple[int, str, str, str, bytes]:
@@ -270,8 +267,7 @@ async def claims_of(
     """The claims of a scan, or of one item of it, in the order of their keys."""
     narrowed = " AND item = :item" if item else ""
     async for rows in view.stream(
-        f"SELECT {CLAIM} FROM claim WHERE workspace = :workspace AND scan = :scan AND retracted_at IS NULL{narrowed}"  # noqa: S608  parameters only
-        " ORDER BY claim, id",
+        f"SELECT {CLAIM} FROM {CLAIMS} AND claim.scan = :scan AND result.scan = :scan{narrowed} ORDER BY claim, id",  # noqa: S608  columns only
         size=size,
         workspace=workspace.bytes,
         scan=scan.bytes,
@@ -323,46 +319,48 @@ class StoredRecord(NamedTuple):
 
 
 async def find_records(view: Reader, workspace: UUID, low: bytes, high: bytes) -> list[StoredRecord]:
-    """Records whose id or blob lies between two digests."""
-    found: dict[tuple[bytes, bytes], Row] = {}
+    """Records whose id or blob lies between two digests, each once in a scan."""
+    found: dict[tuple[bytes, bytes], StoredRecord] = {}
     for column in ("id", "blob"):
+        # The digests first, which an index has; what belongs to them after that.
         rows = await view.fetch(
-            f"SELECT id, scan, item, content FROM record WHERE workspace = :workspace"  # noqa: S608  two literals
-            f" AND {column} >= :low AND {column} <= :high ORDER BY {column}, scan LIMIT 100",
+            f"SELECT {RECORD} FROM (SELECT scan, result, {column} AS digest FROM record WHERE workspace = :workspace"  # noqa: S608  two literals
+            f" AND {column} >= :low AND {column} <= :high ORDER BY {column}, scan, result LIMIT 100) AS told"
+            " JOIN record ON record.workspace = :workspace AND record.scan = told.scan AND record.result = told.result"
+            f" AND record.{column} = told.digest"
+            " JOIN result ON result.workspace = :workspace AND result.number = told.result"
+            " ORDER BY told.digest, told.scan, told.result",
             workspace=workspace.bytes,
             low=low,
             high=high,
         )
-        found.update(((bytes(row[0]), bytes(row[1])), row) for row in rows)
-    return await _stored_records(view, workspace, list(found.values()))
+        for record in map(_stored_record, rows):
+            found.setdefault((record.record.id, record.scan), record)
+    return list(found.values())
 
 
 async def records_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[StoredRecord]]:
-    """The records of a scan."""
+    """The records of a scan, each once, in the order of their ids."""
+    before = b""
     async for rows in view.stream(
-        "SELECT id, scan, item, content FROM record WHERE workspace = :workspace AND scan = :scan",
+        f"SELECT {RECORD} FROM record JOIN result ON result.workspace = record.workspace"  # noqa: S608  columns only
+        " AND result.number = record.result WHERE record.workspace = :workspace AND record.scan = :scan"
+        " ORDER BY record.id, record.result",
         size=500,
         workspace=workspace.bytes,
         scan=scan.bytes,
     ):
-        yield await _stored_records(view, workspace, rows)
+        records = []
+        for row in rows:
+            if row[4] != before:
+                records.append(_stored_record(row))
+                before = row[4]
+        yield records
 
 
-async def _stored_records(view: Reader, workspace: UUID, rows: Sequence[Row]) -> list[StoredRecord]:
-    """Rows as records, with the module that asked."""
-    made: dict[bytes, tuple[str, int]] = {}
-    for scan in {bytes(row[1]) for row in rows}:
-        items = await view.fetch_in(
-            "SELECT item, module, version FROM result WHERE workspace = :workspace AND scan = :scan AND item IN :keys",
-            [row[2] for row in rows if row[1] == scan],
-            workspace=workspace.bytes,
-            scan=scan,
-        )
-        made.update((bytes(item), (module, version)) for item, module, version in items)
-    return [
-        StoredRecord(bytes(scan), bytes(item), *made.get(bytes(item), ("", 0)), _read_record(bytes(identity), content))
-        for identity, scan, item, content in rows
-    ]
+def _stored_record(row: Row) -> StoredRecord:
+    scan, item, module, version, identity, content = row
+    return StoredRecord(bytes(scan), bytes(item), module, version, _read_record(bytes(identity), content))
 
 
 def _read_record(identity: bytes, content: bytes) -> EvidenceRecord:
@@ -374,8 +372,8 @@ def _read_record(identity: bytes, content: bytes) -> EvidenceRecord:
     return record if record.id == identity else msgspec.structs.replace(record, id=identity)
 
 
-async def counts(view: Reader, workspace: UUID, scan: UUID) -> tuple[int, int, dict[str, int], int, int]:
-    """Complete results, admission messages, entities by type, claims and records of a scan."""
+async def counts(view: Reader, workspace: UUID, scan: UUID) -> tuple[int, int, dict[str, int], int]:
+    """Complete results, admission messages, entities by type, and claims of a scan."""
     values = {"workspace": workspace.bytes, "scan": scan.bytes}
     results = await view.fetch_one(
         "SELECT count(*) FROM result WHERE workspace = :workspace AND scan = :scan AND parts > 0 AND seen >= parts",
@@ -388,18 +386,13 @@ async def counts(view: Reader, workspace: UUID, scan: UUID) -> tuple[int, int, d
         "SELECT type, count(*) FROM sighting WHERE workspace = :workspace AND scan = :scan GROUP BY type", **values
     )
     claims = await view.fetch_one("SELECT count(*) FROM claim WHERE workspace = :workspace AND scan = :scan", **values)
-    records = await view.fetch_one(
-        "SELECT count(*) FROM record WHERE workspace = :workspace AND scan = :scan", **values
-    )
     assert results is not None
     assert claims is not None
-    assert records is not None
     return (
         results[0],
         admissions[0] if admissions else 0,
         dict(sorted((str(kind), int(count)) for kind, count in kinds)),
         claims[0],
-        records[0],
     )
 
 
@@ -415,17 +408,6 @@ async def answered(
         scan=scan.bytes,
     )
     return {(module, bytes(subject)) for module, subject in rows}
-
-
-async def asked_by(view: Reader, workspace: UUID, scan: UUID, items: Sequence[bytes]) -> dict[bytes, tuple[str, bytes]]:
-    """The module and subject of work items."""
-    rows = await view.fetch_in(
-        "SELECT item, module, subject FROM result WHERE workspace = :workspace AND scan = :scan AND item IN :keys",
-        list(set(items)),
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-    )
-    return {bytes(item): (module, bytes(subject)) for item, module, subject in rows}
 
 
 def _entity(row: Row) -> StoredEntity:

@@ -169,22 +169,30 @@ class Depot:
     async def tables(self, *without: str) -> dict[str, list[tuple[Any, ...]]]:
         """All that is stored, but for columns ``without``, with ids in place of numbers."""
         names = ("entity", "unindexed", "relation", "claim", "sighting", "record", "result", "scan")
-        numbered = {"entity": {"number"}, "relation": {"number", "source", "target"}, "claim": {"about"}}
-        numbered |= {"unindexed": {"entity"}, "sighting": {"entity"}}
+        things = dict.fromkeys(("about", "source", "target", "entity"), "thing")
+        numbered = {(name, column): kind for name in names for column, kind in things.items()}
+        numbered |= {("entity", "number"): "thing", ("relation", "number"): "thing"}
+        numbered |= {("claim", "result"): "result", ("record", "result"): "result", ("result", "number"): "result"}
         found = {}
         async with self.sql.read() as view:
-            pairs = [pair for name in names[:3:2] for pair in await view.fetch(f"SELECT number, id FROM {name}")]
-            ids = dict(pairs)
-            assert len(ids) == len(pairs)
+            ids: dict[str, dict[int, bytes]] = {}
+            for name, kind, key in (
+                ("entity", "thing", "id"),
+                ("relation", "thing", "id"),
+                ("result", "result", "item"),
+            ):
+                pairs = await view.fetch(f"SELECT number, {key} FROM {name}")
+                assert not ids.setdefault(kind, {}).keys() & {number for number, _ in pairs}
+                ids[kind] |= dict(pairs)
             for name in names:
                 columns = [
                     row[0]
                     for row in await view.fetch("SELECT name FROM pragma_table_info(:table) ORDER BY cid", table=name)
                     if row[0] not in without
                 ]
-                given = [column in numbered.get(name, ()) for column in columns]
+                kinds = [numbered.get((name, column)) for column in columns]
                 rows = await view.fetch(f"SELECT {', '.join(columns)} FROM {name}")
-                named = [tuple(ids[v] if n else v for n, v in zip(given, row, strict=True)) for row in rows]
+                named = [tuple(ids[k][v] if k else v for k, v in zip(kinds, row, strict=True)) for row in rows]
                 found[name] = sorted(named, key=repr)
         return found
 
