@@ -269,7 +269,7 @@ def bare(path: Path, envelopes: list[Envelope]) -> float:
             ],
             "relation": [(*key, each[0].type, *each[1:3], "") for key, each in rows.relations.items()],
             "claim": [(space, about, item, *said) for space, about, (_, _, item, _), *said in rows.claims],
-            "record": rows.records,
+            "record": [(space, scan, item, *kept) for space, scan, (_, _, item, _), *kept in rows.records],
             "result": [(*key, *answer) for key, answer in rows.results.items()],
         }
         for table, written in tables.items():
