@@ -9,7 +9,7 @@ from services.kernel.search import Indexed
 from services.kernel.service import Ports
 
 ENTITIES: Final = "entities"
-BATCH: Final = 2000
+BATCH: Final = 5000
 #: While claims come in, the index follows at its ease.
 GATHER: Final = 1.0
 
