@@ -162,16 +162,16 @@ class Collector:
         """Make the world of one work item."""
         exchanges = Exchanges(self.journal, self._budget, manifest, owner, recorded, offline=offline)
         permit = Permit(manifest, plan)
-        resolver = self._resolver(plan)
+        resolver, client = self._resolver(plan), self._client(plan)
         settings, egress = self._ports.settings, self._ports.egress
         planned = next((module for module in plan.modules if module.id == manifest.id), None)
         return ItemContext(
-            http=ItemHttp(self._client(plan), self._shared, exchanges, permit, settings.user_agent),
+            http=ItemHttp(client, self._shared, exchanges, permit, settings.user_agent),
             dns=ItemDns(
                 resolver, exchanges, permit, await self._wildcards_of(owner.workspace, plan, resolver, offline=offline)
             ),
             whois=ItemWhois(egress, resolver, exchanges, permit),
-            tls=ItemTls(egress, exchanges, permit, settings.ca_file),
+            tls=ItemTls(client, exchanges, permit),
             tcp=ItemTcp(egress, exchanges, permit),
             scope=plan.scope,
             at=at,

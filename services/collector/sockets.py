@@ -4,7 +4,7 @@ import asyncio
 import base64
 import ssl
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -21,10 +21,11 @@ from services.collector.context import (
     Whois,
 )
 from services.collector.exchange import Exchanges, Performed
+from services.collector.fetch.client import Client
 from services.collector.fetch.http import failure_of
 from services.collector.resolve import Resolver
 from services.collector.scope import Permit
-from services.kernel.egress import Egress, EgressError, Refused, TimedOut, TlsFailed, TooMuch
+from services.kernel.egress import Egress, EgressError, Refused, TimedOut, TooMuch
 from services.kernel.egress import Unreachable as NoWay
 from services.kernel.messages import now
 
@@ -93,11 +94,10 @@ class ItemWhois(Whois):
 class ItemTls(Tls):
     """TLS handshakes for one work item."""
 
-    def __init__(self, egress: Egress, exchanges: Exchanges, permit: Permit, ca_file: str) -> None:
-        self._egress = egress
+    def __init__(self, client: Client, exchanges: Exchanges, permit: Permit) -> None:
+        self._client = client
         self._exchanges = exchanges
         self._permit = permit
-        self._ca_file = ca_file
 
     async def handshake(
         self,
@@ -112,13 +112,10 @@ class ItemTls(Tls):
 
         async def perform() -> Performed:
             at = now()
-            refused = ""
             try:
-                try:
-                    shown = await self._shake(address, port, server_name, timeout, verify=True)
-                except TlsFailed as error:
-                    refused = error.reason
-                    shown = await self._shake(address, port, server_name, timeout, verify=False)
+                shown = await self._client.shake(
+                    address, port, server_name or address, timeout=timeout, allow=self._permit.guard
+                )
             except (EgressError, OSError) as error:
                 return Performed(at=at, elapsed=now() - at, failure=failure_of(error))
             return Performed(
@@ -128,7 +125,7 @@ class ItemTls(Tls):
                 status="shaken",
                 head=f"{shown.version}\n{shown.cipher}\n{shown.alpn}",
                 body="".join(map(ssl.DER_cert_to_PEM_cert, shown.chain)).encode(),
-                tls_error=refused,
+                tls_error=shown.tls_error,
             )
 
         request = _place(address, port) + (f" as {server_name}" if server_name else "")
@@ -146,44 +143,6 @@ class ItemTls(Tls):
             alpn=alpn,
             verified=record.tls_error,
         )
-
-    async def _shake(
-        self,
-        address: str,
-        port: int,
-        server_name: str,
-        timeout: float,
-        *,
-        verify: bool,
-    ) -> "Shaken":
-        transport, _ = await self._egress.connect(
-            asyncio.Protocol,
-            address,
-            port,
-            timeout=timeout,
-            allow=self._permit.guard,
-            tls=_context(self._ca_file, verify=verify),
-            server_hostname=server_name or (address if verify else ""),
-        )
-        try:
-            session = transport.get_extra_info("ssl_object")
-            return Shaken(
-                chain=_chain(session),
-                version=session.version() or "",
-                cipher=(session.cipher() or ("",))[0],
-                alpn=session.selected_alpn_protocol() or "",
-            )
-        finally:
-            transport.abort()
-
-
-class Shaken(Struct, frozen=True):
-    """What a completed handshake showed."""
-
-    chain: tuple[bytes, ...]
-    version: str
-    cipher: str
-    alpn: str
 
 
 class Probed(Struct, frozen=True):
@@ -275,31 +234,6 @@ class ItemTcp(Tcp):
 
 def _place(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-_CONTEXTS: dict[tuple[str, bool], ssl.SSLContext] = {}
-
-
-def _context(ca_file: str, *, verify: bool) -> ssl.SSLContext:
-    context = _CONTEXTS.get((ca_file, verify))
-    if context is None:
-        context = ssl.create_default_context(cafile=ca_file or None)
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-            context.set_ciphers("DEFAULT:@SECLEVEL=0")
-        _CONTEXTS[ca_file, verify] = context
-    return context
-
-
-def _chain(session: Any) -> tuple[bytes, ...]:
-    """What the server sent, leaf first; public from Python 3.13 on, before that one step deeper."""
-    if hasattr(session, "get_unverified_chain"):
-        return tuple(session.get_unverified_chain())
-    sent = session._sslobj.get_unverified_chain() or ()  # noqa: SLF001  the only way before 3.13
-    return tuple(certificate.public_bytes(2) for certificate in sent)
 
 
 def _ders(pem: bytes) -> tuple[bytes, ...]:

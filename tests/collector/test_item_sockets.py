@@ -10,6 +10,7 @@ import pytest
 
 from services.collector.context import Nameless, Refused, Skipped, Unreachable
 from services.collector.exchange import Exchanges
+from services.collector.fetch import Client
 from services.collector.manifest import Manifest
 from services.collector.scope import Permit
 from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
@@ -85,7 +86,7 @@ class Shore:
 
     async def tls(self, item: int = 1, planned: Plan = IN_SCOPE, *, offline: bool = False) -> ItemTls:
         egress, exchanges, permit = await self._item(manifest("look", "active"), item, planned, offline=offline)
-        return ItemTls(egress, exchanges, permit, self._ca_file)
+        return ItemTls(Client(egress, self.resolver.addresses, self._ca_file), exchanges, permit)
 
     async def tcp(self, item: int = 1, planned: Plan = IN_SCOPE, *, offline: bool = False) -> ItemTcp:
         egress, exchanges, permit = await self._item(manifest("look", "active"), item, planned, offline=offline)

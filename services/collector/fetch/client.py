@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from services.collector.fetch.connection import Broken, Connection, Received
 from services.collector.fetch.encoding import ACCEPTED, Undecodable, decode
+from services.collector.fetch.tls import Shown, context, mismatch, shown
 from services.kernel.egress import Egress, EgressError, Guard, Refused, TimedOut, TlsFailed, Unreachable
 
 IDLE_SECONDS: Final = 10.0
@@ -29,6 +30,8 @@ TLS_ERRORS_KEPT: Final = 600.0
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+#: What this client speaks, by its name in TLS (RFC 7301).
+HTTP: Final = "http/1.1"
 
 
 class BadUrl(Exception):
@@ -50,13 +53,29 @@ class Location(Struct, frozen=True):
     @property
     def literal(self) -> bool:
         """Whether the host is an address."""
-        return ":" in self.host or self.host.replace(".", "").isdigit()
+        return is_address(self.host)
 
     @property
     def authority(self) -> str:
         """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """What a connection leads to, and how; what has the same can share it."""
+
+    scheme: str
+    host: str
+    port: int
+    verify: bool
+    via_proxy: bool
+    allow: Guard | None
+
+    @property
+    def turn(self) -> tuple[str, bool]:
+        """What is asked by few at a time."""
+        return self.host, self.verify
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -71,6 +90,18 @@ class Request(Struct, frozen=True, kw_only=True):
     verify: bool = True
     via_proxy: bool = False
     allow: Guard | None = None
+
+    @property
+    def route(self) -> Route:
+        location = self.location
+        return Route(
+            scheme=location.scheme,
+            host=location.host,
+            port=location.port,
+            verify=self.verify,
+            via_proxy=self.via_proxy,
+            allow=self.allow,
+        )
 
 
 class Response(Struct, frozen=True, kw_only=True):
@@ -98,38 +129,41 @@ class Idle:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._waiting: dict[object, list[tuple[float, Connection]]] = {}
+        self._waiting: dict[Route, list[tuple[float, Connection]]] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def take(self, key: object) -> Connection | None:
+    def __contains__(self, route: Route) -> bool:
+        return route in self._waiting
+
+    def take(self, route: Route) -> Connection | None:
         """A connection that is open still and was not left alone for long."""
         fresh = time.monotonic() - IDLE_SECONDS
-        waiting = self._waiting.get(key)
+        waiting = self._waiting.get(route)
         while waiting:
             since, connection = waiting.pop()
             self._count -= 1
             if not waiting:
-                del self._waiting[key]
+                del self._waiting[route]
             if connection.open and since > fresh:
                 return connection
             connection.close()
         return None
 
-    def keep(self, key: object, connection: Connection) -> None:
-        self._waiting.setdefault(key, []).append((time.monotonic(), connection))
+    def keep(self, route: Route, connection: Connection) -> None:
+        self._waiting.setdefault(route, []).append((time.monotonic(), connection))
         self._count += 1
         while self._count > self._most:
             self._close(next(iter(self._waiting)))
 
     def close(self) -> None:
-        for key in list(self._waiting):
-            self._close(key)
+        for route in list(self._waiting):
+            self._close(route)
 
-    def _close(self, key: object) -> None:
-        for _, connection in self._waiting.pop(key):
+    def _close(self, route: Route) -> None:
+        for _, connection in self._waiting.pop(route):
             connection.close()
             self._count -= 1
 
@@ -141,9 +175,8 @@ class Client:
         self._egress = egress
         self._resolve = resolve
         self._ca_file = ca_file
-        self._contexts: dict[bool, ssl.SSLContext] = {}
         self._idle = {"https": Idle(IDLE_TLS), "http": Idle(IDLE_PLAIN)}
-        self._tls_errors: dict[object, tuple[float, str]] = {}
+        self._broken: dict[Route, tuple[float, str]] = {}
         self._turns: dict[object, Turn] = {}
 
     async def send(self, request: Request) -> Response:
@@ -152,15 +185,34 @@ class Client:
         Raises:
             EgressError: no connection. NoSuchName: no address. Broken, Undecodable: no sound HTTP.
         """
-        key = _pool_key(request)
-        host = (request.location.host, request.verify)
-        async with self._turn(host, PER_SOURCE if request.verify else PER_TARGET):
+        route = request.route
+        async with self._turn(route.turn, PER_SOURCE if request.verify else PER_TARGET):
             try:
                 async with asyncio.timeout(request.timeout):
-                    return await self._send(request, key)
+                    return await self._send(request, route)
             except TimeoutError:
                 limit = f"{request.timeout:g} s"
                 raise TimedOut(f"{request.location.authority} did not answer within {limit}") from None
+
+    async def shake(self, address: str, port: int, host: str, *, timeout: float, allow: Guard | None) -> Shown:
+        """Shake hands with a target for what it shows; ``host`` is the name that is asked for, or the address.
+
+        A connection that came out as one for HTTP/1.1 is kept for whoever asks the host something next.
+
+        Raises:
+            EgressError: no TLS to be had.
+        """
+        route = Route(scheme="https", host=host, port=port, verify=False, via_proxy=False, allow=allow)
+        async with self._turn(route.turn, PER_TARGET):
+            connection = await self._dial_target(route, address, timeout, "", "h2", HTTP)
+            found, connection.session = shown(connection.session, connection.tls_error), None
+            idle = self._idle["https"]
+            spoken = found.alpn or (HTTP if port == DEFAULT_PORTS["https"] else "")
+            if spoken == HTTP and route not in idle:
+                idle.keep(route, connection)
+            else:
+                connection.close()
+        return found
 
     def way(self, request: Request) -> str:
         """By which way out a request goes."""
@@ -181,10 +233,10 @@ class Client:
             if not turn.users:
                 self._turns.pop(key, None)
 
-    async def _send(self, request: Request, key: object) -> Response:
+    async def _send(self, request: Request, route: Route) -> Response:
         wire = _serialise(request)
-        idle = self._idle[request.location.scheme]
-        connection = idle.take(key)
+        idle = self._idle[route.scheme]
+        connection = idle.take(route)
         if connection is not None:
             try:
                 received = await self._converse(connection, wire, request)
@@ -193,10 +245,10 @@ class Client:
                     raise
                 connection = None  # it was closed while nobody used it
         if connection is None:
-            connection = await self._connect(request, key)
+            connection = await self._connect(route, request.timeout)
             received = await self._converse(connection, wire, request)
         if received.reusable:
-            idle.keep(key, connection)
+            idle.keep(route, connection)
         else:
             connection.close()
         return _response(received, connection, request)
@@ -208,65 +260,61 @@ class Client:
             connection.close()
             raise
 
-    async def _connect(self, request: Request, key: object) -> Connection:
-        location = request.location
-        addresses = [location.host] if location.literal else await self._resolve(location.host)
+    async def _connect(self, route: Route, timeout: float) -> Connection:
+        addresses = [route.host] if is_address(route.host) else await self._resolve(route.host)
         if not addresses:
-            raise NoSuchName(f"{location.host} has no address")
+            raise NoSuchName(f"{route.host} has no address")
         failure: EgressError | None = None
         for address in list(addresses)[:ADDRESSES_TRIED]:
             try:
-                return await self._dial(request, address, key)
+                return await self._dial(route, address, timeout)
             except (Unreachable, Refused, TimedOut) as error:
                 failure = error
         assert failure is not None
         raise failure
 
-    async def _dial(self, request: Request, address: str, key: object) -> Connection:
-        if request.location.scheme == "http":
-            return await self._open(request, address, None)
-        if request.verify:
-            return await self._open(request, address, self._context(verify=True))
-        until, reason = self._tls_errors.get(key, (0.0, ""))
-        if until <= time.monotonic():
-            try:
-                return await self._open(request, address, self._context(verify=True))
-            except TlsFailed as error:
-                reason = str(error)
-                if len(self._tls_errors) > 10_000:
-                    self._tls_errors.clear()
-                self._tls_errors[key] = time.monotonic() + TLS_ERRORS_KEPT, reason
-        connection = await self._open(request, address, self._context(verify=False))
-        connection.tls_error = reason
+    async def _dial(self, route: Route, address: str, timeout: float) -> Connection:
+        if route.scheme == "http":
+            return await self._open(route, address, timeout, None)
+        if route.verify:
+            return await self._open(route, address, timeout, context(self._ca_file, "name", HTTP))
+        until, reason = self._broken.get(route, (0.0, ""))
+        connection = await self._dial_target(route, address, timeout, reason if until > time.monotonic() else "", HTTP)
+        connection.session = None  # what was shown interests only who shakes hands for it
         return connection
 
-    async def _open(self, request: Request, address: str, tls: ssl.SSLContext | None) -> Connection:
+    async def _dial_target(
+        self, route: Route, address: str, timeout: float, broken: str, *protocols: str
+    ) -> Connection:
+        """A connection also where a client that verifies would have hung up; ``broken``: why, when that is known."""
+        if not broken:
+            try:
+                connection = await self._open(route, address, timeout, context(self._ca_file, "chain", *protocols))
+            except TlsFailed as error:
+                broken = error.reason
+                if len(self._broken) > 10_000:
+                    self._broken.clear()
+                self._broken[route] = time.monotonic() + TLS_ERRORS_KEPT, broken
+            else:
+                # The name is looked at afterwards: many hosts show that of another; a second handshake adds nothing.
+                connection.tls_error, connection.certificate = mismatch(connection.certificate, route.host), {}
+                return connection
+        connection = await self._open(route, address, timeout, context(self._ca_file, "nothing", *protocols))
+        connection.tls_error = broken
+        return connection
+
+    async def _open(self, route: Route, address: str, timeout: float, tls: ssl.SSLContext | None) -> Connection:
         _, connection = await self._egress.connect(
             lambda: Connection(address),
             address,
-            request.location.port,
-            timeout=request.timeout,
-            allow=request.allow,
-            via_proxy=request.via_proxy,
+            route.port,
+            timeout=timeout,
+            allow=route.allow,
+            via_proxy=route.via_proxy,
             tls=tls,
-            server_hostname=("" if request.location.literal and not request.verify else request.location.host)
-            if tls
-            else None,
+            server_hostname=("" if is_address(route.host) and not route.verify else route.host) if tls else None,
         )
         return connection
-
-    def _context(self, *, verify: bool) -> ssl.SSLContext:
-        context = self._contexts.get(verify)
-        if context is None:
-            context = ssl.create_default_context(cafile=self._ca_file or None)
-            context.set_alpn_protocols(["http/1.1"])
-            if not verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-                context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-                context.set_ciphers("DEFAULT:@SECLEVEL=0")
-            self._contexts[verify] = context
-        return context
 
     async def close(self) -> None:
         for idle in self._idle.values():
@@ -293,6 +341,11 @@ def locate(url: str) -> Location:
     return Location(parts.scheme, host, port, target)
 
 
+def is_address(host: str) -> bool:
+    """Whether the host of a `Location` is an address."""
+    return ":" in host or host.replace(".", "").isdigit()
+
+
 def _host(host: str) -> str:
     """A host as an A-label name or a plain address; raises ValueError."""
     if ":" in host:
@@ -307,11 +360,6 @@ def _host(host: str) -> str:
 
         host = idna.encode(host, uts46=True).decode("ascii")
     return host
-
-
-def _pool_key(request: Request) -> object:
-    location = request.location
-    return (location.scheme, location.host, location.port, request.verify, request.via_proxy, request.allow)
 
 
 def _serialise(request: Request) -> bytes:
@@ -347,5 +395,5 @@ def _response(received: Received, connection: Connection, request: Request) -> R
         body=body,
         truncated=received.truncated or more,
         peer=f"{address}:{request.location.port}",
-        tls_error=connection.tls_error,
+        tls_error=str(TlsFailed(connection.tls_error)) if connection.tls_error else "",
     )

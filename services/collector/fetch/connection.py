@@ -1,7 +1,9 @@
 """One HTTP/1.1 connection: a request at a time, parsed by llhttp, bounded in every direction."""
 
 import asyncio
-from typing import Final, cast
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 import httptools
 from msgspec import Struct
@@ -29,11 +31,14 @@ class Received(Struct, frozen=True, kw_only=True):
 class Connection(asyncio.Protocol):
     """The protocol of one connection; ``address`` is the logical address it goes to.
 
-    ``heard``: whether anything was said to the last request. ``tls_error``: why it should not have been made.
+    ``heard``: whether anything was said to the last request. ``session`` and ``certificate``: what `ssl` has of the
+    handshake, until somebody looked at it. ``tls_error``: why the connection should not have been made.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.session: ssl.SSLObject | None = None
+        self.certificate: Mapping[str, Any] = {}
         self.tls_error = ""
         self.heard = False
         self._transport: asyncio.Transport | None = None
@@ -84,6 +89,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclass
+        self.session = transport.get_extra_info("ssl_object")
+        self.certificate = transport.get_extra_info("peercert") or {}
 
     def data_received(self, data: bytes) -> None:
         if self._answered is None:

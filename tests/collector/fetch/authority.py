@@ -1,8 +1,19 @@
 """Certificates that a client trusts, and such as it does not."""
 
 import datetime as dt
+import ipaddress
 import ssl
 from pathlib import Path
+
+
+def general_name(text: str):
+    """A name or an address as a certificate has it."""
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 class Signer:
@@ -52,7 +63,7 @@ class Signer:
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
         if names:
-            alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+            alternatives = x509.SubjectAlternativeName([general_name(name) for name in names])
             builder = builder.add_extension(alternatives, critical=False)
         return builder.sign(signer or key, hashes.SHA256())
 

@@ -89,7 +89,7 @@ class Wire:
             http=ItemHttp(self._client, Shared(), exchanges, permit, "Mirage-Test"),
             dns=ItemDns(self._resolver, exchanges, permit, ScanWildcards(self._resolver, exchanges, "salt")),
             whois=ItemWhois(self._egress, self._resolver, exchanges, permit),
-            tls=ItemTls(self._egress, exchanges, permit, self._ca_file),
+            tls=ItemTls(self._client, exchanges, permit),
             tcp=ItemTcp(self._egress, exchanges, permit),
             scope=self.scope,
             at=NOW,
