@@ -244,10 +244,10 @@ class Inbox:
         failure: Exception | None = None
         async with self._ports.sql.read() as view:
             known = await is_known(view, self._consumer, delivery.envelope.id)
-        for received in () if known else _all_received(delivery.envelope, self._handles.takes):
+        for identity, received in () if known else _by_id(delivery.envelope, self._handles.takes):
             try:
                 async with self._outbox.unit() as unit:
-                    fresh = await first_times(unit.tx, self._consumer, [received.id])
+                    fresh = await first_times(unit.tx, self._consumer, [identity])
                     if fresh and self._handles.handle:
                         await self._handles.handle(self._ports, unit, [received])
             except Exception as error:  # noqa: BLE001  it is raised when the others had their turn
@@ -360,12 +360,12 @@ class Failing:
         if self._handles.buried is None:
             return
         try:
-            messages = _all_received(envelope, self._handles.takes)
+            messages = _by_id(envelope, self._handles.takes)
         except Invalid:
             return
-        for received in messages:
+        for identity, received in messages:
             async with self._outbox.unit() as unit:
-                if not envelope.bundled or await first_times(unit.tx, self._consumer, [received.id]):
+                if not envelope.bundled or await first_times(unit.tx, self._consumer, [identity]):
                     await self._handles.buried(self._ports, unit, received, reason)
 
 
@@ -425,16 +425,17 @@ def consumer_of(service: str, handles: Handles, stream: str) -> Consumer:
 
 
 def _received(envelope: Envelope, message: type[Struct]) -> Received[Any]:
-    return Received(
-        message=open_envelope(envelope, message), id=envelope.id, workspace=envelope.workspace, at=envelope.time
-    )
+    return Received(open_envelope(envelope, message), envelope.workspace, envelope.time)
 
 
 def _all_received(envelope: Envelope, message: type[Struct]) -> list[Received[Any]]:
-    """The messages of an envelope; those of a bundle have ids of their own."""
+    """The messages of an envelope, be it a bundle or not."""
+    return [Received(each, envelope.workspace, envelope.time) for each in open_bundle(envelope, message)]
+
+
+def _by_id(envelope: Envelope, message: type[Struct]) -> list[tuple[UUID, Received[Any]]]:
+    """The messages of an envelope with their ids: those of a bundle have ids of their own."""
+    received = _all_received(envelope, message)
     if not envelope.bundled:
-        return [_received(envelope, message)]
-    return [
-        Received(each, derive(envelope.id, str(place)), envelope.workspace, envelope.time)
-        for place, each in enumerate(open_bundle(envelope, message))
-    ]
+        return [(envelope.id, each) for each in received]
+    return [(derive(envelope.id, str(place)), each) for place, each in enumerate(received)]

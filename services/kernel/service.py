@@ -83,7 +83,6 @@ class Received(Struct, Generic[M], frozen=True):
     """A message with what its envelope says."""
 
     message: M
-    id: UUID
     workspace: UUID
     at: int
 

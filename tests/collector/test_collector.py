@@ -324,7 +324,7 @@ async def test_a_batch_that_failed_for_good_is_closed_item_by_item(tmp_path: Pat
     async with process(tmp_path, World(), asks("/a")) as one:
         batch = command(item(1), item(2, turn=3))
         async with one.ports.outbox.unit() as unit:
-            await give_up(one.ports, unit, Received(batch, batch.batch, WORKSPACE, 0), "it crashed \udcff " * 100)
+            await give_up(one.ports, unit, Received(batch, WORKSPACE, 0), "it crashed \udcff " * 100)
         results = await one.said(Collected)
         assert [(each.item, each.turn, each.outcome, each.parts) for each in results] == [
             (item(1).id, 0, "failed", 1),
@@ -404,7 +404,7 @@ async def test_a_deleted_scan_is_forgotten_and_what_was_under_way_leaves_nothing
         running = asyncio.create_task(one.run(command(item(2), batch=2)))
         await until(lambda: "/b of n2.org" in world.asked)
         async with one.ports.outbox.unit() as unit:
-            await deleted(one.ports, unit, [Received(Deleted(scan=SCAN), SCAN, WORKSPACE, 0)])
+            await deleted(one.ports, unit, [Received(Deleted(scan=SCAN), WORKSPACE, 0)])
         held.set()
         await running
         assert [each.item for each in await one.said(Collected)] == [item(1).id]

@@ -140,7 +140,7 @@ class Desk:
 
 
 def received(message: M, workspace: UUID = WORKSPACE) -> Received[M]:
-    return Received(message, UUID(int=0), workspace, 0)
+    return Received(message, workspace, 0)
 
 
 def answers(command: Collect, world: World) -> list[Collected]:

@@ -130,7 +130,7 @@ class Depot:
         for kind in dict.fromkeys(type(message) for message in messages):
             handle = next(each.handle for each in CONSUMERS if each.takes is kind)
             assert handle is not None
-            batch = [Received(each, UUID(int=0), workspace, at) for each in messages if type(each) is kind]
+            batch = [Received(each, workspace, at) for each in messages if type(each) is kind]
             async with self.ports.outbox.unit() as unit:
                 await handle(self.ports, unit, batch)
 
