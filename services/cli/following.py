@@ -136,8 +136,6 @@ async def interrupted() -> AsyncIterator[asyncio.Event]:
 
 def exit_code(scan: Scan, *, strict: bool = False) -> int:
     """What the command line says of how a scan ended."""
-    if scan.state == "failed":
-        return 1
     if scan.state != "finished":
         return 3
     return 4 if strict and any(source.state in UNASKED for source in scan.sources) else 0

@@ -7,6 +7,11 @@ from services.kernel.cache import Bucket, Cache
 
 #: Up to this many seconds a request waits where it is; longer, its batch goes back and holds no slot.
 PATIENCE: Final = 2.0
+#: A source that wants to be left alone for longer is not waited for: what would ask it ends as rate limited, at once.
+LONGEST_REST: Final = 600.0
+#: Seconds of the pause that a source gets that does not say how long, and of the longest that it gets at all.
+PAUSE: Final = 30.0
+LONGEST_PAUSE: Final = 3600.0
 #: After so many failures in a row a source is left alone for a while.
 BREAKS_AFTER: Final = 5
 BREAK: Final = 60.0
@@ -38,10 +43,11 @@ class Budget:
             return 0.0
         return await self._cache.take(f"rate/{manifest.id}{self._world}", _bucket(manifest))
 
-    async def pause(self, manifest: Manifest, seconds: float) -> None:
-        """Ask nothing of a source for a while, because it said so."""
+    async def pause(self, manifest: Manifest, seconds: float | None) -> None:
+        """Ask nothing of a source for as long as it said, or for a while when it did not say."""
         if manifest.rate > 0:
-            await self._cache.empty(f"rate/{manifest.id}{self._world}", _bucket(manifest), seconds)
+            wait = min(seconds or PAUSE, LONGEST_PAUSE)
+            await self._cache.empty(f"rate/{manifest.id}{self._world}", _bucket(manifest), wait)
 
     async def failed(self, manifest: Manifest) -> None:
         """Count a failure to reach a source; several in a row make a pause."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.collector.budget import PATIENCE, Budget, Wait
+from services.collector.budget import LONGEST_REST, PATIENCE, Budget, Wait
 from services.collector.context import (
     Blocked,
     Nameless,
@@ -90,6 +90,7 @@ class Exchanges:
         self._ordinals: dict[bytes, int] = {}
         self.made = 0
         self.records: dict[bytes, EvidenceRecord] = {}
+        self._raised: SourceError | None = None
         self._secrets: tuple[str, ...] = ()
 
     @property
@@ -193,6 +194,9 @@ class Exchanges:
         if await self._budget.broken(self._manifest):
             raise Unreachable("the source failed several times in a row and is left alone for a minute")
         while (wait := await self._budget.take(self._manifest)) > 0:
+            if wait > LONGEST_REST:
+                self._raised = RateLimited(f"the source wants to be left alone for another {wait / 60:.0f} min", wait)
+                raise self._raised
             if wait > PATIENCE:
                 raise Wait(wait)
             await asyncio.sleep(wait)
@@ -231,16 +235,21 @@ class Exchanges:
         """Tell the budget how the source fared; one that answers with a refusal is not away."""
         failure = performed.failure
         if isinstance(failure, RateLimited):
-            await self._budget.pause(self._manifest, min(failure.after or 30.0, 3600.0))
+            await self._budget.pause(self._manifest, failure.after)
         elif isinstance(failure, Unreachable) and performed.status[:1] in {"", "5"}:
             await self._budget.failed(self._manifest)
         else:
             self._budget.answered(self._manifest)
 
-    @staticmethod
-    def _raise_failure(record: EvidenceRecord) -> None:
+    async def rest(self, failure: RateLimited) -> None:
+        """Leave the source alone for as long as a module read in an answer; what was raised here is known already."""
+        if failure is not self._raised and not self._offline:
+            await self._budget.pause(self._manifest, failure.after)
+
+    def _raise_failure(self, record: EvidenceRecord) -> None:
         if record.error:
-            raise recall(record.error)
+            self._raised = recall(record.error)
+            raise self._raised
 
 
 def digest_of(protocol: str, request: str, payload: bytes) -> bytes:

@@ -187,7 +187,9 @@ async def run_item(module: Module, subject: Subject, context: ItemContext) -> Re
     except SourceError as failure:
         outcome = next(name for form, name in OUTCOMES if isinstance(failure, form))
         reason = str(failure)
-        retry_after = failure.after if isinstance(failure, RateLimited) else None
+        if isinstance(failure, RateLimited):
+            retry_after = failure.after
+            await context.exchanges.rest(failure)
     except TimeoutError:
         outcome, reason = "unreachable", f"took longer than {module.manifest.timeout:g} s"
     except (ParseError, Malformed, OutsideManifest) as error:

@@ -260,7 +260,7 @@ async def test_a_body_that_is_gone_is_no_empty_one(shop: Workshop) -> None:
 
 
 async def test_a_recorded_answer_costs_nothing(shop: Workshop) -> None:
-    rare = manifest(rate=0.001)
+    rare = manifest(rate=0.01)
     assert await ask(await shop.exchanges(rare), World(answer())) == b"body"
     exchanges = await shop.exchanges(rare)
     assert await ask(exchanges, World()) == b"body"
@@ -276,6 +276,17 @@ async def test_a_source_that_says_later_is_left_alone(shop: Workshop) -> None:
     with pytest.raises(Wait) as waiting:
         await ask(await shop.exchanges(often, 2), World(answer()))
     assert 45 < waiting.value.seconds <= 50
+
+
+async def test_a_source_that_says_much_later_is_not_waited_for(shop: Workshop) -> None:
+    often, world = manifest(rate=100.0, burst=100), World(answer())
+    with pytest.raises(RateLimited):
+        await ask(await shop.exchanges(often), World(failure(RateLimited("status 429", 7200.0))))
+    exchanges = await shop.exchanges(often, 2)
+    with pytest.raises(RateLimited, match="left alone") as limited:
+        await ask(exchanges, world)
+    assert limited.value.after == pytest.approx(3600, abs=5)
+    assert (exchanges.made, world.asked) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import structlog
 
-from services.collector.budget import Wait
+from services.collector.budget import Budget, Wait
 from services.collector.context import (
     Answer,
     Blocked,
@@ -33,6 +33,7 @@ from services.collector.run import (
 )
 from services.contracts import attributes, entities, relations
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, Relation
+from services.kernel.cache.memory import MemoryCache
 from services.kernel.errors import Corrupt, Exhausted, NotFound, Unavailable
 from tests.collector.workshop import TARGET, Workshop, manifest, plan, workshop
 
@@ -46,10 +47,10 @@ async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
         yield made
 
 
-async def world(shop: Workshop, *, key: str | None = None, of=None) -> ItemContext:
+async def world(shop: Workshop, *, key: str | None = None, of=None, offline: bool = False) -> ItemContext:
     """A context in which only the journal is real: a module of a test asks nobody."""
     nobody: Any = None
-    exchanges = await shop.exchanges(of or manifest())
+    exchanges = await shop.exchanges(of or manifest(), offline=offline)
     return ItemContext(
         http=nobody, dns=nobody, whois=nobody, tls=nobody, tcp=nobody, scope=plan().scope, at=1, options={},
         wordlist=lambda: iter(()), key=lambda: key, exchanges=exchanges,
@@ -330,3 +331,31 @@ def test_the_digest_of_claims_knows_no_order_and_no_evidence() -> None:
     www, address, resolves = map(msgspec.json.encode, (WWW, ADDRESS, RESOLVES))
     assert digest_of([www, address, resolves]) == digest_of([resolves, www, address])
     assert digest_of([www]) != digest_of([www, address])
+
+
+# What a module reads of how often it may ask
+
+
+async def test_a_source_rests_for_as_long_as_its_module_read_in_an_answer(shop: Workshop) -> None:
+    often = manifest(rate=100.0, burst=100)
+    result = await run_item(raising(RateLimited("none left", 50.0)), TARGET, await world(shop, of=often))
+    assert (result.outcome, result.retry_after) == ("rate_limited", 50.0)
+    assert await shop.budget.take(often) == pytest.approx(50, abs=5)
+
+
+@pytest.mark.parametrize("offline", [False, True])
+async def test_what_a_source_said_once_pauses_nobody_when_it_is_read_again(shop: Workshop, offline: bool) -> None:
+    often = manifest(rate=100.0, burst=100)
+
+    async def refused(seen, ctx):
+        async def perform() -> Performed:
+            return Performed(at=1, failure=RateLimited("status 429", 50.0))
+
+        yield await ctx.exchanges.make("http", "GET /", perform)
+
+    for again in (False, True):
+        shop.budget = Budget(MemoryCache())
+        context = await world(shop, of=often, offline=offline and again)
+        result = await run_item(module(refused, lambda answer, seen: iter(())), TARGET, context)
+        assert (result.outcome, result.retry_after) == ("rate_limited", 50.0)
+        assert await shop.budget.take(often) == (0 if again else pytest.approx(50, abs=5))

@@ -9,9 +9,9 @@ from services.contracts.claims import Entity
 from services.contracts.plan import Limits, Profile
 from services.contracts.subjects import CarriedSubject
 
-ScanState = Literal["running", "paused", "stopped", "incomplete", "finished", "failed"]
+ScanState = Literal["running", "paused", "stopped", "incomplete", "finished"]
 #: States in which nothing more happens unless somebody asks.
-ENDED = frozenset({"stopped", "incomplete", "finished", "failed"})
+ENDED = frozenset({"stopped", "incomplete", "finished"})
 
 
 class NewScan(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ MOVES: Final[dict[str, dict[ScanState, ScanState]]] = {
 }
 
 #: Results that come in these states are kept for a later run.
-HELD: Final[frozenset[ScanState]] = frozenset({"paused", "stopped", "incomplete", "failed"})
+HELD: Final[frozenset[ScanState]] = frozenset({"paused", "stopped", "incomplete"})
 
 WAITING: Final = 0
 LEASED: Final = 1
@@ -57,4 +57,4 @@ def move(state: ScanState, verb: str) -> ScanState:
 
 
 def _refusal(state: ScanState, verb: str) -> str:
-    return f"the scan {'has failed' if state == 'failed' else f'is {state}'} and cannot {_DONE_TO_IT[verb]}"
+    return f"the scan is {state} and cannot {_DONE_TO_IT[verb]}"
