@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from services.cli.hull import Hull
+from services.cli.scan_text import unasked
 from services.contracts.endpoints import GET_SCAN, GET_STORED, PAUSE_SCAN, RESUME_SCAN, WATCH_SCAN
 from services.contracts.resources import ENDED, Scan, ScanId, ScanRef
 from services.kernel.calls import Caller
@@ -138,12 +139,4 @@ def exit_code(scan: Scan, *, strict: bool = False) -> int:
     """What the command line says of how a scan ended."""
     if scan.state != "finished":
         return 3
-    return 4 if strict and any(source.state in UNASKED for source in scan.sources) else 0
-
-
-UNASKED: Final = frozenset({"partial", "unauthorised", "unreachable", "rate_limited", "blocked", "failed"})
-
-
-def unasked(scan: Scan) -> list[Any]:
-    """The sources that could not be asked, or not about everything."""
-    return [source for source in scan.sources if source.state in UNASKED]
+    return 4 if strict and unasked(scan) else 0

@@ -47,6 +47,16 @@ def unasked_line(scan: Scan) -> str:
     return f"Not asked, or not about everything: {told}{more}"
 
 
+def left_out_lines(scan: Scan) -> list[str]:
+    """A line for each kind of thing that was not asked: sources, active work, everything."""
+    lines = [unasked_line(scan)]
+    if scan.profile == "deep" and scan.authorised is None:
+        lines.append("Not asked: what is active, since nobody authorised it (--authorised 'who, why')")
+    if scan.state == "finished" and not any(source.outcomes or source.open for source in scan.sources):
+        lines.append(f"Nobody was asked: no source of the profile {scan.profile} takes such a target")
+    return [line for line in lines if line]
+
+
 def write_sources(scan: Scan, *, interrupted: bool = False) -> None:
     """Print how each source fared."""
     write_table(

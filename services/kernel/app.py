@@ -41,9 +41,12 @@ def create_app(
     *,
     hosts: frozenset[str],
     prefix: str = "",
+    workspace: str = "default",
     ready: Callable[[], Awaitable[None]] | None = None,
 ) -> Litestar:
     """Serve ``endpoints``, answered by ``calls``, below ``prefix``; ``/health/ready`` raises what ``ready`` raises.
+
+    ``workspace``: of requests that name none.
 
     ``hosts``: what a Host header may say; everything else is refused, and so is an Origin that is not the host asked,
     so that no page from elsewhere reaches a server that takes whoever connects for its operator.
@@ -53,7 +56,7 @@ def create_app(
         route_handlers=[
             _live,
             _readiness(ready),
-            *(_handler(calls, endpoint, prefix) for endpoint in answered),
+            *(_handler(calls, endpoint, prefix, workspace) for endpoint in answered),
             *_docs(prefix, describe(answered, prefix)),
         ],
         exception_handlers={MirageError: _our_problem, HTTPException: _their_problem, Exception: _our_problem},
@@ -66,18 +69,20 @@ def create_app(
     return app
 
 
-def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str) -> HTTPRouteHandler:
+def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace: str) -> HTTPRouteHandler:
     """Make the route of an endpoint: the fields of its question come from path, query and body."""
     read = _reader(endpoint)
 
     async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
         question = read(request, await request.body())
-        answered = await calls.ask(endpoint, question, Caller(workspace=_workspace(request)))
+        answered = await calls.ask(endpoint, question, Caller(workspace=_workspace(request, workspace)))
         return Response(msgspec.json.encode(answered), media_type=MediaType.JSON)
 
     async def stream(request: Request[Any, Any, Any]) -> EventStream:
         question = read(request, await request.body())
-        events = EventStream(calls.follow(endpoint, question, Caller(workspace=_workspace(request))), _problem)
+        events = EventStream(
+            calls.follow(endpoint, question, Caller(workspace=_workspace(request, workspace))), _problem
+        )
         await events.begin()
         return events
 
@@ -125,9 +130,10 @@ def _part(endpoint: Endpoint[Any, Any], names: Sequence[str]) -> type[Struct]:
     return msgspec.defstruct(endpoint.takes.__name__, declared, kw_only=True, frozen=True, forbid_unknown_fields=True)
 
 
-def _workspace(request: Request[Any, Any, Any]) -> UUID:
+def _workspace(request: Request[Any, Any, Any], default: str) -> UUID:
     """The workspace that a request names; names are UTF-8, as on the command line."""
-    named = request.headers.get(WORKSPACE, "default").encode("latin-1")
+    given = request.headers.get(WORKSPACE)
+    named = default.encode() if given is None else given.encode("latin-1")
     try:
         workspace = _workspace_by_id(named.decode()) or workspace_id(named.decode())
     except UnicodeDecodeError:

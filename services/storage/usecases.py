@@ -31,12 +31,13 @@ from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.storage import index
 from services.storage.diff import diff
-from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
+from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RECORD_ID, record_ids
 from services.storage.export import export
 from services.storage.store import reading
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
 
 MOST_FOUND: Final = 1000
+MOST_RECORDS: Final = 10_000
 RESOLVES: Final = "resolves_to"
 
 
@@ -58,9 +59,8 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
         numbers = [index.number_of(document) for document in found.ids]
         by_number = await reading.entities(view, caller.workspace, numbers)
         stored = [by_number[number] for number in numbers if number in by_number]
-        places: dict[int, tuple[str | None, int | None]] = {}
         if query.scan is not None:
-            places = await reading.places(view, caller.workspace, query.scan, numbers)
+            stored = await reading.as_seen(view, caller.workspace, query.scan, stored)
     rows = [
         EntityRow(
             id=str(UUID(bytes=each.id)),
@@ -68,12 +68,11 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
             value=each.entity.value,
             first_seen=each.first_seen,
             last_seen=each.last_seen,
-            scope_role=places.get(each.number, (None, None))[0],
-            distance=places.get(each.number, (None, None))[1],
+            scope_role=each.role,
+            distance=each.distance,
         )
         for each in stored
-        if (query.scan is None or each.number in places)
-        and (query.role is None or places.get(each.number, (None, None))[0] == query.role)
+        if query.role is None or each.role == query.role
     ]
     return SearchPage(entities=tuple(rows), total=found.total, facets=found.facets, cursor=found.cursor)
 
@@ -103,13 +102,11 @@ async def _entity_view(view: Reader, workspace: UUID, stored: StoredEntity, scan
     for claim in claims:
         about.setdefault(claim.about, []).append(claim)
     said = {relation.number: relation for relation in touching if relation.number in about}
-    role: str | None = None
-    distance: int | None = None
     if scan is not None:
-        places = await reading.places(view, workspace, scan, [stored.number])
-        if stored.number not in places and not claims:
+        seen = await reading.as_seen(view, workspace, scan, [stored])
+        if not seen and not claims:
             return None
-        role, distance = places.get(stored.number, (None, None))
+        stored = seen[0] if seen else stored
     pairs = ((relation.source, relation.target) for relation in said.values())
     ends = await reading.entities(view, workspace, [end for pair in pairs for end in pair])
     own = about.get(stored.number, [])
@@ -120,8 +117,8 @@ async def _entity_view(view: Reader, workspace: UUID, stored: StoredEntity, scan
         value=stored.entity.value,
         first_seen=stored.first_seen,
         last_seen=stored.last_seen,
-        scope_role=role,
-        distance=distance,
+        scope_role=stored.role,
+        distance=stored.distance,
         assertions=tuple(_assertion(claim) for claim in own if claim.kind == ENTITY),
         attributes=_values([claim for claim in own if claim.kind == ATTRIBUTE]),
         absences=_absences([claim for claim in own if claim.kind == ABSENCE]),
@@ -222,7 +219,9 @@ async def find_records(ports: Ports, caller: Caller, digest: str) -> tuple[Recor
         raise Invalid("an evidence hash is 4 to 64 hexadecimal digits")
     low, high = digest.lower().ljust(64, "0"), digest.lower().ljust(64, "f")
     async with ports.sql.read() as view:
-        found = await reading.find_records(view, caller.workspace, bytes.fromhex(low), bytes.fromhex(high))
+        found = await reading.find_records(
+            view, caller.workspace, bytes.fromhex(low), bytes.fromhex(high), MOST_RECORDS
+        )
     return tuple(map(_record_view, found))
 
 
@@ -250,7 +249,9 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
     try:
         record = bytes.fromhex(query.record)
     except ValueError:
-        raise Invalid("an evidence hash is hexadecimal digits") from None
+        record = b"?"
+    if len(record) not in {0, RECORD_ID}:
+        raise Invalid(f"the id of a record is {2 * RECORD_ID} hexadecimal digits")
     await _check_scans(ports, caller, query.scan)
     async with ports.sql.read() as view:
         async for rows in reading.claims_of(view, caller.workspace, query.scan, query.item):

@@ -257,6 +257,15 @@ async def test_the_workspace_of_a_request_is_named_by_its_header(app: Litestar, 
     assert reply.json()["workspace"] == str(workspace)
 
 
+@pytest.mark.parametrize("default", ["default", "café"])
+async def test_a_request_that_names_no_workspace_is_in_that_of_the_server(default: str) -> None:
+    calls = LocalCalls()
+    calls.serve(Organ(), DOORS)
+    app = create_app(calls, calls.endpoints, hosts=serve_hosts("127.0.0.1:8080"), prefix="/api", workspace=default)
+    reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}")
+    assert reply.json()["workspace"] == str(workspace_id(default))
+
+
 @pytest.mark.parametrize("named", ["", "x" * 201, str(EVERYWHERE)])
 async def test_what_names_no_workspace_is_refused(app: Litestar, named: str) -> None:
     reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}", headers={"Mirage-Workspace": named})

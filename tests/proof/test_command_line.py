@@ -195,20 +195,42 @@ def test_a_source_that_could_not_be_asked_is_named_and_counts_when_strict(mirage
     assert done.returncode == 4
 
 
-@pytest.mark.parametrize(("fault", "first"), [({"times": 1}, "answered"), ({"retry_after": 7200}, "rate_limited")])
-def test_a_source_that_says_later_is_asked_later_and_once(
-    mirage: Mirage, lab: Lab, fault: dict[str, int], first: str
-) -> None:
-    lab.fault("urlscan", "rate_limited", **fault)
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("www.example.org",), "Nobody was asked: no source of the profile passive takes such a target"),
+        (("example.org", "--profile", "deep", "--module", "crypto"), "nobody authorised it (--authorised"),
+    ],
+    ids=["nobody", "unauthorised"],
+)
+def test_a_scan_that_left_something_out_says_so(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = Mirage(tmp_path / "data").run("scan", *arguments, "--quiet")
+    assert said in done.stdout
+    assert done.returncode == 0
+
+
+def test_a_source_that_says_later_is_asked_later_and_once(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("urlscan", "rate_limited", times=1)
     mirage.scan("--module", "urlscan")
-    assert states(mirage)["urlscan"] == first
-    lab.heal()
-    mirage.output("scans", "retry", "last")
     assert states(mirage)["urlscan"] == "answered"
     asked = lab.requests()
-    mirage.output("scans", "retry", "last")
+    refused = mirage.run("scans", "retry", "last")
+    assert "there is nothing to ask again" in one_sentence(refused)
     assert lab.requests() == asked
     assert " 0 differences" in mirage.output("replay", "last")
+
+
+def test_a_source_that_says_much_later_is_left_alone_and_says_for_how_long(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("urlscan", "rate_limited", retry_after=7200)
+    mirage.scan("--module", "urlscan")
+    assert states(mirage)["urlscan"] == "rate_limited"
+    lab.heal()
+    asked = lab.requests()
+    mirage.output("scans", "retry", "last")
+    (source,) = (source for source in mirage.last()["sources"] if source["module"] == "urlscan")
+    assert source["state"] == "rate_limited"
+    assert source["reason"] == "the source wants to be left alone for another 60 min"
+    assert lab.requests() == asked
 
 
 def states(mirage: Mirage) -> dict[str, str]:

@@ -47,7 +47,7 @@ def show(session: Session, digest: str, form: str, *, body: bool) -> int:
         else:
             for view in records.values():
                 write_record(view)
-            if len(records) == 1:
+            if len({view.record.blob for view in found}) == 1:
                 _write_body(session, found[0], content)
         return 0
 

@@ -175,7 +175,7 @@ def check_output(path: str | None) -> None:
 
 async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str, Any]) -> None:
     """Write what was asked for to the output, and how it went to stderr."""
-    from services.cli.scan_text import unasked_line
+    from services.cli.scan_text import left_out_lines
 
     if options["form"] == "summary":
         write_summary(session, scan)
@@ -185,8 +185,7 @@ async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str
             async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
                 async for chunk in chunks:
                     out.write(chunk.text)
-        line = unasked_line(scan)
-        if line and not options["quiet"]:
+        for line in () if options["quiet"] else left_out_lines(scan):
             click.echo(line, err=True)
     write_how_to_go_on(session, scan)
 
@@ -205,14 +204,13 @@ def resuming(session: Session, scan: Scan) -> str:
 
 def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) -> None:
     """Print where a scan stands and what it found; ``interrupted``: nobody runs it although it should be running."""
-    from services.cli.scan_text import found, headline, held_lines, times, unasked_line, write_sources
+    from services.cli.scan_text import found, headline, held_lines, left_out_lines, times, write_sources
 
     short = str(scan.id)[:8]
     click.echo(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
     click.echo(f"Found: {found(scan)}")
     write_sources(scan, interrupted=interrupted)
-    line = unasked_line(scan)
-    if line:
+    for line in left_out_lines(scan):
         click.echo(line)
     for held in () if interrupted else held_lines(scan):
         click.echo(f"Waiting: {held}")

@@ -33,7 +33,7 @@ async def serve(session: Session, listen: str) -> int:
         async with session.open(works=True) as hull, interrupted() as interrupt:
             if hull.runtime is None:
                 raise Unavailable("another process owns this data folder; end it first, or use another --data")
-            server = http_server(hull.runtime, listen)
+            server = http_server(hull.runtime, listen, session.workspace)
             serving = asyncio.create_task(server._serve([listener]))  # noqa: SLF001  `serve` would take the signals
             stopping = asyncio.create_task(interrupt.wait())
             try:
@@ -48,14 +48,19 @@ async def serve(session: Session, listen: str) -> int:
     return 0
 
 
-def http_server(runtime: Runtime, listen: str) -> "Server":
+def http_server(runtime: Runtime, listen: str, workspace: str) -> "Server":
     """The server for the doors of all services; it logs its errors alone."""
     import uvicorn
 
     from services.kernel.app import create_app, serve_hosts
 
     app = create_app(
-        runtime.calls, runtime.calls.endpoints, hosts=serve_hosts(listen), prefix="/api", ready=runtime.ping
+        runtime.calls,
+        runtime.calls.endpoints,
+        hosts=serve_hosts(listen),
+        prefix="/api",
+        workspace=workspace,
+        ready=runtime.ping,
     )
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3)
     return uvicorn.Server(config)

@@ -395,5 +395,5 @@ def _response(received: Received, connection: Connection, request: Request) -> R
         body=body,
         truncated=received.truncated or more,
         peer=f"{address}:{request.location.port}",
-        tls_error=str(TlsFailed(connection.tls_error)) if connection.tls_error else "",
+        tls_error=connection.tls_error,
     )

@@ -9,7 +9,7 @@ from services.contracts.endpoints import LIST_MODULES
 from services.contracts.facts import Collected, Deleted
 from services.contracts.resources import Module
 from services.kernel.calls import Caller, Nothing
-from services.kernel.errors import NotFound
+from services.kernel.errors import Conflict, NotFound
 from services.kernel.service import Ports, Unit
 from services.scans.domain.reach import AFFILIATE
 from services.scans.domain.states import ANSWERED, OUTCOMES, move
@@ -67,6 +67,9 @@ async def retry(ports: Ports, caller: Caller, scan: UUID) -> None:
     modules: tuple[Module, ...] = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
     async with ports.outbox.unit() as unit:
         ledger = await _open(ports, unit, caller, scan)
+        with_key = {module.declared.id for module in modules if module.has_key}
+        if ledger.row.state == "finished" and not _unanswered(ledger) and not _opened(ledger, with_key):
+            raise Conflict("there is nothing to ask again: all that was asked was answered")
         await _run_again(ledger, "retry")
         await item_store.ask_again(ledger.tx, ledger.key, ledger.at)
         for number in list(ledger.sources):
@@ -75,7 +78,7 @@ async def retry(ports: Ports, caller: Caller, scan: UUID) -> None:
                 if outcome not in ANSWERED:
                     source.waiting += source.outcomes[place]
                     source.outcomes[place] = 0
-        await _use_new_keys(ledger, {module.declared.id for module in modules if module.has_key})
+        await _use_new_keys(ledger, with_key)
         await go_on(ledger)
         await ledger.close()
 
@@ -133,9 +136,21 @@ async def _run_again(ledger: Ledger, verb: str) -> None:
         await apply(ledger, [_late.decode(body) for body in bodies])
 
 
+def _unanswered(ledger: Ledger) -> bool:
+    """Whether anything that was asked had no answer."""
+    places = [place for place, outcome in enumerate(OUTCOMES) if outcome not in ANSWERED]
+    return any(ledger.source(number).outcomes[place] for number in list(ledger.sources) for place in places)
+
+
+def _opened(ledger: Ledger, with_key: set[str]) -> list[int]:
+    """The modules that lacked a key when the scan was made, and have it now."""
+    modules = enumerate(ledger.plan.modules)
+    return [n for n, m in modules if m.key_required and m.missing_key and m.id in with_key]
+
+
 async def _use_new_keys(ledger: Ledger, with_key: set[str]) -> None:
     modules = ledger.plan.modules
-    opened = [n for n, m in enumerate(modules) if m.key_required and m.missing_key and m.id in with_key]
+    opened = _opened(ledger, with_key)
     if not opened:
         return
     mended = tuple(

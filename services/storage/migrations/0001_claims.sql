@@ -81,7 +81,7 @@ CREATE TABLE record (
     content BYTEA NOT NULL,
     PRIMARY KEY (workspace, scan, result, id)
 );
-CREATE INDEX record_blob ON record (workspace, scan, result, blob);
+CREATE INDEX record_blob ON record (workspace, scan, result, blob, id);
 
 CREATE TABLE result (
     workspace BYTEA NOT NULL,

@@ -117,14 +117,14 @@ async def sighted(
     types: Sequence[str] | None = None,
     size: int = 500,
 ) -> AsyncIterator[list[StoredEntity]]:
-    """The entities of a scan by type and value, in lists; only those of these ``roles`` and ``types``, when given."""
+    """The entities of a scan as it saw them, by type and value, in lists; of ``roles`` and ``types``, if given."""
     ranks = {f"rank{number}": rank_of(role) for number, role in enumerate(roles or ())}
     kinds = {f"type{number}": kind for number, kind in enumerate(types or ())}
     narrowed = (f" AND sighting.role IN ({_names(ranks)})" if roles else "") + (
         f" AND sighting.type IN ({_names(kinds)})" if types else ""
     )
     async for rows in view.stream(
-        "SELECT entity.id, entity.number, entity.type, entity.key, entity.first_seen, entity.last_seen,"  # noqa: S608  parameters only
+        "SELECT entity.id, entity.number, entity.type, entity.key, sighting.first_seen, sighting.last_seen,"  # noqa: S608  parameters only
         " sighting.role, sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
         " AND entity.number = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
         f"{narrowed} ORDER BY entity.type, entity.value, entity.id",
@@ -141,17 +141,22 @@ def _names(values: Mapping[str, object]) -> str:
     return ", ".join(f":{name}" for name in values)
 
 
-async def places(
-    view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int]
-) -> dict[int, tuple[str | None, int | None]]:
-    """Role and distance of entities in a scan."""
+async def as_seen(view: Reader, workspace: UUID, scan: UUID, stored: Sequence[StoredEntity]) -> list[StoredEntity]:
+    """Those of ``stored`` that a scan saw: when it did, and their role and distance there."""
     rows = await view.fetch_in(
-        "SELECT entity, role, distance FROM sighting WHERE workspace = :workspace AND scan = :scan AND entity IN :keys",
-        numbers,
+        "SELECT entity, first_seen, last_seen, role, distance FROM sighting"
+        " WHERE workspace = :workspace AND scan = :scan AND entity IN :keys",
+        [each.number for each in stored],
         workspace=workspace.bytes,
         scan=scan.bytes,
     )
-    return {entity: (role_of(rank), distance) for entity, rank, distance in rows}
+    seen = {row[0]: row for row in rows}
+    return [
+        each._replace(first_seen=first, last_seen=last, role=role_of(rank), distance=distance)
+        for each in stored
+        if each.number in seen
+        for _, first, last, rank, distance in (seen[each.number],)
+    ]
 
 
 async def relations(view: Reader, workspace: UUID, numbers: Sequence[int]) -> dict[int, StoredRelation]:
@@ -318,24 +323,24 @@ class StoredRecord(NamedTuple):
     record: EvidenceRecord
 
 
-async def find_records(view: Reader, workspace: UUID, low: bytes, high: bytes) -> list[StoredRecord]:
-    """Records whose id or blob lies between two digests, each once in a scan."""
+async def find_records(view: Reader, workspace: UUID, low: bytes, high: bytes, most: int) -> list[StoredRecord]:
+    """Up to ``most`` records whose id, and as many whose blob, lies between two digests; each once in a scan."""
     found: dict[tuple[bytes, bytes], StoredRecord] = {}
     for column in ("id", "blob"):
         # The digests first, which an index has; what belongs to them after that.
         rows = await view.fetch(
-            f"SELECT {RECORD} FROM (SELECT scan, result, {column} AS digest FROM record WHERE workspace = :workspace"  # noqa: S608  two literals
-            f" AND {column} >= :low AND {column} <= :high ORDER BY {column}, scan, result LIMIT 100) AS told"
+            f"SELECT {RECORD} FROM (SELECT scan, id, min(result) AS result FROM record WHERE workspace = :workspace"  # noqa: S608  two literals
+            f" AND {column} >= :low AND {column} <= :high GROUP BY id, scan ORDER BY id, scan LIMIT :most) AS told"
             " JOIN record ON record.workspace = :workspace AND record.scan = told.scan AND record.result = told.result"
-            f" AND record.{column} = told.digest"
+            " AND record.id = told.id"
             " JOIN result ON result.workspace = :workspace AND result.number = told.result"
-            " ORDER BY told.digest, told.scan, told.result",
+            " ORDER BY told.id, told.scan",
             workspace=workspace.bytes,
             low=low,
             high=high,
+            most=most,
         )
-        for record in map(_stored_record, rows):
-            found.setdefault((record.record.id, record.scan), record)
+        found.update(((record.record.id, record.scan), record) for record in map(_stored_record, rows))
     return list(found.values())
 
 

@@ -160,6 +160,16 @@ async def test_a_finished_scan_points_to_retry(open_desk: OpenDesk) -> None:
         await api.resume_scan(desk.ports, CALLER, ScanId(scan))
 
 
+async def test_a_scan_that_was_answered_in_everything_is_left_as_it_is(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    await desk.run(lambda asked, item: [])
+    before = await desk.scan(scan)
+    with pytest.raises(Conflict, match="nothing to ask again"):
+        await api.retry_scan(desk.ports, CALLER, ScanId(scan))
+    assert await desk.scan(scan) == before
+
+
 async def test_a_deleted_scan_is_gone_at_once_and_its_rows_soon_after(
     open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,18 @@ async def test_an_entity_is_shown_with_all_that_is_said_of_it(store: Depot) -> N
     assert [each.source_value for each in seen_from_there.relations] == ["www.example.org"]
 
 
+async def test_a_scan_tells_when_it_saw_things_itself(store: Depot) -> None:
+    await store.take(result("web", WWW, at=1000))
+    await store.index()
+    alone = await store.export()
+    await store.take(result("web", WWW, at=7000, of=LATER))
+    assert await store.export() == alone
+    for scan, seen in ((SCAN, (1000, 1000)), (LATER, (7000, 7000)), (None, (1000, 7000))):
+        (view,) = await store.ask(e.GET_ENTITY, EntityQuery(value="www.example.org", scan=scan))
+        (row,) = (await store.ask(e.FIND_ENTITIES, SearchQuery(text="www", scan=scan))).entities
+        assert (view.first_seen, view.last_seen) == (row.first_seen, row.last_seen) == seen
+
+
 async def test_an_entity_of_another_scan_or_type_is_not_shown(store: Depot) -> None:
     await store.take(result("web", WWW))
     assert await store.ask(e.GET_ENTITY, EntityQuery(value="www.example.org", scan=LATER)) == ()
@@ -148,6 +160,28 @@ async def test_a_record_is_found_by_the_beginning_of_its_hash_or_of_its_body_s(s
             (kept, LATER, "web", 1),
         }
     assert await store.ask(e.FIND_RECORDS, RecordQuery("0" * 64)) == ()
+
+
+async def test_a_record_is_found_in_every_scan_however_many_items_share_it(store: Depot) -> None:
+    shared = record("GET /shared", blob=b"\xab" * 32)
+    others = [record(f"GET /{number}", blob=b"\xab" * 32) for number in range(150)]
+    for scan in (SCAN, LATER):
+        for number in range(120):
+            subject = entities.hostname(f"h{number}.example.org")
+            await store.take(result("web", subject=subject, of=scan, records=[shared]))
+        await store.take(result("crtsh", of=scan, records=others))
+    views = await store.ask(e.FIND_RECORDS, RecordQuery(shared.id.hex()))
+    assert sorted(view.scan for view in views) == sorted((SCAN, LATER))
+    views = await store.ask(e.FIND_RECORDS, RecordQuery("ab" * 32))
+    expected = {(each.id, scan) for each in (shared, *others) for scan in (SCAN, LATER)}
+    assert {(view.record.id, view.scan) for view in views} == expected
+    assert len(views) == len(expected)
+
+
+@pytest.mark.parametrize("record_id", ["ab", "a" * 63, "zz" * 32])
+async def test_claims_are_asked_for_by_a_whole_record_id(store: Depot, record_id: str) -> None:
+    with pytest.raises(Invalid):
+        await store.follow(e.LIST_CLAIMS, ClaimsQuery(scan=SCAN, record=record_id))
 
 
 @pytest.mark.parametrize("digest", ["", "abc", "xyz1", "a" * 65, "ab cd", "../.."])
