@@ -32,6 +32,8 @@ from services.scans.usecases.watch import changes_of, wait
 
 _LISTED: Final = 1000
 _MOST_ITEMS: Final = 1000
+#: Sources that are named where there may be many.
+_NAMED: Final = 12
 _UNMISTAKABLE: Final = frozenset({"domain", "hostname", "ip_address", "netblock", "asn", "url", "email_address"})
 
 
@@ -153,8 +155,10 @@ async def standing(ports: Ports, caller: Caller, scan: UUID, value: str) -> Stan
         row = await _row(view, caller, scan)
         found, _ = await plan_of(ports, view, row)
         seen = await frontier_store.entities(view, row.key, [each.id for each in meant])
+        sources = () if seen else tuple((await scan_store.sources(view, row.key)).values())
     if not seen:
-        return Standing(entity=meant[0], admitted=False, role="", distance=None, reason=_why_unseen(found, meant))
+        reason = _why_unseen(found, meant, [_source_state(row, found, source) for source in sources])
+        return Standing(entity=meant[0], admitted=False, role="", distance=None, reason=reason)
     best, rank, distance = max(seen.values(), key=lambda each: each[1])
     if rank > 0:
         limited = row.limited and not await _has_items(ports, row, best)
@@ -167,14 +171,25 @@ async def standing(ports: Ports, caller: Caller, scan: UUID, value: str) -> Stan
     return Standing(entity=best, admitted=False, role="", distance=None, reason=reason)
 
 
-def _why_unseen(found: Plan, meant: Sequence[Entity]) -> str:
-    """Why a scan says nothing of what nobody told it of: its scope, or only that nobody did."""
+def _why_unseen(found: Plan, meant: Sequence[Entity], sources: Sequence[SourceState]) -> str:
+    """Why a scan says nothing of what nobody told it of: its scope, or that nobody did, of those who could be asked."""
     if found.scope.rules_out(meant[0]):
         return "it was ruled out of the scope"
     if not any(found.scope.role_of(each) for each in meant):
         return "it is out of scope, and nothing that was found led to it"
-    guesses = any(module.activity == "guess" for module in found.modules)
-    return "it is in scope and was never seen: no source named it" + (", and no guess found it" if guesses else "")
+    told = [source for source in sources if ANSWERED & source.outcomes.keys()]
+    silent = [
+        source.module for source in sources if source.outcomes.keys() - ANSWERED or source.state == "unauthorised"
+    ]
+    if not told:
+        return "it was never seen: no source could be asked" if silent else "it was never seen: no source was asked"
+    reason = "it is in scope and was never seen: no source named it"
+    if any(source.activity == "guess" for source in told):
+        reason += ", and no guess found it"
+    if silent:
+        names = ", ".join(sorted(silent)[:_NAMED]) + (" and others" if len(silent) > _NAMED else "")
+        reason += f"; not or not fully asked: {names}"
+    return reason
 
 
 async def names(ports: Ports, caller: Caller, scan: UUID, digest: str) -> Names:

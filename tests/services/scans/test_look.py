@@ -174,6 +174,25 @@ async def test_a_standing_says_why_an_entity_is_not_in(open_desk: OpenDesk) -> N
     assert short(await of("https://further.example.com/")) == (False, "", None, far)
 
 
+@pytest.mark.parametrize(
+    ("names", "dns", "reason"),
+    [
+        ("unreachable", "unreachable", "it was never seen: no source could be asked"),
+        ("empty", "empty", "it is in scope and was never seen: no source named it"),
+        ("empty", "blocked", "it is in scope and was never seen: no source named it; not or not fully asked: dns"),
+    ],
+)
+async def test_what_nobody_could_be_asked_about_is_not_called_unknown(
+    open_desk: OpenDesk, names: str, dns: str, reason: str
+) -> None:
+    desk = await open_desk(NAMES, DNS)
+    scan = await desk.create("example.org")
+    await desk.run(lambda asked, item: {"names": names, "dns": dns}[asked])
+    assert (await desk.scan(scan)).state == "finished"
+    standing = await api.get_standing(desk.ports, CALLER, StandingQuery(scan, "nobody.example.org"))
+    assert (standing.admitted, standing.reason) == (False, reason)
+
+
 def test_the_readable_line_of_an_entity_means_it() -> None:
     samples = [
         entities.service("2001:db8::1", "udp", "53"),
