@@ -20,10 +20,3 @@ def test_no_dependency_is_under_the_gpl_or_agpl(name: str) -> None:
     told = [metadata.get("License-Expression") or "", (metadata.get("License") or "")[:200]]
     told += [line for line in metadata.get_all("Classifier") or [] if line.startswith("License")]
     assert not COPYLEFT.search(" ".join(told).replace("LGPL", "").replace("Lesser General", ""))
-
-
-def test_the_lock_pins_every_hash_and_names_no_index() -> None:
-    text = LOCK.read_text("utf-8")
-    assert "://" not in text
-    assert "index-url" not in text
-    assert text.count("==") <= text.count("--hash=sha256:")
