@@ -47,9 +47,17 @@ def unasked_line(scan: Scan) -> str:
     return f"Not asked, or not about everything: {told}{more}"
 
 
+def truncated_line(scan: Scan) -> str:
+    """One line on sources that have more than they gave; empty when all gave everything."""
+    told = [
+        f"{source.module} ({clean(source.reason)[:80]})" for source in scan.sources if "truncated" in source.outcomes
+    ]
+    return f"Answered in part: {'; '.join(told)}" if told else ""
+
+
 def left_out_lines(scan: Scan) -> list[str]:
-    """A line for each kind of thing that was not asked: sources, active work, everything."""
-    lines = [unasked_line(scan)]
+    """A line for each kind of thing that was not asked: sources, what they kept back, active work, everything."""
+    lines = [unasked_line(scan), truncated_line(scan)]
     if scan.profile == "deep" and scan.authorised is None:
         lines.append("Not asked: what is active, since nobody authorised it (--authorised 'who, why')")
     if scan.state == "finished" and not any(source.outcomes or source.open for source in scan.sources):

@@ -56,6 +56,10 @@ class Nameless(Unreachable):
     """The name has no address; for a target that is an answer of its own."""
 
 
+class Truncated(SourceError):
+    """The source has more than it gives, or than is worth asking for; what was yielded before stands."""
+
+
 class Skipped(SourceError):
     """Not asked: out of scope, refused by the guard, over a budget, or not recorded in a replay."""
 

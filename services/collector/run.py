@@ -24,6 +24,7 @@ from services.collector.context import (
     SourceError,
     Tcp,
     Tls,
+    Truncated,
     Unauthorised,
     Whois,
 )
@@ -58,6 +59,7 @@ OUTCOMES: Final[tuple[tuple[type[SourceError], Outcome], ...]] = (
     (RateLimited, "rate_limited"),
     (Blocked, "blocked"),
     (Unauthorised, "unauthorised"),
+    (Truncated, "truncated"),
     (Skipped, "skipped"),
     (SourceError, "unreachable"),
 )

@@ -9,7 +9,10 @@ from services.contracts.claims import Absence, Attribute, Entity, Relation
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.subjects import CarriedSubject
 
-Outcome = Literal["found", "empty", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"]
+#: ``truncated``: what is claimed was answered, and the source has more than it gave or than it was asked for.
+Outcome = Literal[
+    "found", "empty", "truncated", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"
+]
 
 
 class Said(Struct, frozen=True, array_like=True):

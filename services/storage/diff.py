@@ -1,9 +1,11 @@
-"""What changed between two scans; a thing is gone only where all who said it were asked again and answered."""
+"""What changed between two scans; a thing is gone only where all who said it were asked the same again and answered."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
+
+from msgspec import Struct
 
 from services.contracts.claims import Claim, Entity, Relation, claim_line
 from services.contracts.resources import Change
@@ -15,18 +17,38 @@ from services.storage.store.reading import StoredClaim
 BATCH = 500
 
 
-async def diff(view: Reader, workspace: UUID, before: UUID, after: UUID) -> AsyncIterator[Change]:
-    """Yield changes: what is new or changed in ``after``, then what ``before`` had alone."""
+class Later(Struct, frozen=True):
+    """The later scan, and the modules that it asked in the same way as the one before."""
+
+    view: Reader
+    workspace: UUID
+    scan: UUID
+    comparable: frozenset[str]
+
+    async def answered(self, asked: Iterable[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+        """Those of (module, subject) that were asked again and answered completely."""
+        alike = [question for question in asked if question[0] in self.comparable]
+        return await reading.answered(self.view, self.workspace, self.scan, alike)
+
+
+async def diff(
+    view: Reader, workspace: UUID, before: UUID, after: UUID, comparable: frozenset[str]
+) -> AsyncIterator[Change]:
+    """Yield changes: what is new or changed in ``after``, then what ``before`` had alone.
+
+    ``comparable``: the modules that both scans asked in the same way.
+    """
+    later = Later(view, workspace, after, comparable)
     async for subjects in _subjects(view, workspace, after):
         old = _grouped(await reading.claims_about(view, workspace, subjects, before))
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
-        async for change in _compare(view, workspace, after, subjects, old, new):
+        async for change in _compare(later, subjects, old, new):
             yield change
     async for subjects in _subjects(view, workspace, before):
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
         missing = [subject for subject in subjects if not _positive(new.get(subject, ()))]
         old = _grouped(await reading.claims_about(view, workspace, missing, before))
-        async for change in _lost(view, workspace, after, missing, old):
+        async for change in _lost(later, missing, old):
             yield change
 
 
@@ -71,15 +93,13 @@ def _modules(claims: Sequence[StoredClaim]) -> tuple[str, ...]:
 
 
 async def _compare(
-    view: Reader,
-    workspace: UUID,
-    after: UUID,
+    later: Later,
     subjects: Sequence[int],
     old: dict[int, tuple[StoredClaim, ...]],
     new: dict[int, tuple[StoredClaim, ...]],
 ) -> AsyncIterator[Change]:
     fresh = [subject for subject in subjects if not _positive(old.get(subject, ()))]
-    for change in await _describe(view, workspace, "new", fresh, new):
+    for change in await _describe(later, "new", fresh, new):
         yield change
     added: list[tuple[StoredClaim, tuple[str, ...]]] = []
     vanished: list[list[StoredClaim]] = []
@@ -89,39 +109,37 @@ async def _compare(
             added += [(group[0], _modules(group)) for said, group in is_now.items() if said not in was]
             vanished += [group for said, group in was.items() if said not in is_now]
     for (claim, modules), spoken in zip(
-        added, await reading.spoken(view, workspace, [claim for claim, _ in added]), strict=True
+        added, await reading.spoken(later.view, later.workspace, [claim for claim, _ in added]), strict=True
     ):
         yield _change("changed", spoken, f"now {claim.name} = {claim.value}", modules)
     asked = [_asked(claim) for group in vanished for claim in group]
-    answered = await reading.answered(view, workspace, after, asked)
+    answered = await later.answered(asked)
     gone = [group for group in vanished if gone_or_unknown(list(map(_asked, group)), answered) == "gone"]
-    for group, spoken in zip(gone, await reading.spoken(view, workspace, [group[0] for group in gone]), strict=True):
+    for group, spoken in zip(
+        gone, await reading.spoken(later.view, later.workspace, [group[0] for group in gone]), strict=True
+    ):
         yield _change("changed", spoken, f"no longer {group[0].name} = {group[0].value}", _modules(group))
 
 
 async def _lost(
-    view: Reader,
-    workspace: UUID,
-    after: UUID,
-    subjects: Sequence[int],
-    old: dict[int, tuple[StoredClaim, ...]],
+    later: Later, subjects: Sequence[int], old: dict[int, tuple[StoredClaim, ...]]
 ) -> AsyncIterator[Change]:
     asked = [_asked(claim) for subject in subjects for claim in old.get(subject, ())]
-    answered = await reading.answered(view, workspace, after, asked)
+    answered = await later.answered(asked)
     by_kind: dict[str, list[int]] = {"gone": [], "unknown": []}
     for subject in subjects:
         responsible = list(map(_asked, _positive(old.get(subject, ()))))
         by_kind[gone_or_unknown(responsible, answered)].append(subject)
     for kind, lost in by_kind.items():
-        for change in await _describe(view, workspace, kind, lost, old):
+        for change in await _describe(later, kind, lost, old):
             yield change
 
 
 async def _describe(
-    view: Reader, workspace: UUID, kind: str, subjects: Sequence[int], claims: dict[int, tuple[StoredClaim, ...]]
+    later: Later, kind: str, subjects: Sequence[int], claims: dict[int, tuple[StoredClaim, ...]]
 ) -> Iterator[Change]:
     first = [_positive(claims[subject])[0] for subject in subjects if _positive(claims.get(subject, ()))]
-    spoken = await reading.spoken(view, workspace, first)
+    spoken = await reading.spoken(later.view, later.workspace, first)
     return iter(
         [
             _change(kind, claim, "", _modules(_positive(claims[row.about])))

@@ -9,8 +9,9 @@ import msgspec
 
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation, claim_key
 from services.contracts.facts import Admitted, Collected
+from services.contracts.plan import Plan
 from services.contracts.scope import ROLES
-from services.contracts.subjects import CarriedSubject
+from services.contracts.subjects import CarriedSubject, Level, NamesDigest
 from services.kernel.sql import Row
 
 ENTITY, RELATION, ATTRIBUTE, ABSENCE = range(4)
@@ -154,10 +155,15 @@ def qualifiers_text(relation: Relation) -> str:
 
 
 def subject_id(subject: CarriedSubject) -> bytes:
-    """16 bytes that are the same for the same question in every scan; of a set, its zone counts."""
-    if isinstance(subject, Entity | Relation):
-        return subject.id
-    return hashlib.blake2b(f"{type(subject).__name__}|{subject.zone}".encode(), digest_size=16).digest()
+    """16 bytes that are the same for the same question in every scan."""
+    match subject:
+        case Entity() | Relation():
+            return subject.id
+        case NamesDigest(zone=zone, digest=digest):
+            text = f"NamesDigest|{zone}|{digest}"
+        case Level(zone=zone):
+            text = f"Level|{zone}"
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def rank_of(role: str) -> int:
@@ -173,6 +179,27 @@ def role_of(rank: int | None) -> str | None:
 def record_ids(evidence: bytes) -> list[bytes]:
     """The ids in a claim's evidence column."""
     return [evidence[start : start + RECORD_ID] for start in range(0, len(evidence), RECORD_ID)]
+
+
+def comparable(before: Plan, after: Plan) -> frozenset[str]:
+    """The modules that two scans ask in the same way: the same code and options, the same key, words and resolvers.
+
+    What any other one no longer says tells nothing: it may not have looked.
+    """
+    same_world = before.resolvers == after.resolvers and before.scope.excludes == after.scope.excludes
+    old = {module.id: module for module in before.modules}
+    found = set()
+    for module in {module.id: module for module in after.modules}.values():
+        was = old.get(module.id)
+        if was is None or (was.version, was.options, was.missing_key) != (
+            module.version,
+            module.options,
+            module.missing_key,
+        ):
+            continue
+        if (module.activity == "passive" or same_world) and (module.activity != "guess" or before.words == after.words):
+            found.add(module.id)
+    return frozenset(found)
 
 
 def gone_or_unknown(responsible: Sequence[tuple[str, bytes]], answered: set[tuple[str, bytes]]) -> str:

@@ -31,7 +31,7 @@ from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.storage import index
 from services.storage.diff import diff
-from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RECORD_ID, record_ids
+from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RECORD_ID, comparable, record_ids
 from services.storage.export import export
 from services.storage.store import reading
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
@@ -207,9 +207,9 @@ async def get_stored(ports: Ports, caller: Caller, scan: UUID) -> Stored:
 
 async def diff_scans(ports: Ports, caller: Caller, query: DiffQuery) -> AsyncGenerator[Change, None]:
     """Stream the differences of two scans."""
-    await _check_scans(ports, caller, query.before, query.after)
+    plans = [await ports.calls.ask(GET_PLAN, ScanId(scan), caller) for scan in (query.before, query.after)]
     async with ports.sql.read() as view:
-        async for change in diff(view, caller.workspace, query.before, query.after):
+        async for change in diff(view, caller.workspace, query.before, query.after, comparable(*plans)):
             yield change
 
 

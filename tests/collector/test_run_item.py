@@ -19,6 +19,7 @@ from services.collector.context import (
     RateLimited,
     Refused,
     Skipped,
+    Truncated,
     Unauthorised,
     Unreachable,
 )
@@ -220,6 +221,7 @@ async def test_a_large_body_is_parsed_off_the_event_loop_to_the_same_end(shop: W
         (Blocked("no"), "blocked"),
         (Unauthorised("no key"), "unauthorised"),
         (Skipped("out of scope"), "skipped"),
+        (Truncated("more than 10,000 rows"), "truncated"),
         (Unreachable("gone"), "unreachable"),
         (Refused("refused"), "unreachable"),
         (Nameless("no address"), "unreachable"),

@@ -97,7 +97,9 @@ def _asked(item: Item) -> str:
     reason = f": {clean(item.reason)}" if item.reason else ""
     if item.state != "done":
         return f"{item.module} was not asked yet ({item.state}){reason}"
-    outcome = {"empty": "was asked and knows nothing", "skipped": "did not ask"}.get(
-        item.outcome or "", f"could not say ({item.outcome})"
-    )
+    outcome = {
+        "empty": "was asked and knows nothing",
+        "truncated": "answered only in part",
+        "skipped": "did not ask",
+    }.get(item.outcome or "", f"could not say ({item.outcome})")
     return f"{item.module} {outcome}{reason}"

@@ -50,9 +50,9 @@ class ScanId(Struct, frozen=True):
 class SourceState(Struct, frozen=True, kw_only=True):
     """How one module fared in a scan: items by outcome, items still to do, and the last reason for a failure.
 
-    ``state`` sums it up: ``idle`` (nothing to ask about), ``waiting``, ``running``, ``answered``, ``partial`` (some
-    items could not be asked), or the outcome that all share (``unauthorised``, ``unreachable``, ``rate_limited``,
-    ``blocked``, ``failed``, ``skipped``).
+    ``state`` sums it up: ``idle`` (nothing to ask about), ``waiting``, ``running``, ``answered``, ``truncated``
+    (answered, and more is there than was given), ``partial`` (some items could not be asked), or the outcome that all
+    share (``unauthorised``, ``unreachable``, ``rate_limited``, ``blocked``, ``failed``, ``skipped``).
     """
 
     module: str

@@ -26,10 +26,10 @@ ITEM_STATES: Final = ("waiting", "leased", "done")
 
 #: In the order of the columns that count them.
 OUTCOMES: Final[tuple[Outcome, ...]] = (
-    *("found", "empty", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"),
+    *("found", "empty", "truncated", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"),
 )
 #: All others are asked again by a retry.
-ANSWERED: Final = frozenset({"found", "empty"})
+ANSWERED: Final = frozenset({"found", "empty", "truncated"})
 
 _DONE_TO_IT: Final = {
     "pause": "be paused",

@@ -225,7 +225,8 @@ async def ask_again(tx: Tx, key: Key, at: int) -> None:
     """Let every done item that had no answer wait for its next turn, and every other one forget that it waited."""
     await tx.execute(
         "UPDATE item SET state = 0, turn = turn + 1, waits = 0, ready = :at, outcome = NULL, changed = :at"
-        " WHERE workspace = :workspace AND scan = :scan AND state = 2 AND outcome NOT IN ('found', 'empty')",
+        " WHERE workspace = :workspace AND scan = :scan AND state = 2"
+        " AND outcome NOT IN ('found', 'empty', 'truncated')",
         **key._asdict(),
         at=at,
     )

@@ -11,7 +11,7 @@ from msgspec import Struct
 from services.contracts.facts import Collected, Outcome
 from services.kernel.service import Ports, Received, Unit
 from services.scans.domain.candidates import Candidates
-from services.scans.domain.states import ANSWERED, DONE, HELD, LEASED, OUTCOMES
+from services.scans.domain.states import DONE, HELD, LEASED, OUTCOMES
 from services.scans.settings import PATIENCE, RATE_TURNS, SECOND
 from services.scans.store import items as item_store
 from services.scans.store.items import Done, ItemRow, PartRow
@@ -174,7 +174,7 @@ async def _close_items(ledger: Ledger, results: Sequence[Result]) -> None:
             source.waiting -= 1
         source.claims += result.claims
         source.requests += result.requests
-        if result.outcome not in ANSWERED:
+        if result.reason:
             source.reason = result.reason
         ended = Done(
             item.id,

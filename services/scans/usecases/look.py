@@ -316,7 +316,7 @@ def _source_state(row: ScanRow, found: Plan, source: SourceRow) -> SourceState:
     elif not outcomes:
         state = "waiting" if source.open else "idle"
     elif not source.open and set(outcomes) <= ANSWERED:
-        state = "answered"
+        state = "truncated" if "truncated" in outcomes else "answered"
     elif not source.open and len(outcomes) == 1:
         state = next(iter(outcomes))
     else:

@@ -233,7 +233,7 @@ def outcome(module: str = "crtsh", reason: str = "", **outcomes: int) -> SourceO
 @pytest.mark.parametrize(
     ("outcomes", "weight"),
     [
-        ({"found": 3, "empty": 2}, (5, 0)),
+        ({"found": 3, "empty": 2, "truncated": 1}, (6, 0)),
         ({"found": 1, "rate_limited": 2, "blocked": 1, "unreachable": 1, "failed": 1}, (1, 5)),
         ({"unauthorised": 4, "skipped": 9}, (0, 0)),
         ({}, (0, 0)),

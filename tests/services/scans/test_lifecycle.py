@@ -160,6 +160,16 @@ async def test_a_finished_scan_points_to_retry(open_desk: OpenDesk) -> None:
         await api.resume_scan(desk.ports, CALLER, ScanId(scan))
 
 
+async def test_what_was_answered_in_part_is_said_so_and_not_asked_again(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    await desk.run(lambda asked, item: "truncated")
+    (source,) = (await desk.scan(scan)).sources
+    assert (source.state, source.outcomes) == ("truncated", {"truncated": 1})
+    with pytest.raises(Conflict, match="nothing to ask again"):
+        await api.retry_scan(desk.ports, CALLER, ScanId(scan))
+
+
 async def test_a_scan_that_was_answered_in_everything_is_left_as_it_is(open_desk: OpenDesk) -> None:
     desk = await open_desk(NAMES)
     scan = await desk.create("example.org")

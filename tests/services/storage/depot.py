@@ -1,7 +1,7 @@
 """`storage` alone on real files, with the rest of the world played by the test: collectors, scans, a bus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,14 +97,15 @@ def wrapped(message: Collected | Admitted | Deleted, workspace: UUID = WORKSPACE
 
 
 class Depot:
-    """The service; ``modules`` are those of every scan's plan, by id, with their activity.
+    """The service; ``modules`` are those of every scan's plan, by id, with their activity; ``planned`` changes a plan.
 
     All scans are known but those that are ``unknown``.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.modules = {"dns_records": "dns", "brute": "guess"}
+        self.modules = {"dns_records": "dns", "brute": "guess", "web": "active", "crtsh": "passive"}
+        self.planned: dict[UUID, Callable[[Plan], Plan]] = {}
         self.unknown: set[UUID] = set()
         self.sql = SqliteSql(folder / "storage.db", strict=True)
         self.search = FtsSearch(folder / "search.db")
@@ -206,10 +207,11 @@ class Depot:
             )
             for module, activity in self.modules.items()
         ]  # fmt: skip
-        return Plan(
+        plan = Plan(
             scan=question.scan, profile="deep", targets=(TARGET,), scope=scope((TARGET,)), modules=tuple(planned),
             limits=Limits(), salt="salt",
         )  # fmt: skip
+        return self.planned.get(question.scan, lambda plan: plan)(plan)
 
 
 @asynccontextmanager

@@ -1,12 +1,19 @@
 """Differences of two scans: what is new, changed, gone, and what nobody can say any more."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from msgspec import structs
 
 from services.contracts import attributes, entities, relations
 from services.contracts import endpoints as e
 from services.contracts.claims import Absence, Claim
 from services.contracts.facts import Collected
+from services.contracts.plan import Plan
 from services.contracts.resources import Change, DiffQuery
+from services.contracts.scope import scope
+from services.contracts.subjects import NamesDigest
 from tests.services.storage.depot import ADDRESS, ELSEWHERE, LATER, SCAN, TARGET, WWW, Depot, result
 
 API = entities.hostname("api.example.org")
@@ -57,6 +64,7 @@ NOT_ANSWERED = [
     [after("web", outcome="rate_limited")],
     [after("web", outcome="failed")],
     [after("web", outcome="skipped")],
+    [after("web", outcome="truncated")],
     [after("web", WWW, outcome=None)],
     [after("web", outcome="found", part=1, parts=2)],
     [after("crtsh", outcome="empty")],
@@ -69,6 +77,56 @@ async def test_what_its_source_did_not_answer_about_is_unknown(store: Depot, res
     found = await changes(store, before("web", API), *results)
     assert ("unknown", "hostname", "api.example.org", "") in found
     assert not any(kind == "gone" for kind, *_ in found)
+
+
+def module_with(name: str, **fields: Any) -> Callable[[Plan], Plan]:
+    def change(plan: Plan) -> Plan:
+        modules = [structs.replace(each, **fields) if each.id == name else each for each in plan.modules]
+        return structs.replace(plan, modules=tuple(modules))
+
+    return change
+
+
+ASKED_OTHERWISE = {
+    "another version": ("web", module_with("web", version=2)),
+    "other options": ("web", module_with("web", options={"pages": 1})),
+    "without its key": ("crtsh", module_with("crtsh", missing_key="crtsh")),
+    "not planned": ("web", lambda plan: structs.replace(plan, modules=())),
+    "other words": ("brute", lambda plan: structs.replace(plan, words=b"words")),
+    "other resolvers": ("dns_records", lambda plan: structs.replace(plan, resolvers=("192.0.2.53",))),
+    "other names ruled out": (
+        "brute",
+        lambda plan: structs.replace(plan, scope=scope((TARGET,), excludes=("api.example.org",))),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ASKED_OTHERWISE)
+async def test_what_its_source_was_asked_in_another_way_is_unknown(store: Depot, how: str) -> None:
+    module, change = ASKED_OTHERWISE[how]
+    store.planned[LATER] = change
+    assert await changes(store, before(module, API), after(module, outcome="empty")) == [
+        ("unknown", "hostname", "api.example.org", "")
+    ]
+
+
+@pytest.mark.parametrize("how", ["other words", "other resolvers"])
+async def test_sources_that_words_and_resolvers_do_not_touch_are_compared(store: Depot, how: str) -> None:
+    store.planned[LATER] = ASKED_OTHERWISE[how][1]
+    found = await changes(store, before("crtsh", API), after("crtsh", outcome="empty"))
+    assert found == [("gone", "hostname", "api.example.org", "")]
+
+
+async def test_what_was_guessed_from_other_names_is_unknown(store: Depot) -> None:
+    store.modules["permutations"] = "guess"
+    one, other = (NamesDigest("example.org", digest * 64, 3) for digest in "ab")
+    said = before("permutations", API, subject=one)
+    assert await changes(store, said, after("permutations", outcome="empty", subject=other)) == [
+        ("unknown", "hostname", "api.example.org", "")
+    ]
+    assert await changes(store, after("permutations", outcome="empty", subject=one)) == [
+        ("gone", "hostname", "api.example.org", "")
+    ]
 
 
 async def test_what_two_said_is_gone_only_when_both_answered(store: Depot) -> None:
