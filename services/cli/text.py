@@ -27,6 +27,14 @@ def instant(at: int | None) -> str:
     return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def span(seconds: float) -> str:
+    """A length of time in the largest unit that it is a whole number of: ``7 days``, ``90 minutes``."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length and seconds % length == 0:
+            return count(int(seconds // length), unit)
+    return count(int(seconds), "second")
+
+
 def count(number: int, thing: str) -> str:
     """A number and its noun: ``1 name``, ``2 names``, ``3 entities``."""
     if number == 1:

@@ -13,6 +13,7 @@ from services.contracts import endpoints as e
 from services.contracts.resources import (
     BlobQuery,
     BlobView,
+    BudgetView,
     KeyName,
     KeyView,
     NewKey,
@@ -57,6 +58,10 @@ def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Rep
     return replay_scan(ports, collector_of(ports), caller, question.scan)
 
 
+async def list_budgets(ports: Ports, caller: Caller, question: Nothing) -> tuple[BudgetView, ...]:
+    return await collector_of(ports).budgets(caller.workspace)
+
+
 async def list_keys(ports: Ports, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
     collector = collector_of(ports)
     return tuple(
@@ -87,6 +92,7 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.UPLOAD: upload,
     e.VERIFY: verify,
     e.REPLAY: replay,
+    e.LIST_BUDGETS: list_budgets,
     e.LIST_KEYS: list_keys,
     e.SET_KEY: set_key,
     e.REMOVE_KEY: remove_key,

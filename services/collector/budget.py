@@ -1,9 +1,19 @@
-"""How often a source may be asked: its rate, over all scans and collectors, and the pauses it asked for."""
+"""How often a source may be asked: its rate, its quotas, and the pauses that it asked for."""
 
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
-from services.collector.manifest import Manifest
+from msgspec import Struct
+
+from services.collector import store
+from services.collector.manifest import Manifest, Period
+from services.collector.store import Window
 from services.kernel.cache import Bucket, Cache
+from services.kernel.messages import now
+from services.kernel.sql import Sql
 
 #: Up to this many seconds a request waits where it is; longer, its batch goes back and holds no slot.
 PATIENCE: Final = 2.0
@@ -25,46 +35,143 @@ class Wait(Exception):
         self.seconds = seconds
 
 
+class Account(Struct, frozen=True):
+    """What a request is counted under: an allowance of a source, and whose it is.
+
+    ``holder`` is the fingerprint of a key, empty for who asks without one. ``bucket`` is None where there is no rate.
+    """
+
+    source: str
+    holder: str = ""
+    bucket: Bucket | None = None
+    quota: Mapping[Period, int] = {}
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}#{self.holder}" if self.holder else self.source
+
+
+class UsedUp(Struct, frozen=True):
+    """A quota from which no more is to be had until ``window`` ends.
+
+    ``shared``: not all of it is used, but the rest is for the other workspaces that ask the source.
+    """
+
+    window: Window
+    shared: bool
+
+    @property
+    def seconds(self) -> float:
+        return max(1.0, (self.window.ends - now()) / 1_000_000)
+
+    @property
+    def reason(self) -> str:
+        """One sentence for a person."""
+        until = datetime.fromtimestamp(self.window.ends / 1_000_000, UTC)
+        whose = "this workspace's share of its quota" if self.shared else "its quota"
+        return f"{whose} of {self.window.most:,} per {self.window.period} is used up until {until:%Y-%m-%d %H:%M} UTC"
+
+
 class Budget:
-    """The budgets of all sources, kept in the cache that all collectors share.
+    """The budgets of all sources: rates and pauses in the cache that all collectors share, quotas in their database.
 
     ``world`` tells apart internets that have nothing to do with each other: what a lab was asked, its real namesake
     was not.
     """
 
-    def __init__(self, cache: Cache, world: str = "") -> None:
+    def __init__(self, cache: Cache, sql: Sql, world: str = "") -> None:
         self._cache = cache
+        self._sql = sql
         self._world = f"@{world}" if world else ""
         self._failures: dict[str, int] = {}
 
-    async def take(self, manifest: Manifest) -> float:
-        """Take one request; return 0, or the seconds after which to try again."""
-        if manifest.rate <= 0:
-            return 0.0
-        return await self._cache.take(f"rate/{manifest.id}{self._world}", _bucket(manifest))
+    def account(self, manifest: Manifest, host: str = "", secret: str = "") -> Account:
+        """What a request of a module to ``host`` is counted under; a directory that leads anywhere counts by host."""
+        name = manifest.budget or manifest.id
+        source = f"{name}/{host}" if "*" in manifest.hosts else name
+        rate = (manifest.key_rate if secret else 0.0) or manifest.rate
+        bucket = Bucket(rate=rate, burst=float(max(1, manifest.burst))) if rate > 0 else None
+        quota = manifest.key_quota if secret else manifest.quota
+        return Account(f"{source}{self._world}", fingerprint(secret), bucket, quota)
 
-    async def pause(self, manifest: Manifest, seconds: float | None) -> None:
+    async def take(self, account: Account) -> float:
+        """Take one request by the rate; return 0, or the seconds after which to try again."""
+        return 0.0 if account.bucket is None else await self._cache.take(f"rate/{account.name}", account.bucket)
+
+    async def spend(self, account: Account, workspace: UUID) -> UsedUp | None:
+        """Count one request against the quotas, all or none; return the one that has no more to give."""
+        if not account.quota:
+            return None
+        windows = windows_at(account.quota, now())
+        async with self._sql.begin() as tx:
+            await tx.lock(f"quota/{account.name}")
+            used = await store.read_quota(tx, account.source, account.holder, windows)
+            for window, counts in zip(windows, used, strict=True):
+                left = left_for(workspace, window, counts)
+                if left <= 0:
+                    return UsedUp(window, shared=sum(counts.values()) < window.most)
+            await store.count_request(tx, account.source, account.holder, workspace, windows)
+        return None
+
+    async def standing(self, account: Account, workspace: UUID) -> list[tuple[Window, int, int]]:
+        """The quotas of an account with what is used of each, by all, and what is left for a workspace."""
+        windows = windows_at(account.quota, now())
+        async with self._sql.read() as view:
+            used = await store.read_quota(view, account.source, account.holder, windows)
+        return [
+            (window, sum(counts.values()), left_for(workspace, window, counts))
+            for window, counts in zip(windows, used, strict=True)
+        ]
+
+    async def pause(self, account: Account, seconds: float | None) -> None:
         """Ask nothing of a source for as long as it said, or for a while when it did not say."""
-        if manifest.rate > 0:
-            wait = min(seconds or PAUSE, LONGEST_PAUSE)
-            await self._cache.empty(f"rate/{manifest.id}{self._world}", _bucket(manifest), wait)
+        if account.bucket is not None:
+            await self._cache.empty(f"rate/{account.name}", account.bucket, min(seconds or PAUSE, LONGEST_PAUSE))
 
-    async def failed(self, manifest: Manifest) -> None:
+    async def failed(self, account: Account) -> None:
         """Count a failure to reach a source; several in a row make a pause."""
-        if not manifest.hosts:
-            return
-        self._failures[manifest.id] = self._failures.get(manifest.id, 0) + 1
-        if self._failures[manifest.id] >= BREAKS_AFTER:
-            self._failures[manifest.id] = 0
-            await self._cache.set(f"broken/{manifest.id}{self._world}", b"1", BREAK)
+        self._failures[account.source] = self._failures.get(account.source, 0) + 1
+        if self._failures[account.source] >= BREAKS_AFTER:
+            del self._failures[account.source]
+            await self._cache.set(f"broken/{account.source}", b"1", BREAK)
 
-    async def broken(self, manifest: Manifest) -> bool:
+    async def broken(self, account: Account) -> bool:
         """Whether the source failed so often that it is not asked for now."""
-        return bool(manifest.hosts) and await self._cache.get(f"broken/{manifest.id}{self._world}") is not None
+        return await self._cache.get(f"broken/{account.source}") is not None
 
-    def answered(self, manifest: Manifest) -> None:
-        self._failures.pop(manifest.id, None)
+    def answered(self, account: Account) -> None:
+        self._failures.pop(account.source, None)
 
 
-def _bucket(manifest: Manifest) -> Bucket:
-    return Bucket(rate=manifest.rate, burst=float(max(1, manifest.burst)))
+def fingerprint(secret: str) -> str:
+    """What tells keys apart without saying anything of them; empty for none."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:16] if secret else ""
+
+
+def windows_at(quota: Mapping[Period, int], at: int) -> list[Window]:
+    """The windows of UTC hours, days and months that ``at`` (microseconds) lies in."""
+    moment = datetime.fromtimestamp(at / 1_000_000, UTC)
+    hour = moment.replace(minute=0, second=0, microsecond=0)
+    day = hour.replace(hour=0)
+    month = day.replace(day=1)
+    spans: dict[Period, tuple[datetime, datetime]] = {
+        "hour": (hour, hour + timedelta(hours=1)),
+        "day": (day, day + timedelta(days=1)),
+        "month": (month, (month + timedelta(days=32)).replace(day=1)),
+    }
+    return [
+        Window(period, begun=_microseconds(spans[period][0]), ends=_microseconds(spans[period][1]), most=most)
+        for period, most in sorted(quota.items())
+    ]
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000
+
+
+def left_for(workspace: UUID, window: Window, counts: Mapping[UUID, int]) -> int:
+    """What a workspace may still ask in a window: what is left, and of several that ask, no more than its share."""
+    left = window.most - sum(counts.values())
+    sharers = len(counts.keys() | {workspace})
+    share = -(-window.most // sharers)
+    return max(0, min(left, share - counts.get(workspace, 0)) if sharers > 1 else left)

@@ -30,7 +30,7 @@ from services.contracts.commands import Collect, WorkItem
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Collected, Superseded
 from services.contracts.plan import Plan
-from services.contracts.resources import NamesQuery, Pause, Renew, ScanId
+from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaView, Renew, ScanId
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid, MirageError, NotFound, Unavailable, meaning
@@ -64,7 +64,7 @@ class Collector:
         self.keys = KeyRing(ports.settings.folder)
         self.journal = Journal(ports.sql, ports.blobs)
         self._results: GroupCommit[tuple[UUID, Collect, WorkItem, Result, int], None] = GroupCommit(self._publish, 200)
-        self._budget = Budget(ports.cache, ports.settings.dial_table)
+        self._budget = Budget(ports.cache, ports.sql, ports.settings.dial_table)
         self._shared = Shared()
         self._resolvers: dict[tuple[str, ...], Resolver] = {}
         self._clients: dict[tuple[str, ...], Client] = {}
@@ -203,6 +203,31 @@ class Collector:
         self._plans.pop((workspace, scan), None)
         for offline in (False, True):
             self._wildcards.pop((workspace, scan, offline), None)
+
+    async def budgets(self, workspace: UUID) -> tuple[BudgetView, ...]:
+        """How often each source that has a limit may be asked, and what is left for a workspace."""
+        views = []
+        for file in self.modules.values():
+            manifest = file.manifest
+            secret = (self.keys.find(manifest.key) if manifest.key else None) or ""
+            account = self._budget.account(manifest, secret=secret)
+            if account.bucket is None and not account.quota:
+                continue
+            quotas = [
+                QuotaView(period=window.period, most=window.most, used=used, left=left, until=window.ends)
+                for window, used, left in await self._budget.standing(account, workspace)
+            ]
+            views.append(
+                BudgetView(
+                    module=manifest.id,
+                    budget=manifest.budget or manifest.id,
+                    rate=account.bucket.rate if account.bucket else 0.0,
+                    burst=manifest.burst,
+                    with_key=bool(secret),
+                    quotas=tuple(quotas),
+                )
+            )
+        return tuple(views)
 
     def live(self, module: str, version: int) -> Module | None:
         """A module's code, if this collector has it in that version."""

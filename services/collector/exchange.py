@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.collector.budget import LONGEST_REST, PATIENCE, Budget, Wait
+from services.collector.budget import LONGEST_REST, PATIENCE, Account, Budget, Wait
 from services.collector.context import (
     Blocked,
     Nameless,
@@ -92,6 +92,8 @@ class Exchanges:
         self.records: dict[bytes, EvidenceRecord] = {}
         self._raised: SourceError | None = None
         self._secrets: tuple[str, ...] = ()
+        self._key_used = ""
+        self._asked: Account | None = None
 
     @property
     def workspace(self) -> UUID:
@@ -104,16 +106,18 @@ class Exchanges:
         perform: Callable[[], Awaitable[Performed]],
         payload: bytes = b"",
         *,
+        host: str = "",
         shared: bool = False,
         counted: bool = True,
     ) -> tuple[EvidenceRecord, bytes]:
         """Return the record and body of ``request``, from the journal or by ``perform``; raise its failure.
 
         What counts is what was written first, be it by another attempt at the same item. ``request`` names it without
-        secrets; ``payload`` is what else tells it from others. ``shared``: other items may take the answer, and
-        ``perform`` pays itself, if the request leaves at all. ``counted``: to make it again is to make another one.
+        secrets; ``payload`` is what else tells it from others; ``host`` is who is asked. ``shared``: other items may
+        take the answer, and ``perform`` pays itself, if the request leaves at all. ``counted``: to make it again is to
+        make another one.
         """
-        key = self._key(protocol, request, payload) if counted else digest_of(protocol, request, payload)
+        key = self._request_key(protocol, request, payload) if counted else digest_of(protocol, request, payload)
         recorded = self._recorded.get(key)
         if recorded is not None and (recorded[0] >= self._owner.turn or not may_pass(recorded[1])):
             record = recorded[1]
@@ -123,7 +127,7 @@ class Exchanges:
         if self._offline:
             raise Skipped("not recorded")
         if not shared:
-            await self.pay()
+            await self.pay(host)
         performed = await perform()
         record, body = self._record(protocol, request, key, performed)
         owner = self._owner
@@ -131,7 +135,7 @@ class Exchanges:
         kept = await self._journal.write(row, body, shared=shared)
         self.records[kept.id] = kept
         if not performed.shared:
-            await self._note(performed)
+            await self._note(performed, self._account(host))
         self._raise_failure(kept)
         if kept.id != record.id:
             return kept, await self._journal.body(self._owner.workspace, kept)
@@ -178,28 +182,40 @@ class Exchanges:
             text = text.replace(secret, MASK)
         return text
 
-    def _key(self, protocol: str, request: str, payload: bytes) -> bytes:
+    def _request_key(self, protocol: str, request: str, payload: bytes) -> bytes:
         key = digest_of(protocol, request, payload)
         ordinal = self._ordinals[key] = self._ordinals.get(key, -1) + 1
         return key if not ordinal else hashlib.sha256(key + ordinal.to_bytes(4, "big")).digest()
 
-    async def pay(self) -> None:
-        """Take one request from the budget of the source and count it as made; raise when there is none to take."""
-        await self._take_budget()
-        self.made += 1
+    def use_key(self, secret: str) -> None:
+        """Count what is asked from now on under a key, and keep it out of all that is written."""
+        self.conceal(secret)
+        self._key_used = secret
 
-    async def _take_budget(self) -> None:
-        if not self._manifest.hosts:
-            return
-        if await self._budget.broken(self._manifest):
+    def _account(self, host: str) -> Account:
+        return self._budget.account(self._manifest, host, self._key_used)
+
+    async def pay(self, host: str = "") -> None:
+        """Take one request to ``host`` from the budget of the source and count it as made.
+
+        Raises:
+            Wait: there will be one soon. RateLimited: there will be none for long. Unreachable: the source is away.
+        """
+        self._asked = account = self._account(host)
+        if self._manifest.hosts and await self._budget.broken(account):
             raise Unreachable("the source failed several times in a row and is left alone for a minute")
-        while (wait := await self._budget.take(self._manifest)) > 0:
+        while (wait := await self._budget.take(account)) > 0:
             if wait > LONGEST_REST:
                 self._raised = RateLimited(f"the source wants to be left alone for another {wait / 60:.0f} min", wait)
                 raise self._raised
             if wait > PATIENCE:
                 raise Wait(wait)
             await asyncio.sleep(wait)
+        used_up = await self._budget.spend(account, self.workspace)
+        if used_up is not None:
+            self._raised = RateLimited(used_up.reason, used_up.seconds)
+            raise self._raised
+        self.made += 1
 
     def _record(
         self, protocol: str, request: str, key: bytes, performed: Performed
@@ -231,20 +247,21 @@ class Exchanges:
             body = body.replace(secret.encode(), MASK.encode())
         return body
 
-    async def _note(self, performed: Performed) -> None:
-        """Tell the budget how the source fared; one that answers with a refusal is not away."""
+    async def _note(self, performed: Performed, account: Account) -> None:
+        """Tell the budget how the source fared; one that answers with a refusal is not away, and targets have none."""
         failure = performed.failure
         if isinstance(failure, RateLimited):
-            await self._budget.pause(self._manifest, failure.after)
+            await self._budget.pause(account, failure.after)
         elif isinstance(failure, Unreachable) and performed.status[:1] in {"", "5"}:
-            await self._budget.failed(self._manifest)
+            if self._manifest.hosts:
+                await self._budget.failed(account)
         else:
-            self._budget.answered(self._manifest)
+            self._budget.answered(account)
 
     async def rest(self, failure: RateLimited) -> None:
         """Leave the source alone for as long as a module read in an answer; what was raised here is known already."""
         if failure is not self._raised and not self._offline:
-            await self._budget.pause(self._manifest, failure.after)
+            await self._budget.pause(self._asked or self._account(""), failure.after)
 
     def _raise_failure(self, record: EvidenceRecord) -> None:
         if record.error:

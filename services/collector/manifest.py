@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 Activity = Literal["passive", "dns", "guess", "active"]
+Period = Literal["hour", "day", "month"]
 
 MODULES: Final = Path(__file__).parent / "modules"
 _MANIFEST: Final = re.compile(rb"^MANIFEST = Manifest\(.*?^\)$", re.MULTILINE | re.DOTALL)
@@ -32,8 +33,10 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     public directory says which server to ask, as in RDAP); empty for a module that talks to its subject.
     ``affiliates``: whether it is worth asking about what is not in scope itself: addresses that a target resolves to,
     their networks, its mail and name servers. ``rate`` and ``burst``: requests a second to the source over all scans,
-    0 for no limit; ``concurrency``: items of this module at a time in one process; ``cost``: requests one item
-    usually makes; ``freshness``: seconds that an answer stays good; ``timeout``: seconds that one item may take.
+    0 for no limit, and how many at once; ``quota``: requests an hour, a day, a month (UTC); ``key_rate`` and
+    ``key_quota``: the same for who has a key, where that differs; ``budget``: the name of the allowance, for modules
+    that share one. ``concurrency``: items of this module at a time in one process; ``cost``: requests one item usually
+    makes; ``freshness``: seconds that an answer stays good; ``timeout``: seconds that one item may take.
     """
 
     id: str
@@ -51,6 +54,10 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key_required: bool = False
     rate: float = 1.0
     burst: int = 1
+    quota: dict[Period, int] = {}
+    key_rate: float = 0.0
+    key_quota: dict[Period, int] = {}
+    budget: str = ""
     concurrency: int = 1
     cost: float = 1.0
     freshness: int = 86_400

@@ -120,7 +120,7 @@ class ItemContext(Context):
         """See `Context.key`."""
         secret = self._key()
         if secret:
-            self.exchanges.conceal(secret)
+            self.exchanges.use_key(secret)
         return secret
 
 

@@ -69,7 +69,7 @@ class ItemWhois(Whois):
                 return Performed(at=at, elapsed=now() - at, failure=failure, egress=way)
             return Performed(at=at, elapsed=now() - at, peer=peer, status="answered", body=body, egress=way)
 
-        record, body = await self._exchanges.make("whois", f"{query} @{server}", perform)
+        record, body = await self._exchanges.make("whois", f"{query} @{server}", perform, host=server)
         return TextAnswer(at=record.at, records=(record.id,), server=server, query=query, body=body)
 
     async def _converse(self, server: str, query: bytes, most: int) -> tuple[str, bytes]:

@@ -1,4 +1,4 @@
-"""The request journal and the list of finished work: the only SQL of the collector."""
+"""The request journal, the list of finished work and the quotas of sources: the only SQL of the collector."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from uuid import UUID
@@ -6,9 +6,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from services.collector.manifest import Period
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.subjects import CarriedSubject
-from services.kernel.sql import Reader, Tx
+from services.kernel.sql import Reader, Row, Tx
 
 _ENCODER = msgspec.msgpack.Encoder()
 _RECORD = msgspec.msgpack.Decoder(EvidenceRecord)
@@ -27,6 +28,15 @@ class JournalRow(Struct, frozen=True):
     @property
     def place(self) -> tuple[bytes, bytes, bytes]:
         return self.workspace.bytes, self.item.bytes, self.record.key
+
+
+class Window(Struct, frozen=True):
+    """A stretch of time that a quota of ``most`` requests is for: from ``begun`` until ``ends`` (UTC microseconds)."""
+
+    period: Period
+    begun: int
+    ends: int
+    most: int
 
 
 class WorkRow(Struct, frozen=True):
@@ -205,6 +215,30 @@ async def work_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[li
             )
             for item, of, turn, module, version, outcome, subject, at, claims in rows
         ]
+
+
+async def read_quota(view: Reader, source: str, holder: str, windows: Sequence[Window]) -> list[dict[UUID, int]]:
+    """The requests that each workspace made in each of ``windows``."""
+    rows = await view.fetch(
+        "SELECT period, begun, workspace, used FROM quota WHERE source = :source AND holder = :holder",
+        source=source,
+        holder=holder,
+    )
+    found: dict[tuple[str, int], dict[UUID, int]] = {}
+    for period, begun, workspace, used in rows:
+        found.setdefault((period, begun), {})[UUID(bytes=workspace)] = used
+    return [found.get((window.period, window.begun), {}) for window in windows]
+
+
+async def count_request(tx: Tx, source: str, holder: str, workspace: UUID, windows: Sequence[Window]) -> None:
+    """Count one request in each of ``windows``, and forget those before them."""
+    columns = ("source", "holder", "period", "begun", "workspace", "used")
+    rows: list[Row] = [(source, holder, window.period, window.begun, workspace.bytes, 1) for window in windows]
+    await tx.bulk_upsert("quota", columns, columns[:-1], rows, {"used": "sum"})
+    await tx.execute_many(
+        "DELETE FROM quota WHERE source = :source AND holder = :holder AND period = :period AND begun < :begun",
+        [{"source": source, "holder": holder, "period": window.period, "begun": window.begun} for window in windows],
+    )
 
 
 async def write_upload(tx: Tx, workspace: UUID, digest: bytes, at: int) -> None:

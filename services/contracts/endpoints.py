@@ -143,6 +143,11 @@ REPLAY: Final = Endpoint(
     summary="Run the modules on the recorded evidence, opening no socket, and say how the claims differ.",
     streams=True,
 )  # fmt: skip
+LIST_BUDGETS: Final = Endpoint(
+    service="collector", name="list_budgets", method="GET", path="/v1/budgets",
+    takes=Nothing, answers=tuple[r.BudgetView, ...],
+    summary="Say how often each source may be asked, and what is left of its quotas.",
+)  # fmt: skip
 LIST_KEYS: Final = Endpoint(
     service="collector", name="list_keys", method="GET", path="/v1/keys",
     takes=Nothing, answers=tuple[r.KeyView, ...], summary="List provider keys that are set, never their values.",

@@ -78,6 +78,10 @@ class DeclaredModule(Struct, frozen=True, kw_only=True):
     key_required: bool
     rate: float
     burst: int
+    quota: dict[str, int] = {}
+    key_rate: float = 0.0
+    key_quota: dict[str, int] = {}
+    budget: str = ""
     concurrency: int
     cost: float
     freshness: int

@@ -16,7 +16,7 @@ service: Final = Service(
         *(e.RETRY_SCAN, e.DELETE_SCAN, e.WATCH_SCAN, e.GET_PLAN, e.LIST_ITEMS, e.GET_STANDING, e.GET_NAMES),
         e.RENEW_LEASES,
     ),
-    asks=(e.LIST_MODULES,),
+    asks=(e.LIST_MODULES, e.LIST_BUDGETS),
     doors="services.scans.api:DOORS",
     consumers="services.scans.consumers:CONSUMERS",
     tasks="services.scans.consumers:TASKS",

@@ -24,7 +24,7 @@ SHARED: Final = tuple(f"services.collector.{package}." for package in ("archetyp
 OPERATED: Final = frozenset(
     {
         *("version", "title", "source", "format", "licence", "affiliates"),
-        *("rate", "burst", "concurrency", "cost", "freshness", "timeout"),
+        *("rate", "burst", "quota", "key_rate", "key_quota", "budget", "concurrency", "cost", "freshness", "timeout"),
     }
 )
 

@@ -318,7 +318,7 @@ async def test_an_answer_between_failures_makes_them_no_row(shop: Workshop) -> N
     for number in range(12):
         performed = answer() if number % 4 == 3 else failure(Unreachable("took too long"))
         await asyncio.gather(ask(await shop.exchanges(SOURCE, number), World(performed)), return_exceptions=True)
-    assert not await shop.budget.broken(SOURCE)
+    assert not await shop.budget.broken(shop.budget.account(SOURCE))
 
 
 # Secrets

@@ -41,7 +41,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 
 def exchanges(journal: Journal, item: int, scan: UUID = SCAN) -> Exchanges:
     owner = Owner(HERE, scan, UUID(int=item), 0)
-    return Exchanges(journal, Budget(MemoryCache()), MANIFEST, owner, {}, offline=False)
+    return Exchanges(journal, Budget(MemoryCache(), journal._sql), MANIFEST, owner, {}, offline=False)
 
 
 async def ask(journal: Journal, performed: Performed) -> None:

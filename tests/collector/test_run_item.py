@@ -342,7 +342,7 @@ async def test_a_source_rests_for_as_long_as_its_module_read_in_an_answer(shop: 
     often = manifest(rate=100.0, burst=100)
     result = await run_item(raising(RateLimited("none left", 50.0)), TARGET, await world(shop, of=often))
     assert (result.outcome, result.retry_after) == ("rate_limited", 50.0)
-    assert await shop.budget.take(often) == pytest.approx(50, abs=5)
+    assert await shop.budget.take(shop.budget.account(often)) == pytest.approx(50, abs=5)
 
 
 @pytest.mark.parametrize("offline", [False, True])
@@ -356,8 +356,8 @@ async def test_what_a_source_said_once_pauses_nobody_when_it_is_read_again(shop:
         yield await ctx.exchanges.make("http", "GET /", perform)
 
     for again in (False, True):
-        shop.budget = Budget(MemoryCache())
+        shop.budget = Budget(MemoryCache(), shop.sql)
         context = await world(shop, of=often, offline=offline and again)
         result = await run_item(module(refused, lambda answer, seen: iter(())), TARGET, context)
         assert (result.outcome, result.retry_after) == ("rate_limited", 50.0)
-        assert await shop.budget.take(often) == (0 if again else pytest.approx(50, abs=5))
+        assert await shop.budget.take(shop.budget.account(often)) == (0 if again else pytest.approx(50, abs=5))

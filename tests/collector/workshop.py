@@ -71,7 +71,7 @@ class Workshop:
         self.blobs = SegmentBlobs(folder / "evidence")
         self.cache = MemoryCache()
         self.journal = Journal(self.sql, self.blobs)
-        self.budget = Budget(self.cache)
+        self.budget = Budget(self.cache, self.sql)
         self.shared = Shared()
 
     async def exchanges(

@@ -1,12 +1,15 @@
 """`mirage modules`: which sources there are, what they do, how they are."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import click
 
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, count, instant, write_json, write_table
-from services.contracts.endpoints import GET_MODULE, LIST_MODULES, SET_MODULE
-from services.contracts.resources import Module, ModuleRef, ModuleSettings
+from services.cli.text import clean, count, instant, span, write_json, write_table
+from services.contracts.endpoints import GET_MODULE, LIST_BUDGETS, LIST_MODULES, SET_MODULE
+from services.contracts.resources import BudgetView, Module, ModuleRef, ModuleSettings
 from services.kernel.calls import Nothing
 
 
@@ -24,8 +27,9 @@ def list_modules(session: Session, form: str) -> int:
     async def work() -> int:
         async with session.open() as hull:
             modules = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
+            budgets = await hull.calls.ask(LIST_BUDGETS, Nothing(), session.caller)
         if form == "json":
-            write_json(modules)
+            write_json([_with_budget(module, budgets) for module in modules])
             return 0
         write_table(
             ("module", "title", "class", "consumes", "key", "health"),
@@ -56,8 +60,9 @@ def show(session: Session, name: str, form: str) -> int:
     async def work() -> int:
         async with session.open() as hull:
             module = await hull.calls.ask(GET_MODULE, ModuleRef(name), session.caller)
+            budgets = await hull.calls.ask(LIST_BUDGETS, Nothing(), session.caller)
         if form == "json":
-            write_json(module)
+            write_json(_with_budget(module, budgets))
             return 0
         declared, health = module.declared, module.health
         rate = f"{declared.rate:g} a second" if declared.rate else "no limit"
@@ -70,7 +75,9 @@ def show(session: Session, name: str, form: str) -> int:
             ("produces", " ".join(declared.produces)),
             ("talks to", " ".join(declared.hosts) or "its subject, or recursive resolvers"),
             ("rate", f"{rate}, about {declared.cost:g} {'request' if declared.cost == 1 else 'requests'} an item"),
+            ("quota", _quotas(_budget_of(module, budgets)) or "none that is known"),
             ("key", _key(module) or "none"),
+            ("fresh for", span(declared.freshness)),
             ("licence", declared.licence),
             ("options", " ".join(f"{option}={value}" for option, value in sorted(module.options.items())) or "none"),
             (
@@ -130,6 +137,27 @@ def check(session: Session, form: str) -> int:
             click.echo(fault)
         click.echo(f"{count(len(files), 'module')}, {len(faults)} with faults")
     return 1 if faults else 0
+
+
+def _with_budget(module: Module, budgets: Iterable[BudgetView]) -> dict[str, Any]:
+    fields = {name: getattr(module, name) for name in module.__struct_fields__}
+    return {**fields, "budget": _budget_of(module, budgets)}
+
+
+def _budget_of(module: Module, budgets: Iterable[BudgetView]) -> BudgetView | None:
+    return next((budget for budget in budgets if budget.module == module.declared.id), None)
+
+
+def _quotas(budget: BudgetView | None) -> str:
+    if budget is None:
+        return ""
+    whose = " with the key" if budget.with_key else ""
+    shared = f" (shared as {budget.budget})" if budget.budget != budget.module else ""
+    told = [
+        f"{quota.most:,} per {quota.period}{whose}, {quota.left:,} left until {instant(quota.until)} UTC"
+        for quota in budget.quotas
+    ]
+    return "; ".join(told) + (shared if told else "")
 
 
 def _value(text: str) -> bool | int | float | str:

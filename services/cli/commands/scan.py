@@ -228,12 +228,13 @@ def write_preview(previewed: Preview, networks: Iterable[str], limits: Limits) -
     targets = ", ".join(f"{clean(target.value)} ({target.type})" for target in previewed.targets[:20])
     click.echo(f"Targets: {targets}")
     write_table(
-        ("source", "class", "requests", "a second", "talks to", "which learns", "key"),
+        ("source", "class", "requests", "left", "a second", "talks to", "which learns", "key"),
         (
             (
                 module.id,
                 module.activity,
                 f"{module.requests:g}",
+                "" if module.left is None else f"{module.left:,}",
                 f"{module.rate:g}" if module.rate else "-",
                 ", ".join(module.tells)[:60] or ("recursive resolvers" if module.rate else "nobody"),
                 ", ".join(module.learns)[:60],
@@ -251,7 +252,7 @@ def write_preview(previewed: Preview, networks: Iterable[str], limits: Limits) -
         click.echo(f"Network: {sentence}.")
     click.echo(
         "Requests are those about the targets themselves; more follow from what is found,"
-        f" up to {limits.max_items:,} work items (--max-items)."
+        f" up to {limits.max_items:,} work items (--max-items), and no more than a source's quota leaves."
     )
 
 

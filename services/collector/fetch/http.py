@@ -217,14 +217,16 @@ class ItemHttp(Http):
         name = f"{wanted.method} {wanted.url}"
         payload = hashlib.sha256(wanted.body).digest() if wanted.body else b""
         if not wanted.share:
-            return await self._exchanges.make("http", name, lambda: self._perform(request, wanted), payload)
+            return await self._exchanges.make(
+                "http", name, lambda: self._perform(request, wanted), payload, host=request.location.host
+            )
         mine = False
 
         async def find_or_perform() -> Performed:
             found = await self._exchanges.find_answer("http", name, payload, wanted.share)
             if found is not None and _serves(found, wanted):
                 return structs.replace(found, failure=_refusal(_answered(found), wanted))
-            await self._exchanges.pay()
+            await self._exchanges.pay(request.location.host)
             nonlocal mine
             mine = True
             return await self._perform(request, wanted)
@@ -235,7 +237,9 @@ class ItemHttp(Http):
 
         # What one scan may dial, another may not.
         who = (self._exchanges.workspace, self._client, request.via_proxy, request.allow)
-        return await self._exchanges.make("http", name, perform_shared, payload, shared=True)
+        return await self._exchanges.make(
+            "http", name, perform_shared, payload, host=request.location.host, shared=True
+        )
 
     def _request(self, wanted: Wanted) -> Request:
         headers = {"User-Agent": self._user_agent, "Accept": "*/*", **wanted.headers}

@@ -24,6 +24,7 @@ MANIFEST = Manifest(
     affiliates=False,
     rate=0.5,
     burst=5,
+    quota={"day": 50},
     freshness=604_800,
     licence="free for personal use within the daily quota",
 )

@@ -46,6 +46,32 @@ class ReplayDifference(Struct, frozen=True, kw_only=True):
     superseded: int = 0
 
 
+class QuotaView(Struct, frozen=True, kw_only=True):
+    """A quota in its present window: requests in all, made by all workspaces, left for the caller's, and until when
+    (UTC microseconds).
+    """
+
+    period: Literal["hour", "day", "month"]
+    most: int
+    used: int
+    left: int
+    until: int
+
+
+class BudgetView(Struct, frozen=True, kw_only=True):
+    """What a module may ask of its source now: requests a second (0: no limit), how many at once, and its quotas.
+
+    ``budget`` names the allowance, which several modules may share; ``with_key``: it is that of a key.
+    """
+
+    module: str
+    budget: str
+    rate: float
+    burst: int
+    with_key: bool
+    quotas: tuple[QuotaView, ...]
+
+
 class KeyName(Struct, frozen=True):
     name: str
 

@@ -123,7 +123,8 @@ class Preview(Struct, frozen=True, kw_only=True):
 class PreviewedModule(Struct, frozen=True, kw_only=True):
     """``requests`` is what the targets alone would cost; more follows from what is found, by ``rate`` at most.
 
-    ``tells`` says to whom it talks and ``learns`` what they learn.
+    ``tells`` says to whom it talks and ``learns`` what they learn; ``left`` is how many requests the quotas of the
+    source leave to the workspace now, None where it has none.
     """
 
     id: str
@@ -137,6 +138,7 @@ class PreviewedModule(Struct, frozen=True, kw_only=True):
     learns: tuple[str, ...]
     missing_key: str = ""
     key_adds: str = ""
+    left: int | None = None
 
 
 class ItemsQuery(Struct, frozen=True, kw_only=True):

@@ -163,8 +163,8 @@ def salt_of(workspace: UUID, targets: Iterable[Entity]) -> str:
     return hashlib.sha256("\n".join([workspace.hex, *lines]).encode()).hexdigest()[:32]
 
 
-def preview(module: Module, targets: Sequence[Entity]) -> PreviewedModule:
-    """What asking ``module`` about the targets costs, and who learns what by it."""
+def preview(module: Module, targets: Sequence[Entity], left: int | None = None) -> PreviewedModule:
+    """What asking ``module`` about the targets costs, who learns what by it, and what the source's quotas leave."""
     declared = module.declared
     asked = sum(target.type in declared.consumes for target in targets)
     missing = "" if module.has_key else declared.key or ""
@@ -181,6 +181,7 @@ def preview(module: Module, targets: Sequence[Entity]) -> PreviewedModule:
         learns=declared.consumes,
         missing_key=missing,
         key_adds=_key_adds(module) if missing else "",
+        left=left,
     )
 
 

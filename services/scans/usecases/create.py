@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID, uuid4
 
 from services.contracts.claims import Entity
-from services.contracts.endpoints import LIST_MODULES
+from services.contracts.endpoints import LIST_BUDGETS, LIST_MODULES
 from services.contracts.entities import host_of, ip_address, name
 from services.contracts.facts import Started
 from services.contracts.plan import Plan
@@ -60,9 +60,11 @@ async def preview_scan(ports: Ports, caller: Caller, new: NewScan) -> Preview:
     """Say what a scan would do, before anything is asked or stored."""
     choice = await _choose(ports, caller, new)
     plan = plan_scan(UUID(int=0), caller.workspace, new, choice.taken, now())
+    budgets = await ports.calls.ask(LIST_BUDGETS, Nothing(), caller)
+    left = {budget.module: min(quota.left for quota in budget.quotas) for budget in budgets if budget.quotas}
     return Preview(
         targets=plan.targets,
-        modules=tuple(preview(module, plan.targets) for module in choice.taken),
+        modules=tuple(preview(module, plan.targets, left.get(module.declared.id)) for module in choice.taken),
         left_out=choice.left_out,
     )
 

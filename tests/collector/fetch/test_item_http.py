@@ -465,7 +465,7 @@ async def test_a_source_that_failed_those_who_share_counts_as_failed_once(net: N
     items = [await shop.http(client, SOURCE, item=number) for number in range(20)]
     failures = await asyncio.gather(*(http.get(URL, share=60) for http in items), return_exceptions=True)
     assert {type(failure) for failure in failures} == {Unreachable}
-    assert not await shop.budget.broken(SOURCE)
+    assert not await shop.budget.broken(shop.budget.account(SOURCE))
 
 
 # What is kept

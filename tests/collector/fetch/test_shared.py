@@ -1,6 +1,7 @@
 """Answers that many items have in common: asked for once, paid for once, kept as evidence by each."""
 
 import asyncio
+from pathlib import Path
 from uuid import UUID
 
 from services.collector.budget import Budget
@@ -9,6 +10,7 @@ from services.collector.exchange import Exchanges, Owner, Performed
 from services.collector.fetch.http import Shared
 from services.collector.manifest import MODULES, read_manifest
 from services.kernel.cache.memory import MemoryCache
+from services.kernel.sql.sqlite import SqliteSql
 from tests.collector.modules.wired import Remembered
 
 NOBODY = UUID(int=0)
@@ -53,9 +55,10 @@ async def test_only_so_many_bytes_are_kept() -> None:
     assert source.asked == 201
 
 
-async def test_a_shared_answer_is_paid_for_once_and_is_evidence_for_each() -> None:
+async def test_a_shared_answer_is_paid_for_once_and_is_evidence_for_each(tmp_path: Path) -> None:
     manifest = read_manifest(MODULES / "rdap_ip.py").manifest
-    budget, journal, shared, source = Budget(MemoryCache()), Remembered(), Shared(), Source()
+    budget = Budget(MemoryCache(), SqliteSql(tmp_path / "collector.db"))
+    journal, shared, source = Remembered(), Shared(), Source()
     items = [
         Exchanges(journal, budget, manifest, Owner(NOBODY, NOBODY, UUID(int=number), 0), {}, offline=False)
         for number in range(200)

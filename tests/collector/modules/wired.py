@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from lab.running import Lab
 from services.collector.budget import Budget
@@ -26,6 +26,8 @@ from services.contracts.scope import Scope
 from services.contracts.subjects import Subject
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.egress import DialTable, Egress, Guard
+from services.kernel.sql import migrations
+from services.kernel.sql.sqlite import SqliteSql
 
 NOBODY = UUID(int=0)
 NOW = 1_790_000_000_000_000
@@ -72,7 +74,8 @@ class Wire:
         self.scope = scope
         self.journal = Remembered()
         self._modules: dict[str, Module] = {}
-        self._budget = Budget(MemoryCache())
+        self._sql = SqliteSql(lab.directory / f"budget-{uuid4().hex}.db")
+        self._budget = Budget(MemoryCache(), self._sql)
         self._egress = Egress(Guard(), DialTable.read(lab.directory / "dial.json"))
         self._resolver = Resolver(self._egress, [(lab.resolver.partition(":")[0], 53)])
         self._ca_file = str(lab.directory / "ca.pem")
@@ -105,14 +108,19 @@ class Wire:
             self._modules[id] = import_module_of(read_manifest(MODULES / f"{id}.py").manifest)
         return self._modules[id]
 
+    async def open(self) -> None:
+        await self._sql.migrate(migrations.load("services.collector.migrations"))
+
     async def close(self) -> None:
         await self._client.close()
         await self._resolver.close()
+        await self._sql.close()
 
 
 @asynccontextmanager
 async def wired(lab: Lab, scope: Scope) -> AsyncIterator[Wire]:
     wire = Wire(lab, scope)
+    await wire.open()
     try:
         yield wire
     finally:

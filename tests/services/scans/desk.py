@@ -10,10 +10,10 @@ import msgspec
 
 from services.contracts.claims import Absence, Attribute, Entity, Relation
 from services.contracts.commands import Collect, WorkItem
-from services.contracts.endpoints import LIST_MODULES
+from services.contracts.endpoints import LIST_BUDGETS, LIST_MODULES
 from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Collected, DeclaredModule, Outcome, Said
-from services.contracts.resources import Health, Module, NewScan, Scan
+from services.contracts.resources import BudgetView, Health, Module, NewScan, Scan
 from services.kernel.calls import Caller, LocalCalls
 from services.kernel.messages import message_type
 from services.kernel.once import MIGRATION, Outbox
@@ -72,10 +72,11 @@ class Desk:
 
     def __init__(self, path: Path, modules: Iterable[Module], *, wrap: Callable[[Sql], Sql] = lambda sql: sql) -> None:
         self.modules = tuple(modules)
+        self.budgets: tuple[BudgetView, ...] = ()
         self.real = SqliteSql(path, strict=True)
         self.sql = wrap(self.real)
         calls = LocalCalls()
-        calls.serve(None, {LIST_MODULES: self._list_modules})
+        calls.serve(None, {LIST_MODULES: self._list_modules, LIST_BUDGETS: self._list_budgets})
         self.ports = Ports("scans", sql=self.sql, calls=calls)
         self.ports.outbox = Outbox(self.sql, None, "scans")  # type: ignore[arg-type]
         self._read = 0
@@ -137,6 +138,9 @@ class Desk:
 
     async def _list_modules(self, *_: Any) -> tuple[Module, ...]:
         return self.modules
+
+    async def _list_budgets(self, *_: Any) -> tuple[BudgetView, ...]:
+        return self.budgets
 
 
 def received(message: M, workspace: UUID = WORKSPACE) -> Received[M]:

@@ -6,7 +6,7 @@ from services.contracts.commands import Collect
 from services.contracts.entities import name
 from services.contracts.facts import Admitted
 from services.contracts.plan import Limits
-from services.contracts.resources import NewScan, ScanId
+from services.contracts.resources import BudgetView, NewScan, QuotaView, ScanId
 from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
 from services.scans import api
@@ -98,6 +98,17 @@ async def test_a_preview_says_what_the_targets_cost_and_stores_nothing(open_desk
     assert (asked["paid"].requests, asked["paid"].missing_key) == (0.0, "paid")
     assert await api.list_scans(desk.ports, CALLER, Nothing()) == ()
     assert await desk.commands() == []
+
+
+async def test_a_preview_says_what_the_tightest_quota_of_a_source_leaves(open_desk: OpenDesk) -> None:
+    desk = await open_desk(*MODULES)
+    quotas = [QuotaView(period=p, most=50, used=50 - left, left=left, until=1) for p, left in (("hour", 9), ("day", 3))]
+    desk.budgets = (
+        BudgetView(module="crtsh", budget="crtsh", rate=1.0, burst=1, with_key=False, quotas=tuple(quotas)),
+        BudgetView(module="whois", budget="whois", rate=1.0, burst=1, with_key=False, quotas=()),
+    )
+    preview = await api.preview_scan(desk.ports, CALLER, NewScan(targets=("example.org",)))
+    assert {each.id: each.left for each in preview.modules} == {"crtsh": 3, "whois": None}
 
 
 async def test_targets_are_admitted_once_and_a_url_brings_its_host(open_desk: OpenDesk) -> None:
