@@ -11,14 +11,14 @@ from services.collector.archetypes.documents import refuse_pages, rows, secret
 from services.collector.archetypes.names import Period, during, name_below, seen_names
 from services.collector.archetypes.sound import described, sound
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer
+from services.collector.context import Answer, Context, HttpAnswer, Truncated
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="certspotter",
-    version=1,
+    version=2,
     title="Cert Spotter",
     activity="passive",
     source="https://sslmate.com/ct_search_api/",
@@ -71,6 +71,7 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         if not issuances or issuances[-1].id == after:
             return
         after = issuances[-1].id
+    raise Truncated(f"there may be more than {ctx.options['pages']} pages of certificates")
 
 
 def asked(question: list[tuple[str, str]], after: str) -> str:

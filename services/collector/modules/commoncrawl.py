@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from services.collector.archetypes.captures import captured
 from services.collector.archetypes.documents import lines, refuse_pages, rows
-from services.collector.context import Answer, Context, HttpAnswer, ParseError
+from services.collector.context import Answer, Context, HttpAnswer, ParseError, Truncated
 from services.collector.manifest import Manifest
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="commoncrawl",
-    version=1,
+    version=2,
     title="Common Crawl",
     activity="passive",
     source="https://index.commoncrawl.org/",
@@ -54,6 +54,7 @@ class Row(Struct):
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     listed = await ctx.http.get(INDEXES, statuses=(200,), share=DAY)
     refuse_pages(listed)
+    most, left_out = int(ctx.options["pages"]), 0
     for index in rows(listed, Index)[: int(ctx.options["indexes"])]:
         if not index.id.replace("-", "").isalnum():
             raise ParseError(f"{INDEXES}: {index.id[:40]!r} is not the id of an index")
@@ -61,8 +62,11 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         question = {"url": f"*.{seen.value}", "output": "json"}
         size = await _ask(ctx, url, question | {"showNumPages": "true"})
         count = size.json(Pages).pages if size.status == 200 else 0
-        for page in range(min(count, int(ctx.options["pages"]))):
+        for page in range(min(count, most)):
             yield await _ask(ctx, url, question | {"fl": "url,timestamp", "page": str(page)})
+        left_out += max(0, count - most)
+    if left_out:
+        raise Truncated(f"{left_out} more pages of captures were not asked for")
 
 
 async def _ask(ctx: Context, url: str, question: dict[str, str]) -> HttpAnswer:

@@ -14,14 +14,14 @@ from services.collector.archetypes.names import any_name, weighed
 from services.collector.archetypes.sound import described, sound
 from services.collector.archetypes.times import instant
 from services.collector.archetypes.urls import host_in
-from services.collector.context import Answer, Context, HttpAnswer
+from services.collector.context import Answer, Context, HttpAnswer, Truncated
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="github_org",
-    version=1,
+    version=2,
     title="GitHub organisations",
     activity="passive",
     source="https://github.com/",
@@ -92,12 +92,17 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     yield answer
     if answer.status == 404:
         return  # a user, or nobody
+    longer = []
     for listing in ("repos", "public_members"):
         for page in range(1, MAX_PAGES + 1):
             answer = await ask(ctx, f"{path}/{listing}", {"per_page": str(PER_PAGE), "page": str(page)})
             yield answer
             if not has_next(answer):
                 break
+        else:
+            longer.append(listing.replace("_", " "))
+    if longer:
+        raise Truncated(f"there are more than {MAX_PAGES * PER_PAGE} {' and '.join(longer)}")
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:

@@ -13,14 +13,14 @@ from services.collector.archetypes.documents import fitting, refuse_pages
 from services.collector.archetypes.names import weighed
 from services.collector.archetypes.sound import described, sound
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer
+from services.collector.context import Answer, Context, HttpAnswer, Truncated
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="gleif",
-    version=1,
+    version=2,
     title="GLEIF",
     activity="passive",
     source="https://www.gleif.org/en/lei-data/gleif-api",
@@ -91,16 +91,27 @@ class Record(msgspec.Struct):
     relationships: dict[str, Any] = {}
 
 
+class Pagination(msgspec.Struct, frozen=True):
+    total: int = 0
+
+
+class Meta(msgspec.Struct, frozen=True):
+    pagination: Pagination = Pagination()
+
+
 class Document(msgspec.Struct):
     """``data`` is one record, a list of them, or null."""
 
     data: msgspec.Raw = msgspec.Raw(b"null")
+    meta: Meta = Meta()
 
 
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     if seen.key[0] == "name":
         question = {"filter[entity.names]": seen.key[1], "page[size]": str(MAX_RECORDS)}
-        yield await ask(ctx, API, question)
+        answer = await ask(ctx, API, question)
+        yield answer
+        check_whole(answer)
     if seen.key[0] != "lei":
         return  # it knows no other keys, and the name that it is the same as is asked for by itself
     url = f"{API}/{seen.key[1]}"
@@ -111,13 +122,21 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
             links = record.relationships.get(relationship)
             links = links.get("links") if isinstance(links, dict) else None
             if isinstance(links, dict) and not {"lei-record", "related"}.isdisjoint(links):
-                yield await ask(ctx, f"{url}/{relationship}", {"page[size]": str(MAX_RECORDS)})
+                related = await ask(ctx, f"{url}/{relationship}", {"page[size]": str(MAX_RECORDS)})
+                yield related
+                check_whole(related)
 
 
 async def ask(ctx: Context, url: str, question: dict[str, str] | None = None) -> HttpAnswer:
     answer = await ctx.http.get(url, question, headers=ACCEPT)
     refuse_pages(answer)
     return answer
+
+
+def check_whole(answer: HttpAnswer) -> None:
+    """Raise `Truncated` where there are more records than were asked for."""
+    if answer.status == 200 and (total := answer.json(Document).meta.pagination.total) > MAX_RECORDS:
+        raise Truncated(f"{total} records, of which {MAX_RECORDS} were asked for")
 
 
 def records_of(answer: HttpAnswer) -> list[Record]:

@@ -8,13 +8,13 @@ from urllib.parse import quote
 from services.collector.archetypes.documents import refusal
 from services.collector.archetypes.passive_dns import Sighting, records
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer, ParseError
+from services.collector.context import Answer, Context, HttpAnswer, ParseError, Truncated
 from services.collector.manifest import Manifest
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="rapiddns",
-    version=1,
+    version=2,
     title="RapidDNS",
     activity="passive",
     source="https://rapiddns.io/",
@@ -45,6 +45,7 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         yield answer
         if f"page={page + 1}".encode() not in answer.body:
             return
+    raise Truncated(f"there are more than {ctx.options['pages']} pages of records")
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:

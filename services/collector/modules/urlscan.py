@@ -11,13 +11,13 @@ from services.collector.archetypes.names import MAX_NAMES
 from services.collector.archetypes.passive_dns import Sighting, records
 from services.collector.archetypes.times import instant
 from services.collector.archetypes.urls import pages_below
-from services.collector.context import Answer, Context, HttpAnswer, ParseError, RateLimited
+from services.collector.context import Answer, Context, HttpAnswer, ParseError, RateLimited, Truncated
 from services.collector.manifest import Manifest
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="urlscan",
-    version=1,
+    version=2,
     title="urlscan.io",
     activity="passive",
     source="https://urlscan.io/",
@@ -76,6 +76,7 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         if not document.has_more or not last or not last[0].sort:
             return
         question["search_after"] = ",".join(map(str, last[0].sort))
+    raise Truncated(f"there are more than {ctx.options['pages']} pages of visits")
 
 
 def check(answer: HttpAnswer) -> None:
