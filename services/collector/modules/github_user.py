@@ -16,7 +16,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="github_user",
-    version=1,
+    version=2,
     title="GitHub users",
     activity="passive",
     source="https://github.com/",

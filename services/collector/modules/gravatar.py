@@ -22,7 +22,7 @@ from services.contracts.entities.chains import chain_of
 
 MANIFEST = Manifest(
     id="gravatar",
-    version=1,
+    version=2,
     title="Gravatar",
     activity="passive",
     source="https://gravatar.com/",
