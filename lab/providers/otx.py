@@ -1,4 +1,7 @@
-"""Open Threat Exchange: passive DNS of a domain or an address, URLs of a domain (https://otx.alienvault.com/api)."""
+"""Open Threat Exchange: passive DNS of a domain or an address, URLs of a domain (https://otx.alienvault.com/api).
+
+It answers everybody as it answers those with a key; without one the real OTX refuses the passive DNS of domains.
+"""
 
 from typing import Any
 

@@ -1,5 +1,6 @@
 """Open Threat Exchange (LevelBlue, once AlienVault) keeps passive DNS and URLs that its users' sensors met. It is asked
 for a domain or an address and lists names with type, answer and period, and URLs of a domain; it learns what was asked.
+Without a key it keeps the passive DNS of domains to itself, and still gives that of addresses, and URLs.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -9,14 +10,15 @@ import msgspec
 from services.collector.archetypes.documents import fitting, refuse_pages, secret
 from services.collector.archetypes.names import names_below
 from services.collector.archetypes.passive_dns import Sighting, records
+from services.collector.archetypes.rate_limits import refuse_when_spent
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer, ParseError
+from services.collector.context import Answer, Context, HttpAnswer, ParseError, RateLimited, Unauthorised
 from services.collector.manifest import Manifest
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="otx",
-    version=1,
+    version=2,
     title="Open Threat Exchange",
     activity="passive",
     source="https://otx.alienvault.com/",
@@ -39,12 +41,17 @@ MANIFEST = Manifest(
 
 API = "https://otx.alienvault.com/api/v1/indicators"
 MAX_BYTES = 20_000_000
+HOUR = 3600.0
 
 
 class Document(msgspec.Struct):
     passive_dns: list[msgspec.Raw] | None = None
     url_list: list[msgspec.Raw] | None = None
     has_next: bool = False
+
+
+class Refusal(msgspec.Struct):
+    detail: str = ""
 
 
 class Row(msgspec.Struct):
@@ -62,20 +69,45 @@ class Visited(msgspec.Struct):
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     kind = {"domain": "domain"}.get(seen.type) or ("IPv6" if ":" in seen.value else "IPv4")
     key = secret(ctx, "X-OTX-API-KEY:")
-    yield await _ask(ctx, f"{API}/{kind}/{seen.value}/passive_dns", key)
-    if seen.type != "domain":
-        return
-    for page in range(1, int(ctx.options["url_pages"]) + 1):
+    refused: Unauthorised | None = None
+    try:
+        yield await _ask(ctx, f"{API}/{kind}/{seen.value}/passive_dns", key)
+    except Unauthorised as failure:
+        refused = failure  # each section has its own rule, and the next may be open to everybody
+    pages = int(ctx.options["url_pages"]) if seen.type == "domain" else 0
+    for page in range(1, pages + 1):
         answer = await _ask(ctx, f"{API}/domain/{seen.value}/url_list?limit=500&page={page}", key)
         yield answer
         if not answer.json(Document).has_next:
-            return
+            break
+    if refused:
+        raise refused
 
 
 async def _ask(ctx: Context, url: str, key: dict[str, str] | None) -> HttpAnswer:
-    answer = await ctx.http.get(url, secret=key, max_bytes=MAX_BYTES, timeout=60.0)
+    answer = await ctx.http.get(url, secret=key, statuses=(200, 404, 429), max_bytes=MAX_BYTES, timeout=60.0)
     refuse_pages(answer)
+    refuse_by_detail(answer)
     return answer
+
+
+def refuse_by_detail(answer: HttpAnswer) -> None:
+    """Raise what a 429 stands for: a section for those with a key only, or an hour's requests that are spent.
+
+    Raises:
+        Unauthorised, RateLimited: the text of the refusal tells which.
+    """
+    if answer.status != 429:
+        return
+    try:
+        detail = answer.json(Refusal).detail
+    except ParseError:
+        detail = ""
+    if "authenticate" in detail.lower():
+        raise Unauthorised(f"{answer.url}: {detail[:120]}")
+    if "throttling limit" in detail.lower():
+        raise RateLimited(f"{answer.url}: {detail[:120]}", HOUR)
+    refuse_when_spent(answer)
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
