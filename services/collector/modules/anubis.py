@@ -12,7 +12,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="anubis",
-    version=1,
+    version=2,
     title="AnubisDB",
     activity="passive",
     source="https://anubisdb.com/",
@@ -26,13 +26,13 @@ MANIFEST = Manifest(
     licence="community submissions, no licence stated",
 )
 
-UNKNOWN = 300  # its status for a domain that it has never seen
+UNKNOWN = (204, 300)  # its statuses, today's and an older one, for a domain that it has never seen
 
 MAX_NAMES = 80_000
 
-collect = lookup("https://anubisdb.com/anubis/subdomains/{value}", statuses=(200, UNKNOWN), check=refuse_pages)
+collect = lookup("https://anubisdb.com/anubis/subdomains/{value}", statuses=(200, *UNKNOWN), check=refuse_pages)
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
-    if answer.status != UNKNOWN:
+    if answer.status not in UNKNOWN:
         yield from names_below(rows(answer, str), seen, MAX_NAMES)
