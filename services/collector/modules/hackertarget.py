@@ -12,7 +12,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="hackertarget",
-    version=1,
+    version=2,
     title="HackerTarget",
     activity="passive",
     source="https://hackertarget.com/find-dns-host-records/",
@@ -41,7 +41,7 @@ def check(answer: HttpAnswer) -> None:
         raise RateLimited(said, DAY)
     if "too many requests" in said:
         raise RateLimited(said)
-    if said.startswith("error invalid key") or "api key" in said:
+    if said.startswith(("error invalid key", "error valid key required")) or "api key" in said:
         raise Unauthorised(said)
     if said.startswith("error") and not said.startswith(NOTHING):
         raise Blocked(said) if "blocked" in said else Unreachable(said)
