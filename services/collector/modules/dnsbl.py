@@ -16,7 +16,7 @@ from services.contracts.claims import Absence, Claim, Entity
 
 MANIFEST = Manifest(
     id="dnsbl",
-    version=1,
+    version=2,
     title="DNS block lists",
     activity="passive",
     source="https://www.spamhaus.org/blocklists/",
@@ -57,7 +57,7 @@ ADDRESS_LISTS = (
         {
             "127.0.0.2": "SBL: source of spam",
             "127.0.0.3": "CSS: source of snowshoe spam",
-            "127.0.0.4": "XBL: hijacked or infected machine",
+            **dict.fromkeys(("127.0.0.4", "127.0.0.5", "127.0.0.6", "127.0.0.7"), "XBL: hijacked or infected machine"),
             "127.0.0.9": "DROP: hijacked or criminal network",
             "127.0.0.10": "PBL: sends no mail by itself, says its provider",
             "127.0.0.11": "PBL: sends no mail by itself, says Spamhaus",
@@ -142,7 +142,7 @@ NAME_LISTS = (
     List(
         "multi.surbl.org",
         "SURBL",
-        {"4": "disposable", "8": "phishing", "16": "malware", "64": "abuse", "128": "cracked"},
+        {"4": "disposable", "8": "phishing", "16": "malware", "32": "click tracker", "64": "abuse", "128": "cracked"},
         bits=True,
         refusals=frozenset({"127.0.0.1"}),
     ),
@@ -184,7 +184,13 @@ def list_of(resolution: Resolution) -> List:
 
 
 def is_refused(resolution: Resolution) -> bool:
-    return bool(list_of(resolution).refusals.intersection(resolution.values)) or resolution.status == "refused"
+    """Whether the list, or a resolver that answers in its place, said nothing of the subject.
+
+    Lists answer in 127.0.0.0/8 (RFC 5782, section 2.1); any other address is that of a resolver's own page.
+    """
+    rewritten = any(not value.startswith("127.") for value in resolution.values)
+    refused = list_of(resolution).refusals.intersection(resolution.values)
+    return rewritten or bool(refused) or resolution.status == "refused"
 
 
 def parse(answer: DnsAnswer, seen: Entity) -> Iterator[Claim]:
@@ -197,8 +203,7 @@ def parse(answer: DnsAnswer, seen: Entity) -> Iterator[Claim]:
             titles += [one.title] * bool(meanings)
             reasons += [f"{one.title}: {meaning}" for meaning in meanings]
     yield from described(seen, listed_by=titles, listing_reason=reasons)
-    complete = all(resolution.asked and not is_refused(resolution) for resolution in answer.resolutions)
-    if not titles and complete:
+    if all(resolution.status in {"nxdomain", "nodata"} for resolution in answer.resolutions):
         yield Absence(seen, "listed_by")
 
 

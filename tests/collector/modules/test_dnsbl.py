@@ -10,9 +10,11 @@ from services.contracts import entities
     ("zone", "code", "meanings"),
     [
         ("zen.spamhaus.org", "127.0.0.4", ["XBL: hijacked or infected machine"]),
+        ("zen.spamhaus.org", "127.0.0.7", ["XBL: hijacked or infected machine"]),
         ("zen.spamhaus.org", "127.0.0.99", []),
         ("zen.spamhaus.org", "192.0.2.1", []),
         ("multi.surbl.org", "127.0.0.24", ["phishing", "malware"]),
+        ("multi.surbl.org", "127.0.0.32", ["click tracker"]),
         ("multi.surbl.org", "127.0.1.8", []),
         ("multi.uribl.com", "127.0.0.14", ["black: in unwanted mail", "grey: in bulk mail", "red: new and unclear"]),
         ("bl.spamcop.net", "nonsense", []),
