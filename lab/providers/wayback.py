@@ -10,6 +10,7 @@ from lab.sightings import known_to, period
 from lab.world import World
 
 STAMP = "%Y%m%d%H%M%S"
+COLUMNS = ("urlkey", "timestamp", "original", "endtimestamp")
 LEFT_BEHIND = "/old/backup-2019.sql.gz"
 """A file that was captured once on the first host of the source's list."""
 
@@ -20,14 +21,14 @@ def answer(world: World, request: Request) -> Response | None:
     domain = request.parameter("url").removeprefix("*.").removesuffix("/*").lower()
     rows = sorted(captures(world, domain))
     if request.parameter("output") != "json":
-        return text("".join(f"{key} {stamp} {url}\n" for key, stamp, url in rows))
+        return text("".join(f"{key} {stamp} {url}\n" for key, stamp, url, _ in rows))
     if not rows:
         return json([])
     resume = request.parameter("resumeKey").partition(" ")[0]
     limit = request.parameter("limit", "150000")
     count = int(limit) if limit.isascii() and limit.isdecimal() and limit != "0" else 150_000
     rest = [row for row in rows if row[0] >= resume] if resume else rows
-    columns = [["urlkey", "timestamp", "original"].index(name) for name in fields(request)]
+    columns = [COLUMNS.index(name) for name in fields(request)]
     table = [fields(request), *([row[column] for column in columns] for row in rest[:count])]
     if len(rest) > count and request.parameter("showResumeKey") == "true":
         table += [[], [quote_plus(f"{rest[count][0]} {rest[count][1]}")]]
@@ -35,19 +36,19 @@ def answer(world: World, request: Request) -> Response | None:
 
 
 def fields(request: Request) -> list[str]:
-    wanted = [name for name in request.parameter("fl").split(",") if name in {"urlkey", "timestamp", "original"}]
-    return wanted or ["urlkey", "timestamp", "original"]
+    told = COLUMNS if request.parameter("lastSkipTimestamp") == "true" else COLUMNS[:3]
+    return [name for name in request.parameter("fl").split(",") if name in told] or list(told)
 
 
-def captures(world: World, domain: str) -> Iterator[tuple[str, str, str]]:
-    """Rows of (key, timestamp, URL), one a URL."""
+def captures(world: World, domain: str) -> Iterator[tuple[str, str, str, str]]:
+    """Rows of (key, first timestamp, URL, last timestamp), one a URL."""
     for number, name in enumerate(world.known_names("wayback", domain)):
-        first, last = period(world, "wayback", name)
+        first, last = (moment.strftime(STAMP) for moment in period(world, "wayback", name))
         key = ",".join(reversed(name.split(".")))
-        yield f"{key})/", last.strftime(STAMP), f"https://{name}/"
-        yield f"{key})/index.html", first.strftime(STAMP), f"http://{name}:80/index.html"
+        yield f"{key})/", first, f"https://{name}/", last
+        yield f"{key})/index.html", first, f"http://{name}:80/index.html", first
         if number == 0:
-            yield f"{key}){LEFT_BEHIND}", first.strftime(STAMP), f"https://{name}{LEFT_BEHIND}"
+            yield f"{key}){LEFT_BEHIND}", first, f"https://{name}{LEFT_BEHIND}", first
 
 
 def states(world: World) -> Iterator[tuple[str, ...]]:

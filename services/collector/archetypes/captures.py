@@ -10,19 +10,20 @@ from services.contracts.claims import Claim, Entity
 _MAX_TELLING = 10_000
 
 
-def captured(captures: Iterable[tuple[str, str]], seen: Entity) -> Iterator[Claim]:
+def captured(captures: Iterable[tuple[str, str, str]], seen: Entity) -> Iterator[Claim]:
     """The host names at or below the subject, over the period of their captures, and few URLs that tell something.
 
-    A capture is a URL and its timestamp (``YYYYMMDDhhmmss``).
+    A row is a URL with the timestamps (``YYYYMMDDhhmmss``) of its first and last capture; where the last is not known,
+    the period has no end.
     """
     hosts: dict[str, tuple[str, str]] = {}
     telling: list[tuple[str, Period]] = []
-    for url, stamp in captures:
+    for url, first, last in captures:
         host = host_in(url)
-        first, last = hosts.get(host, (stamp, stamp))
-        hosts[host] = (min(first, stamp), max(last, stamp))
+        known = hosts.get(host, (first, last))
+        hosts[host] = (min(known[0], first), max(known[1], last) if known[1] and last else "")
         if is_telling(url) and len(telling) < _MAX_TELLING:
-            telling.append((url, _period(stamp, stamp)))
+            telling.append((url, _period(first, last)))
     yield from seen_names(((host, _period(first, last)) for host, (first, last) in hosts.items()), seen)
     yield from pages_below(telling, seen)
 

@@ -77,4 +77,4 @@ async def _ask(ctx: Context, url: str, question: dict[str, str]) -> HttpAnswer:
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
     if answer.status == 200:
-        yield from captured(((row.url, row.timestamp) for row in lines(answer, Row)), seen)
+        yield from captured(((row.url, row.timestamp, row.timestamp) for row in lines(answer, Row)), seen)

@@ -1,5 +1,6 @@
 """The Wayback Machine (Internet Archive) keeps web pages since 1996. It is asked for a domain and lists the URLs below
-it that were captured, of which the host names are kept, and few URLs; it learns the domain.
+it that were captured, from their first to their last capture, of which the host names are kept, and few URLs; it
+learns the domain.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +14,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="wayback",
-    version=1,
+    version=2,
     title="Wayback Machine",
     activity="passive",
     source="https://web.archive.org/",
@@ -33,6 +34,7 @@ MANIFEST = Manifest(
 CDX = "https://web.archive.org/cdx/search/cdx"
 ROWS = 50_000
 MAX_BYTES = 30_000_000
+COLUMNS = ("timestamp", "original", "endtimestamp")
 
 Row = list[str | None]
 
@@ -41,8 +43,11 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     question = {
         "url": seen.value,
         "matchType": "domain",
-        "fl": "timestamp,original",
+        "fl": ",".join(COLUMNS),
+        # Of the captures of a URL the first is kept, and the last of those that are skipped has a column of its own.
         "collapse": "urlkey",
+        "showSkipCount": "true",
+        "lastSkipTimestamp": "true",
         "output": "json",
         "limit": str(ROWS),
         "showResumeKey": "true",
@@ -65,10 +70,18 @@ def resume_key(rows: list[Row]) -> str | None:
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
-    rows = decoded(answer)
-    if rows and rows[0] != ["timestamp", "original"]:
+    header, *rows = decoded(answer) or [list(COLUMNS)]
+    if not {"timestamp", "original"}.issubset(header):
         raise ParseError(f"{answer.url}: its first row does not name the columns that were asked for")
-    yield from captured(((row[1], row[0]) for row in rows[1:] if len(row) == 2 and row[0] and row[1]), seen)
+    yield from captured((capture for row in rows if (capture := capture_of(header, row))), seen)
+
+
+def capture_of(header: Row, row: Row) -> tuple[str, str, str] | None:
+    """The URL of a row with its first and last timestamp, the last empty where it is not told; None for other rows."""
+    if len(row) != len(header):
+        return None  # the resumption key, and the empty row before it
+    first, url, last = (dict(zip(header, row, strict=True)).get(column) for column in COLUMNS)
+    return (url, first, last if last and last != "-" else "") if url and first else None
 
 
 def decoded(answer: HttpAnswer) -> list[Row]:
