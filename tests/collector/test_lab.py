@@ -27,9 +27,10 @@ PROVIDERS = load_providers()
 #: What each source is asked, by the world's facts.
 ASKED = {
     **dict.fromkeys(
-        ("anubis", "certspotter", "commoncrawl", "crtsh", "hackertarget", "myssl", "subdomaincenter", "wayback"),
+        ("anubis", "certspotter", "commoncrawl", "hackertarget", "myssl", "subdomaincenter", "wayback"),
         ("domain",),
     ),
+    "crtsh": ("domain", "company"),
     "otx": ("domain", "address"),
     "rapiddns": ("domain", "address", "network"),
     "urlscan": ("domain", "network", "system"),
@@ -235,3 +236,10 @@ async def test_what_nobody_knows_is_empty_or_refused_never_a_fault() -> None:
             except SourceError:
                 continue
             assert claims == []
+
+
+async def test_certificates_are_of_the_organisation_that_is_asked_for_and_not_of_one_with_its_name_in_its_own() -> None:
+    found = [claim for claim in await ask("crtsh", subject("company")) if isinstance(claim, Relation)]
+    assert found
+    assert {claim.type for claim in found} == {"operated_by"}
+    assert {entities.registered_domain(claim.source.value).value for claim in found} == {the_world().domain}

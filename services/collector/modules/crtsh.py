@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from services.collector.archetypes.documents import refuse_pages, rows
 from services.collector.archetypes.names import Period, any_name, during, join, seen_names, weighed
+from services.collector.archetypes.sound import sound
 from services.collector.archetypes.times import instant
 from services.collector.context import Answer, Context, HttpAnswer, Unreachable
 from services.collector.manifest import Manifest
@@ -17,7 +18,7 @@ from services.contracts.claims import Claim, Entity, Malformed
 
 MANIFEST = Manifest(
     id="crtsh",
-    version=1,
+    version=2,
     title="crt.sh",
     activity="passive",
     source="https://crt.sh/",
@@ -37,6 +38,7 @@ MAX_BYTES = 40_000_000
 SAID_BY_CUSTOMER = 60  # some authorities check the organisation that a request names, some leave it as it comes
 MAX_NAMES = 80_000  # its whole history comes in one answer
 MAX_OWNED = 5_000
+MAX_LINES = 20  # of a row; a certificate has one organisation, seldom a few
 
 
 class Row(Struct):
@@ -66,14 +68,17 @@ async def _ask(ctx: Context, question: dict[str, str]) -> HttpAnswer:
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
-    sightings = [
-        (text, (instant(row.not_before), instant(row.not_after))) for row in rows(answer, Row) for text in said(row)
-    ]
+    found = rows(answer, Row)
     if seen.type == "organization":
-        yield from owned(sightings, seen)
+        yield from owned(found, seen)
         return
+    sightings = [(text, valid(row)) for row in found for text in said(row)]
     yield from seen_names(((text, period) for text, period in sightings if "@" not in text), seen, MAX_NAMES)
     yield from mailboxes(((text, period) for text, period in sightings if "@" in text), seen)
+
+
+def valid(row: Row) -> Period:
+    return (instant(row.not_before), instant(row.not_after))
 
 
 def said(row: Row) -> Iterator[str]:
@@ -100,13 +105,23 @@ def mailboxes(sightings: Iterator[tuple[str, Period]], seen: Entity) -> Iterator
         yield during(address, period)
 
 
-def owned(sightings: list[tuple[str, Period]], seen: Entity) -> Iterator[Claim]:
-    """Names in certificates that were issued to the organisation."""
-    found: dict[str, tuple[Entity, Period]] = {}
-    for text, period in sightings:
-        name = any_name(text) if "." in text and "@" not in text else None
-        if name is not None and (name.value in found or len(found) < MAX_OWNED):
-            found[name.value] = (name, join(found.get(name.value, (name, period))[1], period))
-    for name, period in found.values():
+def owned(found: list[Row], seen: Entity) -> Iterator[Claim]:
+    """Common names of certificates that were issued to the organisation.
+
+    The lines of a row are what the search met, here the organisation in the certificate. It meets every organisation
+    that has the words in its name, and only the one of that very name is meant.
+    """
+    names: dict[str, tuple[Entity, Period]] = {}
+    for row in found:
+        name = any_name(row.common_name or "") if is_issued_to(row, seen) else None
+        if name is not None and (name.value in names or len(names) < MAX_OWNED):
+            period = valid(row)
+            names[name.value] = (name, join(names.get(name.value, (name, period))[1], period))
+    for name, period in names.values():
         yield during(name, period)
         yield during(weighed(relations.operated_by(name, seen), SAID_BY_CUSTOMER), period)
+
+
+def is_issued_to(row: Row, seen: Entity) -> bool:
+    organisations = (sound(entities.organization, "name", line) for line in row.name_value.splitlines()[:MAX_LINES])
+    return any(organisation is not None and organisation.key[1] == seen.key[1] for organisation in organisations)
