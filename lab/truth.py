@@ -253,6 +253,9 @@ def _people(world: World) -> Iterator[Statement]:
     yield ("organization", "name", organisation.legal_name, organisation.country)
     yield ("organization", "github", organisation.github)
     yield ("cloud_tenant", "microsoft", str(organisation.tenant.id))
+    for domain in organisation.tenant.domains:
+        if domain.endswith(".onmicrosoft.com"):  # what its DKIM keys call it
+            yield ("cloud_tenant", "microsoft", domain)
     yield ("location", "city", organisation.city, organisation.country)
     for local in ("dmarc", "forensics", "hostmaster", "abuse", "noc", "dns-admin"):
         yield ("email_address", f"{local}@{world.domain}")

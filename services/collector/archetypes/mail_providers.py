@@ -1,4 +1,4 @@
-"""Who receives and sends mail for others, and whose tokens stand in TXT records to prove that a domain is held."""
+"""Who receives, sends and signs mail for others, and whose tokens in TXT records prove that a domain is held."""
 
 import re
 from typing import Final
@@ -32,7 +32,7 @@ RECEIVERS: Final = {
     "mailhostbox.com": "Titan", "hostinger.com": "Hostinger", "zendesk.com": "Zendesk", "freshdesk.com": "Freshdesk",
 }  # fmt: skip
 
-#: Senders by the end of the names that SPF records include.
+#: Senders by the end of the names that SPF records include, or that DKIM selectors are aliases of.
 SENDERS: Final = {
     "_spf.google.com": "Google Workspace", "_netblocks.google.com": "Google Workspace",
     "spf.protection.outlook.com": "Microsoft 365", "amazonses.com": "Amazon SES", "sendgrid.net": "SendGrid",
@@ -62,6 +62,8 @@ SENDERS: Final = {
     "getresponse.com": "GetResponse", "aweber.com": "AWeber", "dmarcian.com": "dmarcian",
     "spf-protect.com": "EasyDMARC", "easydmarc.com": "EasyDMARC", "knowbe4.com": "KnowBe4",
     "exclaimer.net": "Exclaimer", "codetwo.online": "CodeTwo", "netsuite.com": "Oracle NetSuite",
+    "onmicrosoft.com": "Microsoft 365", "dkim.mail.microsoft": "Microsoft 365", "fmhosted.com": "Fastmail",
+    "proton.ch": "Proton Mail", "icloudmailadmin.com": "iCloud Mail",
     "oracleemaildelivery.com": "Oracle Email Delivery", "eloqua.com": "Oracle Eloqua",
     "pardot.com": "Salesforce Pardot", "cust-spf.exacttarget.com": "Salesforce Marketing Cloud",
 }  # fmt: skip
@@ -108,6 +110,9 @@ _TOKENS: Final = {
     "perplexity-ai-domain-verification": "Perplexity",
 }  # fmt: skip
 _LONGEST_FIRST = sorted(_TOKENS, key=len, reverse=True)
+_microsoft_key = re.compile(
+    r"selector[12]-[a-z0-9-]+\._domainkey\.([a-z0-9-]+)\.(?:onmicrosoft\.com|[a-z0-9]-v1\.dkim\.mail\.microsoft)"
+).fullmatch
 _general = re.compile(
     r"([a-z0-9][a-z0-9-]{1,30}?)[-_.](?:site|domain|verification)[-_.]?(?:verification|verify)?(?:-code)?[=:]"
 )
@@ -119,8 +124,18 @@ def receiver(server: str) -> str | None:
 
 
 def sender(included: str) -> str | None:
-    """Who is behind a name that an SPF record includes; None when it is nobody known."""
+    """Who is behind a name that an SPF record includes or a DKIM selector leads to; None when it is nobody known."""
     return _by_suffix(SENDERS, included)
+
+
+def microsoft_customer(key: str) -> str | None:
+    """The initial domain of the tenant whose DKIM key is at a name, None when it is no such name.
+
+    The older form ends with that domain, that of 2025 has its first label
+    (https://learn.microsoft.com/en-us/defender-office-365/email-authentication-dkim-configure).
+    """
+    found = _microsoft_key(key.lower().rstrip("."))
+    return f"{found[1]}.onmicrosoft.com" if found else None
 
 
 def verifier(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """How mail is set up for a domain, asked of the recursive resolvers: who receives it, who may send it (the whole SPF
-tree), what DMARC tells receivers to do with the rest, which selectors have DKIM keys, and to which providers the owner
-proved the domain by tokens in TXT records. Only the resolvers and the name servers behind them see the questions.
+tree), what DMARC tells receivers to do with the rest, which selectors have DKIM keys and at whom, and to which
+providers the owner proved the domain by tokens in TXT records. Only the resolvers and the name servers behind them see
+the questions.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import msgspec
 
 from services.collector.archetypes import spf
-from services.collector.archetypes.mail_providers import receiver, sender, verifier
+from services.collector.archetypes.mail_providers import microsoft_customer, receiver, sender, verifier
 from services.collector.archetypes.names import any_name, name_below
 from services.collector.archetypes.sound import described, sound
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
@@ -21,7 +22,7 @@ from services.contracts.claims import Absence, Claim, Entity
 
 MANIFEST = Manifest(
     id="mail_setup",
-    version=1,
+    version=2,
     title="Mail setup",
     activity="dns",
     source="https://www.rfc-editor.org/rfc/rfc7208",
@@ -34,10 +35,12 @@ MANIFEST = Manifest(
         "netblock",
         "email_address",
         "dns_record",
+        "cloud_tenant",
         "uses_mailserver",
         "has_record",
         "has_contact",
         "mentions",
+        "uses",
     ),
     rate=0.0,
     concurrency=16,
@@ -224,9 +227,18 @@ def treatment(texts: list[str], seen: Entity) -> Iterator[Claim]:
 
 
 def signing(resolution: Resolution, seen: Entity) -> Iterator[Claim]:
-    """A selector has a key when its record holds one; an empty key is one that was taken back (RFC 6376)."""
+    """A selector has a key when its record holds one; an empty key is one that was taken back (RFC 6376).
+
+    An alias leads to who signs for the domain, whether or not the key is there yet.
+    """
     for data in resolution.values[:1]:
         text = b"".join(unquoted(data)).decode("ascii", "replace")
         tags = {found[1].lower(): found[2].strip() for part in text.split(";")[:20] if (found := _tag(part))}
         if tags.get("p"):
             yield from described(seen, dkim_selector=[resolution.name.partition(".")[0]])
+    for name in resolution.chain[-1:]:
+        yield from described(seen, mail_sender=sender(name))
+        customer = microsoft_customer(name)
+        tenant = sound(entities.cloud_tenant, "microsoft", customer) if customer else None
+        if tenant is not None:
+            yield relations.uses(seen, tenant)

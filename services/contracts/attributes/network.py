@@ -57,7 +57,7 @@ ROWS = (
     # Mail
     row("accepts_mail", f"{NAMES} email_address", "Mail can be sent to it; false for a null MX.", bool),
     row("mail_provider", NAMES, "Who receives its mail.", many=True, spiderfoot="PROVIDER_MAIL"),
-    row("mail_sender", NAMES, "Who its SPF record lets send for it.", many=True),
+    row("mail_sender", NAMES, "Who its SPF record lets send for it, or signs for it by DKIM.", many=True),
     row(
         "spf_policy",
         NAMES,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.collector.archetypes.mail_providers import receiver, sender, verifier
+from services.collector.archetypes.mail_providers import microsoft_customer, receiver, sender, verifier
 from services.collector.archetypes.spf import (
     Term,
     count_lookups,
@@ -109,3 +109,17 @@ def test_providers_are_known_by_the_end_of_a_name() -> None:
     assert receiver("notgoogle.com") is None
     assert sender("u123.wl.sendgrid.net") == "SendGrid"
     assert sender("mail.example.org") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "customer"),
+    [
+        ("selector1-example-org._domainkey.widgets.onmicrosoft.com", "widgets.onmicrosoft.com"),
+        ("selector2-Example-org._domainkey.Widgets.r-v1.dkim.mail.microsoft.", "widgets.onmicrosoft.com"),
+        ("selector1-example-org._domainkey.widgets.example.net", None),
+        ("selector1._domainkey.onmicrosoft.com", None),
+        ("dkim.mcsv.net", None),
+    ],
+)
+def test_a_key_at_microsoft_names_the_tenant(key: str, customer: str | None) -> None:
+    assert microsoft_customer(key) == customer
