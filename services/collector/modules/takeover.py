@@ -17,7 +17,7 @@ from services.contracts.claims import Claim, Relation
 
 MANIFEST = Manifest(
     id="takeover",
-    version=1,
+    version=2,
     title="Dangling aliases",
     activity="dns",
     source="https://www.rfc-editor.org/rfc/rfc1034",
@@ -52,6 +52,7 @@ SERVICES = {
     "search.windows.net": "Azure AI Search",
     "servicebus.windows.net": "Azure Service Bus",
     "database.windows.net": "Azure SQL",
+    "visualstudio.com": "Azure DevOps",
     "elasticbeanstalk.com": "AWS Elastic Beanstalk",
     "awsapprunner.com": "AWS App Runner",
     "herokudns.com": "Heroku",
