@@ -123,10 +123,15 @@ class HttpAnswer(Answer, frozen=True, kw_only=True):
 
 
 class DnsAnswer(Answer, frozen=True, kw_only=True):
-    """The resolutions of one chunk; ``members`` are the names in it whose answer is what a wildcard above gives."""
+    """The resolutions of one chunk; ``members`` are the names in it whose answer is what a wildcard above gives.
+
+    ``unjudged`` are those that have an answer of which nobody can say whether a wildcard gives it, because the names
+    beside them got none: they may exist or not.
+    """
 
     resolutions: tuple[Resolution, ...]
     members: frozenset[str] = frozenset()
+    unjudged: frozenset[str] = frozenset()
 
 
 class TextAnswer(Answer, frozen=True, kw_only=True):
@@ -226,8 +231,8 @@ class Dns(ABC):
     def sweep(self, names: Iterable[str], type: str = "A") -> AsyncIterator[DnsAnswer]:
         """Ask for ``type`` of many names, a million if need be, and yield them in chunks of up to 1,000.
 
-        Wildcards above the names are found first and their answers marked as ``members``. A chunk of which nothing
-        resolved is yielded as well.
+        Wildcards above the names are found first and their answers marked as ``members``, and as ``unjudged`` where
+        nobody can say. A chunk of which nothing resolved is yielded as well.
         """
 
     @abstractmethod

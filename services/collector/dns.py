@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from itertools import islice
 from typing import Final
 
+from msgspec import Struct
+
 from services.collector.context import Dns, DnsAnswer, Skipped, Unreachable
 from services.collector.exchange import Exchanges, Performed
 from services.collector.fetch.http import failure_of
@@ -25,6 +27,14 @@ ADDRESS_TYPES: Final = frozenset({"A", "AAAA", "CNAME"})
 Ask = Callable[[], Awaitable[tuple[list[Answer], str]]]
 
 
+class Verdict(Struct, frozen=True):
+    """Names whose answer a wildcard gives, names whose level could not be probed, and the probes that show it."""
+
+    members: frozenset[str] = frozenset()
+    unjudged: frozenset[str] = frozenset()
+    probes: dict[bytes, EvidenceRecord] = {}
+
+
 class ScanWildcards:
     """The wildcards of one scan: probed once per level, journalled under the scan itself."""
 
@@ -35,21 +45,24 @@ class ScanWildcards:
         self._learning = asyncio.Lock()
         self._records: dict[str, dict[bytes, EvidenceRecord]] = {}
 
-    async def members(self, answers: Sequence[Answer]) -> tuple[frozenset[str], dict[bytes, EvidenceRecord]]:
-        """The names among ``answers`` whose answer a wildcard gives, and the records of the probes that show it."""
+    async def judge(self, answers: Sequence[Answer]) -> "Verdict":
+        """Tell which of ``answers`` a wildcard gives, and of which names nobody can say."""
         found = [answer for answer in answers if answer.status == "found" and answer.type in ADDRESS_TYPES]
         if not found:
-            return frozenset(), {}
+            return Verdict()
         async with self._learning:
             await self._wildcards.learn(found)
-        names = frozenset(answer.name for answer in found if self._wildcards.is_member(answer.name, answer))
+        judged = [answer for answer in found if not self._wildcards.is_unknown(answer.name, answer.type)]
+        members = frozenset(answer.name for answer in judged if self._wildcards.is_member(answer.name, answer))
+        # A host by one type is one by all: a wildcard answers only for names that do not exist (RFC 4592).
+        unjudged = frozenset(answer.name for answer in found) - {answer.name for answer in judged}
         records: dict[bytes, EvidenceRecord] = {}
-        for name in names:
+        for name in sorted(members | unjudged):
             level = name
             while "." in level:
                 level = level.partition(".")[2]
                 records.update(self._records.get(level, {}))
-        return names, records
+        return Verdict(members, unjudged, records)
 
     async def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[Answer]:
         by_level: dict[str, list[tuple[str, str]]] = {}
@@ -133,12 +146,15 @@ class ItemDns(Dns):
         return await self._answer(record, answers, judged=True)
 
     async def _answer(self, record: EvidenceRecord, answers: Sequence[Answer], *, judged: bool) -> DnsAnswer:
-        members: frozenset[str] = frozenset()
-        probes: dict[bytes, EvidenceRecord] = {}
-        if judged:
-            members, probes = await self._wildcards.members(answers)
-            self._exchanges.records.update(probes)
-        return DnsAnswer(at=record.at, records=(record.id, *probes), resolutions=tuple(answers), members=members)
+        verdict = await self._wildcards.judge(answers) if judged else Verdict()
+        self._exchanges.records.update(verdict.probes)
+        return DnsAnswer(
+            at=record.at,
+            records=(record.id, *verdict.probes),
+            resolutions=tuple(answers),
+            members=verdict.members,
+            unjudged=verdict.unjudged,
+        )
 
     async def ask_at(self, server: str, name: str, *types: str) -> DnsAnswer:
         """See `Dns.ask_at`."""

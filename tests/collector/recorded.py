@@ -9,7 +9,8 @@ A case is `tests/collector/cases/<module>/<case>.json`:
        {"protocol": "dns",   "request": "A,AAAA www.example.org", "resolutions": [
           {"name": "www.example.org", "type": "A", "status": "found",
            "records": [["www.example.org", "A", 300, "192.0.2.1"]]}]},
-       {"protocol": "dns",   "request": "sweep A", "resolutions": […], "members": […], "asked": 12},
+       {"protocol": "dns",   "request": "sweep A", "resolutions": […], "members": […], "unjudged": […],
+        "asked": 12},
        {"protocol": "dns",   "request": "A www.example.org @192.0.2.53", "resolutions": […]},
        {"protocol": "dns",   "request": "AXFR example.org @192.0.2.53", "resolutions": […]},
        {"protocol": "whois", "request": "whois.iana.org example.org", "body": "…"},
@@ -302,6 +303,7 @@ class _Dns(_Part, context.Dns):
             at=self._ctx.at,
             resolutions=tuple(_resolution(said) for said in answer.get("resolutions", ())),
             members=frozenset(answer.get("members", ())),
+            unjudged=frozenset(answer.get("unjudged", ())),
         )
 
 

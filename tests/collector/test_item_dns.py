@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dns.message
 import dns.rcode
@@ -11,10 +13,13 @@ import pytest
 
 from services.collector.context import DnsAnswer, Skipped, Unreachable
 from services.collector.dns import ItemDns, ScanWildcards
+from services.collector.modules import brute
 from services.collector.resolve import Resolver
 from services.collector.scope import Permit
+from services.contracts.claims import Attribute, Claim
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.plan import Plan
+from services.contracts.subjects import Level
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.egress.dial import Entry
 from tests.collector.resolve.nameserver import Nameserver, Question, answer, nxdomain
@@ -22,6 +27,8 @@ from tests.collector.workshop import Workshop, manifest, plan, workshop
 
 SERVER = "198.51.100.53"
 CHUNK = 50
+#: The length of a label that a probe makes up.
+PROBE = 16
 WILD = "wild.example.com"
 
 
@@ -181,6 +188,50 @@ async def test_members_of_a_wildcard_are_told_from_hosts_below_it(place: Place) 
     asked = await (await place.item(2)).ask(f"b.{WILD}", "A")
     assert asked.members == {f"b.{WILD}"}
     assert set(asked.records) & set(shown)
+
+
+def no_probe_is_answered(question: Question):
+    """As `zone`, but whoever asks for a name below ``wild`` that nobody made up by hand hears of a failure."""
+    made_up = question.name.endswith(f".{WILD}") and len(question.name.partition(".")[0]) == PROBE
+    return answer(question, rcode="SERVFAIL") if made_up else zone(question)
+
+
+async def test_names_whose_level_cannot_be_probed_are_neither_hosts_nor_members(
+    place: Place, server: Nameserver
+) -> None:
+    server.behave = no_probe_is_answered
+    names = [f"a.{WILD}", f"real.{WILD}", "www.example.com"]
+    (chunk,) = await swept(await place.item(), names)
+    assert (chunk.unjudged, chunk.members) == ({f"a.{WILD}", f"real.{WILD}"}, frozenset())
+    shown = {record.id: record.request for record in await place.records(99)}
+    assert f"probes below {WILD}" in {shown[identity] for identity in chunk.records if identity in shown}
+    again = await swept(await place.item(offline=True), names)
+    assert [each.unjudged for each in again] == [chunk.unjudged]
+
+
+async def test_a_host_by_one_type_is_one_though_another_cannot_be_probed(place: Place, server: Nameserver) -> None:
+    def behave(question: Question):
+        if len(question.name.partition(".")[0]) == PROBE:
+            return nxdomain(question) if question.type == "A" else answer(question, rcode="SERVFAIL")
+        address = "198.51.100.1" if question.type == "A" else "2001:db8::1"
+        return answer(question, f"{question.name} 60 {question.type} {address}")
+
+    server.behave = behave
+    both = await (await place.item()).ask("both.example.com", "A", "AAAA")
+    only = await (await place.item()).ask("only.example.com", "AAAA")
+    assert (both.unjudged, only.unjudged) == (frozenset(), {"only.example.com"})
+
+
+async def test_a_word_list_finds_no_host_where_a_wildcard_may_be_all_there_is(place: Place, server: Nameserver) -> None:
+    server.behave = no_probe_is_answered
+    world: Any = SimpleNamespace(
+        dns=await place.item(activity="guess"), options={"words": 9}, wordlist=lambda: iter(("a", "real", "www.sub"))
+    )
+    claims: list[Claim] = []
+    with pytest.raises(Unreachable, match=f"a.{WILD}: no answer for the names beside it"):
+        async for given in brute.collect(Level(WILD), world):
+            claims += brute.parse(given, Level(WILD))
+    assert [claim for claim in claims if not isinstance(claim, Attribute)] == []
 
 
 async def test_a_level_is_probed_once_for_all_items_and_kept_for_the_next_process(

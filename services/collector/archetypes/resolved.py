@@ -1,11 +1,11 @@
 """What resolutions say of names: addresses, aliases, that they exist, that a wildcard answered for them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from services.collector.archetypes.names import any_name
 from services.collector.archetypes.sound import described, sound
-from services.collector.context import DnsAnswer
+from services.collector.context import DnsAnswer, Unreachable
 from services.collector.resolve.answer import Answer as Resolution
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity, Relation
@@ -62,10 +62,25 @@ def found_names(answer: DnsAnswer, levels: Iterable[str] | None = None) -> Itera
             yield from addresses(name, resolution)
 
 
+async def to_the_end(answers: AsyncIterator[DnsAnswer]) -> AsyncIterator[DnsAnswer]:
+    """Yield ``answers``, and fail after the last one if of names in them nobody could say whether they exist."""
+    doubtful: DnsAnswer | None = None
+    async for answer in answers:
+        doubtful = answer if answer.unjudged else doubtful
+        yield answer
+    if doubtful is not None:
+        raise unjudged(doubtful)
+
+
+def unjudged(answer: DnsAnswer) -> Unreachable:
+    """The failure of a module that can say nothing of names that have an answer, once it has said all else."""
+    return Unreachable(f"{min(answer.unjudged)}: no answer for the names beside it, so a wildcard may be all it is")
+
+
 def _existing(answer: DnsAnswer) -> Iterator[Resolution]:
     dead_ends = Counter(_dead_end(resolution) for resolution in answer.resolutions)
     for resolution in answer.resolutions:
-        if resolution.name in answer.members:
+        if resolution.name in answer.members or resolution.name in answer.unjudged:
             continue
         end = _dead_end(resolution)
         if resolution.status == "found" or (end and dead_ends[end] <= _MOST_TO_ONE_END):

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from msgspec import structs
 
-from services.collector.archetypes.resolved import found_names
+from services.collector.archetypes.resolved import found_names, to_the_end, unjudged
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
 from services.collector.manifest import Manifest
 from services.contracts.claims import Claim, Entity
@@ -19,7 +19,7 @@ from services.contracts.subjects import Level
 
 MANIFEST = Manifest(
     id="brute",
-    version=1,
+    version=2,
     title="Word list",
     activity="guess",
     source="https://www.rfc-editor.org/rfc/rfc1034",
@@ -43,6 +43,12 @@ _MAX_NAME = 253
 
 
 async def collect(seen: Entity | Level, ctx: Context) -> AsyncIterator[Answer]:
+    async for answer in to_the_end(tries(seen, ctx)):
+        yield answer
+
+
+async def tries(seen: Entity | Level, ctx: Context) -> AsyncIterator[DnsAnswer]:
+    """What all words got, and then what names that exist without an address have."""
     zone = seen.zone if isinstance(seen, Level) else seen.value
     count = int(ctx.options["words"])
     names = below(zone, ctx, count)
@@ -102,6 +108,8 @@ def has_room(name: str, answer: DnsAnswer) -> bool:
     resolution = answer.resolutions[0]
     if not resolution.asked:
         raise Unreachable(f"{name}: {resolution.status}")
+    if name in answer.unjudged:
+        raise unjudged(answer)
     exists = resolution.status != "nxdomain" or bool(resolution.records)
     return exists and name not in answer.members
 

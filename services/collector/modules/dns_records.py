@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 
 from services.collector.archetypes.names import any_name, name_below
-from services.collector.archetypes.resolved import addresses, aliases
+from services.collector.archetypes.resolved import addresses, aliases, unjudged
 from services.collector.archetypes.sound import described, sound
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
 from services.collector.manifest import Manifest
@@ -18,7 +18,7 @@ from services.contracts.claims import Absence, Claim, Entity
 
 MANIFEST = Manifest(
     id="dns_records",
-    version=1,
+    version=2,
     title="DNS records",
     activity="dns",
     source="https://www.rfc-editor.org/rfc/rfc1034",
@@ -63,12 +63,14 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
     if unanswered and "found" not in outcomes:
         # What was not answered is unknown; that the other question was answered negatively does not make it absent.
         raise Unreachable(f"{seen.value}: {', '.join(sorted(unanswered))}")
+    if seen.value in answer.unjudged:
+        raise unjudged(answer)
 
 
 def parse(answer: DnsAnswer, seen: Entity) -> Iterator[Claim]:
     if seen.value in answer.members:
         yield from described(seen, covered_by_wildcard=True)
-    else:
+    elif seen.value not in answer.unjudged:
         yield from reached(answer, seen)
     for resolution in answer.resolutions:
         match resolution.type:

@@ -6,7 +6,7 @@ the resolvers and the name servers behind them see the questions; no source lear
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import chain
 
-from services.collector.archetypes.resolved import found_names, names_found
+from services.collector.archetypes.resolved import found_names, names_found, to_the_end
 from services.collector.context import Answer, Context, DnsAnswer, Unreachable
 from services.collector.manifest import Manifest
 from services.collector.naming import Guesser
@@ -15,7 +15,7 @@ from services.contracts.subjects import Names
 
 MANIFEST = Manifest(
     id="permutations",
-    version=1,
+    version=2,
     title="Permutations of known names",
     activity="guess",
     source="https://www.rfc-editor.org/rfc/rfc1034",
@@ -38,6 +38,12 @@ ENOUGH = 10_000
 
 
 async def collect(seen: Names, ctx: Context) -> AsyncIterator[Answer]:
+    async for answer in to_the_end(rounds(seen, ctx)):
+        yield answer
+
+
+async def rounds(seen: Names, ctx: Context) -> AsyncIterator[DnsAnswer]:
+    """What the guesses got, round after round."""
     fresh = seen.names if seen.fresh is None else seen.fresh
     limit = min(int(ctx.options["limit"]), FEWEST + int(ctx.options["per_name"]) * len(fresh))
     guesser = Guesser(seen.names, seen.zone, dead=await dead_names(fresh, ctx), fresh=seen.fresh)

@@ -17,7 +17,7 @@ from services.contracts.claims import Absence, Claim, Entity
 
 MANIFEST = Manifest(
     id="reverse_dns",
-    version=1,
+    version=2,
     title="Reverse DNS",
     activity="dns",
     source="https://www.rfc-editor.org/rfc/rfc1035",
