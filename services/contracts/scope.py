@@ -116,15 +116,11 @@ def scope(
     networks: Iterable[str] = (),
 ) -> Scope:
     """A scope with its rules in normal form, sorted and each once; raises `Malformed` for a rule that is none."""
-    allowed = sorted({rule(text) for text in networks})
-    for text in allowed:
-        if "/" not in text:
-            raise Malformed(f"{shown(text)} is not a network; those that may be dialled are named in CIDR form")
     return Scope(
         targets=tuple(targets),
         includes=tuple(sorted({rule(text) for text in includes})),
         excludes=tuple(sorted({rule(text) for text in excludes})),
-        networks=tuple(allowed),
+        networks=tuple(sorted({network(text) for text in networks})),
     )
 
 
@@ -133,7 +129,7 @@ def rule(text: str) -> str:
     plain = text.strip()
     if "/" in plain:
         return netblock_key(plain)[0]
-    if ":" in plain or plain.replace(".", "").isdecimal():
+    if _is_address(plain):
         ip = address(plain)
         return f"{ip}/{128 if ':' in ip else 32}"
     below = plain.startswith("*.")
@@ -141,6 +137,19 @@ def rule(text: str) -> str:
     if "." not in name:
         raise Malformed(f"{shown(text)} is a whole top-level domain, which no scope can be")
     return f"*.{name}" if below else name
+
+
+def network(text: str) -> str:
+    """The normal form of a network or an address; raises `Malformed` for anything else, be it a sound name."""
+    plain = text.strip()
+    if not ("/" in plain or _is_address(plain)):
+        raise Malformed(f"{shown(text)} is not a network, which is written like 10.0.0.0/8 or 2001:db8::/32")
+    return rule(plain)
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text has the form of an address, sound or not: no name has colons or numbers alone."""
+    return ":" in text or text.replace(".", "").isdecimal()
 
 
 def _rules_of(targets: Iterable[Entity]) -> Iterator[str]:

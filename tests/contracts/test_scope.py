@@ -178,9 +178,10 @@ def test_what_is_no_rule_is_malformed(text: str) -> None:
             scope([], **given)
 
 
-def test_only_networks_can_be_allowed() -> None:
-    with pytest.raises(Malformed):
-        scope([], networks=["intranet.example.org"])
+@pytest.mark.parametrize("text", ["foo", "intranet.example.org", "*.example.org", ""])
+def test_only_networks_can_be_allowed_and_others_are_said_to_be_none(text: str) -> None:
+    with pytest.raises(Malformed, match="is not a network"):
+        scope([], networks=[text])
 
 
 def test_thousands_of_rules_are_one_scope() -> None:

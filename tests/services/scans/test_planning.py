@@ -75,7 +75,7 @@ async def test_disabled_modules_and_those_that_no_collector_has_are_left_out(ope
         ({"targets": ("not a/target",)}, "not a/target"),
         ({"targets": ("example.org",), "exclude_scope": ("example.org",)}, "target and excluded at once"),
         ({"targets": ("example.org",), "scope": ("..",)}, "host name"),
-        ({"targets": ("example.org",), "networks": ("example.net",)}, "CIDR"),
+        ({"targets": ("example.org",), "networks": ("example.net",)}, "is not a network"),
         ({"targets": ("example.org",), "limits": Limits(max_items=0)}, "limits"),
         ({"targets": ("example.org",), "limits": Limits(timeout=0.0)}, "limits"),
     ],
