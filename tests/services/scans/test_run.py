@@ -1,10 +1,13 @@
 """A scan from its first item to its end."""
 
+import pytest
+
 from services.contracts.commands import Collect
 from services.contracts.entities import ip_address, name
 from services.contracts.evidence import merkle_root
 from services.contracts.facts import Admitted, Finished, Started
-from services.contracts.relations import resolves_to
+from services.contracts.plan import Limits
+from services.contracts.relations import alias_of, resolves_to
 from tests.services.scans.conftest import OpenDesk
 from tests.services.scans.desk import module, record_of
 
@@ -43,3 +46,18 @@ async def test_a_scan_ends_when_nothing_is_outstanding(open_desk: OpenDesk) -> N
         records += [record_of(f"{command.module} {item.id} 0").id for item in command.items]
     assert len(items) == 3
     assert finished.evidence_root == merkle_root(sorted(records)) == seen.evidence_root
+
+
+@pytest.mark.parametrize(("depth", "reached"), [(0, 0), (1, 1), (2, 2)])
+async def test_a_scan_goes_as_many_steps_outside_its_scope_as_it_may(
+    open_desk: OpenDesk, depth: int, reached: int
+) -> None:
+    desk = await open_desk(module("dns", "dns", "domain", "hostname"))
+    scan = await desk.create("example.org", limits=Limits(max_depth=depth))
+    chain = [name("example.org"), *(name(f"edge{step}.example.net") for step in range(1, 5))]
+    await desk.run(lambda asked, item: [alias_of(chain[at], chain[at + 1]) for at in range(4)])
+    places = {(a.role, a.distance) for each in await desk.all_said(Admitted) for a in each.admissions}
+    assert places == {("target", 0), *(("affiliate", step) for step in range(1, reached + 1))}
+    asked = {item.subject for command in await desk.all_said(Collect) for item in command.items}
+    assert asked == set(chain[: reached + 1])
+    assert (await desk.scan(scan)).entities == {"domain": 1, **({"hostname": reached} if reached else {})}
