@@ -37,6 +37,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``key_quota``: the same for who has a key, where that differs; ``budget``: the name of the allowance, for modules
     that share one. ``concurrency``: items of this module at a time in one process; ``cost``: requests one item usually
     makes; ``freshness``: seconds that an answer stays good; ``timeout``: seconds that one item may take.
+    ``key_adds``: what is had with the key and not without it, for whoever decides whether to get one.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     freshness: int = 86_400
     timeout: float = 120.0
     licence: str = "unknown"
+    key_adds: str = ""
 
 
 class ModuleFile(Struct, frozen=True):
@@ -86,6 +88,8 @@ def read_manifest(path: Path) -> ModuleFile:
         raise BadManifest(f"{path.name}: {error}") from error
     if manifest.id != path.stem:
         raise BadManifest(f"{path.name}: its id is {manifest.id}")
+    if bool(manifest.key) != bool(manifest.key_adds.strip()):
+        raise BadManifest(f"{path.name}: a key and key_adds, what is had with it, are said together or not at all")
     return ModuleFile(manifest=manifest, path=path, digest=hashlib.sha256(content).hexdigest()[:16])
 
 

@@ -89,6 +89,7 @@ class DeclaredModule(Struct, frozen=True, kw_only=True):
     licence: str
     code: str
     affiliates: bool = True
+    key_adds: str = ""
 
 
 class Announced(Struct, frozen=True, kw_only=True, tag="mirage.evt.collector.announced.v1"):

@@ -1,6 +1,7 @@
 """What every module must be, whoever wrote it."""
 
 import ast
+import contextlib
 import importlib
 import inspect
 import re
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.collector.manifest import MODULES, ModuleFile, read_manifest
+from services.collector.manifest import MODULES, BadManifest, ModuleFile, read_manifest
 from services.contracts import entities, relations
 from tests.collector.lock import code, read_lock
 from tests.collector.recorded import CASES, load_module, read_case, readable_modules
@@ -54,6 +55,26 @@ def test_the_manifest_is_sound(file: ModuleFile) -> None:
     assert manifest.licence
     assert not manifest.key_required or manifest.key
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in (*manifest.options, manifest.key or "a"))
+
+
+@pytest.mark.parametrize(
+    ("said", "sound"),
+    [
+        ('key="paid", key_adds="names"', True),
+        ("", True),
+        ('key="paid"', False),
+        ('key="paid", key_adds=" "', False),
+        ('key_adds="names"', False),
+    ],
+)
+def test_whoever_takes_a_key_says_what_it_adds(tmp_path: Path, said: str, sound: bool) -> None:
+    file = tmp_path / "paid.py"
+    file.write_text(
+        'MANIFEST = Manifest(\n    id="paid", version=1, title="Paid", activity="passive", source="", format="",\n'
+        f'    consumes=("domain",), produces=("domain",),\n    {said}\n)\n'
+    )
+    with contextlib.nullcontext() if sound else pytest.raises(BadManifest, match="key_adds"):
+        read_manifest(file)
 
 
 @each_module

@@ -238,7 +238,9 @@ def write_preview(previewed: Preview, networks: Iterable[str], limits: Limits) -
                 f"{module.rate:g}" if module.rate else "-",
                 ", ".join(module.tells)[:60] or ("recursive resolvers" if module.rate else "nobody"),
                 ", ".join(module.learns)[:60],
-                f"{module.missing_key} missing: {module.key_adds}" if module.missing_key else "",
+                ": ".join(filter(None, (f"{module.missing_key} missing", module.key_adds)))
+                if module.missing_key
+                else "",
             )
             for module in previewed.modules
         ),

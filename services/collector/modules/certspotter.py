@@ -35,6 +35,7 @@ MANIFEST = Manifest(
     freshness=86_400,
     timeout=600.0,
     licence="public record (Certificate Transparency)",
+    key_adds="no other names, but a limit of its own instead of the one for all who ask from this address",
 )
 
 API = "https://api.certspotter.com/v1/issuances"

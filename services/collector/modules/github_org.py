@@ -51,6 +51,7 @@ MANIFEST = Manifest(
     freshness=604_800,
     timeout=300.0,
     licence="GitHub terms of service",
+    key_adds="no other answers, but 5,000 requests an hour at GitHub instead of 60 for all who ask from this address",
 )
 
 PER_PAGE = 100

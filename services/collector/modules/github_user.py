@@ -33,6 +33,7 @@ MANIFEST = Manifest(
     freshness=604_800,
     timeout=60.0,
     licence="GitHub terms of service",
+    key_adds="no other answers, but 5,000 requests an hour at GitHub instead of 60 for all who ask from this address",
 )
 
 SAME_NAME = 50  # a handle of the same name on another platform is often somebody else's

@@ -46,6 +46,7 @@ MANIFEST = Manifest(
     freshness=604_800,
     timeout=60.0,
     licence="Gravatar terms of service",
+    key_adds="links, contacts and wallets of a profile, and 1,000 requests an hour there instead of 100",
 )
 
 MAX_LINKS = 50

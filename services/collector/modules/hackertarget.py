@@ -27,6 +27,7 @@ MANIFEST = Manifest(
     quota={"day": 50},
     freshness=604_800,
     licence="free for personal use within the daily quota",
+    key_adds="up to 500 names of a domain instead of fewer, and the account's requests a day instead of the free ones",
 )
 
 NOTHING = ("error check your search parameter", "no records found", "error no dns records found")

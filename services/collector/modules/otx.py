@@ -37,6 +37,7 @@ MANIFEST = Manifest(
     freshness=604_800,
     timeout=300.0,
     licence="OTX terms of use",
+    key_adds="no other answers, but the account's limit instead of the one for all who ask from this address",
 )
 
 API = "https://otx.alienvault.com/api/v1/indicators"

@@ -34,6 +34,7 @@ MANIFEST = Manifest(
     freshness=86_400,
     timeout=300.0,
     licence="urlscan.io terms of service, public scans",
+    key_adds="no other answers, but the account's searches a day instead of those for all who ask from this address",
 )
 
 SEARCH = "https://urlscan.io/api/v1/search/"

@@ -215,4 +215,10 @@ def _tells(module: Module) -> tuple[str, ...]:
 
 
 def _key_adds(module: Module) -> str:
-    return "without it this source is not asked" if module.declared.key_required else "more answers, or a higher rate"
+    """What is not had without the key; of a module that was announced before it said so, nothing."""
+    declared = module.declared
+    parts = (
+        "without it this source is not asked" if declared.key_required else "",
+        f"it adds {declared.key_adds}" if declared.key_adds else "",
+    )
+    return "; ".join(filter(None, parts))

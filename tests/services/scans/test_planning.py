@@ -90,12 +90,16 @@ async def test_what_makes_no_sense_is_refused_in_a_sentence(
 
 
 async def test_a_preview_says_what_the_targets_cost_and_stores_nothing(open_desk: OpenDesk) -> None:
-    desk = await open_desk(*MODULES, module("paid", "passive", "domain", key="paid", key_required=True, has_key=False))
+    desk = await open_desk(
+        *MODULES,
+        module("paid", "passive", "domain", key="paid", key_required=True, key_adds="all names", has_key=False),
+    )
     preview = await api.preview_scan(desk.ports, CALLER, NewScan(targets=("example.org", "example.net", "192.0.2.1")))
     asked = {each.id: each for each in preview.modules}
     assert (asked["crtsh"].requests, asked["crtsh"].tells) == (4.0, ("crt.sh",))
     assert asked["whois"].requests == 3.0
     assert (asked["paid"].requests, asked["paid"].missing_key) == (0.0, "paid")
+    assert asked["paid"].key_adds == "without it this source is not asked; it adds all names"
     assert await api.list_scans(desk.ports, CALLER, Nothing()) == ()
     assert await desk.commands() == []
 
@@ -109,6 +113,16 @@ async def test_a_preview_says_what_the_tightest_quota_of_a_source_leaves(open_de
     )
     preview = await api.preview_scan(desk.ports, CALLER, NewScan(targets=("example.org",)))
     assert {each.id: each.left for each in preview.modules} == {"crtsh": 3, "whois": None}
+
+
+async def test_a_preview_says_what_a_missing_key_would_add_in_the_words_of_its_module(open_desk: OpenDesk) -> None:
+    desk = await open_desk(
+        module("shy", "passive", "domain", key="shy", key_adds="contacts", has_key=False),
+        module("open", "passive", "domain", key="open", key_adds="wallets", has_key=True),
+    )
+    preview = await api.preview_scan(desk.ports, CALLER, NewScan(targets=("example.org",)))
+    said = {each.id: (each.missing_key, each.key_adds) for each in preview.modules}
+    assert said == {"shy": ("shy", "it adds contacts"), "open": ("", "")}
 
 
 async def test_targets_are_admitted_once_and_a_url_brings_its_host(open_desk: OpenDesk) -> None:
