@@ -57,7 +57,7 @@ class ItemWhois(Whois):
         if not query.isprintable() or len(query) > LONGEST_QUERY:
             raise Skipped("a WHOIS query is one short line")
 
-        way = self._egress.way(via_proxy=True)
+        way = self._egress.way(server, via_proxy=True)
 
         async def perform() -> Performed:
             at = now()
@@ -77,7 +77,7 @@ class ItemWhois(Whois):
         if not addresses:
             raise Unreachable(f"{server} has no address")
         reader, writer = await self._egress.open(
-            addresses[0], 43, timeout=10.0, allow=self._permit.guard, via_proxy=True
+            addresses[0], 43, timeout=10.0, allow=self._permit.guard, via_proxy=True, host=server
         )
         try:
             writer.write(query)

@@ -99,7 +99,7 @@ class Runtime:
     def _open_shared(self) -> dict[str, Any]:
         from services.kernel.cache.sqlite import SqliteCache
         from services.kernel.directory.local import LocalDirectory
-        from services.kernel.egress import DialTable, Egress, Guard, Proxy
+        from services.kernel.egress import DialTable, Direct, Egress, Guard, Proxy
 
         try:
             table = DialTable.read(self.settings.dial_table) if self.settings.dial_table else None
@@ -108,7 +108,7 @@ class Runtime:
             raise Invalid(f"the way out is not set up: {error}") from error
         return {
             "directory": self._keep(LocalDirectory()),
-            "egress": Egress(Guard(), table, proxy),
+            "egress": Egress(Guard(), table, proxy, Direct.parse(self.settings.no_proxy)),
             "cache": self._keep(SqliteCache(self.folder.path / "cache.db")),
         }
 

@@ -17,8 +17,13 @@ from msgspec import Struct
 from services.kernel.errors import Invalid
 
 PREFIX: Final = "MIRAGE_"
-#: Variables that other programs know, taken where Mirage's own say nothing.
-COMMON: Final = {"ca_file": ("SSL_CERT_FILE",), "proxy": ("HTTPS_PROXY", "https_proxy")}
+#: Variables that other programs know, taken where Mirage's own say nothing: the first that is set, as curl and Python
+#: read them, small letters first. There is one proxy, since all that takes it goes through it by CONNECT.
+COMMON: Final = {
+    "ca_file": ("SSL_CERT_FILE",),
+    "proxy": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY"),
+    "no_proxy": ("no_proxy", "NO_PROXY"),
+}
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -27,14 +32,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The settings of a process.
 
     ``data``: the data folder. ``resolvers``: ``address[:port]`` of recursive resolvers; the system's when empty.
-    ``proxy``: ``http://host:port`` for passive sources. ``dial_table``: a file that maps every address that may be
-    dialled (see `services.kernel.egress.dial`). ``ca_file``: certificates to trust instead of the system's.
+    ``proxy``: ``http://host:port`` for passive sources. ``no_proxy``: names, addresses and networks of those that are
+    reached directly. ``dial_table``: a file that maps every address that may be dialled (see
+    `services.kernel.egress.dial`). ``ca_file``: certificates to trust instead of the system's.
     ``listen``: where HTTP is served. ``log``: the least level that is logged. ``user_agent``: how HTTP sources see us.
     """
 
     data: str = ""
     resolvers: tuple[str, ...] = ()
     proxy: str = ""
+    no_proxy: tuple[str, ...] = ()
     dial_table: str = ""
     ca_file: str = ""
     listen: str = "127.0.0.1:8080"

@@ -15,7 +15,7 @@ from services.collector.manifest import Manifest
 from services.collector.scope import Permit
 from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
 from services.contracts.plan import Plan
-from services.kernel.egress import DialTable, Egress, EgressError, Guard, Proxy
+from services.kernel.egress import DialTable, Direct, Egress, EgressError, Guard, Proxy
 from services.kernel.egress.dial import Entry
 from tests.collector.fetch.authority import Signer
 from tests.collector.workshop import Workshop, manifest, plan, workshop
@@ -46,6 +46,7 @@ class Shore:
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self.proxy: Proxy | None = None
+        self.direct: tuple[str, ...] = ()
 
     async def listen(self, port: int, handle: Handle, tls: ssl.SSLContext | None = None, address: str = HERE) -> None:
         async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,7 +75,7 @@ class Shore:
             await server.wait_closed()
 
     def egress(self) -> Egress:
-        return Egress(Guard(), DialTable(self._entries), self.proxy)
+        return Egress(Guard(), DialTable(self._entries), self.proxy, Direct.parse(self.direct))
 
     async def _item(self, of: Manifest, item: int, planned: Plan, *, offline: bool) -> tuple[Egress, Exchanges, Permit]:
         return self.egress(), await self.shop.exchanges(of, item, offline=offline), Permit(of, planned)
@@ -193,11 +194,18 @@ async def test_a_proxy_is_asked_for_the_way_and_the_record_says_so(shore: Shore)
         await reader.readline()
         writer.write(b"by proxy")
 
+    async def server(reader, writer) -> None:
+        await reader.readline()
+        writer.write(b"directly")
+
     await shore.listen(3128, relay, address="198.51.100.99")
-    await shore.listen(43, saying(b"directly"))
+    await shore.listen(43, server)
     shore.proxy = Proxy.parse("http://198.51.100.99:3128")
     assert (await (await shore.whois()).ask(WHOIS, "example.org")).body == b"by proxy"
     assert (await shore.shop.records())[0].egress == "proxy"
+    shore.direct = (WHOIS,)
+    assert (await (await shore.whois(2)).ask(WHOIS, "example.org")).body == b"directly"
+    assert (await shore.shop.records(2))[0].egress == "direct"
 
 
 # TLS

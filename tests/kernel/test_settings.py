@@ -54,13 +54,28 @@ def test_a_list_in_the_file_is_a_list(environ: dict[str, str]) -> None:
 
 
 def test_variables_of_other_programs_count_where_ours_say_nothing(environ: dict[str, str]) -> None:
-    environ |= {"SSL_CERT_FILE": "/etc/common.pem", "https_proxy": "http://lower:1", "HTTPS_PROXY": "http://upper:1"}
+    environ |= {"SSL_CERT_FILE": "/etc/common.pem", "HTTPS_PROXY": "http://upper:1"}
     settings = read_settings({}, environ)
     assert (settings.ca_file, settings.proxy) == ("/etc/common.pem", "http://upper:1")
     own = read_settings({}, environ | {"MIRAGE_CA_FILE": "/etc/own.pem", "MIRAGE_PROXY": "http://own:1"})
     assert (own.ca_file, own.proxy) == ("/etc/own.pem", "http://own:1")
     write_file(environ, 'proxy = "http://file:1"\n')
     assert read_settings({}, environ).proxy == "http://file:1"
+
+
+def test_the_proxy_is_the_first_that_is_set_small_letters_before_capitals(environ: dict[str, str]) -> None:
+    order = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY")
+    for place, name in enumerate(order):
+        named = {variable: f"http://{variable}:1" for variable in order[place:]}
+        assert read_settings({}, environ | named).proxy == f"http://{name}:1"
+
+
+@pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY", "MIRAGE_NO_PROXY"])
+def test_what_is_reached_directly_is_a_list(environ: dict[str, str], variable: str) -> None:
+    settings = read_settings({}, environ | {variable: "localhost,.example.org, 10.0.0.0/8"})
+    assert settings.no_proxy == ("localhost", ".example.org", "10.0.0.0/8")
+    both = {"no_proxy": "small.example", "NO_PROXY": "large.example"}
+    assert read_settings({}, environ | both).no_proxy == ("small.example",)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ class Mirage:
 
 def environment(**variables: str) -> dict[str, str]:
     """The environment of a process under proof: nothing of the user's set-up gets in."""
-    foreign = ("MIRAGE_", "SSL_CERT", "HTTP_", "HTTPS_", "ALL_PROXY")
+    foreign = ("MIRAGE_", "SSL_CERT", "HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY")
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
     if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
         # Where no bytecode may lie beside the code, every one of many processes would compile all of it anew.

@@ -216,7 +216,7 @@ class Client:
 
     def way(self, request: Request) -> str:
         """By which way out a request goes."""
-        return self._egress.way(via_proxy=request.via_proxy)
+        return self._egress.way(request.location.host, via_proxy=request.via_proxy)
 
     @asynccontextmanager
     async def _turn(self, key: object, most: int) -> AsyncIterator[None]:
@@ -311,6 +311,7 @@ class Client:
             timeout=timeout,
             allow=route.allow,
             via_proxy=route.via_proxy,
+            host=route.host,
             tls=tls,
             server_hostname=("" if is_address(route.host) and not route.verify else route.host) if tls else None,
         )

@@ -12,10 +12,11 @@ from services.kernel.egress.errors import (
     Unreachable,
 )
 from services.kernel.egress.guard import Guard
-from services.kernel.egress.proxy import Proxy
+from services.kernel.egress.proxy import Direct, Proxy
 
 __all__ = [
     "DialTable",
+    "Direct",
     "Egress",
     "EgressError",
     "Forbidden",

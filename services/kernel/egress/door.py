@@ -12,7 +12,7 @@ import structlog
 from services.kernel.egress.dial import DialTable, Transport
 from services.kernel.egress.errors import EgressError, Forbidden, Refused, TimedOut, TlsFailed, Unreachable
 from services.kernel.egress.guard import Guard, parse
-from services.kernel.egress.proxy import Proxy, tunnel
+from services.kernel.egress.proxy import Direct, Proxy, tunnel
 
 P = TypeVar("P", bound=BaseProtocol)
 
@@ -37,21 +37,25 @@ class Egress:
 
     ``allow`` is the guard of one scan and takes the place of the process's own. ``exempt`` marks an address that the
     operator configured (a resolver): no guard, but still the dial table, which may know it by either side.
-    ``via_proxy`` goes through the proxy where one is set, and directly where none is.
+    ``via_proxy`` goes through the proxy where one is set that takes ``host``, the name that the address was looked up
+    for (empty for the address itself), and directly where none is.
 
     Every method raises `Forbidden`, `Unreachable` or `Refused`; those that wait also `TimedOut` and `TlsFailed`; and
     the bare `EgressError` when this machine is at fault (no sockets left, the proxy's credentials). Timeouts are in
     seconds and cover everything up to a usable connection.
     """
 
-    def __init__(self, guard: Guard, dial: DialTable | None = None, proxy: Proxy | None = None) -> None:
+    def __init__(
+        self, guard: Guard, dial: DialTable | None = None, proxy: Proxy | None = None, direct: Direct | None = None
+    ) -> None:
         self._guard = guard
         self._dial = dial
         self._proxy = proxy
+        self._direct = direct or Direct()
 
-    def way(self, *, via_proxy: bool) -> Literal["direct", "proxy"]:
-        """By which way a connection with this ``via_proxy`` leaves."""
-        return "proxy" if via_proxy and self._proxy else "direct"
+    def way(self, host: str, *, via_proxy: bool) -> Literal["direct", "proxy"]:
+        """By which way a connection to ``host`` with this ``via_proxy`` leaves."""
+        return "proxy" if via_proxy and self._proxy and not self._direct.has(host) else "direct"
 
     async def connect(
         self,
@@ -63,6 +67,7 @@ class Egress:
         allow: Guard | None = None,
         exempt: bool = False,
         via_proxy: bool = False,
+        host: str = "",
         tls: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
     ) -> tuple[asyncio.Transport, P]:
@@ -74,7 +79,7 @@ class Egress:
         shown = address if server_hostname is None else server_hostname
         with translated(address, port):
             async with asyncio.timeout(timeout):
-                if not (via_proxy and self._proxy):
+                if self._proxy is None or self.way(host or address, via_proxy=via_proxy) == "direct":
                     return await dial(real, real_port, protocol_factory, tls, shown)
                 connection = await self._reach_proxy(self._proxy)
                 try:
@@ -93,6 +98,7 @@ class Egress:
         allow: Guard | None = None,
         exempt: bool = False,
         via_proxy: bool = False,
+        host: str = "",
         tls: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
     ) -> tuple[StreamReader, StreamWriter]:
@@ -107,6 +113,7 @@ class Egress:
             allow=allow,
             exempt=exempt,
             via_proxy=via_proxy,
+            host=host,
             tls=tls,
             server_hostname=server_hostname,
         )

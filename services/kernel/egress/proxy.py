@@ -1,6 +1,8 @@
 import asyncio
 import base64
 import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
@@ -22,15 +24,51 @@ class Proxy(Struct, frozen=True):
 
     @classmethod
     def parse(cls, url: str) -> "Proxy":
-        """Read ``http://[user:password@]host[:port]``; raises ValueError."""
-        parts = urlsplit(url)
+        """Read ``[http://][user:password@]host[:port]``; raises ValueError."""
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme != "http" or not parts.hostname:
-            raise ValueError("a proxy is written http://host:port")
+            raise ValueError(f"a proxy is written http://host:port, and of {parts.scheme!a} there are none here")
         authorization = None
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             authorization = "Basic " + base64.b64encode(pair.encode()).decode()
         return cls(parts.hostname, parts.port or 80, authorization)
+
+
+class Direct(Struct, frozen=True):
+    """The hosts that are reached directly although a proxy is set; `parse` reads them as NO_PROXY names them.
+
+    A name stands for itself and all names below it, with a dot before it or without; ``*`` for every host. An address
+    or a network counts for hosts that are given by address, since nothing is looked up to choose a way.
+    """
+
+    names: frozenset[str] = frozenset()
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    everything: bool = False
+
+    @classmethod
+    def parse(cls, entries: Iterable[str]) -> "Direct":
+        """Read entries; what is no network is a name."""
+        names: set[str] = set()
+        networks: list[IPv4Network | IPv6Network] = []
+        read = [entry.strip().lower() for entry in entries]
+        for entry in read:
+            try:
+                networks.append(ip_network(entry.strip("[]"), strict=False))
+            except ValueError:
+                names.add(entry.removeprefix("*").strip("."))
+        return cls(frozenset(names - {""}), tuple(networks), "*" in read)
+
+    def has(self, host: str) -> bool:
+        """Whether ``host``, a name or an address, is reached directly."""
+        if self.everything:
+            return True
+        try:
+            address = ip_address(host.strip("[]"))
+        except ValueError:
+            labels = host.lower().rstrip(".").split(".")
+            return any(".".join(labels[start:]) in self.names for start in range(len(labels)))
+        return any(address in network for network in self.networks)
 
 
 async def tunnel(connection: socket.socket, proxy: Proxy, address: str, port: int) -> bytes:

@@ -406,6 +406,13 @@ async def test_only_passive_modules_use_the_proxy_and_the_record_says_so(net: Ne
     assert [(await shop.records(item))[0].egress for item in (1, 2)] == ["proxy", "direct"]
 
 
+async def test_a_source_that_no_proxy_names_is_asked_directly_and_the_record_says_so(net: Net, shop: Workshop) -> None:
+    await net.serve(serves(b"directly"))
+    client = net.client(Proxy.parse("http://198.51.100.99:3128"), "example.org")
+    assert (await (await shop.http(client, SOURCE)).get(URL)).body == b"directly"
+    assert [record.egress for record in await shop.records()] == ["direct"]
+
+
 async def test_a_url_of_any_length_is_not_asked_for(net: Net, shop: Workshop) -> None:
     http = await shop.http(net.client(), SOURCE)
     with pytest.raises(Skipped, match="longer"):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.collector.fetch import Client
 from services.collector.fetch.client import Request, locate
-from services.kernel.egress import DialTable, Egress, Guard, Proxy
+from services.kernel.egress import DialTable, Direct, Egress, Guard, Proxy
 from services.kernel.egress.dial import Entry
 
 ADDRESS = "198.51.100.7"
@@ -129,11 +129,11 @@ class Net:
         self._entries.append(Entry(address, "tcp", port, "127.0.0.1", web.port))
         return web
 
-    def egress(self, proxy: Proxy | None = None) -> Egress:
-        return Egress(Guard(), DialTable(self._entries), proxy)
+    def egress(self, proxy: Proxy | None = None, *direct: str) -> Egress:
+        return Egress(Guard(), DialTable(self._entries), proxy, Direct.parse(direct))
 
-    def client(self, proxy: Proxy | None = None) -> Client:
-        self._clients.append(Client(self.egress(proxy), self._resolve, self._ca_file))
+    def client(self, proxy: Proxy | None = None, *direct: str) -> Client:
+        self._clients.append(Client(self.egress(proxy, *direct), self._resolve, self._ca_file))
         return self._clients[-1]
 
     async def close(self) -> None:

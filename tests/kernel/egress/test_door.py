@@ -9,6 +9,7 @@ import structlog
 
 from services.kernel.egress import (
     DialTable,
+    Direct,
     Egress,
     EgressError,
     Forbidden,
@@ -319,6 +320,37 @@ async def test_a_dial_table_holds_for_the_proxy_and_behind_it(serve) -> None:
             await talk(Egress(Guard(), known, proxy), "192.0.2.1", 80, via_proxy=True)
 
 
+async def test_what_no_proxy_names_is_reached_directly(serve) -> None:
+    seen: list[bytes] = []
+    behind = await serve(greet)
+    egress = Egress(LOOPBACK, None, Proxy("127.0.0.1", await serve(proxying(seen))), Direct.parse(["example.org"]))
+    for host, way, asked in (("api.example.org", "direct", 0), ("api.example.net", "proxy", 1), ("", "proxy", 2)):
+        assert await talk(egress, "127.0.0.1", behind, via_proxy=True, host=host) == b"hello there\n"
+        assert (egress.way(host, via_proxy=True), len(seen)) == (way, asked)
+    assert egress.way("api.example.net", via_proxy=False) == "direct"
+
+
+@pytest.mark.parametrize(
+    ("entries", "direct", "proxied"),
+    [
+        (("example.org",), ("example.org", "a.b.Example.ORG."), ("badexample.org", "org", "192.0.2.1")),
+        ((".example.org",), ("example.org", "www.example.org"), ("example.net",)),
+        (("*.example.org",), ("www.example.org",), ("example.net",)),
+        (("localhost", "example.net"), ("localhost", "example.net"), ("example.org",)),
+        (("*",), ("example.org", "192.0.2.1", "2001:db8::1"), ()),
+        (("192.0.2.1", "2001:db8::1"), ("192.0.2.1", "[2001:db8::1]", "2001:db8:0::1"), ("192.0.2.2", "example.org")),
+        (("192.0.2.0/24", "2001:db8::/32"), ("192.0.2.200", "2001:db8:9::1"), ("198.51.100.1", "2001:db9::1")),
+        ((), (), ("example.org", "192.0.2.1")),
+    ],
+)
+def test_no_proxy_names_hosts_by_name_suffix_address_and_network(
+    entries: tuple[str, ...], direct: tuple[str, ...], proxied: tuple[str, ...]
+) -> None:
+    named = Direct.parse(entries)
+    assert [host for host in direct if not named.has(host)] == []
+    assert [host for host in proxied if named.has(host)] == []
+
+
 async def test_a_proxy_given_by_name_is_found(serve) -> None:
     behind = await serve(greet)
     front = await serve(proxying([]))
@@ -362,6 +394,6 @@ def test_the_proxy_keeps_its_secret() -> None:
     proxy = Proxy.parse("http://me:secret@proxy.example:3128")
     assert "secret" not in repr(proxy)
     assert proxy.authorization not in repr(proxy)
-    for url in ("https://proxy.example", "proxy.example:3128", "socks5://proxy.example:1080", "http://"):
+    for url in ("https://proxy.example", "socks5://proxy.example:1080", "http://"):
         with pytest.raises(ValueError, match="http://host:port"):
             Proxy.parse(url)
