@@ -33,6 +33,7 @@ from services.storage import index
 from services.storage.diff import diff
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RECORD_ID, comparable, record_ids
 from services.storage.export import export
+from services.storage.narrowed import search_scan
 from services.storage.store import reading
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
 
@@ -45,7 +46,22 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
     """Search by words and parts of words."""
     if not 1 <= query.limit <= MOST_FOUND:
         raise Invalid(f"a page has 1 to {MOST_FOUND} entities")
+    if query.scan is None:
+        if query.role is not None:
+            raise Invalid("a role is a place in a scan: say in which scan")
+        return await _find_anywhere(ports, caller, query)
     await _check_scans(ports, caller, query.scan)
+    async with ports.sql.read() as view:
+        page = await search_scan(view, ports.search, caller.workspace, query.scan, query)
+    return SearchPage(
+        entities=tuple(map(_entity_row, page.entities)),
+        total=sum(page.types.values()),
+        facets={"type": page.types},
+        cursor=page.cursor,
+    )
+
+
+async def _find_anywhere(ports: Ports, caller: Caller, query: SearchQuery) -> SearchPage:
     found = await ports.search.find(
         caller.workspace,
         index.ENTITIES,
@@ -57,24 +73,25 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
     )
     async with ports.sql.read() as view:
         numbers = [index.number_of(document) for document in found.ids]
-        by_number = await reading.entities(view, caller.workspace, numbers)
-        stored = [by_number[number] for number in numbers if number in by_number]
-        if query.scan is not None:
-            stored = await reading.as_seen(view, caller.workspace, query.scan, stored)
-    rows = [
-        EntityRow(
-            id=str(UUID(bytes=each.id)),
-            type=each.entity.type,
-            value=each.entity.value,
-            first_seen=each.first_seen,
-            last_seen=each.last_seen,
-            scope_role=each.role,
-            distance=each.distance,
-        )
-        for each in stored
-        if query.role is None or each.role == query.role
-    ]
-    return SearchPage(entities=tuple(rows), total=found.total, facets=found.facets, cursor=found.cursor)
+        stored = await reading.entities(view, caller.workspace, numbers)
+    return SearchPage(
+        entities=tuple(_entity_row(stored[number]) for number in numbers if number in stored),
+        total=found.total,
+        facets=found.facets,
+        cursor=found.cursor,
+    )
+
+
+def _entity_row(stored: StoredEntity) -> EntityRow:
+    return EntityRow(
+        id=str(UUID(bytes=stored.id)),
+        type=stored.entity.type,
+        value=stored.entity.value,
+        first_seen=stored.first_seen,
+        last_seen=stored.last_seen,
+        scope_role=stored.role,
+        distance=stored.distance,
+    )
 
 
 async def get_entity(ports: Ports, caller: Caller, query: EntityQuery) -> tuple[EntityView, ...]:

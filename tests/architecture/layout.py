@@ -38,5 +38,5 @@ OWN = {
         "verify",
         "wordlists",
     },
-    "storage": {"diff", "export", "index"},
+    "storage": {"diff", "export", "index", "narrowed"},
 }

@@ -68,6 +68,8 @@ class EntityQuery(Struct, frozen=True, kw_only=True):
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
+    """Entities by words and parts of words; ``scan`` narrows to what a scan saw, ``role`` to those of a role there."""
+
     text: str = ""
     type: str | None = None
     scan: UUID | None = None
@@ -87,6 +89,8 @@ class EntityRow(Struct, frozen=True, kw_only=True):
 
 
 class SearchPage(Struct, frozen=True, kw_only=True):
+    """``total`` and ``facets`` count all that is found, and at least 2,000 where there are more."""
+
     entities: tuple[EntityRow, ...]
     total: int
     facets: dict[str, dict[str, int]]

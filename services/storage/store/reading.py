@@ -137,6 +137,26 @@ async def sighted(
         yield [StoredEntity(*_entity(row)[:5], role=role_of(row[6]), distance=row[7]) for row in rows]
 
 
+async def sighted_after(
+    view: Reader, workspace: UUID, scan: UUID, after: int, *, role: str | None, type: str | None, limit: int
+) -> list[StoredEntity]:
+    """The next entities of a scan as it saw them, in the order in which they came; of a role and a type, if given."""
+    narrowed = (" AND sighting.role = :role" if role else "") + (" AND sighting.type = :type" if type else "")
+    rows = await view.fetch(
+        "SELECT entity.id, entity.number, entity.type, entity.key, sighting.first_seen, sighting.last_seen,"  # noqa: S608  parameters only
+        " sighting.role, sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
+        " AND entity.number = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
+        f" AND sighting.entity > :after{narrowed} ORDER BY sighting.entity LIMIT :limit",
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+        after=after,
+        limit=limit,
+        **({"role": rank_of(role)} if role else {}),
+        **({"type": type} if type else {}),
+    )
+    return [StoredEntity(*_entity(row)[:5], role=role_of(row[6]), distance=row[7]) for row in rows]
+
+
 def _names(values: Mapping[str, object]) -> str:
     return ", ".join(f":{name}" for name in values)
 

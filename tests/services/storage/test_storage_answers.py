@@ -87,6 +87,61 @@ async def test_pages_follow_each_other_to_the_end(store: Depot) -> None:
     assert page.facets == {"type": {"hostname": 25}}
 
 
+async def pages(store: Depot, **fields) -> list[SearchPage]:
+    """All pages of a search, one after the other."""
+    found_pages = [await found(store, **fields)]
+    while (cursor := found_pages[-1].cursor) is not None:
+        found_pages.append(await found(store, cursor=cursor, **fields))
+    return found_pages
+
+
+@pytest.mark.parametrize("text", ["", "example"])
+@pytest.mark.parametrize("counted", [2000, 10], ids=["by-the-index", "through-the-scan"])
+async def test_what_is_narrowed_to_a_scan_has_full_pages_and_its_own_counts(
+    store: Depot, monkeypatch: pytest.MonkeyPatch, text: str, counted: int
+) -> None:
+    for place in ("kernel.search.fts", "storage.narrowed"):
+        monkeypatch.setattr(f"services.{place}.COUNTED", counted)
+    others = [entities.hostname(f"n{number}.example.org") for number in range(40)]
+    hosts = [entities.hostname(f"n{number}.example.org") for number in range(0, 60, 10)]
+    near = [(host, "in_scope", 0) for host in hosts[:3]] + [(host, "affiliate", 1) for host in hosts[3:]]
+    await store.take(
+        result("web", *others, of=LATER, records=[]), result("web", *hosts, TARGET, records=[]), admitted(*near)
+    )
+    await store.index()
+
+    first, second, *rest = await pages(store, text=text, scan=SCAN, type="hostname", limit=3)
+    assert [len(page.entities) for page in (first, second, *rest) if page.entities] == [3, 3]
+    assert {row.value for page in (first, second) for row in page.entities} == {host.value for host in hosts}
+    assert (first.total, first.facets) == (6, {"type": {"hostname": 6}})
+    everything = await found(store, text, scan=SCAN)
+    assert (everything.total, everything.facets) == (7, {"type": {"hostname": 6, "domain": 1}})
+    inside = await found(store, text, scan=SCAN, role="in_scope", limit=3)
+    assert ({row.value for row in inside.entities}, inside.total) == ({host.value for host in hosts[:3]}, 3)
+
+
+async def test_a_page_of_a_scan_ends_where_enough_was_looked_at_and_the_next_goes_on(
+    store: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.storage.narrowed._AT_ONCE", 10)
+    monkeypatch.setattr("services.storage.narrowed.LOOKED_AT", 20)
+    for place in ("kernel.search.fts", "storage.narrowed"):
+        monkeypatch.setattr(f"services.{place}.COUNTED", 1)
+    hosts = [entities.hostname(f"n{number}.example.org") for number in range(50)]
+    await store.take(result("web", *hosts, records=[]))
+    await store.index()
+    found_pages = await pages(store, text="n49", scan=SCAN, limit=5)
+    assert [row.value for page in found_pages for row in page.entities] == ["n49.example.org"]
+    assert len(found_pages) == 3
+
+
+@pytest.mark.parametrize("fields", [{"role": "target"}, {"scan": SCAN, "cursor": "no"}, {"scan": SCAN, "cursor": "-1"}])
+async def test_a_role_without_a_scan_and_a_cursor_that_is_none_are_refused(store: Depot, fields: dict) -> None:
+    await store.take(result("web", WWW))
+    with pytest.raises(Invalid):
+        await found(store, **fields)
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 async def test_a_page_has_a_size(store: Depot, limit: int) -> None:
     with pytest.raises(Invalid):
