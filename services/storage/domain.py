@@ -12,10 +12,17 @@ from services.contracts.facts import Admitted, Collected
 from services.contracts.plan import Plan
 from services.contracts.scope import ROLES
 from services.contracts.subjects import CarriedSubject, Level, NamesDigest
-from services.kernel.sql import Row
 
 ENTITY, RELATION, ATTRIBUTE, ABSENCE = range(4)
 RECORD_ID: Final = 32
+
+#: A turn of a work item by its workspace, scan and item.
+Turn = tuple[bytes, bytes, bytes, int]
+#: Rows of the tables of claims and records, in the order of their columns; for what has a number later, its place.
+ClaimRow = tuple[
+    bytes, bytes, Turn, bytes, bytes, bytes, int, str, str, int, int, int, int | None, int | None, str, str, bytes
+]
+RecordRow = tuple[bytes, bytes, Turn, bytes, bytes | None, bytes]
 
 _RANKS: Final[dict[str, int]] = {role: rank for rank, role in enumerate(ROLES)}
 
@@ -55,9 +62,9 @@ class Rows:
         self.entities: dict[tuple[bytes, bytes], Seen] = {}
         self.sightings: dict[tuple[bytes, bytes, bytes], Seen] = {}
         self.relations: dict[tuple[bytes, bytes], tuple[Relation, bytes, bytes]] = {}
-        self.claims: list[Row] = []
-        self.records: list[Row] = []
-        self.results: dict[tuple[bytes, bytes, bytes, int], Answer] = {}
+        self.claims: list[ClaimRow] = []
+        self.records: list[RecordRow] = []
+        self.results: dict[Turn, Answer] = {}
 
     def add(self, workspace: UUID, message: Collected, recorded_at: int) -> None:
         """Take in one part of a result."""

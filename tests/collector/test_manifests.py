@@ -12,18 +12,15 @@ import pytest
 
 from services.collector.manifest import MODULES, BadManifest, ModuleFile, read_manifest
 from services.contracts import entities, relations
+from tests.architecture.imports import imported, within, worldly
 from tests.collector.lock import code, read_lock
 from tests.collector.recorded import CASES, load_module, read_case, readable_modules
 
 FILES = readable_modules()
 LOCKED = read_lock()
 SETS = {"names", "level"}
-# A module has no world but its context: no socket, no file, no clock, no chance.
-WORLDLY = {
-    *("aiohttp", "asyncio", "http", "httpx", "os", "pathlib", "random", "requests", "secrets", "shutil", "socket"),
-    *("ssl", "subprocess", "tempfile", "threading", "time", "urllib.request", "uuid"),
-    *("services.kernel", "services.collector.fetch", "services.collector.run", "lab", "tests"),
-}
+#: What a module may not import beside what is worldly in itself.
+OUTSIDE = frozenset({"services.kernel", "services.collector.fetch", "services.collector.run", "lab", "tests", "uuid"})
 
 each_module = pytest.mark.parametrize("file", FILES, ids=lambda file: file.manifest.id)
 
@@ -99,19 +96,10 @@ def test_it_has_the_two_functions_of_a_module(file: ModuleFile) -> None:
 
 @each_module
 def test_it_reaches_the_world_only_through_its_context(file: ModuleFile) -> None:
-    tree = ast.parse((MODULES / file.path).read_bytes())
-    imported = {
-        name
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-    assert not {name for name in imported if any(name == one or name.startswith(f"{one}.") for one in WORLDLY)}
+    """It has no world but that: no socket, no file, no clock, no chance."""
+    path = MODULES / file.path
+    assert not worldly(path)
+    assert not {name for name in imported(ast.parse(path.read_bytes())) if within(name, OUTSIDE)}
 
 
 @each_module
