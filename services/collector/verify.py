@@ -7,15 +7,18 @@ from contextlib import aclosing
 from typing import Final, Literal
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from services.contracts.claims import claim_line
 from services.contracts.endpoints import GET_SCAN, LIST_CLAIMS, LIST_RECORDS
 from services.contracts.evidence import DIGEST_BYTES, Digests, EvidenceRecord, merkle_root, record_digest
-from services.contracts.resources import ClaimsQuery, ScanId, ScanRef, Verified
+from services.contracts.resources import ClaimsQuery, ClaimView, ScanId, ScanRef, Verified
 from services.kernel.calls import Caller
 from services.kernel.errors import Corrupt, NotFound
 from services.kernel.service import Ports
 
-CLAIMS_NAMED: Final = 1000
+#: How many claims one piece of an answer names; a fault has as many pieces as that takes.
+CLAIMS_IN_PIECE: Final = 1000
 BODIES_REMEMBERED: Final = 1000
 
 Fault = Literal["", "record altered", "blob altered", "blob missing", "root differs"]
@@ -32,17 +35,19 @@ async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerato
             records += 1
             if len(record.id) == DIGEST_BYTES:
                 ids.add(record.id)
-            if record_digest(record) != record.id:
-                yield await _fault(ports, caller, scan, "record altered", record)
+            found: list[Fault] = ["record altered"] if record_digest(record) != record.id else []
             if record.blob is not None:
                 blobs += 1
-                fault = await bodies.fault(record.blob)
+                found.append(await bodies.fault(record.blob))
+            for fault in found:
                 if fault:
-                    yield await _fault(ports, caller, scan, fault, record)
-    found = await ports.calls.ask(GET_SCAN, ScanRef(str(scan)), caller)
-    if found.evidence_root is not None and merkle_root(ids) != found.evidence_root:
-        claims = await _resting_on_nothing(ports, caller, scan, set(ids))
-        yield Verified(fault="root differs", artefact=found.evidence_root.hex(), claims=claims)
+                    async for piece in _pieces(_named(fault, record), _resting_on(ports, caller, scan, record)):
+                        yield piece
+    root = (await ports.calls.ask(GET_SCAN, ScanRef(str(scan)), caller)).evidence_root
+    if root is not None and merkle_root(ids) != root:
+        differs = Verified(fault="root differs", artefact=root.hex())
+        async for piece in _pieces(differs, _resting_on_nothing(ports, caller, scan, set(ids))):
+            yield piece
     yield Verified(fault="", records=records, blobs=blobs)
 
 
@@ -72,25 +77,38 @@ class Bodies:
         return "" if hashlib.sha256(content).digest() == digest else "blob altered"
 
 
-async def _resting_on_nothing(ports: Ports, caller: Caller, scan: UUID, ids: Collection[bytes]) -> tuple[str, ...]:
-    """The claims that cite a record which is not there."""
+def _named(fault: Fault, record: EvidenceRecord) -> Verified:
+    artefact = record.id if fault == "record altered" or record.blob is None else record.blob
+    return Verified(fault=fault, artefact=artefact.hex(), request=record.request)
+
+
+async def _pieces(fault: Verified, claims: AsyncGenerator[ClaimView, None]) -> AsyncGenerator[Verified, None]:
+    """Yield a fault with all of ``claims``, in as many pieces as that takes."""
     lines: list[str] = []
-    async with aclosing(ports.calls.follow(LIST_CLAIMS, ClaimsQuery(scan=scan), caller)) as claims:
+    async with aclosing(claims):
         async for view in claims:
-            if any(bytes.fromhex(identity) not in ids for identity in view.evidence):
-                lines.append(f"{view.module}: {claim_line(view.claim)}")
-                if len(lines) == CLAIMS_NAMED:
-                    break
-    return tuple(lines)
+            if len(lines) == CLAIMS_IN_PIECE:
+                yield replace(fault, claims=tuple(lines), more=True)
+                lines.clear()
+            lines.append(f"{view.module}: {claim_line(view.claim)}")
+    yield replace(fault, claims=tuple(lines))
 
 
-async def _fault(ports: Ports, caller: Caller, scan: UUID, fault: Fault, record: EvidenceRecord) -> Verified:
-    lines: list[str] = []
+async def _resting_on(
+    ports: Ports, caller: Caller, scan: UUID, record: EvidenceRecord
+) -> AsyncGenerator[ClaimView, None]:
+    """The claims that cite a record."""
     query = ClaimsQuery(scan=scan, record=record.id.hex())
     async with aclosing(ports.calls.follow(LIST_CLAIMS, query, caller)) as claims:
         async for view in claims:
-            lines.append(f"{view.module}: {claim_line(view.claim)}")
-            if len(lines) == CLAIMS_NAMED:
-                break
-    artefact = record.id if fault == "record altered" or record.blob is None else record.blob
-    return Verified(fault=fault, artefact=artefact.hex(), request=record.request, claims=tuple(lines))
+            yield view
+
+
+async def _resting_on_nothing(
+    ports: Ports, caller: Caller, scan: UUID, ids: Collection[bytes]
+) -> AsyncGenerator[ClaimView, None]:
+    """The claims that cite a record which is not there."""
+    async with aclosing(ports.calls.follow(LIST_CLAIMS, ClaimsQuery(scan=scan), caller)) as claims:
+        async for view in claims:
+            if any(bytes.fromhex(identity) not in ids for identity in view.evidence):
+                yield view

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import aclosing
+from uuid import UUID
 
 import click
 
@@ -62,34 +63,57 @@ def verify(session: Session, scan_id: str, form: str) -> int:
     """Check every record and body of a scan; name what was altered and each claim resting on it."""
 
     async def work() -> int:
-        faults = 0
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
-            document = JsonDocument({"scan": scan.id}, "faults") if form == "json" else None
+            report = JsonReport(scan.id) if form == "json" else TextReport()
             async with aclosing(hull.calls.follow(VERIFY, ScanId(scan.id), session.caller)) as results:
                 async for result in results:
-                    faults += bool(result.fault)
-                    if document is not None:
-                        _add(document, result)
-                    elif result.fault:
-                        click.echo(f"{result.fault}: {result.artefact} {clean(result.request)}")
-                        for claim in result.claims:
-                            click.echo(f"    rests on it: {clean(claim)}")
-                    else:
-                        click.echo(
-                            f"{count(result.records, 'record')} and {count(result.blobs, 'body')} checked,"
-                            f" {count(faults, 'fault')}"
-                        )
-        return 1 if faults else 0
+                    report.add(result)
+        return 1 if report.faults else 0
 
     return run_async(work())
 
 
-def _add(document: JsonDocument, result: Verified) -> None:
-    if result.fault:
-        document.add({name: getattr(result, name) for name in ("fault", "artefact", "request", "claims")})
-    else:
-        document.close({"records": result.records, "blobs": result.blobs})
+class TextReport:
+    """Faults as they come, each over the claims that rest on it; ``faults`` counts them."""
+
+    def __init__(self) -> None:
+        self.faults = 0
+        self._goes_on = False
+
+    def add(self, result: Verified) -> None:
+        """Print a fault, further claims of the last one, or the counts."""
+        if not result.fault:
+            checked = f"{count(result.records, 'record')} and {count(result.blobs, 'body')} checked"
+            click.echo(f"{checked}, {count(self.faults, 'fault')}")
+            return
+        if not self._goes_on:
+            self.faults += 1
+            click.echo(f"{result.fault}: {result.artefact} {clean(result.request)}".rstrip())
+        for claim in result.claims:
+            click.echo(f"    rests on it: {clean(claim)}")
+        self._goes_on = result.more
+
+
+class JsonReport:
+    """One JSON object with all faults; ``faults`` counts them."""
+
+    def __init__(self, scan: UUID) -> None:
+        self.faults = 0
+        self._claims: list[str] = []
+        self._document = JsonDocument({"scan": scan}, "faults")
+
+    def add(self, result: Verified) -> None:
+        """Write a fault when all of its claims are there, or the counts."""
+        if not result.fault:
+            self._document.close({"records": result.records, "blobs": result.blobs})
+            return
+        self._claims += result.claims
+        if not result.more:
+            self.faults += 1
+            named = {name: getattr(result, name) for name in ("fault", "artefact", "request")}
+            self._document.add({**named, "claims": self._claims})
+            self._claims = []
 
 
 def write_record(view: RecordView) -> None:

@@ -24,12 +24,16 @@ class Uploaded(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True, kw_only=True):
-    """One fault that verifying a scan found, or, with ``fault`` empty, the count of what was sound."""
+    """One fault that verifying a scan found, or, with ``fault`` empty, the count of what was looked at.
+
+    ``claims`` rest on it; ``more``: the next one names further claims of the same fault.
+    """
 
     fault: Literal["", "record altered", "blob altered", "blob missing", "root differs"]
     artefact: str = ""
     request: str = ""
     claims: tuple[str, ...] = ()
+    more: bool = False
     records: int = 0
     blobs: int = 0
 

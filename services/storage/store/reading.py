@@ -365,8 +365,8 @@ async def find_records(view: Reader, workspace: UUID, low: bytes, high: bytes, m
 
 
 async def records_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[StoredRecord]]:
-    """The records of a scan, each once, in the order of their ids."""
-    before = b""
+    """The records of a scan in the order of their ids; what several items share once, unless it differs among them."""
+    before: Row = ()
     async for rows in view.stream(
         f"SELECT {RECORD} FROM record JOIN result ON result.workspace = record.workspace"  # noqa: S608  columns only
         " AND result.number = record.result WHERE record.workspace = :workspace AND record.scan = :scan"
@@ -377,9 +377,9 @@ async def records_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator
     ):
         records = []
         for row in rows:
-            if row[4] != before:
+            if row[4:] != before:
                 records.append(_stored_record(row))
-                before = row[4]
+                before = row[4:]
         yield records
 
 
