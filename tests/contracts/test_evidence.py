@@ -5,11 +5,12 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.evidence import Digests, merkle_root
+from services.contracts.evidence import Digests, EvidenceRecord, merkle_root, record_digest, seal
 
 
 def digests_to(count: int) -> list[bytes]:
@@ -54,6 +55,39 @@ def test_the_root_of_the_same_evidence_never_changes(count: int, root: str) -> N
 @given(st.lists(st.binary(min_size=32, max_size=32) | st.sampled_from(digests_to(9)), max_size=70))
 def test_the_root_is_that_of_the_levels_whatever_the_order_and_the_repetitions(digests: list[bytes]) -> None:
     assert merkle_root(collected(digests)) == root_by_levels(digests)
+
+
+@given(st.sets(st.binary(min_size=32, max_size=32), min_size=1, max_size=40), st.data())
+def test_one_record_more_or_less_or_another_one_is_another_root(digests: set[bytes], data: st.DataObject) -> None:
+    one = data.draw(st.sampled_from(sorted(digests)))
+    other = data.draw(st.binary(min_size=32, max_size=32).filter(lambda digest: digest not in digests))
+    root = merkle_root(sorted(digests))
+    for changed in (digests - {one}, digests | {other}, digests - {one} | {other}):
+        assert merkle_root(sorted(changed)) != root
+
+
+def test_what_a_record_says_is_in_its_id_field_by_field() -> None:
+    record = seal(EvidenceRecord(id=b"", protocol="http", request="GET https://example.org/", key=b"k", at=1))
+    others = {
+        "protocol": "dns",
+        "request": "GET https://example.org/b",
+        "key": b"l",
+        "at": 2,
+        "elapsed": 3,
+        "egress": "proxy",
+        "peer": "192.0.2.1:443",
+        "status": "200",
+        "head": "HTTP/1.1 200 OK",
+        "blob": bytes(32),
+        "size": 4,
+        "error": "unreachable: no",
+        "tls_error": "expired",
+        "truncated": True,
+    }
+    assert {"id", *others} == set(record.__struct_fields__)
+    assert record_digest(record) == record.id
+    ids = {record_digest(msgspec.structs.replace(record, **{name: value})) for name, value in others.items()}
+    assert len(ids - {record.id}) == len(others)
 
 
 @pytest.mark.parametrize("order", [[1, 0], [0, 0], [0, 2, 1]])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,12 @@ def environment(**variables: str) -> dict[str, str]:
         # Where no bytecode may lie beside the code, every one of many processes would compile all of it anew.
         kept["PYTHONPYCACHEPREFIX"] = str(Path(gettempdir()) / "mirage-bytecode")
     return {**kept, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": "/nonexistent", **variables}
+
+
+def copied_code(folder: Path) -> dict[str, str]:
+    """Copy Mirage's code into ``folder``, to be changed there; return the variables by which a process runs that."""
+    shutil.copytree(ROOT / "services", folder / "services")
+    return {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
 
 
 def excluding(*modules: str) -> tuple[str, ...]:

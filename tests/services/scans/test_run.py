@@ -1,5 +1,8 @@
 """A scan from its first item to its end."""
 
+from uuid import UUID
+
+import msgspec
 import pytest
 
 from services.contracts.commands import Collect
@@ -9,7 +12,7 @@ from services.contracts.facts import Admitted, Finished, Started
 from services.contracts.plan import Limits
 from services.contracts.relations import alias_of, resolves_to
 from tests.services.scans.conftest import OpenDesk
-from tests.services.scans.desk import module, record_of
+from tests.services.scans.desk import answer, module, record_of
 
 
 async def test_a_scan_ends_when_nothing_is_outstanding(open_desk: OpenDesk) -> None:
@@ -61,3 +64,22 @@ async def test_a_scan_goes_as_many_steps_outside_its_scope_as_it_may(
     asked = {item.subject for command in await desk.all_said(Collect) for item in command.items}
     assert asked == set(chain[: reached + 1])
     assert (await desk.scan(scan)).entities == {"domain": 1, **({"hostname": reached} if reached else {})}
+
+
+async def test_the_root_is_over_the_records_of_accepted_results_and_no_others(open_desk: OpenDesk) -> None:
+    desk = await open_desk(module("names", "passive", "domain"), module("more", "passive", "domain"))
+    await desk.create("example.org")
+    accepted, parts, stray = (record_of(text) for text in ("accepted", "in parts", "stray"))
+    one, two = [(command, item) for command in await desk.commands() for item in command.items]
+
+    await desk.take(answer(*one, [], turn=1, records=(stray,)))  # a turn that nobody asked for
+    await desk.take(answer(one[0], msgspec.structs.replace(one[1], id=UUID(int=1)), [], records=(stray,)))
+    await desk.take(answer(*one, [], records=(accepted,)))
+    await desk.take(answer(*one, [], records=(stray,)))  # it is done
+    await desk.take(answer(*two, [], records=(accepted,), part=0, parts=0, outcome=None))
+    await desk.take(answer(*two, [], records=(stray,), part=0, parts=0, outcome=None))  # the same part once more
+    await desk.take(answer(*two, [], records=(parts,), part=1, parts=2))
+
+    (finished,) = await desk.all_said(Finished)
+    assert finished.results == 2
+    assert finished.evidence_root == merkle_root(sorted([accepted.id, parts.id]))
