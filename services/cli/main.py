@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "why-not": ("why_not", "Say why a scan does not report a name."),
     "diff": ("diff", "Compare two scans."),
     "evidence": ("evidence", "Show the bytes behind a claim, or verify a scan."),
+    "retract": ("retract", "Withdraw claims with a reason, list what is withdrawn, restore it."),
     "replay": ("replay", "Run the modules again on the recorded evidence."),
     "modules": ("modules", "List, show and check modules."),
     "keys": ("keys", "Set, list and remove provider keys."),

@@ -84,7 +84,8 @@ async def _replay_item(
     if result.digest == row.claims:
         return
     before = set()
-    async with aclosing(ports.calls.follow(LIST_CLAIMS, ClaimsQuery(scan=row.scan, item=row.item), caller)) as claims:
+    said = ClaimsQuery(scan=row.scan, item=row.item, withdrawn=True)
+    async with aclosing(ports.calls.follow(LIST_CLAIMS, said, caller)) as claims:
         async for view in claims:
             before.add(claim_line(view.claim))
     after = {claim_line(claim) for claim, _ in result.said}

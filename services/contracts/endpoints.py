@@ -122,6 +122,15 @@ LIST_CLAIMS: Final = Endpoint(
     takes=r.ClaimsQuery, answers=r.ClaimView, summary="List claims of a scan, in the order of their keys.",
     streams=True,
 )  # fmt: skip
+RETRACT: Final = Endpoint(
+    service="storage", name="retract", method="POST", path="/v1/retractions",
+    takes=r.Retract, answers=r.Retracted, summary="Withdraw claims, or restore them; say so batch by batch.",
+    streams=True,
+)  # fmt: skip
+LIST_RETRACTIONS: Final = Endpoint(
+    service="storage", name="list_retractions", method="GET", path="/v1/retractions",
+    takes=Nothing, answers=tuple[r.Retraction, ...], summary="List what is withdrawn, since when and why.",
+)  # fmt: skip
 
 # --- collector ---
 

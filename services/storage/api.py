@@ -12,7 +12,7 @@ from services.contracts.resources import (
 )
 from services.kernel.calls import Caller, Endpoint
 from services.kernel.service import Ports
-from services.storage import usecases
+from services.storage import retract, usecases
 
 
 async def get_stored(ports: Ports, caller: Caller, question: ScanId) -> Stored:
@@ -36,4 +36,6 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.FIND_RECORDS: find_records,
     e.LIST_RECORDS: list_records,
     e.LIST_CLAIMS: usecases.list_claims,
+    e.RETRACT: retract.retract,
+    e.LIST_RETRACTIONS: retract.list_retractions,
 }

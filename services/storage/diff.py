@@ -11,7 +11,7 @@ from services.contracts.claims import Claim, Entity, Relation, claim_line
 from services.contracts.resources import Change
 from services.kernel.sql import Reader
 from services.storage.domain import ABSENCE, ATTRIBUTE, gone_or_unknown
-from services.storage.store import reading
+from services.storage.store import reading, retractions
 from services.storage.store.reading import StoredClaim
 
 BATCH = 500
@@ -26,9 +26,10 @@ class Later(Struct, frozen=True):
     comparable: frozenset[str]
 
     async def answered(self, asked: Iterable[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-        """Those of (module, subject) that were asked again and answered completely."""
+        """Those of (module, subject) that were asked again and answered completely, with nothing of it withdrawn."""
         alike = [question for question in asked if question[0] in self.comparable]
-        return await reading.answered(self.view, self.workspace, self.scan, alike)
+        found = await reading.answered(self.view, self.workspace, self.scan, alike)
+        return found - await retractions.doubted(self.view, self.workspace, self.scan, found)
 
 
 async def diff(

@@ -10,6 +10,7 @@ import msgspec
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation, claim_key
 from services.contracts.facts import Admitted, Collected
 from services.contracts.plan import Plan
+from services.contracts.resources import Retraction
 from services.contracts.scope import ROLES
 from services.contracts.subjects import CarriedSubject, Level, NamesDigest
 
@@ -207,6 +208,37 @@ def comparable(before: Plan, after: Plan) -> frozenset[str]:
         if (module.activity == "passive" or same_world) and (module.activity != "guess" or before.words == after.words):
             found.add(module.id)
     return frozenset(found)
+
+
+class Told(NamedTuple):
+    """The result that claims came with: by which module, for which scan."""
+
+    number: int
+    module: str
+    version: int
+    scan: bytes
+
+
+def retraction_id(retraction: Retraction) -> bytes:
+    """16 bytes that are the same for the same words, whenever and why they were said."""
+    words = (retraction.module, retraction.version, retraction.scan, retraction.record)
+    return hashlib.blake2b(_encode(words), digest_size=16).digest()
+
+
+def takes_in(retraction: Retraction, told: Told) -> bool:
+    """Whether a retraction is about a result, of which it may still name one record alone."""
+    return (
+        retraction.module in ("", told.module)
+        and retraction.version in (None, told.version)
+        and (retraction.scan is None or retraction.scan.bytes == told.scan)
+    )
+
+
+def retracted_at(retractions: Sequence[Retraction], told: Told, evidence: bytes) -> int | None:
+    """Since when a claim of a result is withdrawn; None when it stands."""
+    cited = {identity.hex() for identity in record_ids(evidence)}
+    times = [each.at for each in retractions if takes_in(each, told) and (not each.record or each.record in cited)]
+    return min(times, default=None)
 
 
 def gone_or_unknown(responsible: Sequence[tuple[str, bytes]], answered: set[tuple[str, bytes]]) -> str:

@@ -19,6 +19,7 @@ from services.kernel.sql import Reader
 from services.storage import index
 from services.storage.store import reading
 from services.storage.store.reading import StoredEntity
+from services.storage.store.retractions import withdrawn
 
 #: How many entities of a scan are gone through for a page at most; where there are more, it may be short.
 LOOKED_AT: Final = 20 * COUNTED
@@ -49,7 +50,10 @@ class Narrowed(Struct, frozen=True):
             some = await reading.sighted_after(
                 view, self.workspace, self.scan, after, role=self.role, type=self.type, limit=_AT_ONCE
             )
+            hidden = await withdrawn(view, self.workspace, [each.number for each in some], self.scan)
             for each in some:
+                if each.number in hidden:
+                    continue
                 text = fold(each.entity.value) if self.words else ""
                 if all(word in text for word in self.words):
                     found.append(each)

@@ -18,6 +18,8 @@ service: Final = Service(
         e.FIND_RECORDS,
         e.LIST_RECORDS,
         e.LIST_CLAIMS,
+        e.RETRACT,
+        e.LIST_RETRACTIONS,
     ),
     asks=(e.GET_SCAN, e.GET_PLAN),
     doors="services.storage.api:DOORS",

@@ -34,7 +34,7 @@ from services.storage.diff import diff
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RECORD_ID, comparable, record_ids
 from services.storage.export import export
 from services.storage.narrowed import search_scan
-from services.storage.store import reading
+from services.storage.store import reading, records, retractions
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
 
 MOST_FOUND: Final = 1000
@@ -74,8 +74,9 @@ async def _find_anywhere(ports: Ports, caller: Caller, query: SearchQuery) -> Se
     async with ports.sql.read() as view:
         numbers = [index.number_of(document) for document in found.ids]
         stored = await reading.entities(view, caller.workspace, numbers)
+        hidden = await retractions.withdrawn(view, caller.workspace, numbers)
     return SearchPage(
-        entities=tuple(_entity_row(stored[number]) for number in numbers if number in stored),
+        entities=tuple(_entity_row(stored[number]) for number in numbers if number in stored and number not in hidden),
         total=found.total,
         facets=found.facets,
         cursor=found.cursor,
@@ -236,7 +237,7 @@ async def find_records(ports: Ports, caller: Caller, digest: str) -> tuple[Recor
         raise Invalid("an evidence hash is 4 to 64 hexadecimal digits")
     low, high = digest.lower().ljust(64, "0"), digest.lower().ljust(64, "f")
     async with ports.sql.read() as view:
-        found = await reading.find_records(
+        found = await records.find_records(
             view, caller.workspace, bytes.fromhex(low), bytes.fromhex(high), MOST_RECORDS
         )
     return tuple(map(_record_view, found))
@@ -246,12 +247,12 @@ async def list_records(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerat
     """Stream the records of a scan."""
     await _check_scans(ports, caller, scan)
     async with ports.sql.read() as view:
-        async for records in reading.records_of(view, caller.workspace, scan):
-            for stored in records:
+        async for page in records.records_of(view, caller.workspace, scan):
+            for stored in page:
                 yield _record_view(stored)
 
 
-def _record_view(stored: reading.StoredRecord) -> RecordView:
+def _record_view(stored: records.StoredRecord) -> RecordView:
     return RecordView(
         record=stored.record,
         scan=UUID(bytes=stored.scan),
@@ -271,7 +272,9 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
         raise Invalid(f"the id of a record is {2 * RECORD_ID} hexadecimal digits")
     await _check_scans(ports, caller, query.scan)
     async with ports.sql.read() as view:
-        async for rows in reading.claims_of(view, caller.workspace, query.scan, query.item):
+        async for rows in reading.claims_of(
+            view, caller.workspace, query.scan, query.item, with_withdrawn=query.withdrawn
+        ):
             wanted = [row for row in rows if not record or record in record_ids(row.evidence)]
             for row, claim in zip(wanted, await reading.spoken(view, caller.workspace, wanted), strict=True):
                 yield ClaimView(

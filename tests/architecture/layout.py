@@ -38,5 +38,5 @@ OWN = {
         "verify",
         "wordlists",
     },
-    "storage": {"diff", "export", "index", "narrowed"},
+    "storage": {"diff", "export", "index", "narrowed", "retract"},
 }

@@ -38,6 +38,7 @@ def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> No
         "evidence show": (record,),
         "evidence verify": ("last",),
         "replay": ("last",),
+        "retract": (),
         "modules list": (),
         "modules show": ("crtsh",),
         "modules check": (),

@@ -155,11 +155,12 @@ class RecordView(Struct, frozen=True, kw_only=True):
 
 
 class ClaimsQuery(Struct, frozen=True, kw_only=True):
-    """Claims of a scan, all or those resting on one evidence record (hex)."""
+    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones."""
 
     scan: UUID
     record: str = ""
     item: UUID | None = None
+    withdrawn: bool = False
 
 
 class ClaimView(Struct, frozen=True, kw_only=True):
@@ -171,3 +172,34 @@ class ClaimView(Struct, frozen=True, kw_only=True):
     module: str
     version: int
     evidence: tuple[str, ...]
+
+
+class Retract(Struct, frozen=True, kw_only=True):
+    """Claims to withdraw: those of a module, or of one version of it, of a scan, or resting on a record (hex).
+
+    Of several of these, what is all of them. ``undo`` restores what was withdrawn by the same words.
+    """
+
+    module: str = ""
+    version: int | None = None
+    scan: UUID | None = None
+    record: str = ""
+    reason: str = ""
+    undo: bool = False
+
+
+class Retracted(Struct, frozen=True):
+    """How many claims a batch has withdrawn, or restored."""
+
+    claims: int
+
+
+class Retraction(Struct, frozen=True, kw_only=True):
+    """What is withdrawn, since when and why; fields as in `Retract`."""
+
+    module: str
+    version: int | None
+    scan: UUID | None
+    record: str
+    reason: str
+    at: int

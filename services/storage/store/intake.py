@@ -192,6 +192,7 @@ async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> AsyncIterator[list
     await tx.execute("DELETE FROM sighting WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM record WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM result WHERE workspace = :workspace AND scan = :scan", **values)
+    await tx.execute("DELETE FROM retraction WHERE workspace = :workspace AND scan = :scan", **values)
 
 
 async def _forget_entities(tx: Tx, values: Mapping[str, bytes], numbers: Sequence[int]) -> list[int]:

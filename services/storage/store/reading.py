@@ -7,16 +7,15 @@ from uuid import UUID
 import msgspec
 
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation
-from services.contracts.evidence import EvidenceRecord
 from services.kernel.sql import Reader, Row
 from services.storage import domain
 from services.storage.domain import rank_of, role_of
+from services.storage.store.retractions import withdrawn
 
 _key = msgspec.json.Decoder(tuple[str, ...]).decode
 _qualifiers = msgspec.json.Decoder(dict[str, str]).decode
 _details = msgspec.json.Decoder(dict[str, str | int]).decode
 _VALUES: Final[msgspec.json.Decoder[str | bool | int | float]] = msgspec.json.Decoder(str | bool | int | float)
-_record = msgspec.msgpack.Decoder(EvidenceRecord).decode
 
 ENTITY: Final = "id, number, type, key, first_seen, last_seen"
 RELATION: Final = "id, number, type, source, target, qualifiers"
@@ -26,9 +25,9 @@ CLAIM: Final = (
 )
 CLAIMS: Final = (
     "claim JOIN result ON result.workspace = claim.workspace AND result.number = claim.result"
-    " WHERE claim.workspace = :workspace AND retracted_at IS NULL"
+    " WHERE claim.workspace = :workspace"
 )
-RECORD: Final = "record.scan, result.item, result.module, result.version, record.id, record.content"
+STANDING: Final = " AND retracted_at IS NULL"
 
 
 class StoredEntity(NamedTuple):
@@ -105,7 +104,9 @@ async def entities_of_value(view: Reader, workspace: UUID, value: str, kind: str
         any=int(kind is None),
         type=kind or "",
     )
-    return [_entity(row) for row in rows]
+    found = [_entity(row) for row in rows]
+    hidden = await withdrawn(view, workspace, [each.number for each in found])
+    return [each for each in found if each.number not in hidden]
 
 
 async def sighted(
@@ -134,7 +135,9 @@ async def sighted(
         **ranks,
         **kinds,
     ):
-        yield [StoredEntity(*_entity(row)[:5], role=role_of(row[6]), distance=row[7]) for row in rows]
+        hidden = await withdrawn(view, workspace, [row[1] for row in rows], scan)
+        if seen := [row for row in rows if row[1] not in hidden]:
+            yield [StoredEntity(*_entity(row)[:5], role=role_of(row[6]), distance=row[7]) for row in seen]
 
 
 async def sighted_after(
@@ -170,7 +173,8 @@ async def as_seen(view: Reader, workspace: UUID, scan: UUID, stored: Sequence[St
         workspace=workspace.bytes,
         scan=scan.bytes,
     )
-    seen = {row[0]: row for row in rows}
+    hidden = await withdrawn(view, workspace, [row[0] for row in rows], scan)
+    seen = {row[0]: row for row in rows if row[0] not in hidden}
     return [
         each._replace(first_seen=first, last_seen=last, role=role_of(rank), distance=distance)
         for each in stored
@@ -245,7 +249,7 @@ async def claims_about(
     columns = CLAIM
     if most is not None:
         columns += ", ROW_NUMBER() OVER (PARTITION BY about, kind, name, value, module ORDER BY at, id) AS rank"
-    asked = f"SELECT {columns} FROM {CLAIMS}{narrowed} AND about IN :keys"  # noqa: S608  columns only
+    asked = f"SELECT {columns} FROM {CLAIMS}{STANDING}{narrowed} AND about IN :keys"  # noqa: S608  columns only
     rows = await view.fetch_in(
         asked if most is None else f"SELECT * FROM ({asked}) AS told WHERE rank <= :most",  # noqa: S608  from above
         list(set(numbers)),
@@ -287,10 +291,16 @@ async def vouching(
 
 
 async def claims_of(
-    view: Reader, workspace: UUID, scan: UUID, item: UUID | None = None, size: int = 1000
+    view: Reader,
+    workspace: UUID,
+    scan: UUID,
+    item: UUID | None = None,
+    *,
+    with_withdrawn: bool = False,
+    size: int = 1000,
 ) -> AsyncIterator[list[StoredClaim]]:
     """The claims of a scan, or of one item of it, in the order of their keys."""
-    narrowed = " AND item = :item" if item else ""
+    narrowed = ("" if with_withdrawn else STANDING) + (" AND item = :item" if item else "")
     async for rows in view.stream(
         f"SELECT {CLAIM} FROM {CLAIMS} AND claim.scan = :scan AND result.scan = :scan{narrowed} ORDER BY claim, id",  # noqa: S608  columns only
         size=size,
@@ -333,68 +343,6 @@ def _speak(row: StoredClaim, related: dict[int, StoredRelation], named: dict[int
         return Attribute(entity, row.name, row.plain, **said)  # type: ignore[arg-type]
     assert row.kind == domain.ABSENCE
     return Absence(entity, row.name, **said)  # type: ignore[arg-type]
-
-
-class StoredRecord(NamedTuple):
-    scan: bytes
-    item: bytes
-    module: str
-    version: int
-    record: EvidenceRecord
-
-
-async def find_records(view: Reader, workspace: UUID, low: bytes, high: bytes, most: int) -> list[StoredRecord]:
-    """Up to ``most`` records whose id, and as many whose blob, lies between two digests; each once in a scan."""
-    found: dict[tuple[bytes, bytes], StoredRecord] = {}
-    for column in ("id", "blob"):
-        # The digests first, which an index has; what belongs to them after that.
-        rows = await view.fetch(
-            f"SELECT {RECORD} FROM (SELECT scan, id, min(result) AS result FROM record WHERE workspace = :workspace"  # noqa: S608  two literals
-            f" AND {column} >= :low AND {column} <= :high GROUP BY id, scan ORDER BY id, scan LIMIT :most) AS told"
-            " JOIN record ON record.workspace = :workspace AND record.scan = told.scan AND record.result = told.result"
-            " AND record.id = told.id"
-            " JOIN result ON result.workspace = :workspace AND result.number = told.result"
-            " ORDER BY told.id, told.scan",
-            workspace=workspace.bytes,
-            low=low,
-            high=high,
-            most=most,
-        )
-        found.update(((record.record.id, record.scan), record) for record in map(_stored_record, rows))
-    return list(found.values())
-
-
-async def records_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[StoredRecord]]:
-    """The records of a scan in the order of their ids; what several items share once, unless it differs among them."""
-    before: Row = ()
-    async for rows in view.stream(
-        f"SELECT {RECORD} FROM record JOIN result ON result.workspace = record.workspace"  # noqa: S608  columns only
-        " AND result.number = record.result WHERE record.workspace = :workspace AND record.scan = :scan"
-        " ORDER BY record.id, record.result",
-        size=500,
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-    ):
-        records = []
-        for row in rows:
-            if row[4:] != before:
-                records.append(_stored_record(row))
-                before = row[4:]
-        yield records
-
-
-def _stored_record(row: Row) -> StoredRecord:
-    scan, item, module, version, identity, content = row
-    return StoredRecord(bytes(scan), bytes(item), module, version, _read_record(bytes(identity), content))
-
-
-def _read_record(identity: bytes, content: bytes) -> EvidenceRecord:
-    """The record under the id that it is kept by; bytes that are none make one whose id does not fit."""
-    try:
-        record = _record(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return EvidenceRecord(id=identity, protocol="", request="", key=b"", at=0, error="unreadable: no record")
-    return record if record.id == identity else msgspec.structs.replace(record, id=identity)
 
 
 async def counts(view: Reader, workspace: UUID, scan: UUID) -> tuple[int, int, dict[str, int], int]:

@@ -16,11 +16,12 @@ from services.contracts.resources import (
     EntityQuery,
     ExportQuery,
     RecordQuery,
+    Retract,
     ScanId,
     SearchPage,
     SearchQuery,
 )
-from services.kernel.calls import Endpoint
+from services.kernel.calls import Endpoint, Nothing
 from services.kernel.errors import Invalid, NotFound
 from tests.services.storage.depot import (
     ADDRESS,
@@ -373,6 +374,8 @@ QUESTIONS: list[tuple[Endpoint, object]] = [
     (e.LIST_RECORDS, ScanId(SCAN)),
     (e.LIST_CLAIMS, ClaimsQuery(scan=SCAN)),
     (e.LIST_CLAIMS, ClaimsQuery(scan=SCAN, record=record("GET /").id.hex())),
+    (e.RETRACT, Retract(module="dns_records", reason="wrong")),
+    (e.LIST_RETRACTIONS, Nothing()),
 ]
 
 
@@ -392,6 +395,7 @@ async def test_nothing_that_one_workspace_has_is_seen_from_another(store: Depot,
     nothing = await told(ELSEWHERE)
     await store.take(result("dns_records", RESOLVES, WWW, records=[record("GET /")]), admitted((WWW, "in_scope", 0)))
     await store.index()
+    await store.follow(e.RETRACT, Retract(module="crtsh", reason="wrong"))
     assert await told(ELSEWHERE) == nothing
     assert await told(WORKSPACE) != nothing
 

@@ -1,0 +1,77 @@
+"""Withdraws claims and restores them: nothing is deleted, the evidence stays, and nobody counts them meanwhile."""
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from services.contracts.endpoints import GET_PLAN
+from services.contracts.resources import Retract, Retracted, Retraction, ScanId
+from services.kernel.calls import Caller, Nothing
+from services.kernel.errors import Invalid
+from services.kernel.messages import now
+from services.kernel.service import Ports
+from services.storage.domain import RECORD_ID, retraction_id
+from services.storage.store import retractions
+
+#: Results in one transaction; most have half a dozen claims.
+BATCH: Final = 100
+LONGEST_REASON: Final = 1000
+
+
+async def retract(ports: Ports, caller: Caller, question: Retract) -> AsyncGenerator[Retracted, None]:
+    """Withdraw or restore what ``question`` says, batch by batch; done again after a crash, it is made whole.
+
+    A retraction is about what is stored when it is made: what its module says later counts, until it is made again.
+    What another retraction takes in too stays withdrawn.
+    """
+    record = _check(question)
+    if question.scan is not None and not question.undo:
+        await ports.calls.ask(GET_PLAN, ScanId(question.scan), caller)
+    said = Retraction(
+        module=question.module,
+        version=question.version,
+        scan=question.scan,
+        record=record,
+        reason=question.reason,
+        at=now(),
+    )
+    if not question.undo:
+        async with ports.sql.begin() as tx:
+            await retractions.note(tx, caller.workspace, said)
+    after = 0
+    while True:
+        async with ports.sql.begin() as tx:
+            results = await retractions.results_of(tx, caller.workspace, said, after, BATCH)
+            stand = await retractions.standing(tx, caller.workspace)
+            if question.undo:
+                stand = [each for each in stand if retraction_id(each) != retraction_id(said)]
+            claims = await retractions.refold(tx, caller.workspace, results, stand)
+            if not results and question.undo:
+                await retractions.drop(tx, caller.workspace, said)
+        if not results:
+            return
+        after = results[-1].number
+        yield Retracted(claims)
+
+
+async def list_retractions(ports: Ports, caller: Caller, _: Nothing) -> tuple[Retraction, ...]:
+    async with ports.sql.read() as view:
+        return tuple(await retractions.standing(view, caller.workspace))
+
+
+def _check(question: Retract) -> str:
+    """Return the record that a question names, in lower case; raise `Invalid` for one that makes no sense."""
+    if not (question.module or question.scan or question.record):
+        raise Invalid("say whose claims: those of a module, of a scan, or on a record")
+    if question.version is not None and not question.module:
+        raise Invalid("a version is one of a module; say of which")
+    if not (question.module + question.reason).isprintable():
+        raise Invalid("the name of a module and a reason are printable text")
+    if not question.undo and not 0 < len(question.reason.strip()) <= LONGEST_REASON:
+        raise Invalid(f"say why, in at most {LONGEST_REASON} characters")
+    try:
+        record = bytes.fromhex(question.record)
+    except ValueError:
+        record = b"?"
+    if len(record) not in {0, RECORD_ID}:
+        raise Invalid(f"the id of a record is {2 * RECORD_ID} hexadecimal digits")
+    return record.hex()
