@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("up", "Serve everything over HTTP from this process."),
     "backup": ("backup", "Write a consistent copy of the data folder to a file."),
     "restore": ("restore", "Make a data folder from a backup."),
+    "retention": ("retention", "Delete scans that are old enough, but for the newest of each target."),
     "doctor": ("doctor", "Check this installation and its data folder."),
     "new": ("new", "Make a module or a service, with its tests."),
     "render": ("render", "Write, or check, what is rendered from declarations."),

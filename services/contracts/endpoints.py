@@ -45,6 +45,10 @@ DELETE_SCAN: Final = Endpoint(
     service="scans", name="delete_scan", method="DELETE", path="/v1/scans/{scan}",
     takes=r.ScanId, answers=Nothing, summary="Forget a scan, its claims and its evidence.",
 )  # fmt: skip
+FIND_EXPIRED: Final = Endpoint(
+    service="scans", name="find_expired", method="GET", path="/v1/expired",
+    takes=r.Retention, answers=tuple[r.ScanSummary, ...], summary="Find scans that are kept no longer, oldest first.",
+)  # fmt: skip
 WATCH_SCAN: Final = Endpoint(
     service="scans", name="watch_scan", method="GET", path="/v1/scans/{scan}/progress",
     takes=r.ScanId, answers=r.Scan, summary="Follow a scan: its state now and after every change, until it ends.",

@@ -9,7 +9,7 @@ from services.contracts.plan import Plan
 from services.contracts.subjects import Names
 from services.kernel.calls import Caller, Endpoint, Nothing
 from services.kernel.service import Ports
-from services.scans.usecases import create, lease, lifecycle, look
+from services.scans.usecases import create, lease, lifecycle, look, retention
 
 
 async def create_scan(ports: Ports, caller: Caller, new: r.NewScan) -> r.Scan:
@@ -77,6 +77,10 @@ async def renew_leases(ports: Ports, caller: Caller, renewal: r.Renew) -> r.Rene
     return r.Renewed(await lease.renew(ports, caller, renewal.batches, renewal.pauses))
 
 
+async def find_expired(ports: Ports, caller: Caller, question: r.Retention) -> tuple[r.ScanSummary, ...]:
+    return await retention.find_expired(ports, caller, question)
+
+
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.CREATE_SCAN: create_scan,
     e.PREVIEW_SCAN: preview_scan,
@@ -93,4 +97,5 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_STANDING: get_standing,
     e.GET_NAMES: get_names,
     e.RENEW_LEASES: renew_leases,
+    e.FIND_EXPIRED: find_expired,
 }

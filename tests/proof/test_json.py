@@ -39,6 +39,7 @@ def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> No
         "evidence verify": ("last",),
         "replay": ("last",),
         "retract": (),
+        "retention": ("--dry-run",),
         "modules list": (),
         "modules show": ("crtsh",),
         "modules check": (),

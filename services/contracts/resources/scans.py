@@ -112,6 +112,13 @@ class ScanSummary(Struct, frozen=True, kw_only=True):
     done: int
 
 
+class Retention(Struct, frozen=True, kw_only=True):
+    """What is kept: scans that ended later, and the newest ``keep_last`` finished ones of each set of targets."""
+
+    ended_before: int
+    keep_last: int = 2
+
+
 class Preview(Struct, frozen=True, kw_only=True):
     """What a scan would do, before anything is asked."""
 

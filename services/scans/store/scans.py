@@ -1,5 +1,6 @@
 """Scans, the modules of their plans, and what they have found so far by type."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -11,6 +12,7 @@ from services.contracts.claims import Entity
 from services.contracts.plan import Plan, Profile
 from services.contracts.resources import ScanState
 from services.kernel.sql import Reader, Row, Tx
+from services.scans.domain.retention import EndedScan
 from services.scans.domain.states import OUTCOMES
 
 #: Tables that keep the work of scans by their number, which the sweep empties after a deletion.
@@ -103,6 +105,7 @@ class SourceRow(Struct):
 _FIELDS = ScanRow.__struct_fields__
 _KEPT = ("workspace", "id", "number", "profile", "authorised", "created")
 _CHANGING = tuple(field for field in _FIELDS if field not in _KEPT)
+_targets = msgspec.json.Decoder(tuple[Entity, ...]).decode
 _SELECT = f"SELECT {', '.join(_FIELDS)} FROM scan"  # noqa: S608 - names of columns
 _SOURCE_COLUMNS = ("waiting", "leased", "held", "held_until", "claims", "requests", *OUTCOMES, "reason")
 
@@ -175,7 +178,7 @@ async def read_targets(view: Reader, keys: Sequence[Key]) -> dict[int, tuple[Ent
         [key.scan for key in keys],
         workspace=keys[0].workspace,
     )
-    return {number: msgspec.json.decode(targets, type=tuple[Entity, ...]) for number, targets in rows}
+    return {number: _targets(targets) for number, targets in rows}
 
 
 async def newest(view: Reader, workspace: bytes, limit: int) -> list[ScanRow]:
@@ -185,6 +188,25 @@ async def newest(view: Reader, workspace: bytes, limit: int) -> list[ScanRow]:
         limit=limit,
     )
     return [_row(row) for row in rows]
+
+
+async def ended(view: Reader, workspace: bytes) -> list[EndedScan]:
+    """The scans of a workspace that have ended, the latest first."""
+    found: list[EndedScan] = []
+    async for rows in view.stream(
+        "SELECT id, state, targets, ended FROM scan WHERE workspace = :workspace AND ended IS NOT NULL"
+        " AND state IN ('finished', 'stopped', 'incomplete') ORDER BY ended DESC, number DESC",
+        size=50,
+        workspace=workspace,
+    ):
+        found += [EndedScan(bytes(scan), state, _set_of(targets), at) for scan, state, targets, at in rows]
+    return found
+
+
+def _set_of(targets: str) -> bytes:
+    """A digest of targets, the same in whatever order they were named."""
+    names = sorted({msgspec.json.encode((each.type, each.key)) for each in _targets(targets)})
+    return hashlib.blake2b(b"\n".join(names), digest_size=16).digest()
 
 
 async def beginning_with(view: Reader, workspace: bytes, beginning: str) -> list[bytes]:

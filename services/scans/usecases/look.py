@@ -57,10 +57,14 @@ async def plan(ports: Ports, caller: Caller, scan: UUID) -> Plan:
 async def newest(ports: Ports, caller: Caller) -> tuple[ScanSummary, ...]:
     """The scans of a workspace, newest first."""
     async with ports.sql.read() as view:
-        rows = await scan_store.newest(view, caller.workspace.bytes, _LISTED)
-        keys = [row.key for row in rows]
-        targets = await scan_store.read_targets(view, keys)
-        items = await scan_store.open_items(view, keys)
+        return await summaries(view, await scan_store.newest(view, caller.workspace.bytes, _LISTED))
+
+
+async def summaries(view: Reader, rows: Sequence[ScanRow]) -> tuple[ScanSummary, ...]:
+    """Scans of one workspace as a list shows them."""
+    keys = [row.key for row in rows]
+    targets = await scan_store.read_targets(view, keys)
+    items = await scan_store.open_items(view, keys)
     return tuple(
         ScanSummary(
             id=row.uuid,
