@@ -13,7 +13,7 @@ import msgspec
 from services.cli.hull import Hull
 from services.cli.scan_text import unasked
 from services.contracts.endpoints import GET_SCAN, GET_STORED, PAUSE_SCAN, RESUME_SCAN, WATCH_SCAN
-from services.contracts.resources import ENDED, Scan, ScanId, ScanRef
+from services.contracts.resources import ENDED, Scan, ScanId, ScanRef, Watch
 from services.kernel.calls import Caller
 from services.kernel.errors import Unavailable
 
@@ -81,21 +81,20 @@ async def follow(hull: Hull, caller: Caller, scan: Scan, display: Display, *, on
 
 
 async def _watch(hull: Hull, caller: Caller, scan: Scan, display: Display) -> Scan:
-    latest = scan
-    while latest.state not in ENDED:
+    after: int | None = None
+    state = scan.state
+    while state not in {*ENDED, "paused"}:
         try:
-            async with aclosing(hull.calls.follow(WATCH_SCAN, ScanId(scan.id), caller)) as states:
-                async for latest in states:
-                    display.update(latest)
-                    if latest.state in ENDED:
+            async with aclosing(hull.calls.follow(WATCH_SCAN, Watch(scan.id, after), caller)) as watched:
+                async for seen in watched:
+                    after, state = seen.sequence, seen.progress.state
+                    display.update(msgspec.structs.replace(scan, **msgspec.structs.asdict(seen.progress)))
+                    if state == "paused":
                         break
-                    if latest.state == "paused":
-                        return latest
         except Unavailable as error:
             if not await hull.lost(error):
                 raise
-            latest = await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), caller)
-    return latest
+    return await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), caller)
 
 
 async def wait_stored(hull: Hull, caller: Caller, scan: Scan) -> str:

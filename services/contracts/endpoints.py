@@ -51,8 +51,8 @@ FIND_EXPIRED: Final = Endpoint(
 )  # fmt: skip
 WATCH_SCAN: Final = Endpoint(
     service="scans", name="watch_scan", method="GET", path="/v1/scans/{scan}/progress",
-    takes=r.ScanId, answers=r.Scan, summary="Follow a scan: its state now and after every change, until it ends.",
-    streams=True,
+    takes=r.Watch, answers=r.Watched, summary="Follow a scan: its state now and after every change, until it ends.",
+    streams=True, resumes=True,
 )  # fmt: skip
 GET_PLAN: Final = Endpoint(
     service="scans", name="get_plan", method="GET", path="/v1/scans/{scan}/plan",

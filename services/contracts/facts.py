@@ -157,18 +157,3 @@ class Deleted(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.deleted.v
     """A scan is to be forgotten by everybody."""
 
     scan: UUID
-
-
-class Progressed(Struct, frozen=True, kw_only=True, tag="mirage.progress.scans.progressed.v1"):
-    """Where a scan stands, for who watches it; the newest one counts."""
-
-    scan: UUID
-    run: int
-    at: int
-    state: str
-    waiting: int
-    running: int
-    done: int
-    entities: int
-    modules: dict[str, tuple[int, int]]
-    note: str = ""

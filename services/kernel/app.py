@@ -25,7 +25,7 @@ from services.kernel.calls import Caller, Calls, Endpoint
 from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, meaning
 from services.kernel.events import EventStream
 from services.kernel.messages import EVERYWHERE, workspace_id
-from services.kernel.openapi import PROBLEM, WORKSPACE, Problem, describe, in_body
+from services.kernel.openapi import LAST_EVENT, PROBLEM, WORKSPACE, Problem, describe, in_body
 
 #: The longest name of a workspace, in bytes.
 LONGEST_NAME: Final = 200
@@ -79,9 +79,11 @@ def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace:
         return Response(msgspec.json.encode(answered), media_type=MediaType.JSON)
 
     async def stream(request: Request[Any, Any, Any]) -> EventStream:
-        question = read(request, await request.body())
+        question = _resumed(endpoint, request, read(request, await request.body()))
         events = EventStream(
-            calls.follow(endpoint, question, Caller(workspace=_workspace(request, workspace))), _problem
+            calls.follow(endpoint, question, Caller(workspace=_workspace(request, workspace))),
+            _problem,
+            resumes=endpoint.resumes,
         )
         await events.begin()
         return events
@@ -89,6 +91,16 @@ def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace:
     path = re.sub(r"\{(\w+)\}", r"{\1:str}", prefix + endpoint.path)
     handle = stream if endpoint.streams else answer
     return route(path, http_method=endpoint.method, status_code=200, name=endpoint.name)(handle)
+
+
+def _resumed(endpoint: Endpoint[Any, Any], request: Request[Any, Any, Any], question: Any) -> Any:
+    """The question of a viewer that comes again: it names the last event that it saw, whatever the address says."""
+    seen = request.headers.get(LAST_EVENT) if endpoint.resumes else None
+    if not seen:
+        return question
+    if not re.fullmatch(r"[0-9]{1,18}", seen):
+        raise Invalid(f"{LAST_EVENT} is not the id of an event")
+    return msgspec.structs.replace(question, after=int(seen))
 
 
 def _reader(endpoint: Endpoint[Any, Any]) -> Callable[[Request[Any, Any, Any], bytes], Any]:

@@ -38,7 +38,8 @@ class Endpoint(Struct, Generic[Q, A], frozen=True, kw_only=True):
 
     ``takes`` is a flat Struct: the fields named in ``path`` come from there, the others from the query of a GET or
     DELETE and from the JSON body otherwise. ``streams``: the answer is a sequence of ``answers``. ``idempotent``:
-    asking twice is asking once, so that a caller may try again.
+    asking twice is asking once, so that a caller may try again. ``resumes``: the parts of the stream have a
+    ``sequence``, and the question takes ``after``, the last one that was seen, to go on from there.
     """
 
     service: str
@@ -50,6 +51,7 @@ class Endpoint(Struct, Generic[Q, A], frozen=True, kw_only=True):
     summary: str
     streams: bool = False
     idempotent: bool = True
+    resumes: bool = False
 
     @property
     def path_fields(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Streamed answers over HTTP as server-sent events (WHATWG HTML, section 9.2).
 
-Every part is an event with JSON as its data; ``end`` is the last one, ``problem`` the last one of a stream that failed.
+Every part is an event with JSON as its data, whose id is its ``sequence`` in a stream that can be resumed; ``end`` is
+the last one, ``problem`` the last one of a stream that failed.
 """
 
 import asyncio
@@ -27,10 +28,13 @@ class EventStream(ASGIResponse):
 
     _should_set_content_length = False
 
-    def __init__(self, parts: AsyncGenerator[Any, None], describe: Callable[[Exception], Struct]) -> None:
+    def __init__(
+        self, parts: AsyncGenerator[Any, None], describe: Callable[[Exception], Struct], *, resumes: bool = False
+    ) -> None:
         super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         self._parts = parts
         self._describe = describe
+        self._resumes = resumes
         self._next: asyncio.Task[Any] | None = None
 
     async def begin(self) -> None:
@@ -69,10 +73,10 @@ class EventStream(ASGIResponse):
                 part, self._next = self._next.result(), None
                 if part is _END:
                     break
-                await _send_body(send, _event(part))
+                await _send_body(send, _event(part, id=str(part.sequence) if self._resumes else ""))
         except Exception as error:  # noqa: BLE001  whoever reads the stream learns of it
             _log.info("a stream failed", reason=str(error))
-            await _send_body(send, _event(self._describe(error), "problem"), last=True)
+            await _send_body(send, _event(self._describe(error), event="problem"), last=True)
         else:
             await _send_body(send, b"event: end\r\ndata: \r\n\r\n", last=True)
 
@@ -86,10 +90,10 @@ class EventStream(ASGIResponse):
         await self._parts.aclose()
 
 
-def _event(content: Any, name: str = "") -> bytes:
-    """JSON has no line breaks outside of its texts, where they are escaped."""
-    data = b"data: " + msgspec.json.encode(content) + b"\r\n\r\n"
-    return f"event: {name}\r\n".encode() + data if name else data
+def _event(content: Any, **fields: str) -> bytes:
+    """JSON has no line breaks outside of its texts, where they are escaped; of ``fields``, those that say something."""
+    head = "".join(f"{name}: {said}\r\n" for name, said in fields.items() if said)
+    return head.encode() + b"data: " + msgspec.json.encode(content) + b"\r\n\r\n"
 
 
 async def _send_body(send: Send, body: bytes, *, last: bool = False) -> None:

@@ -11,6 +11,7 @@ from services.kernel.calls import Endpoint
 from services.kernel.errors import MEANING, Corrupt, Incompatible
 
 WORKSPACE: Final = "Mirage-Workspace"
+LAST_EVENT: Final = "Last-Event-ID"
 PROBLEM: Final = "application/problem+json"
 _REFERENCE: Final = "#/components/schemas/"
 #: Errors that only a fault of this side can be are told as internal.
@@ -61,7 +62,11 @@ def _operation(endpoint: Endpoint[Any, Any], question: Schema, answers: Schema) 
         "operationId": _camel(endpoint.name),
         "summary": endpoint.summary,
         "tags": [endpoint.service],
-        "parameters": [*_parameters(endpoint, question), _WORKSPACE_PARAMETER],
+        "parameters": [
+            *_parameters(endpoint, question),
+            *([_LAST_EVENT_PARAMETER] if endpoint.resumes else []),
+            _WORKSPACE_PARAMETER,
+        ],
         "responses": {"200": _answer(endpoint, answers), **_PROBLEMS},
     }
     if description := question.get("description", ""):
@@ -129,7 +134,9 @@ def _answer(endpoint: Endpoint[Any, Any], answers: Schema) -> Schema:
             "text/event-stream": {
                 "itemSchema": {
                     "anyOf": [
-                        _event({"data": _json_text(answers)}),
+                        _event(
+                            {**({"id": {"type": "string"}} if endpoint.resumes else {}), "data": _json_text(answers)}
+                        ),
                         _event({"event": {"const": "end"}, "data": {"const": ""}}),
                         _event({"event": {"const": "problem"}, "data": _json_text(_PROBLEM_SCHEMA)}),
                     ]
@@ -182,6 +189,13 @@ _WORKSPACE_PARAMETER: Final[Schema] = {
     "required": False,
     "schema": {"type": "string", "default": "default", "minLength": 1, "maxLength": 200},
     "description": "The workspace, by name or id.",
+}
+_LAST_EVENT_PARAMETER: Final[Schema] = {
+    "name": LAST_EVENT,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    "description": "The id of the last event that was seen, by which a browser goes on with a stream; before `after`.",
 }
 _PROBLEM_SCHEMA: Final[Schema] = {"$ref": f"{_REFERENCE}Problem"}
 _PROBLEMS: Final[Schema] = {

@@ -9,7 +9,7 @@ from services.contracts.plan import Plan
 from services.contracts.subjects import Names
 from services.kernel.calls import Caller, Endpoint, Nothing
 from services.kernel.service import Ports
-from services.scans.usecases import create, lease, lifecycle, look, retention
+from services.scans.usecases import create, lease, lifecycle, look, progress, retention
 
 
 async def create_scan(ports: Ports, caller: Caller, new: r.NewScan) -> r.Scan:
@@ -53,8 +53,8 @@ async def delete_scan(ports: Ports, caller: Caller, ref: r.ScanId) -> Nothing:
     return Nothing()
 
 
-def watch_scan(ports: Ports, caller: Caller, ref: r.ScanId) -> AsyncGenerator[r.Scan, None]:
-    return look.follow(ports, caller, ref.scan)
+def watch_scan(ports: Ports, caller: Caller, watch: r.Watch) -> AsyncGenerator[r.Watched, None]:
+    return progress.follow(ports, caller, watch)
 
 
 async def get_plan(ports: Ports, caller: Caller, ref: r.ScanId) -> Plan:

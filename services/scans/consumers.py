@@ -4,7 +4,7 @@ from typing import Final
 
 from services.contracts.facts import Collected, Superseded
 from services.kernel.service import Handles
-from services.scans.usecases import intake, lease, tend
+from services.scans.usecases import intake, lease, progress, tend
 
 # A result comes in bundles of dozens.
 CONSUMERS: Final = (
@@ -12,4 +12,4 @@ CONSUMERS: Final = (
     Handles(name="superseded", takes=Superseded, handle=lease.take_superseded, batch=20),
 )
 
-TASKS: Final = (tend.tend_scans, tend.report_progress)
+TASKS: Final = (tend.tend_scans, progress.report_progress)

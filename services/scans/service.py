@@ -2,7 +2,8 @@ from typing import Final
 
 from services.contracts import endpoints as e
 from services.contracts.commands import Collect
-from services.contracts.facts import Admitted, Collected, Deleted, Finished, Progressed, Started, Superseded
+from services.contracts.facts import Admitted, Collected, Deleted, Finished, Started, Superseded
+from services.contracts.progress import Progressed
 from services.kernel.service import Service
 
 service: Final = Service(

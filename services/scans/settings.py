@@ -33,8 +33,6 @@ PATIENCE: Final = 600 * SECOND
 ANNOUNCED_WITHIN: Final = 5.0
 ANNOUNCED_EVERY: Final = 0.02
 
-#: Seconds between two looks of the timer, two messages of progress, two answers of a watched scan.
+#: Seconds between two looks of the timer, and between two messages of progress.
 TICK: Final = 0.5
-PROGRESS_EVERY: Final = 0.5
-WATCH_EVERY: Final = 0.2
-WATCH_AT_LEAST: Final = 1.0
+PROGRESS_EVERY: Final = 0.25

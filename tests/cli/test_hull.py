@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Never, NoReturn
 
@@ -13,8 +13,8 @@ import pytest
 
 from services.cli import hull as hulls
 from services.cli.hull import CallsOfOwner, Hull
-from services.contracts.endpoints import CREATE_SCAN, LIST_SCANS
-from services.contracts.resources import NewScan
+from services.contracts.endpoints import CREATE_SCAN, LIST_SCANS, PAUSE_SCAN, STOP_SCAN, WATCH_SCAN
+from services.contracts.resources import NewScan, ScanId, Watch
 from services.kernel.calls import Caller, LocalCalls, Nothing
 from services.kernel.errors import Exhausted, Unavailable
 from services.kernel.folder import Folder, Owned
@@ -135,6 +135,19 @@ async def test_when_who_worked_is_killed_nobody_works(settings: Settings) -> Non
 def works(hull: Hull) -> bool:
     assert hull.runtime is not None
     return "collector.collect" in {task.get_name() for task in hull.runtime._running}
+
+
+async def test_a_scan_is_watched_over_the_socket_and_on_from_what_was_seen(settings: Settings) -> None:
+    async with Hull(settings, works=False) as first, Hull(settings, works=False) as second:
+        new = NewScan(targets=("example.org",), modules=("crtsh",))
+        scan = (await first.calls.ask(CREATE_SCAN, new, CALLER)).id
+        async with aclosing(second.calls.follow(WATCH_SCAN, Watch(scan), CALLER)) as parts:
+            seen = await anext(parts)
+            await first.calls.ask(PAUSE_SCAN, ScanId(scan), CALLER)
+            assert (await anext(parts)).progress.state == "paused"
+        await first.calls.ask(STOP_SCAN, ScanId(scan), CALLER)
+        missed = [part async for part in second.calls.follow(WATCH_SCAN, Watch(scan, seen.sequence), CALLER)]
+        assert [part.progress.state for part in missed] == ["paused", "stopped"]
 
 
 async def test_an_owner_that_is_about_to_answer_is_waited_for(settings: Settings) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from services.contracts import commands, facts
+from services.contracts import commands, facts, progress
 from services.kernel.messages import message_type
 from tests.golden.samples import MESSAGES, make_sample, message_types, parts_of, read_samples, shown_by
 
@@ -29,7 +29,7 @@ def test_a_type_is_named_after_what_it_is_whose_it_is_and_its_version(kind: str)
 def test_every_message_of_the_contracts_is_said_or_heard_by_a_service() -> None:
     declared = {
         value
-        for module in (commands, facts)
+        for module in (commands, facts, progress)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Struct) and _is_message(value)
     }

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Literal
 from uuid import UUID
 
+import msgspec
 import pytest
 from litestar import Litestar
 from msgspec import Struct
@@ -51,6 +52,14 @@ class Note(Struct, frozen=True):
     pitch: int
 
 
+class From(Struct, frozen=True):
+    after: int | None = None
+
+
+class Hole(Struct, frozen=True):
+    sequence: int
+
+
 def endpoint(name: str, method: str, path: str, takes: type, answers: type, *, streams: bool = False) -> Endpoint:
     return Endpoint(
         service="organ", name=name, method=method, path=path, takes=takes, answers=answers, summary=name,
@@ -65,6 +74,7 @@ KEEP = endpoint("keep", "PUT", "/v1/files/{name}", Upload, Upload)
 LISTEN = endpoint("listen", "GET", "/v1/notes", Nothing, Note, streams=True)
 STUMBLE = endpoint("stumble", "GET", "/v1/stumbles/{name}", Named, Note, streams=True)
 HOLD = endpoint("hold", "GET", "/v1/long", Nothing, Note, streams=True)
+ROLL = msgspec.structs.replace(endpoint("roll", "GET", "/v1/roll", From, Hole, streams=True), resumes=True)
 
 
 class Organ:
@@ -106,7 +116,13 @@ async def hold(organ: Organ, caller: Caller, question: Nothing) -> AsyncGenerato
         organ.closed.set()
 
 
+async def roll(organ: Organ, caller: Caller, question: From) -> AsyncGenerator[Hole, None]:
+    for number in range(question.after or 0, 4):
+        yield Hole(number + 1)
+
+
 DOORS = {
+    ROLL: roll,
     PLAY: play, COMPOSE: play, FAIL: fail, KEEP: keep, LISTEN: listen, STUMBLE: stumble, HOLD: hold,
 }  # fmt: skip
 
@@ -278,6 +294,21 @@ async def test_a_stream_is_server_sent_events(app: Litestar) -> None:
     assert reply.events() == [("", '{"pitch":1}'), ("", '{"pitch":2}'), ("end", "")]
 
 
+def holes(reply: Reply) -> list[str]:
+    return re.findall(r"id: (\d+)\r\ndata: \{", reply.body.decode())
+
+
+async def test_a_stream_that_can_be_resumed_goes_on_after_the_last_event_that_was_seen(app: Litestar) -> None:
+    whole = await request(app, "GET", "/api/v1/roll")
+    assert holes(whole) == ["1", "2", "3", "4"]
+    assert whole.events()[-1] == ("end", "")
+    assert holes(await request(app, "GET", "/api/v1/roll?after=2")) == ["3", "4"]
+    again = await request(app, "GET", "/api/v1/roll?after=1", headers={"Last-Event-ID": "3"})
+    assert holes(again) == ["4"], "a browser asks at the same address and says in a header what it has seen since"
+    assert is_problem(await request(app, "GET", "/api/v1/roll", headers={"Last-Event-ID": "x"}), "invalid", 400)
+    assert b"id:" not in (await request(app, "GET", "/api/v1/notes", headers={"Last-Event-ID": "1"})).body
+
+
 async def test_a_stream_that_cannot_begin_is_an_ordinary_error(app: Litestar) -> None:
     assert is_problem(await request(app, "GET", "/api/v1/stumbles/first"), "not_found", 404)
 
@@ -324,8 +355,8 @@ async def test_the_document_describes_every_endpoint_and_every_reference_leads_s
     document = (await request(app, "GET", "/api/openapi.json")).json()
     assert document == describe(sorted(DOORS, key=lambda door: (door.path, door.method)), "/api")
     operations = {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
-    assert operations == {"playTune", "composeTune", "fail", "keep", "listen", "stumble", "hold"}
-    assert set(document["components"]["schemas"]) == {"Played", "Nothing", "Upload", "Note", "Problem"}
+    assert operations == {"playTune", "composeTune", "fail", "keep", "listen", "stumble", "hold", "roll"}
+    assert set(document["components"]["schemas"]) == {"Played", "Nothing", "Upload", "Note", "Hole", "Problem"}
     references = set(re.findall(r'"#/components/schemas/(\w+)"', str(document).replace("'", '"')))
     assert references <= set(document["components"]["schemas"])
 

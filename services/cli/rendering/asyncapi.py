@@ -19,6 +19,7 @@ Schema = dict[str, Any]
 
 PARAMETERS: Final[dict[str, Schema]] = {
     "workspace": {"description": "The id of the workspace as 32 hexadecimal digits."},
+    "scan": {"description": "The id of the scan as 32 hexadecimal digits, so that a viewer can ask for just that."},
     "class": {"description": "What of its kind it is, so that a consumer can ask for just that."},
 }
 
@@ -54,7 +55,7 @@ def asyncapi_document(services: Sequence[Service]) -> str:
 
 
 def _channel(kind: str, message: type[Struct]) -> Schema:
-    tokens = ("class", "workspace") if kind.split(".")[1] == "cmd" else ("workspace",)
+    tokens = {"cmd": ("class", "workspace"), "progress": ("scan", "workspace")}.get(kind.split(".")[1], ("workspace",))
     return {
         "address": ".".join((kind, *(f"{{{token}}}" for token in tokens))),
         "summary": _summary(message),

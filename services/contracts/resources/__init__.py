@@ -23,6 +23,7 @@ from services.contracts.resources.scans import (
     Pause,
     Preview,
     PreviewedModule,
+    Progress,
     Renew,
     Renewed,
     Retention,
@@ -35,6 +36,8 @@ from services.contracts.resources.scans import (
     Standing,
     StandingQuery,
     Waiting,
+    Watch,
+    Watched,
 )
 from services.contracts.resources.storage import (
     Assertion,
@@ -89,6 +92,7 @@ __all__ = [
     "Pause",
     "Preview",
     "PreviewedModule",
+    "Progress",
     "QuotaView",
     "RecordQuery",
     "RecordView",
@@ -115,4 +119,6 @@ __all__ = [
     "Uploaded",
     "Verified",
     "Waiting",
+    "Watch",
+    "Watched",
 ]

@@ -98,6 +98,35 @@ class Scan(Struct, frozen=True, kw_only=True):
     evidence_root: bytes | None = None
 
 
+class Progress(Struct, frozen=True, kw_only=True):
+    """Where a scan stands, without what it was made with and what only its end has; fields as in `Scan`."""
+
+    state: ScanState
+    reason: str
+    run: int
+    started: int | None
+    ended: int | None
+    deadline: int | None
+    items: dict[str, int]
+    entities: dict[str, int]
+    sources: tuple[SourceState, ...]
+    waiting: tuple[Waiting, ...]
+
+
+class Watch(Struct, frozen=True):
+    """A scan to watch; ``after`` is the sequence that was seen last."""
+
+    scan: UUID
+    after: int | None = None
+
+
+class Watched(Struct, frozen=True):
+    """Where a scan stood, and the place of that in the order of all that is said of it."""
+
+    sequence: int
+    progress: Progress
+
+
 class ScanSummary(Struct, frozen=True, kw_only=True):
     """A scan in a list."""
 

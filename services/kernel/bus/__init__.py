@@ -5,7 +5,7 @@ in patterns ``*`` stands for one token and a final ``>`` for one or more.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -129,10 +129,10 @@ class Bus(ABC):
         """Forget dead letters; return how many there were."""
 
     @abstractmethod
-    def replay(self, subjects: Sequence[str], after: int | None) -> AsyncIterator[tuple[int, Envelope]]:
+    def replay(self, subjects: Sequence[str], after: int | None) -> AsyncGenerator[tuple[int, Envelope], None]:
         """Yield kept messages in order, then new ones as they come, without end.
 
-        ``after`` is a sequence already seen, or None for new messages only.
+        ``after`` is a sequence already seen, or None for new messages only; one that was not given yet is the newest.
         """
 
     @abstractmethod

@@ -7,7 +7,7 @@ due.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -60,7 +60,7 @@ class SqliteBus(Bus):
         self._places: dict[str, Place] = {}
         self._routes: dict[str, Route] = {}
         self._newest = 0
-        self._followers: set[asyncio.Event] = set()
+        self._followers: dict[asyncio.Event, tuple[str, ...]] = {}
 
     async def declare(self, streams: Sequence[Stream], consumers: Sequence[Consumer]) -> None:
         for each in streams:
@@ -113,8 +113,10 @@ class SqliteBus(Bus):
                 place.kept += count
                 place.newest = max(place.newest, newest)
                 place.arrived.set()
-        for follower in self._followers:
-            follower.set()
+        for follower, subjects in self._followers.items():
+            # Who follows progress is left alone while commands and facts pass.
+            if not kept.streams.isdisjoint(self._streams_of(subjects)):
+                follower.set()
 
     # Reading
 
@@ -239,26 +241,29 @@ class SqliteBus(Bus):
 
     # Reading along
 
-    def replay(self, subjects: Sequence[str], after: int | None) -> AsyncIterator[tuple[int, Envelope]]:
+    def replay(self, subjects: Sequence[str], after: int | None) -> AsyncGenerator[tuple[int, Envelope], None]:
         check_patterns(subjects)
-        return self._replay(tuple(subjects), self._newest if after is None else after)
+        return self._replay(tuple(subjects), self._newest if after is None else min(after, self._newest))
 
-    async def _replay(self, subjects: tuple[str, ...], cursor: int) -> AsyncIterator[tuple[int, Envelope]]:
+    async def _replay(self, subjects: tuple[str, ...], cursor: int) -> AsyncGenerator[tuple[int, Envelope], None]:
         arrived = asyncio.Event()
-        self._followers.add(arrived)
+        self._followers[arrived] = subjects
         try:
             while True:
                 self._check_open()
                 arrived.clear()
                 while cursor < self._newest:
-                    streams = [key for key, each in self._streams.items() if any_overlap(each.subjects, subjects)]
+                    streams = self._streams_of(subjects)
                     rows, cursor = await self._file.read(self._reading_on(streams, cursor))
                     for sequence, subject, raw in rows:
                         if any_matches(subjects, subject):
                             yield sequence, decode(raw)
                 await arrived.wait()
         finally:
-            self._followers.discard(arrived)
+            del self._followers[arrived]
+
+    def _streams_of(self, subjects: Sequence[str]) -> list[int]:
+        return [key for key, each in self._streams.items() if any_overlap(each.subjects, subjects)]
 
     def _reading_on(
         self, streams: list[int], cursor: int

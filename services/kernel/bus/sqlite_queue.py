@@ -65,10 +65,11 @@ class Outgoing(Struct, frozen=True):
 
 
 class Kept(Struct, frozen=True):
-    """What a transaction added: the last sequence, and per consumer how many messages and the last of them."""
+    """What a transaction added: the last sequence, per consumer how many messages and the last of them, and where."""
 
     sequence: int
     consumers: dict[int, tuple[int, int]]
+    streams: frozenset[int]
 
 
 class Standing(Struct, frozen=True):
@@ -188,7 +189,8 @@ class Queue:
         self._move_to(connection, sequence)
         self._remembered += len(messages)
         self._sweep(connection, at)
-        return Kept(sequence, {consumer: (len(each), each[-1]) for consumer, each in pending.items()})
+        added = {consumer: (len(each), each[-1]) for consumer, each in pending.items()}
+        return Kept(sequence, added, frozenset(row[1] for row in messages))
 
     def _first_times(self, connection: Connection, outgoing: Iterable[Outgoing]) -> list[Outgoing]:
         """Those that were not published before, remembered from now on."""
@@ -276,7 +278,7 @@ class Queue:
             connection.execute("INSERT INTO pending VALUES (?, ?, 0)", (key, sequence))
             connection.execute("DELETE FROM dead WHERE id = ?", (letter,))
         self._move_to(connection, sequence)
-        return Kept(sequence, added)
+        return Kept(sequence, added, frozenset())
 
     # Memory and room
 

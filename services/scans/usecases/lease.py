@@ -23,6 +23,7 @@ from services.scans.store.items import ItemRow
 from services.scans.usecases.handout import go_on, publish
 from services.scans.usecases.intake import close_unasked
 from services.scans.usecases.ledger import Ledger
+from services.scans.usecases.watch import note_change
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +50,10 @@ async def renew(
         raise Invalid(f"at most {MOST_RENEWED} leases are renewed at once")
     at = now()
     for pause in pauses:
-        paused(ports)[caller.workspace, pause.scan, pause.module] = pause.until
+        place = (caller.workspace, pause.scan, pause.module)
+        if paused(ports).get(place) != pause.until:
+            paused(ports)[place] = pause.until
+            note_change(ports, pause.scan, caller.workspace)
     async with ports.outbox.unit() as unit:
         found = await batch_store.find(unit.tx, caller.workspace.bytes, [batch.bytes for batch in batches])
         leases = [

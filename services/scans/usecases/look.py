@@ -1,14 +1,15 @@
 """Looking at scans: where they stand, what they asked, and what they made of an entity."""
 
-from collections.abc import AsyncGenerator, Sequence
-from time import monotonic
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import ENTITY_TYPES, entity
 from services.contracts.plan import Plan
-from services.contracts.resources import ENDED, Item, ItemsQuery, Scan, ScanSummary, SourceState, Standing, Waiting
+from services.contracts.resources import Item, ItemsQuery, Progress, Scan, ScanSummary, SourceState, Standing, Waiting
 from services.contracts.subjects import CarriedSubject, Names
 from services.contracts.targets import recognise
 from services.kernel.calls import Caller
@@ -19,7 +20,6 @@ from services.kernel.sql import Reader
 from services.scans.domain.items import item_id
 from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_name
 from services.scans.domain.states import ANSWERED, ITEM_STATES, OUTCOMES
-from services.scans.settings import WATCH_AT_LEAST, WATCH_EVERY
 from services.scans.store import frontier as frontier_store
 from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
@@ -28,7 +28,6 @@ from services.scans.store.scans import ScanRow, SourceRow
 from services.scans.usecases.admit import NO_JUDGE
 from services.scans.usecases.lease import paused
 from services.scans.usecases.ledger import plan_of
-from services.scans.usecases.watch import changes_of, wait
 
 _LISTED: Final = 1000
 _MOST_ITEMS: Final = 1000
@@ -79,32 +78,6 @@ async def summaries(view: Reader, rows: Sequence[ScanRow]) -> tuple[ScanSummary,
         )
         for row in rows
     )
-
-
-async def follow(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[Scan, None]:
-    """A scan as it is now, then after changes, several of which may come as one; the last one has ended.
-
-    That a source makes it wait, and until when, is a change too.
-
-    Who watches is woken in the process that made the change, and looks every second for those of other processes.
-    """
-    version: tuple[int, frozenset[tuple[str, int]]] | None = None
-    with changes_of(ports).watch(scan) as watch:
-        while True:
-            watch.changed.clear()
-            async with ports.sql.read() as view:
-                row = await _row(view, caller, scan)
-                current = (row.changed, _pauses(ports, row))
-                seen = await _scan(ports, view, row) if current != version else None
-            version = current
-            began = monotonic()
-            if seen is not None:
-                yield seen
-                if seen.state in ENDED:
-                    return
-            await wait(watch.changed, WATCH_AT_LEAST)
-            await wait(watch.ended, max(0.0, began + WATCH_EVERY - monotonic()))
-            watch.ended.clear()
 
 
 async def items(ports: Ports, caller: Caller, query: ItemsQuery) -> tuple[Item, ...]:
@@ -279,16 +252,27 @@ async def _row(view: Reader, caller: Caller, scan: UUID) -> ScanRow:
 
 async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
     found, _ = await plan_of(ports, view, row)
-    sources = await scan_store.sources(view, row.key)
-    states = [_source_state(row, found, source) for source in sources.values()]
     return Scan(
         id=row.uuid,
-        state=row.state,
-        reason=row.reason,
-        run=row.run,
         targets=found.targets,
         profile=found.profile,
         created=row.created,
+        **msgspec.structs.asdict(await progress_of(ports, view, row)),
+        authorised=row.authorised,
+        results=row.results,
+        admissions=row.admissions,
+        evidence_root=row.evidence_root,
+    )
+
+
+async def progress_of(ports: Ports, view: Reader, row: ScanRow) -> Progress:
+    """Where a scan stands."""
+    found, _ = await plan_of(ports, view, row)
+    sources = await scan_store.sources(view, row.key)
+    return Progress(
+        state=row.state,
+        reason=row.reason,
+        run=row.run,
         started=row.started,
         ended=row.ended,
         deadline=row.deadline,
@@ -298,12 +282,8 @@ async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
             "done": sum(sum(source.outcomes) for source in sources.values()),
         },
         entities=await scan_store.tally(view, row.key),
-        sources=tuple(states),
+        sources=tuple(_source_state(row, found, source) for source in sources.values()),
         waiting=_waiting(ports, row, found, list(sources.values())) if row.state == "running" else (),
-        authorised=row.authorised,
-        results=row.results,
-        admissions=row.admissions,
-        evidence_root=row.evidence_root,
     )
 
 

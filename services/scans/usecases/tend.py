@@ -1,25 +1,22 @@
-"""What happens by itself: leases and deadlines that run out, rates that open again, progress, sweeping."""
+"""What happens by itself: leases and deadlines that run out, rates that open again, sweeping."""
 
 import asyncio
-from time import monotonic
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from services.contracts.facts import Progressed
 from services.kernel.errors import MirageError, Unavailable
-from services.kernel.messages import NAMESPACE, derive, envelop, now
+from services.kernel.messages import now
 from services.kernel.service import Ports
-from services.scans.settings import PROGRESS_EVERY, TICK
+from services.scans.settings import TICK
 from services.scans.store import batches as batch_store
 from services.scans.store import scans as scan_store
 from services.scans.store.scans import ScanRow
 from services.scans.usecases.handout import go_on
 from services.scans.usecases.lease import publish_expired
-from services.scans.usecases.ledger import Ledger, plan_of
+from services.scans.usecases.ledger import Ledger
 from services.scans.usecases.lifecycle import end_early
-from services.scans.usecases.watch import changes_of
 
 _log = structlog.get_logger(__name__)
 
@@ -58,22 +55,6 @@ async def tend(ports: Ports) -> None:
             await scan_store.sweep(tx, key, _SWEPT_AT_A_TIME)
 
 
-async def report_progress(ports: Ports) -> None:
-    """Publish where changed scans stand, each at most every `PROGRESS_EVERY` seconds."""
-    changes = changes_of(ports)
-    while True:
-        await changes.stirred.wait()
-        changes.stirred.clear()
-        unsaid, changes.unsaid = changes.unsaid, {}
-        began = monotonic()
-        try:
-            for scan, workspace in unsaid.items():
-                await _publish_progress(ports, workspace, scan)
-        except MirageError as error:
-            _log.warning("progress is not said", reason=str(error))
-        await asyncio.sleep(max(0.0, PROGRESS_EVERY - (monotonic() - began)))
-
-
 async def _wake(ports: Ports, workspace: UUID, scan: UUID) -> None:
     async with ports.outbox.unit() as unit:
         ledger = await Ledger.open(ports, unit, workspace, scan)
@@ -89,31 +70,3 @@ async def _wake(ports: Ports, workspace: UUID, scan: UUID) -> None:
 
 def _is_due(row: ScanRow, at: int) -> bool:
     return any(due is not None and due <= at for due in (row.deadline, row.wake))
-
-
-async def _publish_progress(ports: Ports, workspace: UUID, scan: UUID) -> None:
-    async with ports.sql.read() as view:
-        row = await scan_store.load(view, workspace.bytes, scan.bytes)
-        if row is None:
-            return
-        plan, _ = await plan_of(ports, view, row)
-        sources = await scan_store.sources(view, row.key)
-    modules: dict[str, tuple[int, int]] = {}
-    for source in sources.values():
-        name = plan.modules[source.module].id
-        still, over = modules.get(name, (0, 0))
-        modules[name] = (still + source.open, over + sum(source.outcomes))
-    progressed = Progressed(
-        scan=scan,
-        run=row.run,
-        at=row.changed,
-        state=row.state,
-        waiting=sum(source.waiting for source in sources.values()),
-        running=sum(source.leased for source in sources.values()),
-        done=sum(sum(source.outcomes) for source in sources.values()),
-        entities=row.entities,
-        modules={name: counts for name, counts in modules.items() if any(counts)},
-        note=row.reason,
-    )
-    identity = derive(NAMESPACE, f"progress|{scan.hex}|{row.changed}")
-    await ports.bus.publish([envelop(progressed, source=ports.service, workspace=workspace, id=identity)])

@@ -1,8 +1,6 @@
-"""Who waits for changes of a scan in this process, and which changes have not been told to anybody yet."""
+"""Which scans have changed in this process since it was said where they stand."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
@@ -11,40 +9,17 @@ from services.kernel.service import Ports
 _CHANGES: Final = "scans.changes"
 
 
-class Watch:
-    """Set when a scan has changed, and when it has ended."""
-
-    def __init__(self) -> None:
-        self.changed = asyncio.Event()
-        self.ended = asyncio.Event()
-
-
 class Changes:
-    """``unsaid``: scans, each with its workspace, that changed since their progress was published."""
+    """``unsaid``: scans, each with its workspace, that changed since their progress was published.
+
+    ``stirred`` is set when there are any, ``ended`` when one of them has ended. Whoever publishes holds ``saying``.
+    """
 
     def __init__(self) -> None:
         self.unsaid: dict[UUID, UUID] = {}
         self.stirred = asyncio.Event()
-        self._watching: dict[UUID, set[Watch]] = {}
-
-    def note(self, scan: UUID, workspace: UUID, *, ended: bool) -> None:
-        self.unsaid[scan] = workspace
-        self.stirred.set()
-        for watch in self._watching.get(scan, ()):
-            watch.changed.set()
-            if ended:
-                watch.ended.set()
-
-    @contextmanager
-    def watch(self, scan: UUID) -> Iterator[Watch]:
-        watch = Watch()
-        self._watching.setdefault(scan, set()).add(watch)
-        try:
-            yield watch
-        finally:
-            self._watching[scan].discard(watch)
-            if not self._watching[scan]:
-                del self._watching[scan]
+        self.ended = asyncio.Event()
+        self.saying = asyncio.Lock()
 
 
 def changes_of(ports: Ports) -> Changes:
@@ -53,9 +28,13 @@ def changes_of(ports: Ports) -> Changes:
     return found
 
 
-def note_change(ports: Ports, scan: UUID, workspace: UUID, *, ended: bool) -> None:
-    """Wake who watches a scan in this process; to be called once the change is committed."""
-    changes_of(ports).note(scan, workspace, ended=ended)
+def note_change(ports: Ports, scan: UUID, workspace: UUID, *, ended: bool = False) -> None:
+    """Let it be said where a scan stands; to be called once the change is committed."""
+    changes = changes_of(ports)
+    changes.unsaid[scan] = workspace
+    changes.stirred.set()
+    if ended:
+        changes.ended.set()
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:

@@ -466,6 +466,14 @@ async def test_replay_without_a_sequence_yields_only_what_is_new(bus: Bus) -> No
     assert [number for _, number in await following(stream, 1)] == [2]
 
 
+async def test_replay_after_what_was_not_given_yet_yields_only_what_is_new(bus: Bus) -> None:
+    await bus.declare([STEPS], [])
+    await bus.publish([envelope(1, PROGRESS)])
+    stream = bus.replay([f"{PROGRESS}.>"], 10**15)
+    await bus.publish([envelope(2, PROGRESS)])
+    assert [number for _, number in await following(stream, 1)] == [2]
+
+
 async def test_replay_yields_only_its_subjects_in_order_over_streams(bus: Bus) -> None:
     await bus.declare([STEPS, FACTS], [ONE])
     stream = bus.replay([f"{PROGRESS}.>", f"{FACT}.>"], None)

@@ -125,3 +125,25 @@ async def test_everything_is_delivered_twice_when_asked_to(path: Path) -> None:
     assert len(set(seen)) == 3
     assert (await bus.lag("t__a")).waiting == 0
     await bus.close()
+
+
+async def test_who_replays_one_stream_is_not_woken_by_what_passes_in_another(tmp_path: Path) -> None:
+    bus = SqliteBus(tmp_path / "bus.db")
+    work = Stream("CMD_T", ("mirage.cmd.t.>",), "work")
+    steps = Stream("PROGRESS", ("mirage.progress.>",), "progress", keep_seconds=60)
+    await bus.declare([work, steps], [])
+    stream = bus.replay(["mirage.progress.t.>"], None)
+    reading = asyncio.create_task(anext(stream))
+    await asyncio.sleep(0.01)
+    (woken,) = bus._followers
+    await bus.publish([an_envelope("mirage.cmd.t.do.v1", 1)])
+    assert not woken.is_set()
+    await bus.publish([an_envelope("mirage.progress.t.step.v1", 2)])
+    assert (await reading)[1].time == 2
+    await stream.aclose()
+    await bus.close()
+
+
+def an_envelope(kind: str, number: int) -> Envelope:
+    identity = uuid.UUID(int=number)
+    return Envelope(id=identity, type=kind, source="t", workspace=identity, time=number, data=b"{}")

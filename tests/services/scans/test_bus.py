@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from services.contracts.commands import Collect
-from services.contracts.facts import Collected, Finished, Progressed, Superseded
-from services.contracts.resources import Renew, ScanId
+from services.contracts.facts import Collected, Finished, Superseded
+from services.contracts.progress import Progressed
+from services.contracts.resources import Renew, Watch
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.messages import NAMESPACE, derive, envelop, message_type
 from services.kernel.once import Inbox
@@ -95,8 +96,8 @@ def wrapped(result: Collected):
 
 async def ended(desk: Desk, scan: UUID) -> str:
     async with asyncio.timeout(30):
-        async for seen in api.watch_scan(desk.ports, CALLER, ScanId(scan)):
-            state = seen.state
+        async for seen in api.watch_scan(desk.ports, CALLER, Watch(scan)):
+            state = seen.progress.state
     return state
 
 
@@ -150,10 +151,10 @@ async def test_progress_and_the_end_are_published(tmp_path: Path) -> None:
             async for _, envelope in desk.ports.bus.replay(subjects, None):
                 if envelope.type == message_type(Progressed):
                     progress.append(msgspec.json.decode(envelope.data, type=Progressed))
-                    if progress[-1].state == "finished":
-                        return
                 else:
                     finished.append(msgspec.json.decode(envelope.data, type=Finished))
+                if finished and progress[-1].progress.state == "finished":
+                    return
 
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             listening = group.create_task(listen())
@@ -162,6 +163,8 @@ async def test_progress_and_the_end_are_published(tmp_path: Path) -> None:
             await ended(desk, scan)
             await listening
         seen = await desk.scan(scan)
-        assert (progress[-1].done, progress[-1].waiting, progress[-1].running) == (seen.items["done"], 0, 0)
-        assert sum(done for _, done in progress[-1].modules.values()) == seen.items["done"]
+        last = progress[-1].progress
+        assert last is not None
+        assert last.items == {"waiting": 0, "leased": 0, "done": seen.items["done"]}
+        assert (last.entities, last.sources) == (seen.entities, seen.sources)
         assert [(one.scan, one.run, one.results) for one in finished] == [(scan, 1, seen.results)]

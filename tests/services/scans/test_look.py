@@ -1,8 +1,6 @@
 """What can be seen of a scan."""
 
-import asyncio
 import contextlib
-from contextlib import aclosing
 from uuid import UUID
 
 import pytest
@@ -13,19 +11,14 @@ from services.contracts.resources import (
     ItemsQuery,
     NamesQuery,
     NewScan,
-    Pause,
-    Renew,
-    Scan,
     ScanId,
     ScanRef,
     Standing,
     StandingQuery,
-    Waiting,
 )
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound
-from services.kernel.messages import now
-from services.scans import api, settings
+from services.scans import api
 from services.scans.usecases.look import readings
 from tests.services.scans.conftest import OpenDesk
 from tests.services.scans.desk import CALLER, Desk, module
@@ -97,8 +90,6 @@ async def test_nothing_is_seen_from_another_workspace(open_desk: OpenDesk) -> No
     for door, question in questions:
         with pytest.raises(NotFound):
             await door(desk.ports, STRANGER, question)
-    with pytest.raises(NotFound):
-        await anext(api.watch_scan(desk.ports, STRANGER, ScanId(scan)))
     assert await api.list_scans(desk.ports, STRANGER, Nothing()) == ()
     assert (await desk.scan(scan)).state == "finished"
 
@@ -207,51 +198,6 @@ def test_the_readable_line_of_an_entity_means_it() -> None:
     ]
     for sample in samples:
         assert sample in readings(sample.value), sample
-
-
-async def test_a_watcher_sees_changes_and_the_end(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = await open_desk(NAMES, DNS, TLS)
-    scan = await desk.create("example.org")
-    seen: list[Scan] = []
-
-    async def watch() -> None:
-        seen.extend([state async for state in api.watch_scan(desk.ports, CALLER, ScanId(scan))])
-
-    watching = asyncio.create_task(watch())
-    while not seen and not watching.done():
-        await asyncio.sleep(0)
-        if desk.ports.state.get("scans.changes"):
-            break
-    started = asyncio.get_running_loop().time()
-    await desk.run(world)
-    await watching
-    assert asyncio.get_running_loop().time() - started < 2 * settings.WATCH_EVERY, "the end is not kept waiting"
-    assert seen[0].items["done"] == 0
-    assert seen[-1].state == "finished"
-    assert not any(state.state == "finished" for state in seen[:-1])
-    assert desk.ports.state["scans.changes"]._watching == {}
-
-
-async def test_watching_a_scan_that_has_ended_is_short(open_desk: OpenDesk) -> None:
-    desk, scan = await looked_at(open_desk)
-    states = [state.state async for state in api.watch_scan(desk.ports, CALLER, ScanId(scan))]
-    assert states == ["finished"]
-
-
-async def test_a_watcher_sees_that_a_source_makes_the_scan_wait_and_until_when(
-    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.scans.usecases.look.WATCH_AT_LEAST", 0.0)
-    monkeypatch.setattr("services.scans.usecases.look.WATCH_EVERY", 0.0)
-    desk = await open_desk(module("slow", "passive", "hostname", rate=0.1))
-    scan = await desk.create("a.example.org")
-    until = now() + 3600 * settings.SECOND
-    async with aclosing(api.watch_scan(desk.ports, CALLER, ScanId(scan))) as states:
-        first = await anext(states)
-        await api.renew_leases(desk.ports, CALLER, Renew((), (Pause(scan, "slow", until),)))
-        then = await asyncio.wait_for(anext(states), 10)
-    assert first.waiting == (Waiting("slow", 1, "being asked"),)
-    assert then.waiting == (Waiting("slow", 1, "the source's rate", until),)
 
 
 async def test_a_running_scan_says_what_it_waits_for(open_desk: OpenDesk) -> None:

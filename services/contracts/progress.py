@@ -1,0 +1,15 @@
+"""What is said of a scan while it goes on, for whoever watches."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.contracts.resources import Progress
+
+
+class Progressed(Struct, frozen=True, kw_only=True, tag="mirage.progress.scans.progressed.v2"):
+    """Where a scan stands after its change at ``at``; without ``progress`` it was deleted. The newest one counts."""
+
+    scan: UUID
+    at: int
+    progress: Progress | None = None
