@@ -26,7 +26,7 @@ from services.collector.resolve import Resolver
 from services.collector.run import ItemContext, Module, Result, failed, import_module_of, part_key, parts_of, run_item
 from services.collector.scope import Permit
 from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
-from services.contracts.commands import Collect, WorkItem
+from services.contracts.commands import Collect, WorkItem, command_id
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Collected, Superseded
 from services.contracts.plan import Plan
@@ -34,7 +34,7 @@ from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaVie
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid, MirageError, NotFound, Unavailable, meaning
-from services.kernel.messages import derive, now
+from services.kernel.messages import Because, derive, now
 from services.kernel.service import Hold, Ports
 
 _log = structlog.get_logger(__name__)
@@ -311,6 +311,7 @@ class Collector:
 
     async def _supersede(self, workspace: UUID, command: Collect, file: ModuleFile | None) -> None:
         async with self._ports.outbox.unit() as unit:
+            unit.because(Because(command_id(workspace, command.batch)))
             unit.emit(
                 Superseded(
                     scan=command.scan,
@@ -330,6 +331,7 @@ class Collector:
             gone = await store.gone_scans(unit.tx, {command.scan for _, command, _, _, _ in finished})
             by_workspace: dict[UUID, list[store.WorkRow]] = {}
             whole: dict[UUID, dict[str, Collected]] = {}
+            last: dict[UUID, UUID] = {}
             for workspace, command, item, result, started in finished:
                 if (workspace, command.scan) in gone:
                     continue
@@ -346,14 +348,18 @@ class Collector:
                         result.digest,
                     )
                 )
+                last[workspace] = command.batch
                 parts = {part_key(part): part for part in parts_of(command, item, result)}
                 if len(parts) == 1:
                     whole.setdefault(workspace, {}).update(parts)
                 else:  # parts are counted, so a repetition of one has to be known as the same message
+                    unit.because(Because(command_id(workspace, command.batch)))
                     for key, part in parts.items():
                         unit.emit(part, workspace=workspace, key=key)
             for workspace, rows in by_workspace.items():
                 await store.write_work(unit.tx, workspace, rows)
+                # A bundle has results of many commands; it is said because of the last of them.
+                unit.because(Because(command_id(workspace, last[workspace])))
                 unit.emit_bundled(whole.get(workspace, {}), workspace=workspace)
         return [None] * len(finished)
 

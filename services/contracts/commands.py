@@ -5,6 +5,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.contracts.subjects import CarriedSubject
+from services.kernel.messages import message_id, message_type
 
 
 class WorkItem(Struct, frozen=True, omit_defaults=True):
@@ -37,3 +38,8 @@ class Collect(Struct, frozen=True, kw_only=True, tag="mirage.cmd.collector.colle
     module: str
     version: int
     items: tuple[WorkItem, ...]
+
+
+def command_id(workspace: UUID, batch: UUID) -> UUID:
+    """The id of the message that a batch travels as: its sender calls it by the batch."""
+    return message_id(message_type(Collect), workspace, batch.hex)

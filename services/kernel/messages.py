@@ -10,7 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -56,6 +56,20 @@ class Envelope(Struct, frozen=True, kw_only=True):
         return self.data.startswith(b"[")
 
 
+class Because(Struct, frozen=True):
+    """Why a message is said: what the envelope of the message says that was being handled, and so of what trace."""
+
+    cause: uuid.UUID | None = None
+    traceparent: str = ""
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> Self:
+        return cls(envelope.id, envelope.traceparent)
+
+
+NO_REASON: Final = Because()
+
+
 def now() -> int:
     """The time in UTC microseconds."""
     return time.time_ns() // 1000
@@ -95,7 +109,7 @@ def envelop(
     workspace: uuid.UUID,
     id: uuid.UUID,
     filter: str = "",
-    cause: uuid.UUID | None = None,
+    because: Because = NO_REASON,
     at: int | None = None,
 ) -> Envelope:
     """Put ``message`` into an envelope; ``id`` is derived by the caller, so that a repetition has the same one.
@@ -113,11 +127,14 @@ def envelop(
         time=now() if at is None else at,
         data=_encode(message),
         filter=filter,
-        cause=cause,
+        cause=because.cause,
+        traceparent=because.traceparent,
     )
 
 
-def bundle(messages: Mapping[str, Struct], *, source: str, workspace: uuid.UUID, at: int) -> Iterator[Envelope]:
+def bundle(
+    messages: Mapping[str, Struct], *, source: str, workspace: uuid.UUID, at: int, because: Because = NO_REASON
+) -> Iterator[Envelope]:
     """Put messages of one type, by their keys, into as few envelopes as may be.
 
     Raises:
@@ -136,6 +153,8 @@ def bundle(messages: Mapping[str, Struct], *, source: str, workspace: uuid.UUID,
             workspace=workspace,
             time=at,
             data=data[0] if len(data) == 1 else b"[" + b",".join(data) + b"]",
+            cause=because.cause,
+            traceparent=because.traceparent,
         )
 
     for key, message in messages.items():

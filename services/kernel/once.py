@@ -19,6 +19,7 @@ from msgspec import Struct
 from services.kernel.bus import Bus, Consumer, Delivery
 from services.kernel.errors import Invalid, MirageError, Unavailable, meaning
 from services.kernel.messages import (
+    Because,
     Envelope,
     bundle,
     derive,
@@ -52,11 +53,12 @@ INBOX_KEPT: Final = 14 * 86_400 * 1_000_000
 
 _log = structlog.get_logger(__name__)
 
-#: The tables that every service with a `sql` has for this; version 0 in its own sequence.
-MIGRATION: Final = Migration(
-    version=0,
-    name="once",
-    script="""
+#: The tables that every service with a `sql` has for this; the kernel's own steps count down from 0.
+MIGRATIONS: Final = (
+    Migration(
+        version=0,
+        name="once",
+        script="""
 CREATE TABLE inbox (
     consumer TEXT NOT NULL, id BYTEA NOT NULL, at BIGINT NOT NULL,
     PRIMARY KEY (consumer, id)
@@ -71,7 +73,17 @@ CREATE TABLE failure (
     PRIMARY KEY (consumer, id)
 );
 """,
+    ),
+    Migration(
+        version=-1,
+        name="cause",
+        script="""
+ALTER TABLE outbox ADD COLUMN cause BYTEA;
+ALTER TABLE outbox ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';
+""",
+    ),
 )
+_OUTBOX: Final = ("position", "id", "type", "workspace", "filter", "time", "data", "cause", "traceparent")
 
 
 class Outbox:
@@ -110,19 +122,22 @@ class Outbox:
                 envelope.filter,
                 envelope.time,
                 envelope.data,
+                envelope.cause and envelope.cause.bytes,
+                envelope.traceparent,
             )
             for envelope in self._envelopes(unit)
         ]
-        columns = ("position", "id", "type", "workspace", "filter", "time", "data")
-        await unit.tx.bulk_upsert("outbox", columns, ("position",), rows, {})
+        await unit.tx.bulk_upsert("outbox", _OUTBOX, ("position",), rows, {})
 
     def _envelopes(self, unit: Unit) -> Iterator[Envelope]:
         at = now()
-        for message, workspace, key, token in unit.emitted:
+        for message, workspace, key, token, because in unit.emitted:
             identity = message_id(message_type(type(message)), workspace, key)
-            yield envelop(message, source=self._service, workspace=workspace, id=identity, filter=token, at=at)
-        for messages, workspace in unit.bundles:
-            yield from bundle(messages, source=self._service, workspace=workspace, at=at)
+            yield envelop(
+                message, source=self._service, workspace=workspace, id=identity, filter=token, because=because, at=at
+            )
+        for messages, workspace, because in unit.bundles:
+            yield from bundle(messages, source=self._service, workspace=workspace, because=because, at=at)
 
     def wake(self) -> None:
         """Say that a unit was committed whose messages wait in the outbox."""
@@ -145,7 +160,7 @@ class Outbox:
     async def _relay_some(self) -> bool:
         async with self._sql.read() as view:
             rows = await view.fetch(
-                "SELECT position, id, type, workspace, filter, time, data FROM outbox ORDER BY position LIMIT :limit",
+                f"SELECT {', '.join(_OUTBOX)} FROM outbox ORDER BY position LIMIT :limit",  # noqa: S608  columns only
                 limit=RELAY_BATCH,
             )
         if not rows:
@@ -160,8 +175,10 @@ class Outbox:
                     time=at,
                     data=data,
                     filter=token,
+                    cause=UUID(bytes=cause) if cause else None,
+                    traceparent=traceparent,
                 )
-                for _, identity, kind, workspace, token, at, data in rows
+                for _, identity, kind, workspace, token, at, data, cause, traceparent in rows
             ]
         )
         async with self._sql.begin() as tx:
@@ -221,6 +238,7 @@ class Inbox:
             fresh = await self._first_times(unit.tx, deliveries)
             received = [each for delivery in fresh for each in _all_received(delivery.envelope, self._handles.takes)]
             if received and self._handles.handle:
+                unit.because(received[-1].because)
                 await self._handles.handle(self._ports, unit, received)
         await self._bus.ack(deliveries)
 
@@ -249,6 +267,7 @@ class Inbox:
                 async with self._outbox.unit() as unit:
                     fresh = await first_times(unit.tx, self._consumer, [identity])
                     if fresh and self._handles.handle:
+                        unit.because(received.because)
                         await self._handles.handle(self._ports, unit, [received])
             except Exception as error:  # noqa: BLE001  it is raised when the others had their turn
                 failure = error
@@ -366,6 +385,7 @@ class Failing:
         for identity, received in messages:
             async with self._outbox.unit() as unit:
                 if not envelope.bundled or await first_times(unit.tx, self._consumer, [identity]):
+                    unit.because(received.because)
                     await self._handles.buried(self._ports, unit, received, reason)
 
 
@@ -425,12 +445,13 @@ def consumer_of(service: str, handles: Handles, stream: str) -> Consumer:
 
 
 def _received(envelope: Envelope, message: type[Struct]) -> Received[Any]:
-    return Received(open_envelope(envelope, message), envelope.workspace, envelope.time)
+    return Received(open_envelope(envelope, message), envelope.workspace, envelope.time, Because.of(envelope))
 
 
 def _all_received(envelope: Envelope, message: type[Struct]) -> list[Received[Any]]:
     """The messages of an envelope, be it a bundle or not."""
-    return [Received(each, envelope.workspace, envelope.time) for each in open_bundle(envelope, message)]
+    because = Because.of(envelope)
+    return [Received(each, envelope.workspace, envelope.time, because) for each in open_bundle(envelope, message)]
 
 
 def _by_id(envelope: Envelope, message: type[Struct]) -> list[tuple[UUID, Received[Any]]]:

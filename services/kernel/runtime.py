@@ -16,7 +16,7 @@ from services.kernel.calls import LocalCalls
 from services.kernel.errors import Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
 from services.kernel.messages import message_type
-from services.kernel.once import MIGRATION, Inbox, Outbox, Workers, consumer_of, forget
+from services.kernel.once import MIGRATIONS, Inbox, Outbox, Workers, consumer_of, forget
 from services.kernel.service import Handles, Ports, Service, load
 from services.kernel.settings import Settings
 
@@ -120,7 +120,7 @@ class Runtime:
             from services.kernel.sql import migrations
 
             own = migrations.load(service.migrations) if service.migrations else []
-            await ports.sql.migrate([MIGRATION, *own])
+            await ports.sql.migrate([*MIGRATIONS, *own])
         if {"sql", "bus"} <= set(service.needs):
             ports.outbox = Outbox(ports.sql, ports.bus, service.name)
         elif service.publishes or service.consumers:

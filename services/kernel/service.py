@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.kernel.calls import Calls, Endpoint
+from services.kernel.messages import NO_REASON, Because
 
 if TYPE_CHECKING:
     from services.kernel.blobs import Blobs
@@ -80,11 +81,12 @@ class Ports:
 
 
 class Received(Struct, Generic[M], frozen=True):
-    """A message with what its envelope says."""
+    """A message with what its envelope says, and ``because`` of which more is said."""
 
     message: M
     workspace: UUID
     at: int
+    because: Because = NO_REASON
 
 
 class Unit:
@@ -93,17 +95,26 @@ class Unit:
     def __init__(self, tx: "Tx", service: str) -> None:
         self.tx = tx
         self.service = service
-        self.emitted: list[tuple[Struct, UUID, str, str]] = []
-        self.bundles: list[tuple[Mapping[str, Struct], UUID]] = []
+        self.emitted: list[tuple[Struct, UUID, str, str, Because]] = []
+        self.bundles: list[tuple[Mapping[str, Struct], UUID, Because]] = []
+        self._because = NO_REASON
         self.afterwards: list[Callable[[], None]] = []
+
+    def because(self, because: Because) -> None:
+        """Let what is emitted from now on say ``because`` of which message.
+
+        A handler's unit begins with the last message of the batch, without which it would not be said yet; a handler
+        that takes the messages of a batch apart says of each what it is doing.
+        """
+        self._because = because
 
     def emit(self, message: Struct, *, workspace: UUID, key: str, filter: str = "") -> None:
         """Publish ``message`` after the commit; its id is derived from its type and ``key``, so name it well."""
-        self.emitted.append((message, workspace, key, filter))
+        self.emitted.append((message, workspace, key, filter, self._because))
 
     def emit_bundled(self, messages: Mapping[str, Struct], *, workspace: UUID) -> None:
         """As `emit` for many small messages of one type, by their keys: they travel in as few envelopes as may be."""
-        self.bundles.append((messages, workspace))
+        self.bundles.append((messages, workspace, self._because))
 
     def then(self, call: Callable[[], None]) -> None:
         """Run ``call`` in this process once the commit is done; it must not fail and may be lost in a crash."""

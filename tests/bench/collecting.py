@@ -33,7 +33,7 @@ from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.calls import Caller, LocalCalls
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.messages import derive
-from services.kernel.once import MIGRATION, Outbox
+from services.kernel.once import MIGRATIONS, Outbox
 from services.kernel.service import Hold, Ports
 from services.kernel.settings import Settings
 from services.kernel.sql import migrations
@@ -66,7 +66,7 @@ async def collect(folder: Path, names: Sequence[str], resolver: str) -> Brought:
         authorisation=Authorisation("benchmark", 1),
     )
     ports = open_ports(folder, planned, resolver)
-    await ports.sql.migrate([MIGRATION, *migrations.load("services.collector.migrations")])
+    await ports.sql.migrate([*MIGRATIONS, *migrations.load("services.collector.migrations")])
     collector = collector_of(ports)
     tasks = [asyncio.create_task(task()) for task in collector.tasks]
     commands = iter(commands_for(targets, collector.modules[MODULE].manifest.version))

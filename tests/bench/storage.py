@@ -28,7 +28,7 @@ from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Admission, Admitted, Collected, Said
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.messages import NAMESPACE, Envelope, bundle, derive, envelop, message_type, open_bundle
-from services.kernel.once import MIGRATION, Inbox, Outbox
+from services.kernel.once import MIGRATIONS, Inbox, Outbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.search.fts import FtsSearch
 from services.kernel.service import Ports
@@ -189,7 +189,7 @@ class Store:
 
     async def open(self) -> None:
         await self.bus.declare(streams_of([service]), consumers_of({"storage": CONSUMERS}))
-        await self.sql.migrate([MIGRATION, *migrations.load("services.storage.migrations")])
+        await self.sql.migrate([*MIGRATIONS, *migrations.load("services.storage.migrations")])
         running = [Inbox(self.ports, self.ports.outbox, handles).run() for handles in CONSUMERS]
         self._tasks = [asyncio.create_task(each) for each in (*running, index_new(self.ports))]
 

@@ -28,7 +28,7 @@ from services.kernel.calls import Caller, LocalCalls
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.messages import derive, message_type
-from services.kernel.once import MIGRATION, Outbox
+from services.kernel.once import MIGRATIONS, Outbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.service import Hold, Ports
 from services.kernel.settings import Settings
@@ -125,7 +125,7 @@ class Process:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, *modules: Callable[[World], Module]) -> "Process":
-        await self.sql.migrate([MIGRATION, *migrations.load("services.collector.migrations")])
+        await self.sql.migrate([*MIGRATIONS, *migrations.load("services.collector.migrations")])
         self.collector.modules.clear()
         for make in modules:
             self.add(make(self.world))

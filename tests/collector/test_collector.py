@@ -12,6 +12,7 @@ from services.collector.consumers import CONSUMERS, deleted, give_up
 from services.collector.context import Blocked, RateLimited, Unreachable
 from services.collector.run import Module
 from services.contracts import entities
+from services.contracts.commands import command_id
 from services.contracts.facts import Collected, Deleted, Superseded
 from services.contracts.subjects import Names, NamesDigest
 from services.kernel.errors import Exhausted, Unavailable
@@ -47,6 +48,16 @@ async def test_a_batch_is_asked_and_its_results_are_said_once(tmp_path: Path) ->
         assert hosts(results) == {"a.n1.org", "b.n1.org", "a.n2.org", "b.n2.org"}
         assert all(len(each.records) == 2 for each in results)
     assert set(world.asked.values()) == {1}
+
+
+async def test_results_name_the_command_that_led_to_them(tmp_path: Path) -> None:
+    async with process(tmp_path, World(), asks("/a")) as one:
+        batch, unknown = command(item(1), item(2)), command(item(3), version=9, batch=2)
+        for each in (batch, unknown):
+            await one.run(each)
+        async with one.sql.read() as view:
+            causes = {bytes(row[0]) for row in await view.fetch("SELECT cause FROM outbox")}
+    assert causes == {command_id(WORKSPACE, each.batch).bytes for each in (batch, unknown)}
 
 
 async def test_a_finished_request_is_never_made_twice_whenever_the_process_dies(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from services.kernel.bus import Stream
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
 from services.kernel.messages import Envelope, bundle, derive, envelop
-from services.kernel.once import MIGRATION, TRIES, Inbox, Outbox, Workers, consumer_of, durable, forget
+from services.kernel.once import MIGRATIONS, TRIES, Inbox, Outbox, Workers, consumer_of, durable, forget
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.sql import Migration
 from services.kernel.sql.sqlite import SqliteSql
@@ -77,7 +78,7 @@ async def bench(
     monkeypatch.setattr(once, "RETRY_AFTER", 0.001)
     monkeypatch.setattr(once, "PAUSE", 0.01)
     sql = SqliteSql(tmp_path / "tester.db")
-    await sql.migrate([MIGRATION, TABLE])
+    await sql.migrate([*MIGRATIONS, TABLE])
     bus = SqliteBus(tmp_path / "bus.db", duplicate=request.param)
     outbox = Outbox(sql, bus, "tester")
     ports = Ports("tester", sql=sql, bus=bus, outbox=outbox)
@@ -386,3 +387,80 @@ async def _hear(bus: SqliteBus, subject: str, count: int) -> set[int]:
         if len(numbers) == count:
             break
     return numbers
+
+
+# Causes
+
+
+async def said_by(bench: Bench, count: int) -> list[Envelope]:
+    """The first messages that the tester says, whole."""
+    found: list[Envelope] = []
+    async for _, heard in bench.bus.replay(["mirage.evt.tester.>"], 0):
+        found.append(heard)
+        if len(found) == count:
+            break
+    return found
+
+
+async def test_what_is_said_while_a_message_is_handled_names_it_as_its_cause(bench: Bench) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    cause = msgspec.structs.replace(envelope(1), traceparent=trace)
+    async with bench.running(Handles(name="record", takes=Counted, handle=record)):
+        await bench.bus.publish([cause])
+        (said,) = await asyncio.wait_for(said_by(bench, 1), 10)
+        async with bench.outbox.unit() as unit:
+            unit.emit(Echoed(2), workspace=SPACE, key="by itself")
+        (_, other) = await asyncio.wait_for(said_by(bench, 2), 10)
+    assert (said.cause, said.traceparent) == (cause.id, trace)
+    assert (other.cause, other.traceparent) == (None, "")
+
+
+async def test_what_is_said_of_a_batch_names_its_last_message_unless_the_handler_tells_them_apart(
+    bench: Bench,
+) -> None:
+    async def apart(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        unit.emit(Echoed(0), workspace=SPACE, key="whole")
+        for received in batch:
+            unit.because(received.because)
+            unit.emit_bundled({str(received.message.number): Echoed(received.message.number)}, workspace=SPACE)
+
+    await bench.bus.declare(STREAMS, [consumer_of("tester", Handles(name="record", takes=Counted), "EVT_COUNTER")])
+    await bench.publish(1, 2, 3)
+    async with bench.running(Handles(name="record", takes=Counted, handle=apart)):
+        whole, *each = await asyncio.wait_for(said_by(bench, 4), 10)
+    assert whole.cause == envelope(3).id
+    assert [said.cause for said in each] == [envelope(number).id for number in (1, 2, 3)]
+
+
+async def test_what_is_said_of_messages_of_a_bundle_names_the_bundle(bench: Bench) -> None:
+    async def refuse_all_together(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        if len(batch) > 1:
+            raise ValueError("one by one")
+        await record(ports, unit, batch)
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=refuse_all_together)):
+        await bench.bus.publish([bundled(1, 2)])
+        said = await asyncio.wait_for(said_by(bench, 2), 10)
+    assert [each.cause for each in said] == [bundled(1, 2).id] * 2
+
+
+async def test_an_outbox_of_the_version_before_goes_out(tmp_path: Path) -> None:
+    sql = SqliteSql(tmp_path / "tester.db")
+    await sql.migrate([MIGRATIONS[0], TABLE])
+    async with sql.begin() as tx:
+        await tx.execute(
+            "INSERT INTO outbox (position, id, type, workspace, filter, time, data)"
+            " VALUES (1, :id, :type, :space, '', 5, :data)",
+            id=UUID(int=5).bytes, type="mirage.evt.tester.echoed.v1", space=SPACE.bytes, data=b'{"number":5}',
+        )  # fmt: skip
+    await sql.migrate([*MIGRATIONS, TABLE])
+    bus = SqliteBus(tmp_path / "bus.db")
+    await bus.declare(STREAMS, [])
+    heard = asyncio.create_task(anext(bus.replay(["mirage.evt.tester.>"], 0)))
+    relaying = asyncio.create_task(Outbox(sql, bus, "tester").relay())
+    _, said = await asyncio.wait_for(heard, 10)
+    assert (said.id, said.time, said.cause, said.traceparent) == (UUID(int=5), 5, None, "")
+    relaying.cancel()
+    await asyncio.gather(relaying, return_exceptions=True)
+    await bus.close()
+    await sql.close()

@@ -36,7 +36,8 @@ def steps_ahead(database: str, made: Mapping[int, str], migrations: Sequence[Mig
     Raises:
         Incompatible: one of them is not known, or had another script.
     """
-    known = {step.version: step for step in sorted(migrations, key=lambda step: step.version)}
+    # The kernel's steps count down from 0, and those of a service up from 1: each sequence grows by itself.
+    known = {step.version: step for step in sorted(migrations, key=lambda step: (step.version > 0, abs(step.version)))}
     for version in sorted(made):
         if version not in known:
             raise Incompatible(
@@ -48,4 +49,4 @@ def steps_ahead(database: str, made: Mapping[int, str], migrations: Sequence[Mig
                 f"{database} was made by another build of Mirage, whose schema version {version} is not this one's:"
                 " use that build, or name another folder with --data"
             )
-    return [step for step in known.values() if step.version > max(made, default=-1)]
+    return [step for step in known.values() if step.version not in made]

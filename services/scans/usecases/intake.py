@@ -39,13 +39,15 @@ class Result(Struct):
 
 async def take_results(ports: Ports, unit: Unit, received: Sequence[Received[Collected]]) -> None:
     """Take in results, scan by scan; those of scans that are gone are dropped."""
-    by_scan: dict[tuple[UUID, UUID], list[Collected]] = {}
+    by_scan: dict[tuple[UUID, UUID], list[Received[Collected]]] = {}
     for each in received:
-        by_scan.setdefault((each.workspace, each.message.scan), []).append(each.message)
+        by_scan.setdefault((each.workspace, each.message.scan), []).append(each)
     for workspace, scan in sorted(by_scan):
         ledger = await Ledger.open(ports, unit, workspace, scan)
         if ledger is not None:
-            await take(ledger, by_scan[workspace, scan])
+            of_it = by_scan[workspace, scan]
+            unit.because(of_it[-1].because)
+            await take(ledger, [each.message for each in of_it])
             await ledger.close()
 
 

@@ -94,6 +94,7 @@ async def take_superseded(ports: Ports, unit: Unit, received: Sequence[Received[
     for each in sorted(received, key=lambda one: (one.message.scan, one.message.batch)):
         ledger = await Ledger.open(ports, unit, each.workspace, each.message.scan)
         if ledger is not None and ledger.row.state == "running":
+            unit.because(each.because)
             await _supersede(ledger, each.message)
             await go_on(ledger)
             await ledger.close()

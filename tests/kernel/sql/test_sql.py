@@ -578,6 +578,18 @@ async def test_migrations_run_once_and_in_order(open_sql: OpenSql, sql: Sql) -> 
         ]
 
 
+async def test_the_kernel_s_steps_and_a_service_s_grow_by_themselves(open_sql: OpenSql) -> None:
+    own = [Migration(1, "one", "CREATE TABLE one (a BIGINT);"), Migration(2, "two", "CREATE TABLE two (a BIGINT);")]
+    kernel = [Migration(0, "k", "CREATE TABLE k (a BIGINT);"), Migration(-1, "l", "ALTER TABLE k ADD COLUMN b BIGINT;")]
+    kept = open_sql()
+    for steps in ([kernel[0], own[0]], [*kernel, own[0]], [*own, *kernel]):
+        await kept.migrate(steps)
+    async with kept.read() as view:
+        assert await view.fetch("SELECT b FROM k") == await view.fetch("SELECT a FROM two") == []
+    with pytest.raises(Incompatible):
+        await kept.migrate([kernel[0], *own])
+
+
 async def test_a_newer_schema_is_refused(sql: Sql) -> None:
     await sql.migrate([SCHEMA, Migration(2, "empty", "")])
     with pytest.raises(Incompatible, match="has schema version 2, and this Mirage knows up to 1: use a newer one"):

@@ -16,7 +16,7 @@ from services.contracts.facts import Collected, DeclaredModule, Outcome, Said
 from services.contracts.resources import BudgetView, Health, Module, NewScan, Scan
 from services.kernel.calls import Caller, LocalCalls
 from services.kernel.messages import message_type
-from services.kernel.once import MIGRATION, Outbox
+from services.kernel.once import MIGRATIONS, Outbox
 from services.kernel.service import Ports, Received, Unit
 from services.kernel.sql import Sql
 from services.kernel.sql.migrations import load as load_migrations
@@ -82,7 +82,7 @@ class Desk:
         self._read = 0
 
     async def open(self) -> "Desk":
-        await self.real.migrate([MIGRATION, *load_migrations("services.scans.migrations")])
+        await self.real.migrate([*MIGRATIONS, *load_migrations("services.scans.migrations")])
         return self
 
     async def close(self) -> None:

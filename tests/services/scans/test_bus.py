@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.contracts.commands import Collect
-from services.contracts.facts import Collected, Finished, Superseded
+from services.contracts.commands import Collect, command_id
+from services.contracts.facts import Admitted, Collected, Finished, Superseded
 from services.contracts.progress import Progressed
 from services.contracts.resources import Renew, Watch
 from services.kernel.bus.sqlite import SqliteBus
-from services.kernel.messages import NAMESPACE, derive, envelop, message_type
+from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type
 from services.kernel.once import Inbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.service import Handles, Service
@@ -113,6 +113,30 @@ async def test_a_scan_comes_to_the_same_end_over_a_bus_that_repeats(tmp_path: Pa
         other = await desk.create("example.org", **SCOPE)
         assert await ended(desk, other) == "finished"
         assert await end_of(desk, other) == expected
+
+
+async def test_commands_and_admissions_name_the_result_that_led_to_them(tmp_path: Path) -> None:
+    async with running(tmp_path, World(1), random.Random(1)) as desk:
+        heard: list[Envelope] = []
+
+        async def listen() -> None:
+            subjects = [f"{message_type(kind)}.>" for kind in (Collected, Admitted, Collect, Finished)]
+            async for _, envelope in desk.ports.bus.replay(subjects, None):
+                heard.append(envelope)
+                if envelope.type == message_type(Finished):
+                    return
+
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            group.create_task(listen())
+            await asyncio.sleep(0)
+            await desk.create("example.org", **SCOPE)
+    commands = [msgspec.json.decode(each.data, type=Collect) for each in heard if each.type == message_type(Collect)]
+    assert {command_id(WORKSPACE, each.batch) for each in commands} <= {envelope.id for envelope in heard}
+    results = {envelope.id for envelope in heard if envelope.type == message_type(Collected)}
+    causes = [envelope.cause for envelope in heard if envelope.id not in results]
+    assert set(causes) - {None} <= results
+    assert causes[-1] in results, "the last result is why the scan has finished"
+    assert causes.count(None) < len(causes) / 2
 
 
 @pytest.mark.parametrize("seed", [31, 32, 33])

@@ -22,7 +22,7 @@ from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.calls import A, Caller, Endpoint, LocalCalls, Q
 from services.kernel.errors import NotFound
 from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type
-from services.kernel.once import MIGRATION, Inbox, Outbox
+from services.kernel.once import MIGRATIONS, Inbox, Outbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.search.fts import FtsSearch
 from services.kernel.service import Ports, Received
@@ -116,7 +116,7 @@ class Depot:
         self.calls.serve(self.ports, DOORS)
 
     async def open(self) -> "Depot":
-        await self.sql.migrate([MIGRATION, *migrations.load("services.storage.migrations")])
+        await self.sql.migrate([*MIGRATIONS, *migrations.load("services.storage.migrations")])
         await self.search.declare(index.ENTITIES, ("type",))
         return self
 

@@ -10,7 +10,7 @@ from services.contracts import entities, relations
 from services.contracts.claims import Absence, Attribute, Claim, Entity
 from services.contracts.facts import Admission, Admitted, Collected, Said
 from services.contracts.resources import ExportQuery
-from services.kernel.once import MIGRATION
+from services.kernel.once import MIGRATIONS
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
 from services.storage.domain import Rows
@@ -28,7 +28,7 @@ RESOLVES = relations.resolves_to(WWW, ADDRESS, record="A")
 async def sql(tmp_path: Path) -> AsyncIterator[SqliteSql]:
     opened = SqliteSql(tmp_path / "storage.db")
     assert service.migrations
-    await opened.migrate([MIGRATION, *migrations.load(service.migrations)])
+    await opened.migrate([*MIGRATIONS, *migrations.load(service.migrations)])
     yield opened
     await opened.close()
 
