@@ -89,8 +89,6 @@ def _read_nmap(path: Path, content: bytes) -> Iterator[str]:
         status = host.find("status")
         if status is not None and status.get("state") != "up":
             continue
-        for address in host.iter("address"):
-            if address.get("addrtype") in {"ipv4", "ipv6"}:
-                yield str(address.get("addr"))
-        for name in host.iter("hostname"):
-            yield str(name.get("name"))
+        addresses = (each.get("addr") for each in host.iter("address") if each.get("addrtype") in {"ipv4", "ipv6"})
+        names = (each.get("name") for each in host.iter("hostname"))
+        yield from (str(said) for said in (*addresses, *names) if said)

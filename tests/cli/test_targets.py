@@ -1,8 +1,10 @@
 """What is taken from the arguments of a scan, and what is not."""
 
+from pathlib import Path
+
 import pytest
 
-from services.cli.targets import without_credentials
+from services.cli.targets import read_targets, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,12 @@ def test_many_are_said_in_one_line() -> None:
     targets, said = without_credentials(["https://a:b@one.example/", "https://c:d@two.example/", "three.example"])
     assert targets == ("https://one.example/", "https://two.example/", "three.example")
     assert said.startswith("the user name and password in https://one.example/ and 1 other target are left out")
+
+
+def test_what_nmap_leaves_unsaid_is_no_target(tmp_path: Path) -> None:
+    file = tmp_path / "scan.xml"
+    file.write_text(
+        '<?xml version="1.0"?><nmaprun><host><address addrtype="ipv4"/><address addr="192.0.2.1" addrtype="ipv4"/>'
+        '<hostnames><hostname/><hostname name=""/><hostname name="www.example.org"/></hostnames></host></nmaprun>'
+    )
+    assert read_targets([str(file)], None)[0] == ("192.0.2.1", "www.example.org")

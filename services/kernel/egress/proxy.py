@@ -10,6 +10,8 @@ from msgspec import Struct
 from services.kernel.egress.errors import EgressError, TooMuch, Unreachable
 
 LONGEST_HEAD = 16_384
+#: Kinds of proxies that are not spoken to.
+OTHERS = frozenset({"https", "socks", "socks4", "socks4a", "socks5", "socks5h"})
 
 
 class Proxy(Struct, frozen=True):
@@ -24,15 +26,21 @@ class Proxy(Struct, frozen=True):
 
     @classmethod
     def parse(cls, url: str) -> "Proxy":
-        """Read ``[http://][user:password@]host[:port]``; raises ValueError."""
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme != "http" or not parts.hostname:
+        """Read ``[http://][user:password@]host[:port]``; raises ValueError, which shows nothing of it: it is secret."""
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            parts, host, port = urlsplit(""), None, None
+        if parts.scheme in OTHERS:
             raise ValueError(f"a proxy is written http://host:port, and of {parts.scheme!a} there are none here")
+        if not host or parts.scheme != "http":
+            raise ValueError("a proxy is written http://host:port")
         authorization = None
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             authorization = "Basic " + base64.b64encode(pair.encode()).decode()
-        return cls(parts.hostname, parts.port or 80, authorization)
+        return cls(host, port or 80, authorization)
 
 
 class Direct(Struct, frozen=True):
