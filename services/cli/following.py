@@ -12,6 +12,7 @@ import msgspec
 
 from services.cli.hull import Hull
 from services.cli.scan_text import unasked
+from services.cli.text import escaped
 from services.contracts.endpoints import GET_SCAN, GET_STORED, PAUSE_SCAN, RESUME_SCAN, WATCH_SCAN
 from services.contracts.resources import ENDED, Scan, ScanId, ScanRef, Watch
 from services.kernel.calls import Caller
@@ -51,7 +52,7 @@ class JsonLines:
             "entities": scan.entities,
             "waiting": [msgspec.to_builtins(waiting) for waiting in scan.waiting],
         }
-        sys.stderr.write(msgspec.json.encode(progress).decode() + "\n")
+        sys.stderr.write(escaped(msgspec.json.encode(progress).decode()) + "\n")
         sys.stderr.flush()
 
     def close(self) -> None:

@@ -1,9 +1,10 @@
 """How things are written for a person: times, tables, hostile values made harmless."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -13,11 +14,18 @@ if TYPE_CHECKING:
 
 #: Into a pipe or file tables are written wide rather than folded.
 PIPED_WIDTH = 240
+#: What a terminal may obey: controls but for tabs and line ends, separators of lines, marks that turn text round.
+_OBEYED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
     """Text from the outside without what a terminal would obey."""
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def escaped(text: str) -> str:
+    """Text with what a terminal may obey written as JSON writes it, so that JSON stays the same JSON."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def instant(at: int | None) -> str:
@@ -47,29 +55,29 @@ def count(number: int, thing: str) -> str:
 
 def write_json(value: Any) -> None:
     """Print a value as indented JSON; digests are hexadecimal, as commands take them."""
-    sys.stdout.write(msgspec.json.format(_json(value), indent=2).decode() + "\n")
+    sys.stdout.write(msgspec.json.format(_json(value), indent=2) + "\n")
 
 
 class JsonDocument:
     """A JSON object with a list in it that may be long: printed as it comes, and whole however short the list is."""
 
     def __init__(self, head: Mapping[str, Any], listed: str) -> None:
-        sys.stdout.write("{" + "".join(f'"{name}": {_json(value).decode()}, ' for name, value in head.items()))
+        sys.stdout.write("{" + "".join(f'"{name}": {_json(value)}, ' for name, value in head.items()))
         sys.stdout.write(f'"{listed}": [')
         self._between = "\n  "
 
     def add(self, item: Any) -> None:
         """Print the next member of the list."""
-        sys.stdout.write(self._between + _json(item).decode())
+        sys.stdout.write(self._between + _json(item))
         self._between = ",\n  "
 
     def close(self, tail: Mapping[str, Any]) -> None:
         """End the list and print what is known by then."""
-        sys.stdout.write("]" + "".join(f', "{name}": {_json(value).decode()}' for name, value in tail.items()) + "}\n")
+        sys.stdout.write("]" + "".join(f', "{name}": {_json(value)}' for name, value in tail.items()) + "}\n")
 
 
-def _json(value: Any) -> bytes:
-    return msgspec.json.encode(_hexadecimal(msgspec.to_builtins(value, builtin_types=(bytes,))))
+def _json(value: Any) -> str:
+    return escaped(msgspec.json.encode(_hexadecimal(msgspec.to_builtins(value, builtin_types=(bytes,)))).decode())
 
 
 def _hexadecimal(value: Any) -> Any:

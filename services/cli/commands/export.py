@@ -1,14 +1,11 @@
 """`mirage export`: what a scan found, as a file for people or programs."""
 
-from contextlib import aclosing
-
 import click
 
-from services.cli.commands.scan import opened
+from services.cli.commands.scan import write_export
 from services.cli.finding import find_scan
 from services.cli.following import wait_stored
 from services.cli.options import Session, data_options, run_async
-from services.contracts.endpoints import EXPORT
 from services.contracts.resources import ExportQuery
 
 
@@ -34,10 +31,7 @@ def command(session: Session, scan_id: str, form: str, *, canonical: bool, every
             scan = await find_scan(hull, session, scan_id)
             missing = await wait_stored(hull, session.caller, scan)
             query = ExportQuery(scan=scan.id, format=form, canonical=canonical, all=everything)  # type: ignore[arg-type]
-            with opened(output) as out:
-                async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
-                    async for chunk in chunks:
-                        out.write(chunk.text)
+            await write_export(hull, session, query, output)
         if missing:
             click.echo(f"mirage: the export is incomplete: {missing}", err=True)
             return 3

@@ -181,13 +181,21 @@ async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str
         write_summary(session, scan)
     else:
         query = ExportQuery(scan=scan.id, format=options["form"], all=options["everything"])
-        with opened(options["output"]) as out:
-            async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
-                async for chunk in chunks:
-                    out.write(chunk.text)
+        await write_export(hull, session, query, options["output"])
         for line in () if options["quiet"] else left_out_lines(scan):
             click.echo(line, err=True)
     write_how_to_go_on(session, scan)
+
+
+async def write_export(hull: Hull, session: Session, query: ExportQuery, output: str | None) -> None:
+    """Write an export as it is; to a terminal without what that would obey."""
+    from services.cli.text import escaped
+
+    with opened(output) as out:
+        shown = escaped if out.isatty() else str
+        async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
+            async for chunk in chunks:
+                out.write(shown(chunk.text))
 
 
 def write_how_to_go_on(session: Session, scan: Scan) -> None:

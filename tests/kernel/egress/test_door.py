@@ -401,5 +401,5 @@ def test_the_proxy_keeps_its_secret() -> None:
 
 @pytest.mark.parametrize("url", ["http://me:se/cret@proxy.example:1", "http://me:se℀cret@proxy.example", "http://[se]"])
 def test_what_cannot_be_read_as_a_proxy_is_not_shown(url: str) -> None:
-    with pytest.raises(ValueError, match="^a proxy is written http://host:port$"):
+    with pytest.raises(ValueError, match=r"^a proxy is written http://host:port$"):
         Proxy.parse(url)
