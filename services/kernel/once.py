@@ -95,7 +95,7 @@ class Outbox:
         self._service = service
         self._wake = asyncio.Event()
         self._wake.set()
-        self._position = count(now() << 8)
+        self._positions: Iterator[int] | None = None
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Unit]:
@@ -113,9 +113,10 @@ class Outbox:
         """Write the messages of ``unit`` to the outbox, within its transaction."""
         if not unit.emitted and not unit.bundles:
             return
+        positions = self._positions or await self._continue(unit.tx)
         rows = [
             (
-                next(self._position),
+                next(positions),
                 envelope.id.bytes,
                 envelope.type,
                 envelope.workspace.bytes,
@@ -128,6 +129,14 @@ class Outbox:
             for envelope in self._envelopes(unit)
         ]
         await unit.tx.bulk_upsert("outbox", _OUTBOX, ("position",), rows, {})
+
+    async def _continue(self, tx: Tx) -> Iterator[int]:
+        """Count on from the clock, and above all that waits: the clock may have been put back since it was written."""
+        row = await tx.fetch_one("SELECT MAX(position) FROM outbox")
+        last = row[0] if row else None
+        if self._positions is None:  # or another unit was here meanwhile
+            self._positions = count(max(now() << 8, (last or 0) + 1))
+        return self._positions
 
     def _envelopes(self, unit: Unit) -> Iterator[Envelope]:
         at = now()

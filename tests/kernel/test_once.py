@@ -158,6 +158,20 @@ async def test_what_a_handler_emits_leaves_only_if_it_commits(bench: Bench) -> N
     assert failed
 
 
+async def test_what_waits_to_leave_outlasts_a_clock_that_is_put_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        outbox = Outbox(bench.ports.sql, bench.bus, "tester")  # that of a process that has just started
+        monkeypatch.setattr(once, "now", lambda at=10 - number // 3: at)
+        async with outbox.unit() as unit:
+            unit.emit(Echoed(number), workspace=SPACE, key=str(number))
+            unit.emit(Echoed(-number), workspace=SPACE, key=str(-number))
+    async with bench.ports.sql.read() as view:
+        waiting = await view.fetch("SELECT data FROM outbox ORDER BY position")
+    assert [msgspec.json.decode(data)["number"] for (data,) in waiting] == [1, -1, 2, -2, 3, -3]
+
+
 async def test_one_bad_message_is_alone_in_failing(bench: Bench) -> None:
     async def refuse_two(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
         await record(ports, unit, batch)
