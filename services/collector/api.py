@@ -3,9 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
-from services.collector import store
 from services.collector.collector import collector_of
-from services.collector.journal import digest
 from services.collector.keys import hint
 from services.collector.replay import replay_scan
 from services.collector.verify import verify_scan
@@ -23,10 +21,8 @@ from services.contracts.resources import (
     Uploaded,
     Verified,
 )
-from services.kernel.blobs import Blob
 from services.kernel.calls import Caller, Endpoint, Nothing
 from services.kernel.errors import Invalid
-from services.kernel.messages import now
 from services.kernel.service import Ports
 
 MAX_UPLOAD: Final = 32_000_000
@@ -43,11 +39,7 @@ async def get_blob(ports: Ports, caller: Caller, question: BlobQuery) -> BlobVie
 async def upload(ports: Ports, caller: Caller, question: Upload) -> Uploaded:
     if len(question.content) > MAX_UPLOAD:
         raise Invalid(f"a word list may have {MAX_UPLOAD} bytes, this one has {len(question.content)}")
-    name = digest(question.content)
-    await ports.blobs.put(caller.workspace, [Blob(name, question.content)])
-    async with ports.sql.begin() as tx:
-        await store.write_upload(tx, caller.workspace, name, now())
-    return Uploaded(name)
+    return Uploaded(await collector_of(ports).journal.keep(caller.workspace, question.content))
 
 
 def verify(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Verified, None]:

@@ -10,6 +10,7 @@ from services.collector import store
 from services.collector.group import GroupCommit
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.blobs import Blob, Blobs
+from services.kernel.messages import now
 from services.kernel.sql import Sql, Tx
 
 #: How many shared answers of a scan, and of how many scans, a process knows without looking into the journal.
@@ -40,6 +41,17 @@ class Journal:
             if len(answers) > ANSWERS_KNOWN:
                 self._answers[row.workspace, row.scan] = None
         return await self._group.put((row, body))
+
+    async def keep(self, workspace: UUID, content: bytes) -> bytes:
+        """Keep bytes that somebody uploaded, whatever scans are deleted meanwhile; return their digest."""
+        blob = Blob(digest(content), content)
+        drops = self._drops
+        await self._blobs.put(workspace, [blob])
+        async with self._sql.begin() as tx:
+            if self._drops != drops:
+                await self._blobs.put(workspace, [blob])  # it was there already and may have been dropped since
+            await store.write_upload(tx, workspace, blob.digest, now())
+        return blob.digest
 
     async def body(self, workspace: UUID, record: EvidenceRecord) -> bytes:
         """The body of a recorded exchange; empty when it has none."""

@@ -1,8 +1,9 @@
 """The journal on disk: what it keeps, what it knows of other items' answers, and what it forgets."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,8 @@ from services.kernel.messages import now
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
 from tests.collector.workshop import ELSEWHERE, SCAN, WORKSPACE, Workshop, workshop
+
+T = TypeVar("T")
 
 HERE, OTHER = UUID(int=1), UUID(int=3)
 MANIFEST = read_manifest(MODULES / "web.py").manifest
@@ -135,21 +138,33 @@ async def test_what_comes_for_a_scan_after_its_end_leaves_nothing(tmp_path: Path
 async def test_a_body_that_is_written_while_it_is_dropped_stays(tmp_path: Path) -> None:
     async with workshop(tmp_path) as shop:
         await (await shop.exchanges(MANIFEST, 1)).make("http", REQUEST, answering(b"body"))
-        async with shop.sql.begin() as tx:
-            other = await shop.exchanges(MANIFEST, 2, scan=OTHER)
-            writing = asyncio.create_task(other.make("http", REQUEST, answering(b"body")))
-            put = asyncio.Event()
-            real = shop.blobs.put
-
-            async def watched(*given) -> None:
-                await real(*given)
-                put.set()
-
-            shop.blobs.put = watched
-            await put.wait()  # the body was there already, and its exchange waits for this transaction to end
-            await shop.journal.forget(tx, WORKSPACE, SCAN)
-        record, _ = await writing
+        other = await shop.exchanges(MANIFEST, 2, scan=OTHER)
+        record, _ = await forgetting_meanwhile(shop, other.make("http", REQUEST, answering(b"body")))
         assert await shop.journal.body(WORKSPACE, record) == b"body"
+
+
+async def test_what_is_uploaded_while_it_is_dropped_stays(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        await (await shop.exchanges(MANIFEST, 1)).make("http", REQUEST, answering(b"body"))
+        name = await forgetting_meanwhile(shop, shop.journal.keep(WORKSPACE, b"body"))
+        assert await shop.blobs.get(WORKSPACE, name) == b"body"
+
+
+async def forgetting_meanwhile(shop: Workshop, writes: Coroutine[Any, Any, T]) -> T:
+    """Delete the scan that has a body between the moments when `writes` finds it there and when it notes its own."""
+    async with shop.sql.begin() as tx:
+        writing = asyncio.create_task(writes)
+        put = asyncio.Event()
+        real = shop.blobs.put
+
+        async def watched(*given) -> None:
+            await real(*given)
+            put.set()
+
+        shop.blobs.put = watched
+        await put.wait()  # the body was there already, and what refers to it waits for this transaction to end
+        await shop.journal.forget(tx, WORKSPACE, SCAN)
+    return await writing
 
 
 def answering(body: bytes, at: int = 1):
