@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,7 +44,8 @@ STREAMS = [
 class Bench:
     """One service with a consumer, on real adapters."""
 
-    def __init__(self, ports: Ports, bus: SqliteBus, outbox: Outbox) -> None:
+    def __init__(self, ports: Ports, bus: SqliteBus, outbox: Outbox, folder: Path) -> None:
+        self.folder = folder
         self.ports = ports
         self.bus = bus
         self.outbox = outbox
@@ -82,7 +84,7 @@ async def bench(
     bus = SqliteBus(tmp_path / "bus.db", duplicate=request.param)
     outbox = Outbox(sql, bus, "tester")
     ports = Ports("tester", sql=sql, bus=bus, outbox=outbox)
-    yield Bench(ports, bus, outbox)
+    yield Bench(ports, bus, outbox, tmp_path)
     await bus.close()
     await sql.close()
 
@@ -339,6 +341,29 @@ async def test_a_message_that_nobody_can_read_is_buried_and_stops_nothing(bench:
         await bench.publish(1)
         await eventually(lambda: _equals(bench.effects, [1]))
         await eventually(lambda: _dead(bench, durable("tester", "record")))
+
+
+@pytest.mark.parametrize("work", [False, True], ids=["batches", "work"])
+async def test_a_damaged_row_of_the_bus_is_buried_with_its_bytes_and_stops_nothing(bench: Bench, work: bool) -> None:
+    async def do(ports: Ports, received: Received[Counted], hold: Hold) -> None:
+        async with bench.outbox.unit() as unit:
+            await record(ports, unit, [received])
+
+    handles = Handles(name="record", takes=Counted, **({"work": do} if work else {"handle": record}))
+    await bench.bus.declare(STREAMS, [consumer_of("tester", handles, "EVT_COUNTER")])
+    await bench.publish(1, 2, 3)
+    bytes_left = [b"\x81\xa2id", b""]  # one that was cut off, one that is gone
+    with contextlib.closing(sqlite3.connect(bench.folder / "bus.db")) as connection:
+        for sequence, left in enumerate(bytes_left, 1):
+            connection.execute("UPDATE message SET envelope = ? WHERE sequence = ?", (left, sequence))
+        connection.commit()
+    async with bench.running(handles):
+        await eventually(lambda: _idle(bench, "record"))
+    assert set(await bench.effects()) == {3}
+    buried = await bench.bus.dead(durable("tester", "record"))
+    assert sorted((letter.envelope.data, letter.envelope.type) for letter in buried) == [
+        (left, "mirage.evt.counter.counted.v1") for left in sorted(bytes_left)
+    ]
 
 
 async def test_long_work_is_kept_from_others_as_long_as_it_is_extended(bench: Bench) -> None:

@@ -94,7 +94,8 @@ class Bus(ABC):
     async def pull(self, consumer: str, limit: int, wait: float) -> list[Delivery]:
         """Return up to ``limit`` messages as soon as there is one, or none after ``wait`` seconds.
 
-        Fewer than there are may come when they are large.
+        Fewer than there are may come when they are large. One whose bytes were damaged where it is kept comes with
+        them as its data, so that it is buried as any that cannot be read.
 
         Raises:
             Invalid: nobody declared this consumer.

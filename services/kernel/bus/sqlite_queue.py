@@ -15,7 +15,7 @@ from msgspec import Struct
 from services.kernel.bus import Consumer, Delivery, Stream
 from services.kernel.bus.subjects import any_matches, any_overlap
 from services.kernel.errors import Conflict, Corrupt, Invalid
-from services.kernel.messages import Envelope, now
+from services.kernel.messages import EVERYWHERE, NAMESPACE, Envelope, derive, now
 from services.kernel.sql import Row
 from services.kernel.sql.sqlite_rows import LISTED, absent_keys, insert_rows, listed
 
@@ -93,6 +93,18 @@ def decode(raw: bytes) -> Envelope:
         return _read_envelope(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Corrupt(f"a stored message cannot be read: {error}") from error
+
+
+def damaged(raw: bytes, sequence: int, subject: str) -> Envelope:
+    """Carry the bytes of a row that is no envelope any more: nobody can read them, so they are buried in the end."""
+    return Envelope(
+        id=derive(NAMESPACE, f"damaged|{sequence}"),
+        type=subject.rpartition(".")[0],
+        source="",
+        workspace=EVERYWHERE,
+        time=now(),
+        data=raw,
+    )
 
 
 class Queue:
@@ -215,7 +227,7 @@ class Queue:
                 (key, sequence),
             ).fetchone()
             if row is not None:
-                taken.append(Delivery(decode(row[0]), sequence, tries + 1, consumer))
+                taken.append(Delivery(_read(connection, sequence, row[0]), sequence, tries + 1, consumer))
                 size += len(row[0])
         connection.executemany(
             "UPDATE pending SET tries = ? WHERE consumer = ? AND sequence = ?",
@@ -230,7 +242,7 @@ class Queue:
             (key, cursor, limit - len(taken)),
         )
         for sequence, tries, raw in fresh:
-            taken.append(Delivery(decode(raw), sequence, tries, consumer))
+            taken.append(Delivery(_read(connection, sequence, raw), sequence, tries, consumer))
             size += len(raw)
             if len(taken) == limit or size > PULL_BYTES:
                 upto = sequence
@@ -333,6 +345,14 @@ class Queue:
             f" AND NOT EXISTS (SELECT 1 FROM pending WHERE consumer = {reader} AND sequence = message.sequence)"  # noqa: S608 - our own number
             for reader in readers
         )
+
+
+def _read(connection: Connection, sequence: int, raw: bytes) -> Envelope:
+    try:
+        return decode(raw)
+    except Corrupt:
+        row = connection.execute("SELECT subject FROM message WHERE sequence = ?", (sequence,)).fetchone()
+        return damaged(raw, sequence, row[0])
 
 
 def read_on(
