@@ -35,7 +35,7 @@ _asn = re.compile(r"[Aa][Ss][Nn]? ?[0-9]+").fullmatch
 _network = re.compile(r"[0-9a-fA-F:.]+/[0-9]+").fullmatch
 _address = re.compile(r"[0-9.]+|\[?[0-9a-fA-F.]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*(?:%.*)?\]?").fullmatch
 _named_with_country = re.compile(r"(.+?) ?\(([A-Za-z]{2})\)").fullmatch
-_port = re.compile(r"[^\s/@:]+\.[^\s/@:]+:[0-9]{1,5}").fullmatch
+_port = re.compile(r"(?=[^\s/@:]+?\.[^\s/@:])[^\s/@:]++:[0-9]{1,5}").fullmatch
 
 
 def recognise(text: str, type: str | None = None) -> Entity:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -12,7 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.collector.archetypes import openpgp_keys, spf, urls, whois
 from services.collector.context import Answer, DnsAnswer, HttpAnswer, ParseError, TcpAnswer, TextAnswer, TlsAnswer
+from services.collector.modules import mail_policy
+from services.collector.pages import contacts, headers, names, robots, scripts, sitemaps, technologies, trackers
+from services.contracts import targets
+from services.contracts.claims import Malformed
 from services.contracts.subjects import Subject
 from tests.collector.recorded import CASES, load_module, read_case, readable_modules, replay
 from tests.collector.test_cases import types_of
@@ -149,3 +156,135 @@ def test_a_monotonous_answer_takes_no_time(id: str, unit: bytes) -> None:
         if isinstance(answer, HttpAnswer | TextAnswer):
             read(id, msgspec.structs.replace(answer, body=body), seen)
             break
+
+
+def read_technologies(text: str) -> None:
+    technologies.technologies(headers=[("server", text)], generator=text, title=text, assets=[text], cookies=[text])
+
+
+def read_policies(text: str) -> None:
+    headers.policy_hosts(text)
+    headers.cookies([("set-cookie", text)])
+    headers.hsts_age(text)
+
+
+def read_whois(text: str) -> None:
+    found = whois.fields(text)
+    whois.registration_of(found)
+    assert not (whois.is_nothing(text) and whois.is_limit(text) and whois.is_denied(text))
+
+
+def read_armor(body: bytes) -> None:
+    with suppress(openpgp_keys.Malformed):
+        openpgp_keys.read_key(body)
+
+
+def read_targets(text: str) -> None:
+    for _ in range(200):
+        with suppress(Malformed):
+            targets.recognise(text[:2048])
+
+
+def read_mail_policies(text: str) -> None:
+    for _ in range(50):
+        mail_policy.tags_of(text[:4000] + text[-2:])
+
+
+#: What reads text that others wrote, in answers that recorded ones do not lead to.
+OF_BYTES: dict[str, Callable[[bytes], object]] = {
+    "armor": read_armor,
+    "crypto addresses": contacts.crypto_addresses,
+    "e-mail addresses": contacts.email_addresses,
+    "hosts in URLs": names.hosts_in_urls,
+    "names": lambda body: names.names_below(body, "example.org"),
+    "phone numbers": contacts.phone_numbers,
+    "script": lambda body: scripts.read_script(body, "example.org"),
+    "sitemap": sitemaps.read_sitemap,
+    "technologies in markup": lambda body: technologies.technologies(body=body),
+    "trackers": trackers.trackers,
+}
+OF_TEXT: dict[str, Callable[[str], object]] = {
+    "host in a URL": urls.host_in,
+    "mail policies": read_mail_policies,
+    "policies": read_policies,
+    "robots": robots.read_robots,
+    "spf": spf.read_terms,
+    "targets": read_targets,
+    "technologies": read_technologies,
+    "telling URL": urls.is_telling,
+    "whois": read_whois,
+}
+READERS = {**OF_BYTES, **{name: lambda body, read=read: read(body.decode("latin-1")) for name, read in OF_TEXT.items()}}
+
+#: What a run is of: blanks, single characters that patterns repeat, and openings of what is never closed.
+RUNS = (
+    *(
+        b" ",
+        b"\n",
+        b"\t",
+        b"\r\n",
+        b"a",
+        b"1",
+        b"-",
+        b".",
+        b"a.",
+        b":",
+        b"=",
+        b"; ",
+        b",",
+        b"@",
+        b"a@a.",
+        b"<",
+        b"/",
+        b"%25",
+    ),
+    *(
+        b"<loc>",
+        b"<loc> ",
+        b"<![CDATA[",
+        b"://a:",
+        b":%2f%2f",
+        b":\\/\\/",
+        b".example.org",
+        b"\\u002f",
+        b"&#64;",
+        b"+1 2",
+    ),
+    *(
+        b"0x",
+        b"bc1",
+        b"fbq ( ",
+        b"facebook.com/tr?",
+        b"setSiteId',",
+        b"hjid= ",
+        b"/wp-content/plugins/aa/",
+        b"[",
+        b"v=x ",
+    ),
+    *(
+        b"-----BEGIN PGP PUBLIC KEY BLOCK-----",
+        b"status: ",
+        b"v=spf1 ",
+        b"include:",
+        b"https:\\/",
+        b"'",
+        b"#",
+        b"*",
+        b"\x85",
+    ),
+)
+#: What stands before a run, so that a pattern has begun, and behind it, so that it cannot end.
+AROUND = ((b"", b""), (b"aaa:x", b"x"), (b"<loc>", b"<"), (b"x", b"x"), (b"v=x", b"x\n"), (b"http://x", b"\n@"))
+SIZE = 200_000
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_run_of_anything_is_read_in_linear_time(reader: str) -> None:
+    read = READERS[reader]
+    for unit in RUNS:
+        for before, after in AROUND:
+            body = before + unit * (SIZE // len(unit)) + after
+            started = time.process_time()
+            read(body)
+            # Milliseconds where each byte is read a few times, seconds where each is read again for each other.
+            assert time.process_time() - started < 1.0, (unit, before)

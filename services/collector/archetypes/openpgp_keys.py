@@ -2,14 +2,14 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 from hashlib import sha1, sha256
 
 from msgspec import Struct
 
 _MAX_PACKETS = 500
-_ARMOR = re.compile(rb"-----BEGIN PGP PUBLIC KEY BLOCK-----(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
+_BEGIN = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_END = b"-----END PGP PUBLIC KEY BLOCK-----"
 
 _PUBLIC_KEY, _USER_ID = 6, 13
 _ALGORITHMS = {
@@ -43,12 +43,13 @@ class PublicKey(Struct, frozen=True):
 
 def read_key(armored: bytes) -> PublicKey:
     """The primary key of an armored block, with its user ids; raises `Malformed`."""
-    block = _ARMOR.search(armored)
-    if not block:
+    _, begin, rest = armored.partition(_BEGIN)
+    block, end, _ = rest.partition(_END)
+    if not begin or not end:
         raise Malformed("no armored public key")
     key: PublicKey | None = None
     users: list[str] = []
-    for tag, body in _packets(_unarmored(block[1])):
+    for tag, body in _packets(_unarmored(block)):
         if tag == _PUBLIC_KEY and key is None:
             key = _primary(body)
         elif tag == _USER_ID:

@@ -18,7 +18,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="crawl",
-    version=1,
+    version=2,
     title="Pages of sites",
     activity="active",
     source="https://www.rfc-editor.org/rfc/rfc9309",

@@ -17,7 +17,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="mail_policy",
-    version=1,
+    version=2,
     title="MTA-STS, TLS reporting, BIMI",
     activity="active",
     source="https://www.rfc-editor.org/rfc/rfc8461",
@@ -42,7 +42,7 @@ MANIFEST = Manifest(
 OWNERS = ("_mta-sts", "_smtp._tls", "default._bimi")
 MAX_POLICY = 65_536  # RFC 8461, section 3.3 asks for no more than 64 KB
 MAX_VALUES = 50
-_tag = re.compile(r"\s*([a-z]{1,16})\s*=\s*(.*?)\s*", re.IGNORECASE).fullmatch
+_tag = re.compile(r"([a-z]{1,16}+)\s*+=\s*+(.*+)", re.IGNORECASE).fullmatch
 
 
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
@@ -148,6 +148,6 @@ def tags_of(text: str) -> dict[str, list[str]]:
     """``name=value`` pairs between semicolons."""
     found: dict[str, list[str]] = {}
     for part in text[:4096].split(";")[:MAX_VALUES]:
-        if match := _tag(part):
+        if match := _tag(part.strip()):
             found.setdefault(match[1].lower(), []).append(match[2])
     return found

@@ -16,7 +16,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="openpgp",
-    version=1,
+    version=2,
     title="keys.openpgp.org",
     activity="passive",
     source="https://keys.openpgp.org/",

@@ -20,7 +20,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="well_known",
-    version=1,
+    version=2,
     title="robots.txt, sitemaps, security.txt",
     activity="active",
     source="https://www.rfc-editor.org/rfc/rfc9116",

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 MAX_BYTES: Final = 512_000  # the RFC asks for at least 500 kiB
 MAX_RULES: Final = 2_000
+MAX_VALUE: Final = 1_024
 
-_field = re.compile(r"\s*([A-Za-z-]{3,20})\s*:\s*(.*?)\s*$").match
+_is_name = re.compile(r"[A-Za-z-]{3,20}").fullmatch
 
 
 class Rule(Struct, frozen=True):
@@ -40,19 +41,20 @@ def read_robots(text: str) -> Robots:
     agents: list[str] = []
     in_rules = False
     for line in text[:MAX_BYTES].splitlines()[: 10 * MAX_RULES]:
-        match = _field(line.partition("#")[0])
-        if not match:
+        name, colon, value = line.partition("#")[0].partition(":")
+        name, value = name.strip().lower(), value.strip()[:MAX_VALUE]
+        if not colon or not _is_name(name):
             continue
-        name, value = match[1].lower(), match[2][:1024]
         if name == "user-agent":
             agents = [*agents, value.lower()][-50:] if not in_rules else [value.lower()]
             in_rules = False
             groups.setdefault(value.lower(), [])
         elif name in {"allow", "disallow"}:
             in_rules = True
+            rule = Rule(value, name == "allow")
             for agent in agents if value else ():
                 if len(groups[agent]) < MAX_RULES:
-                    groups[agent].append(Rule(value, name == "allow"))
+                    groups[agent].append(rule)
         elif name == "sitemap" and value and len(sitemaps) < MAX_RULES:
             sitemaps[value] = None
     return Robots(

@@ -10,8 +10,9 @@ from msgspec import Struct
 MAX_BYTES: Final = 10_000_000
 MAX_ENTRIES: Final = 50_000  # the protocol's own limit
 
-_location = re.compile(rb"<loc>\s*(?:<!\[CDATA\[)?\s*([^<\s\]]{8,2048})")
-_line = re.compile(rb"^\s*(https?://\S{4,2040})\s*$", re.MULTILINE)
+# What is skipped is never given back, and a line ends where it ends: blanks without end are read once.
+_location = re.compile(rb"<loc>\s*+(?:<!\[CDATA\[\s*+)?([^<\s\]]{8,2048})")
+_line = re.compile(rb"^[ \t\r\f\v]*+(https?://\S{4,2040})[ \t\r\f\v]*+$", re.MULTILINE)
 
 
 class Sitemap(Struct, frozen=True):
