@@ -35,7 +35,7 @@ _hidden = re.compile(
     r"|for privacy|privacy (?:inc|service|protect|guard|hero|ltd|llc|ehf|customer)"
     r"|data protected|domains by proxy|proxy,? (?:llc|protection)|whois ?(?:guard|privacy|protect|agent|proxy)"
     r"|identity (?:protect|shield)|contact privacy|statutory masking|registration private|private (?:person|registra)"
-    r"|gdpr|hidden|masked|anonymi[sz]ed|perfect privacy|super privacy|privacyguardian|domain ?protection",
+    r"|not shown|gdpr|hidden|masked|anonymi[sz]ed|perfect privacy|super privacy|privacyguardian|domain ?protection",
     re.IGNORECASE,
 )
 _word = re.compile(r"[a-z][a-z0-9 _-]{1,30}").fullmatch

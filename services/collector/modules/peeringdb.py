@@ -18,7 +18,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="peeringdb",
-    version=1,
+    version=2,
     title="PeeringDB",
     activity="passive",
     source="https://www.peeringdb.com/",

@@ -13,7 +13,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="rdap_asn",
-    version=1,
+    version=2,
     title="RDAP of autonomous systems",
     activity="passive",
     source="https://about.rdap.org/",

@@ -15,7 +15,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="rdap_domain",
-    version=1,
+    version=2,
     title="RDAP of domains",
     activity="passive",
     source="https://about.rdap.org/",

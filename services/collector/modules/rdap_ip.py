@@ -19,7 +19,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="rdap_ip",
-    version=1,
+    version=2,
     title="RDAP of addresses",
     activity="passive",
     source="https://about.rdap.org/",

@@ -13,27 +13,17 @@ from services.collector.archetypes.whois import (
     fields,
     first,
     has_facts,
-    is_denied,
-    is_limit,
     is_nothing,
+    refusal_of,
     registration_of,
 )
-from services.collector.context import (
-    Answer,
-    Blocked,
-    Context,
-    ParseError,
-    RateLimited,
-    Skipped,
-    SourceError,
-    TextAnswer,
-)
+from services.collector.context import Answer, Context, ParseError, Skipped, SourceError, TextAnswer
 from services.collector.manifest import Manifest
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="whois",
-    version=1,
+    version=2,
     title="WHOIS",
     activity="passive",
     source="https://www.iana.org/whois",
@@ -89,15 +79,13 @@ async def ask(ctx: Context, server: str, seen: Entity) -> TextAnswer:
     """Ask one server.
 
     Raises:
-        RateLimited, Blocked: it says so in its text, the only way it has.
+        RateLimited, Blocked, Unreachable: it says so in its text, the only way it has.
     """
     answer = await ctx.whois.ask(server, QUERIES.get(server, "{}").format(seen.key[0]))
     text = answer.text()
-    if not has_facts(fields(text)) and not is_nothing(text):
-        if is_limit(text):
-            raise RateLimited(f"{server}: {text.strip()[:120]!r}")
-        if is_denied(text):
-            raise Blocked(f"{server}: {text.strip()[:120]!r}")
+    refusal = None if has_facts(fields(text)) else refusal_of(text, server)
+    if refusal is not None:
+        raise refusal
     return answer
 
 
