@@ -7,20 +7,32 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol
+from uuid import UUID
 
 import msgspec
 
 from services.cli.hull import Hull
 from services.cli.scan_text import unasked
 from services.cli.text import escaped
-from services.contracts.endpoints import GET_SCAN, GET_STORED, PAUSE_SCAN, RESUME_SCAN, WATCH_SCAN
+from services.contracts.endpoints import (
+    GET_SCAN,
+    GET_STORED,
+    PAUSE_SCAN,
+    RESUME_SCAN,
+    SWEPT_BY_COLLECTOR,
+    SWEPT_BY_SCANS,
+    SWEPT_BY_STORAGE,
+    WATCH_SCAN,
+)
 from services.contracts.resources import ENDED, Scan, ScanId, ScanRef, Watch
 from services.kernel.calls import Caller
 from services.kernel.errors import Unavailable
 
 #: How long an export waits for storage to have what the scan found.
 STORING: Final = 30.0
-STORE_POLL: Final = 0.1
+#: How long a deletion waits for all services to have forgotten the scan.
+SWEEPING: Final = 30.0
+POLL: Final = 0.1
 
 
 class Display(Protocol):
@@ -107,7 +119,18 @@ async def wait_stored(hull: Hull, caller: Caller, scan: Scan) -> str:
             return ""
         if time.monotonic() > deadline:
             return f"storage has {stored.results} of {scan.results} results"
-        await asyncio.sleep(STORE_POLL)
+        await asyncio.sleep(POLL)
+
+
+async def wait_swept(hull: Hull, caller: Caller, scan: UUID) -> list[str]:
+    """Wait until nobody has anything left of a deleted scan; return the services that still have."""
+    deadline = time.monotonic() + SWEEPING
+    left = [SWEPT_BY_SCANS, SWEPT_BY_STORAGE, SWEPT_BY_COLLECTOR]
+    while True:
+        left = [endpoint for endpoint in left if not (await hull.calls.ask(endpoint, ScanId(scan), caller)).swept]
+        if not left or time.monotonic() > deadline:
+            return [endpoint.service for endpoint in left]
+        await asyncio.sleep(POLL)
 
 
 async def take_up(hull: Hull, caller: Caller, scan: Scan) -> Scan:

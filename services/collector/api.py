@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
+from services.collector import store
 from services.collector.collector import collector_of
 from services.collector.keys import hint
 from services.collector.replay import replay_scan
@@ -17,6 +18,7 @@ from services.contracts.resources import (
     NewKey,
     ReplayDifference,
     ScanId,
+    Swept,
     Upload,
     Uploaded,
     Verified,
@@ -40,6 +42,13 @@ async def upload(ports: Ports, caller: Caller, question: Upload) -> Uploaded:
     if len(question.content) > MAX_UPLOAD:
         raise Invalid(f"a word list may have {MAX_UPLOAD} bytes, this one has {len(question.content)}")
     return Uploaded(await collector_of(ports).journal.keep(caller.workspace, question.content))
+
+
+async def swept_by_collector(ports: Ports, caller: Caller, question: ScanId) -> Swept:
+    """Whether the scan was deleted here: its tombstone is written with the last of its rows."""
+    async with ports.sql.read() as view:
+        gone = await store.gone_scans(view, [question.scan])
+    return Swept(question.scan, (caller.workspace, question.scan) in gone)
 
 
 def verify(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Verified, None]:
@@ -82,6 +91,7 @@ def _users(ports: Ports, key: str) -> tuple[str, ...]:
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_BLOB: get_blob,
     e.UPLOAD: upload,
+    e.SWEPT_BY_COLLECTOR: swept_by_collector,
     e.VERIFY: verify,
     e.REPLAY: replay,
     e.LIST_BUDGETS: list_budgets,

@@ -31,8 +31,11 @@ async def give_up(ports: Ports, unit: Unit, received: Received[Collect], reason:
 async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
     collector = collector_of(ports)
     for received in batch:
-        await collector.journal.forget(unit.tx, received.workspace, received.message.scan)
-        collector.forget(received.workspace, received.message.scan)
+        message = received.message
+        await collector.journal.forget(unit.tx, received.workspace, message.scan)
+        if message.words is not None:
+            await collector.journal.forget_upload(unit.tx, received.workspace, message.words, message.made)
+        collector.forget(received.workspace, message.scan)
 
 
 CONSUMERS: Final = (

@@ -87,6 +87,11 @@ class Journal:
         unreferred = await store.delete_scan(tx, workspace, scan)
         await self._drop(workspace, unreferred)
 
+    async def forget_upload(self, tx: Tx, workspace: UUID, words: bytes, until: int) -> None:
+        """Drop a word list that was not uploaded again after a time, and its body where nothing else has it."""
+        await store.delete_upload(tx, workspace, words, until)
+        await self._drop(workspace, await store.unreferred(tx, workspace, [words]))
+
     async def _drop(self, workspace: UUID, digests: Sequence[bytes]) -> None:
         """Drop bodies; only within a transaction, so that no exchange that has one of them is being written."""
         if digests:

@@ -11,7 +11,10 @@ service: Final = Service(
     needs=("sql", "bus", "blobs", "cache", "egress"),
     publishes=(Announced, Collected, Superseded),
     consumes=(Collect, Deleted),
-    answers=(e.GET_BLOB, e.UPLOAD, e.VERIFY, e.REPLAY, e.LIST_BUDGETS, e.LIST_KEYS, e.SET_KEY, e.REMOVE_KEY),
+    answers=(
+        *(e.GET_BLOB, e.UPLOAD, e.SWEPT_BY_COLLECTOR, e.VERIFY, e.REPLAY, e.LIST_BUDGETS),
+        *(e.LIST_KEYS, e.SET_KEY, e.REMOVE_KEY),
+    ),
     asks=(e.GET_PLAN, e.GET_NAMES, e.RENEW_LEASES, e.GET_SCAN, e.LIST_RECORDS, e.LIST_CLAIMS),
     doors="services.collector.api:DOORS",
     consumers="services.collector.consumers:CONSUMERS",

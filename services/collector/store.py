@@ -242,9 +242,19 @@ async def count_request(tx: Tx, source: str, holder: str, workspace: UUID, windo
 
 
 async def write_upload(tx: Tx, workspace: UUID, digest: bytes, at: int) -> None:
-    """Note that a blob was uploaded, so that it stays."""
+    """Note that a blob was uploaded, and when it last was, so that it stays."""
     columns = ("workspace", "digest", "at")
-    await tx.bulk_upsert("upload", columns, ("workspace", "digest"), [(workspace.bytes, digest, at)], {})
+    await tx.bulk_upsert("upload", columns, ("workspace", "digest"), [(workspace.bytes, digest, at)], {"at": "replace"})
+
+
+async def delete_upload(tx: Tx, workspace: UUID, digest: bytes, until: int) -> None:
+    """Forget an upload that was not made again after a time: then a scan is to come that has it."""
+    await tx.execute(
+        "DELETE FROM upload WHERE workspace = :workspace AND digest = :digest AND at <= :until",
+        workspace=workspace.bytes,
+        digest=digest,
+        until=until,
+    )
 
 
 async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> list[bytes]:

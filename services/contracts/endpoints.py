@@ -49,6 +49,10 @@ FIND_EXPIRED: Final = Endpoint(
     service="scans", name="find_expired", method="GET", path="/v1/expired",
     takes=r.Retention, answers=tuple[r.ScanSummary, ...], summary="Find scans that are kept no longer, oldest first.",
 )  # fmt: skip
+SWEPT_BY_SCANS: Final = Endpoint(
+    service="scans", name="swept_by_scans", method="GET", path="/v1/scans/{scan}/swept/scans",
+    takes=r.ScanId, answers=r.Swept, summary="Say whether nothing is left of the work of a deleted scan.",
+)  # fmt: skip
 WATCH_SCAN: Final = Endpoint(
     service="scans", name="watch_scan", method="GET", path="/v1/scans/{scan}/progress",
     takes=r.Watch, answers=r.Watched, summary="Follow a scan: its state now and after every change, until it ends.",
@@ -109,6 +113,10 @@ GET_STORED: Final = Endpoint(
     service="storage", name="get_stored", method="GET", path="/v1/scans/{scan}/stored",
     takes=r.ScanId, answers=r.Stored, summary="Say how much of a scan storage has.",
 )  # fmt: skip
+SWEPT_BY_STORAGE: Final = Endpoint(
+    service="storage", name="swept_by_storage", method="GET", path="/v1/scans/{scan}/swept/storage",
+    takes=r.ScanId, answers=r.Swept, summary="Say whether nothing is left of the claims of a deleted scan.",
+)  # fmt: skip
 DIFF: Final = Endpoint(
     service="storage", name="diff", method="GET", path="/v1/diff",
     takes=r.DiffQuery, answers=r.Change, summary="Compare two scans.", streams=True,
@@ -141,6 +149,10 @@ LIST_RETRACTIONS: Final = Endpoint(
 GET_BLOB: Final = Endpoint(
     service="collector", name="get_blob", method="GET", path="/v1/blobs/{digest}",
     takes=r.BlobQuery, answers=r.BlobView, summary="The bytes of a piece of evidence.",
+)  # fmt: skip
+SWEPT_BY_COLLECTOR: Final = Endpoint(
+    service="collector", name="swept_by_collector", method="GET", path="/v1/scans/{scan}/swept/collector",
+    takes=r.ScanId, answers=r.Swept, summary="Say whether nothing is left of the evidence of a deleted scan.",
 )  # fmt: skip
 UPLOAD: Final = Endpoint(
     service="collector", name="upload", method="POST", path="/v1/blobs",

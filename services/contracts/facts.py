@@ -154,6 +154,12 @@ class Finished(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.finished
 
 
 class Deleted(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.deleted.v1"):
-    """A scan is to be forgotten by everybody."""
+    """A scan is to be forgotten by everybody.
+
+    ``words`` is the word list of the scan when no other one has it: unless it was uploaded again after the scan was
+    ``made`` (UTC microseconds), it is to be forgotten too.
+    """
 
     scan: UUID
+    words: bytes | None = None
+    made: int = 0

@@ -53,6 +53,10 @@ async def delete_scan(ports: Ports, caller: Caller, ref: r.ScanId) -> Nothing:
     return Nothing()
 
 
+async def swept_by_scans(ports: Ports, caller: Caller, ref: r.ScanId) -> r.Swept:
+    return await look.swept(ports, caller, ref.scan)
+
+
 def watch_scan(ports: Ports, caller: Caller, watch: r.Watch) -> AsyncGenerator[r.Watched, None]:
     return progress.follow(ports, caller, watch)
 
@@ -91,6 +95,7 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.STOP_SCAN: stop_scan,
     e.RETRY_SCAN: retry_scan,
     e.DELETE_SCAN: delete_scan,
+    e.SWEPT_BY_SCANS: swept_by_scans,
     e.WATCH_SCAN: watch_scan,
     e.GET_PLAN: get_plan,
     e.LIST_ITEMS: list_items,

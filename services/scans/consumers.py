@@ -12,4 +12,4 @@ CONSUMERS: Final = (
     Handles(name="superseded", takes=Superseded, handle=lease.take_superseded, batch=20),
 )
 
-TASKS: Final = (tend.tend_scans, progress.report_progress)
+TASKS: Final = (tend.tend_scans, tend.sweep_deleted, progress.report_progress)

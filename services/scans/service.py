@@ -15,7 +15,7 @@ service: Final = Service(
     answers=(
         *(e.CREATE_SCAN, e.PREVIEW_SCAN, e.LIST_SCANS, e.GET_SCAN, e.PAUSE_SCAN, e.RESUME_SCAN, e.STOP_SCAN),
         *(e.RETRY_SCAN, e.DELETE_SCAN, e.WATCH_SCAN, e.GET_PLAN, e.LIST_ITEMS, e.GET_STANDING, e.GET_NAMES),
-        *(e.RENEW_LEASES, e.FIND_EXPIRED),
+        *(e.RENEW_LEASES, e.FIND_EXPIRED, e.SWEPT_BY_SCANS),
     ),
     asks=(e.LIST_MODULES, e.LIST_BUDGETS),
     doors="services.scans.api:DOORS",

@@ -9,6 +9,7 @@ from services.contracts.resources import (
     RecordView,
     ScanId,
     Stored,
+    Swept,
 )
 from services.kernel.calls import Caller, Endpoint
 from services.kernel.service import Ports
@@ -17,6 +18,10 @@ from services.storage import retract, usecases
 
 async def get_stored(ports: Ports, caller: Caller, question: ScanId) -> Stored:
     return await usecases.get_stored(ports, caller, question.scan)
+
+
+async def swept_by_storage(ports: Ports, caller: Caller, question: ScanId) -> Swept:
+    return await usecases.swept(ports, caller, question.scan)
 
 
 async def find_records(ports: Ports, caller: Caller, question: RecordQuery) -> tuple[RecordView, ...]:
@@ -32,6 +37,7 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_ENTITY: usecases.get_entity,
     e.EXPORT: usecases.export_scan,
     e.GET_STORED: get_stored,
+    e.SWEPT_BY_STORAGE: swept_by_storage,
     e.DIFF: usecases.diff_scans,
     e.FIND_RECORDS: find_records,
     e.LIST_RECORDS: list_records,

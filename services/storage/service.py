@@ -14,6 +14,7 @@ service: Final = Service(
         e.GET_ENTITY,
         e.EXPORT,
         e.GET_STORED,
+        e.SWEPT_BY_STORAGE,
         e.DIFF,
         e.FIND_RECORDS,
         e.LIST_RECORDS,

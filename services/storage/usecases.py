@@ -23,6 +23,7 @@ from services.contracts.resources import (
     SearchPage,
     SearchQuery,
     Stored,
+    Swept,
 )
 from services.contracts.targets import recognise
 from services.kernel.calls import Caller
@@ -34,7 +35,7 @@ from services.storage.diff import diff
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, RECORD_ID, comparable, record_ids
 from services.storage.export import export
 from services.storage.narrowed import search_scan
-from services.storage.store import reading, records, retractions
+from services.storage.store import intake, reading, records, retractions
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
 
 MOST_FOUND: Final = 1000
@@ -221,6 +222,12 @@ async def get_stored(ports: Ports, caller: Caller, scan: UUID) -> Stored:
     async with ports.sql.read() as view:
         results, admissions, entities, claims = await reading.counts(view, caller.workspace, scan)
     return Stored(scan=scan, results=results, admissions=admissions, entities=entities, claims=claims)
+
+
+async def swept(ports: Ports, caller: Caller, scan: UUID) -> Swept:
+    """Whether a scan was deleted here: its tombstone is written with the last of its rows."""
+    async with ports.sql.read() as view:
+        return Swept(scan, (caller.workspace.bytes, scan.bytes) in await intake.deleted_scans(view, [scan.bytes]))
 
 
 async def diff_scans(ports: Ports, caller: Caller, query: DiffQuery) -> AsyncGenerator[Change, None]:

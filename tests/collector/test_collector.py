@@ -5,16 +5,22 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from services.collector import api, store
 from services.collector.consumers import CONSUMERS, deleted, give_up
 from services.collector.context import Blocked, RateLimited, Unreachable
+from services.collector.journal import digest
 from services.collector.run import Module
 from services.contracts import entities
 from services.contracts.commands import command_id
 from services.contracts.facts import Collected, Deleted, Superseded
+from services.contracts.resources import ScanId
 from services.contracts.subjects import Names, NamesDigest
+from services.kernel.blobs import Blob
+from services.kernel.calls import Caller
 from services.kernel.errors import Exhausted, Unavailable
 from services.kernel.messages import envelop
 from services.kernel.once import Workers
@@ -420,6 +426,24 @@ async def test_a_deleted_scan_is_forgotten_and_what_was_under_way_leaves_nothing
         await running
         assert [each.item for each in await one.said(Collected)] == [item(1).id]
         assert await _left(one) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("uploaded", "kept"), [(5, False), (7, False), (8, True)])
+async def test_a_word_list_that_no_scan_has_goes_unless_it_was_uploaded_for_the_next_one(
+    tmp_path: Path, uploaded: int, kept: bool
+) -> None:
+    words = digest(b"www")
+    async with process(tmp_path, World(), asks("/a")) as one:
+        await one.blobs.put(WORKSPACE, [Blob(words, b"www")])
+        for at in (3, uploaded):
+            async with one.sql.begin() as tx:
+                await store.write_upload(tx, WORKSPACE, words, at)
+        assert not (await api.swept_by_collector(one.ports, Caller(WORKSPACE), ScanId(SCAN))).swept
+        async with one.ports.outbox.unit() as unit:
+            await deleted(one.ports, unit, [Received(Deleted(scan=SCAN, words=words, made=7), WORKSPACE, 0)])
+        assert (await _left(one))[2] == kept
+        assert (await api.swept_by_collector(one.ports, Caller(WORKSPACE), ScanId(SCAN))).swept
+        assert not (await api.swept_by_collector(one.ports, Caller(UUID(int=9)), ScanId(SCAN))).swept
 
 
 async def _left(one: Process) -> tuple[int, int, int]:

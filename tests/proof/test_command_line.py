@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,8 @@ from tests.proof.processes import WAIT, Lab, Mirage, ended, until
 FEW = ("--module", "crtsh", "--module", "hackertarget")
 #: Seconds in which a command that waits for nothing has said why, on a machine that does other things, too.
 AT_ONCE = 10.0
+#: Tables of messages that were sent and heard, which say nothing of what is in them.
+BOOKKEEPING = {"schema_version", "inbox", "outbox", "sqlite_sequence", "sqlite_stat1"}
 #: Asks sources, the resolver and the target, and is over in a second or two.
 MIXED = (
     *("--profile", "deep", "--authorised", "the lab, for a proof", "--exclude-scope", "*.apps.halyard-freight.example"),
@@ -261,6 +264,30 @@ def test_why_not_names_the_scan_and_tells_out_of_scope_from_never_seen(mirage: M
         first, second = mirage.output("why-not", name).splitlines()
         assert first.startswith(f"Scan {scan[:8]} of {lab.target}")
         assert second.startswith(f"{name} was not taken into the scan: {reason}")
+
+
+def test_a_deleted_scan_leaves_nothing_on_disk_when_the_command_ends(mirage: Mirage, tmp_path: Path) -> None:
+    (tmp_path / "words").write_text("www\nmail\n")
+    deep = ("--profile", "deep", "--module", "brute", "--wordlist", str(tmp_path / "words"))
+    scans = [mirage.scan(*FEW, *deep, "--module", "dns_records") for _ in range(2)]
+    for scan in scans:
+        assert rows_left(mirage.folder)["collector.upload"] == 1
+        assert mirage.output("scans", "delete", scan) == f"Scan {scan[:8]} is deleted.\n"
+    tombstones = {"storage.scan": 2, "collector.tombstone": 2}
+    assert rows_left(mirage.folder) == tombstones
+    assert [file.name for file in (mirage.folder / "evidence").glob("*.seg") if file.stat().st_size] == []
+
+
+def rows_left(folder: Path) -> Counter[str]:
+    """Rows by table of what services keep of scans, where there are any."""
+    left: Counter[str] = Counter()
+    for name in ("scans", "storage", "collector", "evidence/index"):
+        with closing(sqlite3.connect(folder / f"{name}.db")) as opened:
+            tables = opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (table,) in tables:
+                if table not in BOOKKEEPING:
+                    left[f"{name}.{table}"] = opened.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+    return +left
 
 
 def test_a_scan_that_reached_a_limit_has_partial_results_and_code_3(mirage: Mirage, lab: Lab) -> None:

@@ -156,8 +156,18 @@ async def _state(hull: Hull, session: Session, scan: Scan) -> str:
         return "deleted"
 
 
+async def _change(hull: Hull, session: Session, scan: Scan, endpoint: Endpoint[ScanId, Any], state: str) -> None:
+    """Bring a scan into ``state``; where it is in it already, that is well."""
+    try:
+        await hull.calls.ask(endpoint, ScanId(scan.id), session.caller)
+    except (Conflict, NotFound):
+        # The process that ran the scan may have ended by this before it could answer.
+        if await _state(hull, session, scan) != state:
+            raise
+
+
 def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, state: str, done: str) -> None:
-    """Add a verb that brings a scan into ``state``; where it is in it already, that is well."""
+    """Add a verb that brings a scan into ``state``."""
 
     @command.command(name, help=summary)
     @click.argument("scan_id", metavar="ID")
@@ -166,12 +176,7 @@ def _simple(name: str, endpoint: Endpoint[ScanId, Any], summary: str, state: str
         async def work() -> int:
             async with session.open() as hull:
                 scan = await find_scan(hull, session, scan_id)
-                try:
-                    await hull.calls.ask(endpoint, ScanId(scan.id), session.caller)
-                except (Conflict, NotFound):
-                    # The process that ran the scan may have ended by this before it could answer.
-                    if await _state(hull, session, scan) != state:
-                        raise
+                await _change(hull, session, scan, endpoint, state)
             short = str(scan.id)[:8]
             click.echo(done.format(scan=short, resume=session.line(f"scans resume {short}")))
             return 0
@@ -193,4 +198,26 @@ _simple(
     "paused",
     "Scan {scan} is paused; go on with: {resume}",
 )
-_simple("delete", DELETE_SCAN, "Forget a scan, its claims and its evidence.", "deleted", "Scan {scan} is deleted.")
+
+
+@command.command("delete")
+@click.argument("scan_id", metavar="ID")
+@data_options
+def delete(session: Session, scan_id: str) -> int:
+    """Forget a scan, its claims and its evidence."""
+
+    async def work() -> int:
+        from services.cli.following import wait_swept
+
+        async with session.open() as hull:
+            scan = await find_scan(hull, session, scan_id)
+            await _change(hull, session, scan, DELETE_SCAN, "deleted")
+            left = await wait_swept(hull, session.caller, scan.id)
+        click.echo(f"Scan {str(scan.id)[:8]} is deleted.")
+        if left:
+            click.echo(
+                f"mirage: {', '.join(left)} still remove what they had of it, and go on with the next command", err=True
+            )
+        return 0
+
+    return run_async(work())

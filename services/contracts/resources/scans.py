@@ -47,6 +47,13 @@ class ScanId(Struct, frozen=True):
     scan: UUID
 
 
+class Swept(Struct, frozen=True):
+    """Whether a service has nothing left of a scan that was deleted."""
+
+    scan: UUID
+    swept: bool
+
+
 class SourceState(Struct, frozen=True, kw_only=True):
     """How one module fared in a scan: items by outcome, items still to do, and the last reason for a failure.
 

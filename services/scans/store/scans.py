@@ -297,6 +297,22 @@ async def dropped(view: Reader) -> list[Key]:
     return [Key(*row) for row in await view.fetch("SELECT workspace, scan FROM dropped ORDER BY scan LIMIT 10")]
 
 
+async def is_swept(view: Reader, workspace: bytes) -> bool:
+    """Whether nothing is left of any scan of a workspace that was dropped."""
+    row = await view.fetch_one("SELECT 1 FROM dropped WHERE workspace = :workspace LIMIT 1", workspace=workspace)
+    return row is None
+
+
+async def has_words(view: Reader, workspace: bytes, words: bytes) -> bool:
+    """Whether any scan of a workspace has this word list; reads all plans, and is asked when one with a list goes."""
+    row = await view.fetch_one(
+        "SELECT 1 FROM scan WHERE workspace = :workspace AND plan LIKE :said LIMIT 1",
+        workspace=workspace,
+        said=f'%"words":{msgspec.json.encode(words).decode()}%',
+    )
+    return row is not None
+
+
 async def sweep(tx: Tx, key: Key, limit: int) -> bool:
     """Remove up to ``limit`` rows or so of each table of a deleted scan; True when nothing is left of it."""
     left = False

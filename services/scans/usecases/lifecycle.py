@@ -89,8 +89,11 @@ async def delete(ports: Ports, caller: Caller, scan: UUID) -> None:
         row = await scan_store.load_for_change(unit.tx, caller.workspace.bytes, scan.bytes)
         if row is None:
             raise NotFound(f"there is no scan {scan}")
+        words = (await scan_store.read_plan(unit.tx, row.key)).words
         await scan_store.drop(unit.tx, row)
-        unit.emit(Deleted(scan=scan), workspace=caller.workspace, key=scan.hex)
+        if words is not None and await scan_store.has_words(unit.tx, row.workspace, words):
+            words = None
+        unit.emit(Deleted(scan=scan, words=words, made=row.created), workspace=caller.workspace, key=scan.hex)
         unit.then(lambda: note_change(ports, scan, caller.workspace, ended=True))
 
 

@@ -9,7 +9,17 @@ import msgspec
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import ENTITY_TYPES, entity
 from services.contracts.plan import Plan
-from services.contracts.resources import Item, ItemsQuery, Progress, Scan, ScanSummary, SourceState, Standing, Waiting
+from services.contracts.resources import (
+    Item,
+    ItemsQuery,
+    Progress,
+    Scan,
+    ScanSummary,
+    SourceState,
+    Standing,
+    Swept,
+    Waiting,
+)
 from services.contracts.subjects import CarriedSubject, Names
 from services.contracts.targets import recognise
 from services.kernel.calls import Caller
@@ -51,6 +61,13 @@ async def plan(ports: Ports, caller: Caller, scan: UUID) -> Plan:
     async with ports.sql.read() as view:
         found, _ = await plan_of(ports, view, await _row(view, caller, scan))
     return found
+
+
+async def swept(ports: Ports, caller: Caller, scan: UUID) -> Swept:
+    """Whether a scan is gone with all that it worked on; then others deleted in its workspace are gone as well."""
+    async with ports.sql.read() as view:
+        there = await scan_store.load(view, caller.workspace.bytes, scan.bytes) is not None
+        return Swept(scan, not there and await scan_store.is_swept(view, caller.workspace.bytes))
 
 
 async def newest(ports: Ports, caller: Caller) -> tuple[ScanSummary, ...]:

@@ -42,7 +42,6 @@ async def tend(ports: Ports) -> None:
     async with ports.sql.read() as view:
         running = await scan_store.running(view)
         expired = await batch_store.scans_with_expired(view, at)
-        dropped = await scan_store.dropped(view)
     for row in running:
         workspace, scan = UUID(bytes=row.workspace), row.uuid
         if tuple(row.key) in expired:
@@ -50,9 +49,30 @@ async def tend(ports: Ports) -> None:
                 await publish_expired(ports, unit, workspace, scan)
         if _is_due(row, at):
             await _wake(ports, workspace, scan)
+
+
+async def sweep_deleted(ports: Ports) -> None:
+    """Remove what is left of deleted scans, those of earlier processes first, as long as the service runs."""
+    while True:
+        more = False
+        try:
+            more = await sweep(ports)
+        except Unavailable as error:
+            _log.warning("sweeping waits", reason=str(error))
+        except MirageError:
+            _log.exception("sweeping failed")
+        if not more:
+            await asyncio.sleep(TICK)
+
+
+async def sweep(ports: Ports) -> bool:
+    """Remove some rows of deleted scans; return whether there may be more."""
+    async with ports.sql.read() as view:
+        dropped = await scan_store.dropped(view)
     for key in dropped:
         async with ports.sql.begin() as tx:
             await scan_store.sweep(tx, key, _SWEPT_AT_A_TIME)
+    return bool(dropped)
 
 
 async def _wake(ports: Ports, workspace: UUID, scan: UUID) -> None:

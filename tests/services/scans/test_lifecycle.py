@@ -194,17 +194,28 @@ async def test_a_deleted_scan_is_gone_at_once_and_its_rows_soon_after(
     assert [deleted.scan for deleted in await desk.all_said(Deleted)] == [scan]
     assert [each.id for each in await api.list_scans(desk.ports, CALLER, Nothing())] == [kept]
     fresh = await desk.create("example.net", modules=("dns",))
+    assert not (await api.swept_by_scans(desk.ports, CALLER, ScanId(scan))).swept
     for _ in range(100):
-        await tend.tend(desk.ports)
-        async with desk.real.read() as view:
-            if not await scan_store.dropped(view):
-                break
+        if not await tend.sweep(desk.ports):
+            break
+    assert (await api.swept_by_scans(desk.ports, CALLER, ScanId(scan))).swept
+    assert not (await api.swept_by_scans(desk.ports, CALLER, ScanId(kept))).swept
     async with desk.real.read() as view:
         for table in scan_store.TABLES:
             rows = await view.fetch(f"SELECT DISTINCT scan FROM {table} WHERE scan = 1")
             assert rows == [], table
     assert await end_of(desk, kept) == before
     assert (await desk.scan(fresh)).items["leased"] == 1
+
+
+async def test_a_word_list_goes_with_the_last_scan_that_has_it(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scans = [await desk.create("example.org", words=words) for words in (b"a" * 32, b"a" * 32, b"b" * 32, None)]
+    for scan in scans:
+        await api.delete_scan(desk.ports, CALLER, ScanId(scan))
+    said = await desk.all_said(Deleted)
+    assert [deleted.words for deleted in said] == [None, b"a" * 32, b"b" * 32, None]
+    assert all(deleted.made for deleted in said)
 
 
 async def test_results_of_a_scan_that_is_gone_are_dropped(open_desk: OpenDesk) -> None:

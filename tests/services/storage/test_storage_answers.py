@@ -330,7 +330,9 @@ async def test_a_deleted_scan_is_no_longer_found_in_any_way(store: Depot) -> Non
     kept = record("GET /")
     await store.take(result("web", WWW, RESOLVES, records=[kept]), admitted((WWW, "in_scope", 0)))
     await store.index()
+    assert not (await store.ask(e.SWEPT_BY_STORAGE, ScanId(SCAN))).swept
     await store.take(Deleted(scan=SCAN))
+    assert (await store.ask(e.SWEPT_BY_STORAGE, ScanId(SCAN))).swept
     assert not (await found(store, "www")).entities
     assert await store.ask(e.FIND_RECORDS, RecordQuery(kept.id.hex())) == ()
     assert await store.ask(e.GET_ENTITY, EntityQuery(value="www.example.org")) == ()
@@ -382,7 +384,14 @@ QUESTIONS: list[tuple[Endpoint, object]] = [
 def test_every_endpoint_is_asked_across_workspaces() -> None:
     from services.storage.service import service
 
-    assert {endpoint.name for endpoint, _ in QUESTIONS} == {endpoint.name for endpoint in service.answers}
+    asked = {endpoint.name for endpoint, _ in QUESTIONS}
+    assert asked | {e.SWEPT_BY_STORAGE.name} == {endpoint.name for endpoint in service.answers}
+
+
+async def test_what_was_deleted_in_one_workspace_is_not_so_in_another(store: Depot) -> None:
+    await store.take(Deleted(scan=SCAN))
+    assert (await store.ask(e.SWEPT_BY_STORAGE, ScanId(SCAN))).swept
+    assert not (await store.ask(e.SWEPT_BY_STORAGE, ScanId(SCAN), ELSEWHERE)).swept
 
 
 @pytest.mark.parametrize(("endpoint", "question"), QUESTIONS, ids=lambda value: getattr(value, "name", ""))
