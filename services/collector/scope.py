@@ -3,6 +3,7 @@
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import ip_network
+from typing import Final
 
 from services.collector.context import Skipped
 from services.collector.manifest import Manifest
@@ -10,6 +11,9 @@ from services.contracts.plan import Plan
 from services.contracts.scope import Scope
 from services.kernel.egress import Forbidden, Guard
 from services.kernel.egress.guard import embedded, parse
+
+#: Where sources answer. Some are named by others (RDAP), who could name any port of anybody.
+PORTS_OF_SOURCES: Final = (80, 443)
 
 
 class ScopeGuard(Guard):
@@ -25,10 +29,35 @@ class ScopeGuard(Guard):
     def check(self, address: str) -> None:
         """As `Guard.check`."""
         super().check(address)
-        parsed = parse(address)
-        for reading in (parsed, *embedded(parsed)):
-            if self._scope.excludes_address(str(reading)):
+        for reading in self._readings(address):
+            if self._scope.excludes_address(reading):
                 raise Forbidden(address, "excluded from the scope")
+
+    @staticmethod
+    def _readings(address: str) -> list[str]:
+        """An address and all that it carries inside."""
+        parsed = parse(address)
+        return [str(reading) for reading in (parsed, *embedded(parsed))]
+
+
+class SourceGuard(ScopeGuard):
+    """The guard of whoever asks third parties: it keeps away from the target too, by whatever name one is led there.
+
+    Those of one scope are equal, for connections and answers are shared by guard.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SourceGuard) and (self._scope is other._scope or self._scope == other._scope)
+
+    def __hash__(self) -> int:
+        return hash((self._scope.targets[:1], self._scope.includes[:1], self._scope.excludes[:1]))
+
+    def check(self, address: str) -> None:
+        """As `Guard.check`."""
+        super().check(address)
+        for reading in self._readings(address):
+            if self._scope.covers_address(reading):
+                raise Forbidden(address, "it is in the scope, which only active modules touch")
 
 
 @lru_cache(maxsize=64)
@@ -46,13 +75,19 @@ class Permit:
     def __init__(self, manifest: Manifest, plan: Plan) -> None:
         self.manifest = manifest
         self.scope = plan.scope
-        self.guard = guard_for(plan.scope.networks, plan.scope.excludes)
+        self.guard = (
+            guard_for(plan.scope.networks, plan.scope.excludes)
+            if manifest.activity == "active"
+            else SourceGuard(plan.scope)
+        )
         self._active = manifest.activity == "active" and plan.authorisation is not None
 
-    def host(self, host: str, *, literal: bool) -> None:
+    def host(self, host: str, port: int, *, literal: bool) -> None:
         """A host to talk to over HTTP: the source's own, or for active modules one inside the scope."""
         if self.manifest.hosts:
             self._third_party(host, literal=literal)
+            if port not in PORTS_OF_SOURCES:
+                raise Skipped(f"{host} is to be asked at port {port}, where no source is")
             return
         self._must_be_active()
         if literal:

@@ -80,9 +80,11 @@ class Shore:
     async def _item(self, of: Manifest, item: int, planned: Plan, *, offline: bool) -> tuple[Egress, Exchanges, Permit]:
         return self.egress(), await self.shop.exchanges(of, item, offline=offline), Permit(of, planned)
 
-    async def whois(self, item: int = 1, *, offline: bool = False, **fields: Any) -> ItemWhois:
+    async def whois(
+        self, item: int = 1, planned: Plan | None = None, *, offline: bool = False, **fields: Any
+    ) -> ItemWhois:
         source = manifest(hosts=(WHOIS, "*.example.org"), **fields)
-        egress, exchanges, permit = await self._item(source, item, plan(), offline=offline)
+        egress, exchanges, permit = await self._item(source, item, planned or plan(), offline=offline)
         return ItemWhois(egress, self.resolver, exchanges, permit)
 
     async def tls(self, item: int = 1, planned: Plan = IN_SCOPE, *, offline: bool = False) -> ItemTls:
@@ -185,6 +187,19 @@ async def test_only_servers_that_the_manifest_names_are_asked(shore: Shore, serv
     await shore.listen(43, saying(b"x"))
     with pytest.raises(Skipped):
         await (await shore.whois()).ask(server, "example.org")
+
+
+async def test_no_name_of_a_server_leads_to_the_target(shore: Shore) -> None:
+    heard: list[bytes] = []
+
+    async def handle(reader, writer) -> None:
+        heard.append(await reader.readline())
+
+    await shore.listen(43, handle)
+    for offline in (False, True):
+        with pytest.raises(Skipped, match=f"{HERE} may not be dialled: it is in the scope"):
+            await (await shore.whois(planned=IN_SCOPE, offline=offline)).ask(WHOIS, "example.org")
+    assert not heard
 
 
 async def test_a_proxy_is_asked_for_the_way_and_the_record_says_so(shore: Shore) -> None:

@@ -52,7 +52,7 @@ HOSTS = [
 @pytest.mark.parametrize(("host", "literal", "active", "source", "anybody"), HOSTS, ids=str)
 def test_who_may_talk_to_which_host(host: str, literal: bool, active: bool, source: bool, anybody: bool) -> None:
     def may(activity: str, **fields: object) -> bool:
-        return allowed(lambda: permit(activity, **fields).host(host, literal=literal))
+        return allowed(lambda: permit(activity, **fields).host(host, 443, literal=literal))
 
     assert may("active") is active
     assert may("passive", **SOURCE) is source
@@ -129,5 +129,23 @@ def test_a_network_that_a_scan_allows_may_be_dialled_except_for_what_it_excludes
 
 
 def test_scans_with_the_same_rules_have_the_same_guard_and_others_have_not() -> None:
-    assert permit("active").guard is permit("passive").guard
-    assert permit("active").guard is not Permit(manifest(), plan()).guard
+    assert permit("active").guard is permit("active").guard
+    assert permit("passive").guard == permit("dns").guard
+    assert hash(permit("passive").guard) == hash(permit("dns").guard)
+    assert permit("active").guard != permit("passive").guard
+    assert permit("passive").guard != Permit(manifest(), plan()).guard
+
+
+@pytest.mark.parametrize("address", ["198.51.100.1", "::ffff:198.51.100.1", "64:ff9b::198.51.100.1", "2001:db8:1::1"])
+def test_no_name_leads_a_source_into_the_scope(address: str) -> None:
+    for activity in ("passive", "dns", "guess"):
+        with pytest.raises(Forbidden, match="it is in the scope, which only active modules touch"):
+            permit(activity, **SOURCE).guard.check(address)
+        permit(activity, **SOURCE).guard.check("203.0.113.1")
+    permit("active").guard.check(address)
+
+
+def test_sources_are_asked_where_sources_answer_and_targets_anywhere() -> None:
+    assert allowed(lambda: permit("passive", **SOURCE).host("api.example.org", 80, literal=False))
+    assert not allowed(lambda: permit("passive", **SOURCE).host("api.example.org", 8080, literal=False))
+    assert allowed(lambda: permit("active").host("www.example.com", 8080, literal=False))

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,28 @@ def test_a_passive_scan_touches_neither_the_target_nor_its_name_servers(mirage: 
     known = {name["name"] for name in (*truth["names"], *truth["stale"], *truth["dangling"])}
     asked = {name for name, _ in lab.questions()}
     assert not asked & known, "not even the resolver hears of the target's names"
+
+
+#: The registry sends on to the registrar, whose servers are in the target's network by the address alone.
+LED_THERE = ("--profile", "passive", "--module", "rdap_domain", "--module", "whois")
+
+
+def test_no_registrar_leads_a_passive_scan_to_the_target_by_another_name(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("rdap.nic.example", "redirect_elsewhere", location="https://crt.sh/domain/x")
+    mirage.scan(*LED_THERE)
+    reached = sorted(lab.counts()["addresses"], key=IPv4Address)
+    hosts = sorted({host for host, *_ in lab.requests()})
+    assert hosts[:1] + hosts[-1:] == ["crt.sh", "whois.quayside-registrar.example"]
+    lab.reset()
+    theirs = {reached[0], reached[-1]}  # the lab gives addresses to sources in the order of their names
+    led = Mirage(mirage.folder.with_name("led"), lab)
+    led.scan(*LED_THERE, *(word for there in theirs for word in ("--scope", f"{there}/32")))
+    assert set(reached) - set(lab.counts()["addresses"]) == theirs
+    assert {source["module"]: source["outcomes"] for source in led.last()["sources"]} == {
+        "rdap_domain": {"skipped": 1},
+        "whois": {"found": 1},  # the registry has answered, and the registrar was left alone
+    }
+    assert (led.folder / "mirage.log").read_text().count("which only active modules touch") == len(theirs)
 
 
 def test_without_an_authorisation_the_resolver_is_asked_and_not_the_target(mirage: Mirage, lab: Lab) -> None:

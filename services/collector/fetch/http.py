@@ -193,7 +193,7 @@ class ItemHttp(Http):
         else:
             try:
                 place = locate(target)
-                self._permit.host(place.host, literal=place.literal)
+                self._permit.host(place.host, place.port, literal=place.literal)
             except (BadUrl, Skipped) as error:
                 reason = str(error)
         return target[:MAX_URL], reason
@@ -256,7 +256,7 @@ class ItemHttp(Http):
             location = locate(url)
         except BadUrl as error:
             raise Skipped(self._exchanges.mask(str(error))) from None
-        self._permit.host(location.host, literal=location.literal)
+        self._permit.host(location.host, location.port, literal=location.literal)
         return Request(
             method=wanted.method,
             location=location,
