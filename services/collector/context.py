@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from services.collector.pages.charsets import codec_of
 from services.collector.resolve.answer import Answer as Resolution
 from services.contracts.claims import Claim
 from services.contracts.scope import Scope
@@ -113,13 +114,10 @@ class HttpAnswer(Answer, frozen=True, kw_only=True):
             raise ParseError(f"{self.url}: {error}") from error
 
     def text(self) -> str:
-        """The body as text: the charset of its Content-Type if Python knows it, else UTF-8 with replacements."""
+        """The body as text: in the charset of its Content-Type if the web knows it, else UTF-8, with replacements."""
         content_type = self.header("content-type") or ""
         _, _, charset = content_type.partition("charset=")
-        try:
-            return self.body.decode(charset.split(";")[0].strip(" \"'") or "utf-8", "replace")
-        except (LookupError, ValueError):
-            return self.body.decode("utf-8", "replace")
+        return self.body.decode(codec_of(charset.partition(";")[0].strip(" \"'")), "replace")
 
 
 class DnsAnswer(Answer, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from services.collector.archetypes.passive_dns import Sighting, records
 from services.collector.archetypes.times import instant
 from services.collector.context import Answer, Context, HttpAnswer, ParseError, Truncated
 from services.collector.manifest import Manifest
+from services.collector.pages.trees import table_rows
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
@@ -49,12 +50,10 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
 
 
 def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
-    from selectolax.lexbor import LexborHTMLParser
-
-    table = LexborHTMLParser(answer.body).css_first("table#table")
-    if table is None:
+    _, found, rest = answer.body.partition(TABLE)
+    if not found:
         raise ParseError(f"{answer.url}: it has no table of records")
-    rows = ([cell.text(strip=True) for cell in row.css("td")] for row in table.css("tbody tr"))
+    rows = table_rows(rest.partition(b"</table>")[0])
     yield from records((sighting(cells) for cells in rows if len(cells) >= 3), seen)
 
 

@@ -22,7 +22,7 @@ from services.contracts.claims import Claim, Entity, Relation
 
 MANIFEST = Manifest(
     id="web",
-    version=1,
+    version=2,
     title="Web servers",
     activity="active",
     source="https://www.rfc-editor.org/rfc/rfc9110",

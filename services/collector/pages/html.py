@@ -8,6 +8,9 @@ from urllib.parse import urljoin
 
 from msgspec import Struct
 
+from services.collector.pages.charsets import codec_of
+from services.collector.pages.trees import trees
+
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
@@ -18,9 +21,6 @@ MAX_TITLE: Final = 512
 MAX_EMBEDS: Final = 200
 MAX_URL: Final = 4_096
 
-# Lexbor takes quadratic time on deep nesting: 7 ms for a piece of this many tags, 45 s for a megabyte of them.
-TAGS_AT_ONCE: Final = 2_000
-_piece = re.compile(rb"(?:[^<]*+<){0,%d}+[^<]*+" % TAGS_AT_ONCE)
 _charset = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{2,40})", re.IGNORECASE)
 _refresh = re.compile(r"[^;,]{0,20}[;,]\s*url\s*=\s*[\"']?([^\"'\s>]{1,2000})", re.IGNORECASE).match
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,30}):").match
@@ -77,13 +77,9 @@ def read_html(body: bytes, url: str, charset: str = "") -> Document:
     What lies past `MAX_BYTES` is not read. Nothing is raised: every sequence of bytes is some document. The last few
     are remembered, because a module looks for what to ask next in the document that it is about to parse.
     """
-    from selectolax.lexbor import LexborHTMLParser
-
     reader = _Reader(url)
-    for piece in _piece.findall(_utf8(body[:MAX_BYTES], charset)):
-        root = LexborHTMLParser(piece).root if piece else None
-        if root is not None:
-            reader.read(root)
+    for root in trees(_utf8(body[:MAX_BYTES], charset)):
+        reader.read(root)
     return reader.document()
 
 
@@ -91,12 +87,8 @@ def _utf8(body: bytes, charset: str) -> bytes:
     """The body in UTF-8, by the charset of the header, of a meta element in the first kilobyte, or as it is."""
     if not charset and (declared := _charset.search(body, 0, 1024)):
         charset = declared[1].decode("ascii")
-    if charset.lower() in {"", "utf-8", "utf8", "us-ascii", "ascii"}:
-        return body
-    try:
-        return body.decode(charset, "replace").encode("utf-8", "replace")
-    except (LookupError, ValueError):
-        return body
+    codec = codec_of(charset)
+    return body if codec == "utf-8" else body.decode(codec, "replace").encode("utf-8", "replace")
 
 
 class _Reader:

@@ -479,7 +479,7 @@ async def test_a_source_that_failed_those_who_share_counts_as_failed_once(net: N
 
 
 async def test_the_answer_is_the_same_from_the_wire_and_from_the_journal(net: Net, shop: Workshop) -> None:
-    web = await net.serve(serves("h\xe9llo".encode("latin-1"), "200 OK", "Content-Type: text/html; charset=latin-1"))
+    web = await net.serve(serves("h\xe9llo".encode("latin-1"), "200 OK", "Content-Type: text/html; charset=ISO-8859-1"))
     client = net.client()
     before = time.time_ns() // 1000
     live = await (await shop.http(client, SOURCE)).get(URL, {"q": "a b"})
