@@ -11,14 +11,14 @@ from services.collector.archetypes.documents import refuse_pages, rows
 from services.collector.archetypes.names import Period, any_name, during, join, seen_names, weighed
 from services.collector.archetypes.sound import sound
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer, Unreachable
+from services.collector.context import Answer, Context, HttpAnswer, Truncated, Unreachable
 from services.collector.manifest import Manifest
 from services.contracts import entities, relations
 from services.contracts.claims import Claim, Entity, Malformed
 
 MANIFEST = Manifest(
     id="crtsh",
-    version=2,
+    version=3,
     title="crt.sh",
     activity="passive",
     source="https://crt.sh/",
@@ -36,7 +36,8 @@ MANIFEST = Manifest(
 
 MAX_BYTES = 40_000_000
 SAID_BY_CUSTOMER = 60  # some authorities check the organisation that a request names, some leave it as it comes
-MAX_NAMES = 80_000  # its whole history comes in one answer
+MAX_NAMES = 80_000
+MOST_COUNTED = 10_000  # certificates of one answer; of more it takes these at random and does not say so
 MAX_OWNED = 5_000
 MAX_LINES = 20  # of a row; a certificate has one organisation, seldom a few
 
@@ -46,6 +47,7 @@ class Row(Struct):
     common_name: str | None = None
     not_before: str | None = None
     not_after: str | None = None
+    result_count: int = 0
 
 
 async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
@@ -53,12 +55,19 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         return  # certificates have names only, and the name that it is the same as is asked for by itself
     question = {"O": seen.key[1]} if seen.type == "organization" else {"q": f"%.{seen.value}"}
     question |= {"output": "json", "deduplicate": "Y"}
+    reason = "its database could not list certificates that have expired"
     try:
         answer = await _ask(ctx, question)
     except Unreachable:
-        # A long history is more than its database can sort in its own time limit; what is valid today often is not.
-        answer = await _ask(ctx, question | {"exclude": "expired"})
-    yield answer
+        pass  # a long history is more than its database can sort in its own time limit
+    else:
+        yield answer
+        if sum(row.result_count for row in rows(answer, Row)) < MOST_COUNTED:
+            return
+        reason = f"there are more than {MOST_COUNTED:,} certificates"
+    # What is valid today is often less.
+    yield await _ask(ctx, question | {"exclude": "expired"})
+    raise Truncated(reason)
 
 
 async def _ask(ctx: Context, question: dict[str, str]) -> HttpAnswer:

@@ -12,13 +12,13 @@ from services.collector.archetypes.names import names_below
 from services.collector.archetypes.passive_dns import Sighting, records
 from services.collector.archetypes.rate_limits import refuse_when_spent
 from services.collector.archetypes.times import instant
-from services.collector.context import Answer, Context, HttpAnswer, ParseError, RateLimited, Unauthorised
+from services.collector.context import Answer, Context, HttpAnswer, ParseError, RateLimited, Truncated, Unauthorised
 from services.collector.manifest import Manifest
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="otx",
-    version=2,
+    version=3,
     title="Open Threat Exchange",
     activity="passive",
     source="https://otx.alienvault.com/",
@@ -81,6 +81,9 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         yield answer
         if not answer.json(Document).has_next:
             break
+    else:
+        if pages and not refused:
+            raise Truncated(f"there are more than {pages} pages of URLs")
     if refused:
         raise refused
 

@@ -8,13 +8,13 @@ from urllib.parse import unquote_plus
 
 from services.collector.archetypes.captures import captured
 from services.collector.archetypes.documents import refuse_pages
-from services.collector.context import Answer, Context, HttpAnswer, ParseError
+from services.collector.context import Answer, Context, HttpAnswer, ParseError, Truncated
 from services.collector.manifest import Manifest
 from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="wayback",
-    version=2,
+    version=3,
     title="Wayback Machine",
     activity="passive",
     source="https://web.archive.org/",
@@ -60,6 +60,7 @@ async def collect(seen: Entity, ctx: Context) -> AsyncIterator[Answer]:
         if resume is None:
             return
         question["resumeKey"] = resume
+    raise Truncated(f"there are more than {int(ctx.options['pages']) * ROWS:,} URLs")
 
 
 def resume_key(rows: list[Row]) -> str | None:
