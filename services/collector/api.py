@@ -7,6 +7,7 @@ from services.collector import store
 from services.collector.collector import collector_of
 from services.collector.keys import hint
 from services.collector.replay import replay_scan
+from services.collector.traces import trace
 from services.collector.verify import verify_scan
 from services.contracts import endpoints as e
 from services.contracts.resources import (
@@ -19,6 +20,8 @@ from services.contracts.resources import (
     ReplayDifference,
     ScanId,
     Swept,
+    Trace,
+    TraceQuery,
     Upload,
     Uploaded,
     Verified,
@@ -63,6 +66,10 @@ async def list_budgets(ports: Ports, caller: Caller, question: Nothing) -> tuple
     return await collector_of(ports).budgets(caller.workspace)
 
 
+async def trace_name(ports: Ports, caller: Caller, question: TraceQuery) -> tuple[Trace, ...]:
+    return await trace(collector_of(ports).journal, caller.workspace, question)
+
+
 async def list_keys(ports: Ports, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
     collector = collector_of(ports)
     return tuple(
@@ -95,6 +102,7 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.VERIFY: verify,
     e.REPLAY: replay,
     e.LIST_BUDGETS: list_budgets,
+    e.TRACE_NAME: trace_name,
     e.LIST_KEYS: list_keys,
     e.SET_KEY: set_key,
     e.REMOVE_KEY: remove_key,

@@ -12,7 +12,7 @@ service: Final = Service(
     publishes=(Announced, Collected, Superseded),
     consumes=(Collect, Deleted),
     answers=(
-        *(e.GET_BLOB, e.UPLOAD, e.SWEPT_BY_COLLECTOR, e.VERIFY, e.REPLAY, e.LIST_BUDGETS),
+        *(e.GET_BLOB, e.UPLOAD, e.SWEPT_BY_COLLECTOR, e.VERIFY, e.REPLAY, e.LIST_BUDGETS, e.TRACE_NAME),
         *(e.LIST_KEYS, e.SET_KEY, e.REMOVE_KEY),
     ),
     asks=(e.GET_PLAN, e.GET_NAMES, e.RENEW_LEASES, e.GET_SCAN, e.LIST_RECORDS, e.LIST_CLAIMS),

@@ -173,6 +173,11 @@ LIST_BUDGETS: Final = Endpoint(
     takes=Nothing, answers=tuple[r.BudgetView, ...],
     summary="Say how often each source may be asked, and what is left of its quotas.",
 )  # fmt: skip
+TRACE_NAME: Final = Endpoint(
+    service="collector", name="trace_name", method="POST", path="/v1/scans/{scan}/trace",
+    takes=r.TraceQuery, answers=tuple[r.Trace, ...],
+    summary="Find what the DNS said of a name in the evidence of work items.",
+)  # fmt: skip
 LIST_KEYS: Final = Endpoint(
     service="collector", name="list_keys", method="GET", path="/v1/keys",
     takes=Nothing, answers=tuple[r.KeyView, ...], summary="List provider keys that are set, never their values.",

@@ -35,6 +35,7 @@ OWN = {
         "run",
         "scope",
         "sockets",
+        "traces",
         "verify",
         "wordlists",
     },

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import dns.message
 import dns.rcode
@@ -16,17 +17,23 @@ from services.collector.dns import ItemDns, ScanWildcards
 from services.collector.modules import brute
 from services.collector.resolve import Resolver
 from services.collector.scope import Permit
+from services.collector.traces import trace
 from services.contracts.claims import Attribute, Claim
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.plan import Plan
+from services.contracts.resources import Trace, TraceQuery
 from services.contracts.subjects import Level
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.egress.dial import Entry
+from services.kernel.errors import Invalid
+from services.kernel.messages import derive
 from tests.collector.resolve.nameserver import Nameserver, Question, answer, nxdomain
-from tests.collector.workshop import Workshop, manifest, plan, workshop
+from tests.collector.workshop import ELSEWHERE, SCAN, WORKSPACE, Workshop, manifest, plan, workshop
 
 SERVER = "198.51.100.53"
 CHUNK = 50
+#: The item that the probes of a scan are journalled under.
+WILDCARDS = derive(SCAN, "wildcards").int
 #: The length of a label that a probe makes up.
 PROBE = 16
 WILD = "wild.example.com"
@@ -63,7 +70,7 @@ class Place:
         made = manifest("probe", activity)
         exchanges = await self.shop.exchanges(made, number, offline=offline)
         if offline not in self._wildcards:
-            probes = await self.shop.exchanges(manifest("probes", "dns"), 99, offline=offline)
+            probes = await self.shop.exchanges(manifest("probes", "dns"), WILDCARDS, offline=offline)
             self._wildcards[offline] = ScanWildcards(self.resolver, probes, "salt")
         return ItemDns(self.resolver, exchanges, Permit(made, planned or plan()), self._wildcards[offline])
 
@@ -183,7 +190,7 @@ async def test_members_of_a_wildcard_are_told_from_hosts_below_it(place: Place) 
     names = [f"a.{WILD}", f"real.{WILD}", "www.example.com", "none.example.com"]
     (chunk,) = await swept(await place.item(), names)
     assert chunk.members == {f"a.{WILD}"}
-    shown = {record.id: record.request for record in await place.records(99)}
+    shown = {record.id: record.request for record in await place.records(WILDCARDS)}
     assert f"probes below {WILD}" in {shown[identity] for identity in chunk.records if identity in shown}
     asked = await (await place.item(2)).ask(f"b.{WILD}", "A")
     assert asked.members == {f"b.{WILD}"}
@@ -203,7 +210,7 @@ async def test_names_whose_level_cannot_be_probed_are_neither_hosts_nor_members(
     names = [f"a.{WILD}", f"real.{WILD}", "www.example.com"]
     (chunk,) = await swept(await place.item(), names)
     assert (chunk.unjudged, chunk.members) == ({f"a.{WILD}", f"real.{WILD}"}, frozenset())
-    shown = {record.id: record.request for record in await place.records(99)}
+    shown = {record.id: record.request for record in await place.records(WILDCARDS)}
     assert f"probes below {WILD}" in {shown[identity] for identity in chunk.records if identity in shown}
     again = await swept(await place.item(offline=True), names)
     assert [each.unjudged for each in again] == [chunk.unjudged]
@@ -386,3 +393,49 @@ async def test_a_server_that_is_not_there_is_unreachable(place: Place) -> None:
         await active.transfer("203.0.113.1", "example.com")
     (record,) = await place.records()
     assert record.error.startswith("unreachable")
+
+
+# Traces
+
+
+async def traced(place: Place, name: str, *items: int, workspace: UUID = WORKSPACE) -> list[Trace]:
+    query = TraceQuery(scan=SCAN, items=tuple(UUID(int=item) for item in items), name=name)
+    return list(await trace(place.shop.journal, workspace, query))
+
+
+@pytest.mark.usefixtures("short_chunks")
+async def test_a_name_is_found_in_the_chunk_that_asked_for_it(place: Place) -> None:
+    names = [f"n{number}.example.com" for number in range(3 * CHUNK)]
+    chunks = await swept(await place.item(), [*names, "www.example.com"])
+    (record,) = {chunk.records[0].hex() for chunk in chunks if any(a.name == names[-1] for a in chunk.resolutions)}
+    (found_there,) = await traced(place, names[-1], 1)
+    assert [(each.status, each.record, each.probes) for each in found_there.answers] == [("nxdomain", record, ())]
+    assert (found_there.names, found_there.failures) == (3 * CHUNK + 1, ())
+
+
+async def test_a_name_that_was_not_asked_for_is_not_found_and_the_others_are_counted(place: Place) -> None:
+    await swept(await place.item(), ["www.example.com", "none.example.com"])
+    assert [(each.names, each.answers) for each in await traced(place, "other.example.com", 1)] == [(2, ())]
+    assert await traced(place, "www.example.com", 2) == []
+    assert await traced(place, "www.example.com", 1, workspace=ELSEWHERE) == []
+
+
+async def test_with_an_answer_come_the_probes_that_tell_a_wildcard(place: Place) -> None:
+    await swept(await place.item(), [f"a.{WILD}", "www.example.com"])
+    probes = {record.id.hex() for record in await place.records(WILDCARDS) if record.request == f"probes below {WILD}"}
+    ((answer_of_it,),) = [each.answers for each in await traced(place, f"a.{WILD}", 1)]
+    assert (answer_of_it.status, set(answer_of_it.probes)) == ("found", probes)
+    assert probes
+
+
+async def test_what_could_not_be_asked_is_a_failure(place: Place) -> None:
+    active = await place.item(activity="active")
+    with pytest.raises(Unreachable):
+        await active.transfer("203.0.113.1", "example.com")
+    (record,) = await place.records()
+    assert [each.failures for each in await traced(place, "www.example.com", 1)] == [(record.id.hex(),)]
+
+
+async def test_only_so_many_items_are_looked_through_at_a_time(place: Place) -> None:
+    with pytest.raises(Invalid):
+        await traced(place, "www.example.com", *range(1001))

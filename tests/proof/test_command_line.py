@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO
@@ -19,6 +21,7 @@ from tests.proof.processes import WAIT, Lab, Mirage, ended, until
 FEW = ("--module", "crtsh", "--module", "hackertarget")
 #: Seconds in which a command that waits for nothing has said why, on a machine that does other things, too.
 AT_ONCE = 10.0
+OUT_OF_SCOPE = "left.halyard-freight.example"
 #: Tables of messages that were sent and heard, which say nothing of what is in them.
 BOOKKEEPING = {"schema_version", "inbox", "outbox", "sqlite_sequence", "sqlite_stat1"}
 #: Asks sources, the resolver and the target, and is over in a second or two.
@@ -264,6 +267,94 @@ def test_why_not_names_the_scan_and_tells_out_of_scope_from_never_seen(mirage: M
         first, second = mirage.output("why-not", name).splitlines()
         assert first.startswith(f"Scan {scan[:8]} of {lab.target}")
         assert second.startswith(f"{name} was not taken into the scan: {reason}")
+
+
+@pytest.fixture(scope="module")
+def explained(running_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Mirage:
+    """A finished scan that guessed by a short list, with a source that refused."""
+    folder = tmp_path_factory.mktemp("explained")
+    (folder / "words").write_text("www\nnobody\n")
+    mirage = Mirage(folder / "data", running_lab)
+    running_lab.heal()
+    running_lab.fault("anubis", "forbidden")
+    sources = ("crtsh", "rapiddns", "anubis", "dns_records", "brute")
+    chosen = [argument for module in sources for argument in ("--module", module)]
+    mirage.scan("--profile", "deep", "--wordlist", str(folder / "words"), "--exclude-scope", OUT_OF_SCOPE, *chosen)
+    running_lab.heal()
+    return mirage
+
+
+def named_by_a_source(mirage: Mirage, names: Iterable[str]) -> str:
+    """The first of some names that the scan took in."""
+    taken = {line.split("\t")[0] for line in mirage.output("export", "last", "--all").splitlines()}
+    return next(name for name in names if name in taken)
+
+
+def explanation(mirage: Mirage, name: str) -> tuple[str, list[str]]:
+    """What `why-not` says on a name's own line, and after it; all evidence that it cites is there."""
+    _, own, *more = mirage.output("why-not", name).splitlines()
+    assert own.startswith(f"{name} ")
+    for cited in re.findall(r"\(evidence ([0-9a-f ]+)\)", "\n".join(more)):
+        for record in cited.split():
+            assert f"record    {record}" in mirage.output("evidence", "show", record)
+    return own, more
+
+
+def test_why_not_calls_a_member_of_a_wildcard_so_with_the_evidence(explained: Mirage, lab: Lab) -> None:
+    members = [member for wildcard in lab.truth()["wildcards"] for member in wildcard["members"]]
+    _, said = explanation(explained, named_by_a_source(explained, members))
+    assert any(line.startswith("wildcard: its answer is what any name beside it gets (evidence ") for line in said)
+
+
+def test_why_not_calls_a_name_that_is_gone_stale_with_the_evidence(explained: Mirage, lab: Lab) -> None:
+    gone = [stale["name"] for stale in lab.truth()["stale"] if stale["answer"] == "nxdomain"]
+    _, said = explanation(explained, named_by_a_source(explained, gone))
+    assert any(line.startswith("stale: DNS says NXDOMAIN (evidence ") for line in said)
+
+
+def test_why_not_cites_what_a_guess_was_told(explained: Mirage, lab: Lab) -> None:
+    own, said = explanation(explained, f"nobody.{lab.target}")
+    assert "no source that answered named it, and no guess found it" in own
+    assert any(line.startswith("brute asked for it and was told NXDOMAIN") and "(evidence " in line for line in said)
+
+
+def test_why_not_says_when_a_name_was_not_among_the_guesses(explained: Mirage, lab: Lab) -> None:
+    _, said = explanation(explained, f"neverguessed.{lab.target}")
+    (guessed,) = [line for line in said if line.startswith("not among the guesses: ")]
+    assert guessed.endswith(f"brute tried 2 names below {lab.target}, not this one; its word is not in the list.")
+
+
+def test_why_not_names_who_gave_no_answer_with_the_evidence(explained: Mirage, lab: Lab) -> None:
+    own, said = explanation(explained, f"neverguessed.{lab.target}")
+    assert "no answer: anubis (blocked)" in own
+    (silent,) = [line for line in said if line.startswith("no answer: ")]
+    assert silent.startswith(f"no answer: anubis about {lab.target} (blocked: status 403) (evidence ")
+
+
+def test_why_not_says_what_is_out_of_scope(explained: Mirage) -> None:
+    assert explanation(explained, "www.elsewhere.example")[0].endswith(
+        "it is out of scope, and nothing that was found led to it."
+    )
+    assert explanation(explained, OUT_OF_SCOPE)[0].endswith("it was ruled out of the scope.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit"),
+    [
+        (("--timeout", "1"), "limit reached: the time limit of 1 s was reached, which left out"),
+        (("--max-items", "20"), "limit reached: the limit of 20 work items was reached, which left out"),
+    ],
+    ids=["timeout", "max-items"],
+)
+def test_why_not_says_what_a_limit_kept_from_being_asked(
+    mirage: Mirage, lab: Lab, arguments: tuple[str, ...], limit: str
+) -> None:
+    if "--timeout" in arguments:
+        lab.fault("hackertarget", "hang")
+    assert mirage.run(*mirage.scan_arguments("--profile", "standard", *arguments)).returncode == 3
+    own, _ = explanation(mirage, f"neverguessed.{lab.target}")
+    assert f"it is in scope: not asked: {limit}" in own
+    assert "never seen" not in own
 
 
 def test_a_deleted_scan_leaves_nothing_on_disk_when_the_command_ends(mirage: Mirage, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`mirage why-not`: why a scan does not report a name, with the evidence."""
 
-from collections import Counter
 from typing import Any, Final
 
 import click
@@ -9,10 +8,12 @@ from services.cli.finding import find_scan, is_interrupted
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.scan_text import headline, times
-from services.cli.text import clean, count, write_json
+from services.cli.text import clean, write_json
+from services.cli.unreported import Evidence, asked_about, cited, never_seen
 from services.contracts.endpoints import GET_ENTITY, GET_STANDING, LIST_ITEMS
-from services.contracts.resources import EntityQuery, EntityView, Item, ItemsQuery, Scan, StandingQuery
+from services.contracts.resources import EntityQuery, EntityView, ItemsQuery, Scan, Standing, StandingQuery
 
+NAMES: Final = frozenset({"domain", "hostname"})
 #: What an absence means in words.
 MISSING: Final = {
     "resolves_to": "address",
@@ -52,35 +53,38 @@ async def explain(hull: Hull, session: Session, scan: Scan, value: str) -> dict[
     standing = await hull.calls.ask(GET_STANDING, StandingQuery(scan.id, value), caller)
     items = await hull.calls.ask(LIST_ITEMS, ItemsQuery(scan=scan.id, subject=standing.entity.value), caller)
     views = await hull.calls.ask(GET_ENTITY, EntityQuery(value=standing.entity.value, scan=scan.id), caller)
-    reasons: list[str] = []
-    name = clean(standing.entity.value)
-    if not standing.admitted:
-        reasons.append(f"{name} was not taken into the scan: {standing.reason}.")
-    else:
-        limited = f"; {standing.reason}" if standing.reason else ""
-        role = standing.role.replace("_", " ")
-        reasons.append(f"{name} is in the scan: {role}, distance {standing.distance}{limited}.")
+    evidence = Evidence(hull, caller, scan.id, standing.entity.value)
+    reasons = [_standing_line(standing)]
     for view in views:
         reasons += list(_said(view))
-    asked = Counter(_asked(item) for item in items if item.outcome != "found")
-    reasons += [f"{said} ({count(number, 'item')})." if number > 1 else f"{said}." for said, number in asked.items()]
+    reasons += await asked_about(evidence, scan, [item for item in items if item.outcome != "found"])
+    if standing.unseen and standing.entity.type in NAMES:
+        reasons += await never_seen(evidence, scan, standing.entity.value)
     if standing.admitted and not items:
         reasons.append("No module of this scan was asked about it.")
     return {"scan": scan.id, "value": standing.entity.value, "standing": standing, "items": items, "reasons": reasons}
 
 
+def _standing_line(standing: Standing) -> str:
+    name = clean(standing.entity.value)
+    if not standing.admitted:
+        return f"{name} was not taken into the scan: {standing.reason}."
+    reason = f"; {standing.reason}" if standing.reason else ""
+    return f"{name} is in the scan: {standing.role.replace('_', ' ')}, distance {standing.distance}{reason}."
+
+
 def _said(view: EntityView) -> list[str]:
     said: list[str] = []
     for value in view.attributes:
-        evidence = " ".join(identity[:16] for identity in value.assertions[0].evidence[:3])
+        shown = cited(value.assertions[0].evidence)
         if value.name == "covered_by_wildcard" and value.value is True:
-            said.append(f"wildcard: its answer is what any name beside it gets (evidence {evidence}).")
+            said.append(f"wildcard: its answer is what any name beside it gets{shown}.")
         elif value.name == "response_code":
-            said.append(f"stale: DNS says {value.value} (evidence {evidence}).")
+            said.append(f"stale: DNS says {value.value}{shown}.")
     for absence in view.absences:
-        evidence = " ".join(identity[:16] for identity in absence.assertions[0].evidence[:3])
+        shown = cited(absence.assertions[0].evidence)
         missing = MISSING.get(absence.name, absence.name.replace("_", " "))
-        said.append(f"{absence.assertions[0].module} was told that there is no {missing} (evidence {evidence}).")
+        said.append(f"{absence.assertions[0].module} was told that there is no {missing}{shown}.")
     addressed = [r for r in view.relations if r.type == "resolves_to" and r.target_value != view.value]
     if addressed:
         addresses = sorted({relation.target_value for relation in addressed})
@@ -91,15 +95,3 @@ def _said(view: EntityView) -> list[str]:
     if sources:
         said.append(f"named by {', '.join(sources)}.")
     return said
-
-
-def _asked(item: Item) -> str:
-    reason = f": {clean(item.reason)}" if item.reason else ""
-    if item.state != "done":
-        return f"{item.module} was not asked yet ({item.state}){reason}"
-    outcome = {
-        "empty": "was asked and knows nothing",
-        "truncated": "answered only in part",
-        "skipped": "did not ask",
-    }.get(item.outcome or "", f"could not say ({item.outcome})")
-    return f"{item.module} {outcome}{reason}"

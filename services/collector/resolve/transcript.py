@@ -82,6 +82,18 @@ def decode(transcript: bytes) -> list[Answer]:
         raise ParseError(f"not a transcript: {error}") from error
 
 
+def names(transcript: bytes) -> list[str]:
+    """The names that were asked for, without reading what was answered.
+
+    Raises:
+        ParseError: it is not a transcript.
+    """
+    try:
+        return [row.name for row in DECODER.decode(transcript).rows]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ParseError(f"not a transcript: {error}") from error
+
+
 def restored(row: Row, read: Transcript) -> Answer:
     at, server = read.since + row.after, read.servers[row.server]
     if not row.wire:

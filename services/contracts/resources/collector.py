@@ -1,6 +1,7 @@
 """Evidence, replay, and provider keys."""
 
 from typing import Literal
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -36,6 +37,34 @@ class Verified(Struct, frozen=True, kw_only=True):
     more: bool = False
     records: int = 0
     blobs: int = 0
+
+
+class TraceQuery(Struct, frozen=True, kw_only=True):
+    """A host name in normal form, and the work items of a scan in whose evidence it is looked for."""
+
+    scan: UUID
+    items: tuple[UUID, ...]
+    name: str
+
+
+class TraceAnswer(Struct, frozen=True, kw_only=True):
+    """How the DNS answered for the name (found, nodata, nxdomain, servfail, refused, timeout, broken), and the record
+    (hex) that shows it; ``probes`` are records of what names beside it got, which tell a wildcard.
+    """
+
+    type: str
+    status: str
+    record: str
+    probes: tuple[str, ...] = ()
+
+
+class Trace(Struct, frozen=True, kw_only=True):
+    """A work item: how many names it asked the DNS for, what it got for this one, records of what it failed to ask."""
+
+    item: UUID
+    names: int
+    answers: tuple[TraceAnswer, ...]
+    failures: tuple[str, ...]
 
 
 class ReplayDifference(Struct, frozen=True, kw_only=True):

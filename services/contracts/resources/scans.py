@@ -213,13 +213,14 @@ class Item(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Where an entity stands in a scan's frontier: admitted or why not."""
+    """Where an entity stands in a scan's frontier: admitted or why not; ``unseen``: in scope, and nobody named it."""
 
     entity: Entity
     admitted: bool
     role: str
     distance: int | None
     reason: str
+    unseen: bool = False
 
 
 class StandingQuery(Struct, frozen=True):

@@ -30,6 +30,7 @@ from services.kernel.sql import Reader
 from services.scans.domain.items import item_id
 from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_name
 from services.scans.domain.states import ANSWERED, ITEM_STATES, OUTCOMES
+from services.scans.domain.unseen import cut_short, why_unseen
 from services.scans.store import frontier as frontier_store
 from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
@@ -41,8 +42,6 @@ from services.scans.usecases.ledger import plan_of
 
 _LISTED: Final = 1000
 _MOST_ITEMS: Final = 1000
-#: Sources that are named where there may be many.
-_NAMED: Final = 12
 _UNMISTAKABLE: Final = frozenset({"domain", "hostname", "ip_address", "netblock", "asn", "url", "email_address"})
 
 
@@ -151,12 +150,13 @@ async def standing(ports: Ports, caller: Caller, scan: UUID, value: str) -> Stan
         seen = await frontier_store.entities(view, row.key, [each.id for each in meant])
         sources = () if seen else tuple((await scan_store.sources(view, row.key)).values())
     if not seen:
-        reason = _why_unseen(found, meant, [_source_state(row, found, source) for source in sources])
-        return Standing(entity=meant[0], admitted=False, role="", distance=None, reason=reason)
+        reason = _why_unseen(row, found, meant, sources)
+        unseen = any(found.scope.role_of(each) for each in meant)
+        return Standing(entity=meant[0], admitted=False, role="", distance=None, reason=reason, unseen=unseen)
     best, rank, distance = max(seen.values(), key=lambda each: each[1])
     if rank > 0:
         limited = row.limited and not await _has_items(ports, row, best)
-        reason = f"the limit of {found.limits.max_items} work items was reached" if limited else ""
+        reason = f"not asked about: {_cut(row, found)}" if limited else ""
         return Standing(entity=best, admitted=True, role=role_name(rank), distance=distance, reason=reason)
     if rank == RULED_OUT:
         reason = "it was ruled out of the scope"
@@ -165,25 +165,20 @@ async def standing(ports: Ports, caller: Caller, scan: UUID, value: str) -> Stan
     return Standing(entity=best, admitted=False, role="", distance=None, reason=reason)
 
 
-def _why_unseen(found: Plan, meant: Sequence[Entity], sources: Sequence[SourceState]) -> str:
-    """Why a scan says nothing of what nobody told it of: its scope, or that nobody did, of those who could be asked."""
+def _why_unseen(row: ScanRow, found: Plan, meant: Sequence[Entity], sources: Sequence[SourceRow]) -> str:
+    """Why a scan says nothing of what nobody told it of: its scope, or that nobody did, of those who could have."""
     if found.scope.rules_out(meant[0]):
         return "it was ruled out of the scope"
     if not any(found.scope.role_of(each) for each in meant):
         return "it is out of scope, and nothing that was found led to it"
-    told = [source for source in sources if ANSWERED & source.outcomes.keys()]
-    silent = [
-        source.module for source in sources if source.outcomes.keys() - ANSWERED or source.state == "unauthorised"
-    ]
-    if not told:
-        return "it was never seen: no source could be asked" if silent else "it was never seen: no source was asked"
-    reason = "it is in scope and was never seen: no source named it"
-    if any(source.activity == "guess" for source in told):
-        reason += ", and no guess found it"
-    if silent:
-        names = ", ".join(sorted(silent)[:_NAMED]) + (" and others" if len(silent) > _NAMED else "")
-        reason += f"; not or not fully asked: {names}"
-    return reason
+    types = {each.type for each in meant}
+    naming = [source for source in sources if types & {*found.modules[source.module].produces}]
+    return why_unseen([_source_state(row, found, source) for source in naming], _cut(row, found))
+
+
+def _cut(row: ScanRow, found: Plan) -> str:
+    limit = f"the limit of {found.limits.max_items:,} work items was reached" if row.limited else ""
+    return cut_short(row.state, row.reason, limit)
 
 
 async def names(ports: Ports, caller: Caller, scan: UUID, digest: str) -> Names:

@@ -7,6 +7,7 @@ import pytest
 
 from services.contracts import entities, relations
 from services.contracts.entities import name
+from services.contracts.plan import Limits
 from services.contracts.resources import (
     ItemsQuery,
     NamesQuery,
@@ -19,12 +20,13 @@ from services.contracts.resources import (
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound
 from services.scans import api
+from services.scans.usecases import tend
 from services.scans.usecases.look import readings
-from tests.services.scans.conftest import OpenDesk
-from tests.services.scans.desk import CALLER, Desk, module
+from tests.services.scans.conftest import Clock, OpenDesk
+from tests.services.scans.desk import CALLER, Desk, answers, module
 
-NAMES = module("names", "passive", "domain")
-DNS = module("dns", "dns", "domain", "hostname")
+NAMES = module("names", "passive", "domain", produces=("domain", "hostname"))
+DNS = module("dns", "dns", "domain", "hostname", produces=("domain", "hostname"))
 TLS = module("tls", "active", "exposes")
 STRANGER = Caller(UUID(int=9))
 WWW, IP = name("www.example.org"), entities.ip_address("192.0.2.1")
@@ -165,12 +167,21 @@ async def test_a_standing_says_why_an_entity_is_not_in(open_desk: OpenDesk) -> N
     assert short(await of("https://further.example.com/")) == (False, "", None, far)
 
 
+async def reason_for(desk: Desk, scan: UUID, value: str = "nobody.example.org") -> str:
+    standing = await api.get_standing(desk.ports, CALLER, StandingQuery(scan, value))
+    assert not standing.admitted
+    return standing.reason
+
+
+NEVER = "it is in scope and was never seen: "
+
+
 @pytest.mark.parametrize(
     ("names", "dns", "reason"),
     [
-        ("unreachable", "unreachable", "it was never seen: no source could be asked"),
-        ("empty", "empty", "it is in scope and was never seen: no source named it"),
-        ("empty", "blocked", "it is in scope and was never seen: no source named it; not or not fully asked: dns"),
+        ("empty", "empty", f"{NEVER}no source named it"),
+        ("unreachable", "failed", f"{NEVER}no source has answered; no answer: dns (failed), names (unreachable)"),
+        ("empty", "blocked", f"{NEVER}no source that answered named it; no answer: dns (blocked)"),
     ],
 )
 async def test_what_nobody_could_be_asked_about_is_not_called_unknown(
@@ -180,8 +191,53 @@ async def test_what_nobody_could_be_asked_about_is_not_called_unknown(
     scan = await desk.create("example.org")
     await desk.run(lambda asked, item: {"names": names, "dns": dns}[asked])
     assert (await desk.scan(scan)).state == "finished"
-    standing = await api.get_standing(desk.ports, CALLER, StandingQuery(scan, "nobody.example.org"))
-    assert (standing.admitted, standing.reason) == (False, reason)
+    assert await reason_for(desk, scan) == reason
+
+
+async def test_what_was_not_asked_for_want_of_a_key_is_said_so(open_desk: OpenDesk) -> None:
+    paid = module("paid", "passive", "domain", produces=("hostname",), key="paid", key_required=True, has_key=False)
+    desk = await open_desk(NAMES, paid)
+    scan = await desk.create("example.org")
+    await desk.run(lambda asked, item: [])
+    assert await reason_for(desk, scan) == f"{NEVER}no source that answered named it; not asked: no key for paid"
+
+
+async def test_only_sources_that_name_such_things_count(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES, module("geo", "passive", "domain", produces=("location",)))
+    scan = await desk.create("example.org")
+    await desk.run(lambda asked, item: "empty" if asked == "names" else "blocked")
+    assert await reason_for(desk, scan) == f"{NEVER}no source named it"
+
+
+async def test_what_no_source_was_asked_about_because_the_scan_did_not_come_to_it_is_not_asked(
+    open_desk: OpenDesk, clock: Clock
+) -> None:
+    """A scan that runs, is paused, is stopped, or came to its time limit has sources that it did not ask."""
+    desk = await open_desk(NAMES, DNS, module("later", "passive", "ip_address", produces=("hostname",)))
+    scan = await desk.create("example.org", limits=Limits(timeout=100.0))
+    commands = {command.module: command for command in await desk.commands()}
+    await desk.take(*answers(commands["names"], lambda asked, item: []))
+    left = "which left out dns, later; no source that answered named it"
+    assert await reason_for(desk, scan) == f"it is in scope: not asked: the scan is still running, {left}"
+    for change, said in ((api.pause_scan, "the scan is paused"), (api.stop_scan, "the scan was stopped")):
+        await change(desk.ports, CALLER, ScanId(scan))
+        assert await reason_for(desk, scan) == f"it is in scope: not asked: {said}, {left}"
+    await api.resume_scan(desk.ports, CALLER, ScanId(scan))
+    clock.forward(101)
+    await tend.tend(desk.ports)
+    limit = "limit reached: the time limit of 100 s was reached"
+    assert await reason_for(desk, scan) == f"it is in scope: not asked: {limit}, {left}"
+
+
+async def test_what_the_limit_of_work_items_left_out_is_not_asked(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES, DNS)
+    scan = await desk.create("example.org", limits=Limits(max_items=1))
+    await desk.run(lambda asked, item: [WWW])
+    limit = "limit reached: the limit of 1 work items was reached"
+    left = "which left out names; no source that answered named it"
+    assert await reason_for(desk, scan) == f"it is in scope: not asked: {limit}, {left}"
+    standing = await api.get_standing(desk.ports, CALLER, StandingQuery(scan, WWW.value))
+    assert (standing.admitted, standing.reason) == (True, f"not asked about: {limit}")
 
 
 def test_the_readable_line_of_an_entity_means_it() -> None:
