@@ -10,6 +10,8 @@ from msgspec import Struct
 
 MAX_HEAD: Final = 65_536
 MAX_HEADERS: Final = 256
+#: What comes around a body, beside as much as there is of it: enough for chunks of a few bytes each.
+MAX_AROUND: Final = 1_000_000
 
 
 class Broken(Exception):
@@ -53,8 +55,8 @@ class Connection(asyncio.Protocol):
         self._fields = 0
         self._head = 0
         self._beside = 0
-        self._body: list[bytes] = []
-        self._size = 0
+        self._body = bytearray()
+        self._received = 0
         self._complete = False
         self._in_body = False
 
@@ -98,6 +100,7 @@ class Connection(asyncio.Protocol):
             return
         self.heard = True
         self._beside += len(data)
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -109,6 +112,8 @@ class Connection(asyncio.Protocol):
                 self.close()
         if not self._complete and self._beside > MAX_HEAD:
             self._fail("its head is too large")
+        elif self._received > MAX_AROUND + 2 * len(self._body) and not self._complete:
+            self._fail("it has more around its body than in it")
 
     def eof_received(self) -> None:
         return None
@@ -150,15 +155,11 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, chunk: bytes) -> None:
         self._beside = 0
-        room = self._limit - self._size
+        room = self._limit - len(self._body)
+        self._body += chunk[:room]
         if len(chunk) > room:
-            self._body.append(chunk[:room])
-            self._size = self._limit
             self._succeed(truncated=True)
             self.close()
-            return
-        self._body.append(chunk)
-        self._size += len(chunk)
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() < 200:
@@ -172,13 +173,14 @@ class Connection(asyncio.Protocol):
     def _succeed(self, *, truncated: bool) -> None:
         if self._answered is None or self._answered.done():
             return
+        body, self._body = bytes(self._body), bytearray()
         self._answered.set_result(
             Received(
                 status=self._parser.get_status_code(),
                 reason=self._reason.decode("latin-1"),
                 version=self._parser.get_http_version(),
                 headers=tuple(self._headers),
-                body=b"".join(self._body),
+                body=body,
                 truncated=truncated,
                 reusable=self._complete and not truncated and self._parser.should_keep_alive(),
             )

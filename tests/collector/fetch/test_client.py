@@ -133,6 +133,41 @@ async def test_a_body_of_exactly_the_limit_is_whole(net: Net) -> None:
     assert (len(response.body), response.truncated) == (1000, False)
 
 
+def chunked(chunk: bytes, count: int):
+    """An answer in ``count`` chunks that are written in groups, so that none waits for another."""
+
+    async def behave(asked, writer) -> None:
+        writer.write(OK + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(count // 1000):
+            writer.write(chunk * 1000)
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+
+    return behave
+
+
+async def test_a_body_in_crumbs_takes_little_more_memory_than_its_size(net: Net) -> None:
+    await net.serve(chunked(b"2\r\nxy\r\n", 300_000))
+    client = net.client()
+    tracemalloc.start()
+    try:
+        response = await client.send(request(limit=500_000))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (response.body, response.truncated) == (b"xy" * 250_000, True)
+    assert peak < 4_000_000  # an object for each chunk made it 20 MB
+
+
+@pytest.mark.parametrize(
+    "chunk", [b"1\r\nx\r\n", b"8;" + b"e" * 1000 + b"\r\nxxxxxxxx\r\n"], ids=["crumbs", "extensions"]
+)
+async def test_a_body_with_more_around_it_than_in_it_is_given_up(net: Net, chunk: bytes) -> None:
+    await net.serve(chunked(chunk, 3_000_000))
+    with pytest.raises(Broken, match="more around its body"):
+        await net.client().send(request(limit=10_000_000))
+
+
 async def test_a_gzip_bomb_is_cut_at_the_limit_in_bounded_memory(net: Net) -> None:
     bomb = gzip.compress(gzip.compress(bytes(50_000_000), 9, mtime=0), 9)
     await net.serve(serves(bomb, "200 OK", "Content-Encoding: gzip, gzip"))
