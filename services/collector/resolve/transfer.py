@@ -12,6 +12,7 @@ from services.collector.resolve.wire import FAILURES, build_query, build_questio
 from services.kernel.egress import Egress, Guard, TimedOut, TooMuch
 
 NOTAUTH: Final = 9
+LEAST_CHARGED: Final = 512  # bytes that a message counts as, since a small one takes as much memory as that
 
 
 class Part(Struct, frozen=True):
@@ -51,7 +52,7 @@ async def transfer(
         while boundaries < 2:
             async with asyncio.timeout_at(deadline):
                 wire = await read_message(reader)
-            received += len(wire)
+            received += max(len(wire), LEAST_CHARGED)
             if received > max_bytes:
                 raise TooMuch(f"the zone {zone} is larger than {max_bytes} bytes")
             rcode, records = read_transfer(wire, key, zone)
@@ -60,6 +61,8 @@ async def transfer(
                 raise TransferFailed("refused" if refused else FAILURES.get(rcode, "broken"), f"rcode {rcode}")
             if not boundaries and (not records or records[0].type != "SOA" or records[0].owner != zone):
                 raise TransferFailed("refused" if not records else "broken", "no zone begins here")
+            if not records:
+                raise TransferFailed("broken", "a message without records")
             boundaries += sum(record.type == "SOA" and record.owner == zone for record in records)
             yield Part(tuple(records), wire)
     except TimeoutError as error:

@@ -574,6 +574,24 @@ async def test_a_transfer_that_breaks_off_gives_what_came_before(nameserver, res
         await anext(transfer)
 
 
+async def test_a_transfer_ends_at_a_message_without_records(nameserver, resolver) -> None:
+    server = await nameserver(lambda question: [answer(question, APEX), *[answer(question)] * 1000])
+    transfer = resolver(server).transfer("127.0.0.1", "example", port=server.port, allow=LOOPBACK)
+    assert len((await anext(transfer)).records) == 1
+    with pytest.raises(TransferFailed, match="without records"):
+        await anext(transfer)
+
+
+async def test_small_messages_of_a_transfer_count_as_much_as_they_take(nameserver, resolver) -> None:
+    server = await nameserver(zone(500, per_message=1))
+    transfer = resolver(server).transfer("127.0.0.1", "example", port=server.port, allow=LOOPBACK, max_bytes=51_200)
+    count = 0
+    with pytest.raises(TooMuch):
+        async for _ in transfer:
+            count += 1
+    assert count == 100
+
+
 # The system's resolvers
 
 
