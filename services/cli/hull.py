@@ -9,6 +9,7 @@ from typing import Final, Self
 from uuid import UUID
 
 from services.catalogue import load_services
+from services.kernel import letters
 from services.kernel.calls import A, Caller, Calls, Endpoint, Nothing, Q
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.folder import SOCKET, Owned
@@ -141,6 +142,7 @@ class Hull:
         runtime = await self._stack.enter_async_context(Runtime(load_services(), self.settings, works=self._works))
         if not self._works:
             runtime.calls.serve(runtime, {WORK: begin_work, WORKS: say_whether_it_works})
+        runtime.calls.serve(runtime.bus, letters.DOORS)
         server = SocketServer(runtime.calls, runtime.folder.socket)
         await server.start()
         self._stack.push_async_callback(server.close)

@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "restore": ("restore", "Make a data folder from a backup."),
     "retention": ("retention", "Delete scans that are old enough, but for the newest of each target."),
     "doctor": ("doctor", "Check this installation and its data folder."),
+    "dead": ("dead", "List, show, retry and drop messages that could not be taken in."),
     "new": ("new", "Make a module or a service, with its tests."),
     "render": ("render", "Write, or check, what is rendered from declarations."),
     "test": ("test", "Run the tests, or the benchmarks."),

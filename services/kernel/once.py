@@ -30,8 +30,9 @@ from services.kernel.messages import (
     open_bundle,
     open_envelope,
 )
+from services.kernel.once_store import count_failure, first_times, is_known
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
-from services.kernel.sql import Migration, Reader, Sql, Tx
+from services.kernel.sql import Sql, Tx
 
 TRIES: Final = 5
 #: Seconds, doubled with each try: what passes by itself is `Unavailable` and not counted at all.
@@ -49,40 +50,9 @@ RELAY_GATHERS: Final = 0.03
 #: A consumer lets more come for so many times what its last batch took, at most for so many seconds.
 INBOX_RESTS: Final = 2.0
 LONGEST_REST: Final = 0.5
-INBOX_KEPT: Final = 14 * 86_400 * 1_000_000
 
 _log = structlog.get_logger(__name__)
 
-#: The tables that every service with a `sql` has for this; the kernel's own steps count down from 0.
-MIGRATIONS: Final = (
-    Migration(
-        version=0,
-        name="once",
-        script="""
-CREATE TABLE inbox (
-    consumer TEXT NOT NULL, id BYTEA NOT NULL, at BIGINT NOT NULL,
-    PRIMARY KEY (consumer, id)
-);
-CREATE INDEX inbox_at ON inbox (at);
-CREATE TABLE outbox (
-    position BIGINT NOT NULL PRIMARY KEY, id BYTEA NOT NULL, type TEXT NOT NULL, workspace BYTEA NOT NULL,
-    filter TEXT NOT NULL, time BIGINT NOT NULL, data BYTEA NOT NULL
-);
-CREATE TABLE failure (
-    consumer TEXT NOT NULL, id BYTEA NOT NULL, tries BIGINT NOT NULL, reason TEXT NOT NULL, at BIGINT NOT NULL,
-    PRIMARY KEY (consumer, id)
-);
-""",
-    ),
-    Migration(
-        version=-1,
-        name="cause",
-        script="""
-ALTER TABLE outbox ADD COLUMN cause BYTEA;
-ALTER TABLE outbox ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';
-""",
-    ),
-)
 _OUTBOX: Final = ("position", "id", "type", "workspace", "filter", "time", "data", "cause", "traceparent")
 
 
@@ -396,46 +366,6 @@ class Failing:
                 if not envelope.bundled or await first_times(unit.tx, self._consumer, [identity]):
                     unit.because(received.because)
                     await self._handles.buried(self._ports, unit, received, reason)
-
-
-async def first_times(tx: Tx, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
-    """Note that messages were taken; return those that were not before."""
-    at = now()
-    new = await tx.insert_new(
-        "inbox", ("consumer", "id", "at"), ("consumer", "id"), [(consumer, identity.bytes, at) for identity in ids]
-    )
-    return {UUID(bytes=bytes(row[1])) for row in new}
-
-
-async def is_known(view: Reader, consumer: str, message: UUID) -> bool:
-    """Whether a message was taken."""
-    row = await view.fetch_one(
-        "SELECT 1 FROM inbox WHERE consumer = :consumer AND id = :id", consumer=consumer, id=message.bytes
-    )
-    return row is not None
-
-
-async def count_failure(tx: Tx, consumer: str, message: UUID, reason: str) -> int:
-    """Note that ``message`` failed; return how often it has by now."""
-    await tx.bulk_upsert(
-        "failure",
-        ("consumer", "id", "tries", "reason", "at"),
-        ("consumer", "id"),
-        [(consumer, message.bytes, 1, reason[:1000], now())],
-        {"tries": "sum", "reason": "replace", "at": "replace"},
-    )
-    row = await tx.fetch_one(
-        "SELECT tries FROM failure WHERE consumer = :consumer AND id = :id", consumer=consumer, id=message.bytes
-    )
-    return int(row[0]) if row else 1
-
-
-async def forget(sql: Sql, before: int | None = None) -> None:
-    """Drop inbox and failure rows that no message can come back for any more."""
-    limit = now() - INBOX_KEPT if before is None else before
-    async with sql.begin() as tx:
-        await tx.execute("DELETE FROM inbox WHERE at < :limit", limit=limit)
-        await tx.execute("DELETE FROM failure WHERE at < :limit", limit=limit)
 
 
 def durable(service: str, name: str) -> str:

@@ -11,12 +11,13 @@ from typing import Any, Final, Self
 import structlog
 from msgspec import Struct
 
-from services.kernel.bus import Consumer, Stream
+from services.kernel.bus import Bus, Consumer, Stream
 from services.kernel.calls import LocalCalls
 from services.kernel.errors import Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
 from services.kernel.messages import message_type
-from services.kernel.once import MIGRATIONS, Inbox, Outbox, Workers, consumer_of, forget
+from services.kernel.once import Inbox, Outbox, Workers, consumer_of
+from services.kernel.once_store import MIGRATIONS, forget
 from services.kernel.service import Handles, Ports, Service, load
 from services.kernel.settings import Settings
 
@@ -37,6 +38,7 @@ class Runtime:
         self.settings = settings
         self.calls = LocalCalls()
         self.ports: dict[str, Ports] = {}
+        self.bus: Bus
         self.folder = Folder(settings.folder)
         self.works = works
         self._workers: dict[str, Workers] = {}
@@ -74,7 +76,7 @@ class Runtime:
 
         self._failed = asyncio.get_running_loop().create_future()
         _tune_collector()
-        bus = self._keep(SqliteBus(self.folder.path / "bus.db"))
+        self.bus = bus = self._keep(SqliteBus(self.folder.path / "bus.db"))
         handled = {
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
         }

@@ -33,7 +33,8 @@ from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.calls import Caller, LocalCalls
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.messages import derive
-from services.kernel.once import MIGRATIONS, Outbox
+from services.kernel.once import Outbox
+from services.kernel.once_store import MIGRATIONS
 from services.kernel.service import Hold, Ports
 from services.kernel.settings import Settings
 from services.kernel.sql import migrations

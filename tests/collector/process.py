@@ -28,7 +28,8 @@ from services.kernel.calls import Caller, LocalCalls
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.messages import derive, message_type
-from services.kernel.once import MIGRATIONS, Outbox
+from services.kernel.once import Outbox
+from services.kernel.once_store import MIGRATIONS
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.service import Hold, Ports
 from services.kernel.settings import Settings

@@ -44,6 +44,7 @@ def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> No
         "modules show": ("crtsh",),
         "modules check": (),
         "keys list": (),
+        "dead list": (),
         "doctor": (),
     }
     printed = {verb: mirage.output(*verb.split(), *more, "--format", "json") for verb, more in calls.items()}

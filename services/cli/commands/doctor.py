@@ -68,15 +68,27 @@ async def _services(session: Session) -> list[tuple[str, bool, str]]:
     from services.contracts.endpoints import LIST_MODULES, LIST_SCANS
     from services.kernel.calls import Nothing
     from services.kernel.errors import MirageError
+    from services.kernel.letters import LIST_DEAD
 
     try:
         async with session.open() as hull:
             modules = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
             scans = await hull.calls.ask(LIST_SCANS, Nothing(), session.caller)
+            dead = await hull.calls.ask(LIST_DEAD, Nothing(), session.caller)
             owner = "this process" if hull.runtime else "another process, reached over its socket"
     except MirageError as error:
         return [("data folder", False, str(error))]
     return [
         ("data folder", True, f"owned by {owner}; {count(len(scans), 'scan')} in workspace {session.workspace}"),
         ("modules", bool(modules), f"{len(modules)} modules"),
+        ("dead letters", not dead, _dead(session, len(dead))),
     ]
+
+
+def _dead(session: Session, letters: int) -> str:
+    from services.kernel.letters import MOST
+
+    if not letters:
+        return "none"
+    number = f"{MOST} or more" if letters == MOST else str(letters)
+    return f"{number} that could not be taken in; see: {session.line('dead list')}"

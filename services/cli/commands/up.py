@@ -56,7 +56,7 @@ def http_server(runtime: Runtime, listen: str, workspace: str) -> "Server":
 
     app = create_app(
         runtime.calls,
-        runtime.calls.endpoints,
+        [endpoint for service in runtime.services for endpoint in service.answers],
         hosts=serve_hosts(listen),
         prefix="/api",
         workspace=workspace,

@@ -123,7 +123,10 @@ class Bus(ABC):
 
     @abstractmethod
     async def revive(self, ids: Sequence[UUID]) -> int:
-        """Deliver dead letters once more, as new, to the consumer that gave up; return how many there were."""
+        """Deliver dead letters once more to the consumer that gave up; return how many there were.
+
+        Their tries are counted on: part of what a letter carries may have been taken in by an earlier one.
+        """
 
     @abstractmethod
     async def drop_dead(self, ids: Sequence[UUID]) -> int:

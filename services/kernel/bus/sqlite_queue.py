@@ -280,14 +280,14 @@ class Queue:
         added: dict[int, tuple[int, int]] = {}
         sequence = self.sequence
         for letter in letters:
-            row = connection.execute("SELECT consumer, envelope FROM dead WHERE id = ?", (letter,)).fetchone()
+            row = connection.execute("SELECT consumer, envelope, tries FROM dead WHERE id = ?", (letter,)).fetchone()
             if row is None or row[0] not in consumers:
                 continue
             key = consumers[row[0]]
             sequence += 1
             added[key] = (added[key][0] + 1 if key in added else 1, sequence)
             connection.execute("INSERT INTO message VALUES (?, ?, ?, '', ?)", (sequence, ANY_CONSUMER, now(), row[1]))
-            connection.execute("INSERT INTO pending VALUES (?, ?, 0)", (key, sequence))
+            connection.execute("INSERT INTO pending VALUES (?, ?, ?)", (key, sequence, row[2]))
             connection.execute("DELETE FROM dead WHERE id = ?", (letter,))
         self._move_to(connection, sequence)
         return Kept(sequence, added, frozenset())

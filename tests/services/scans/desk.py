@@ -16,7 +16,8 @@ from services.contracts.facts import Collected, DeclaredModule, Outcome, Said
 from services.contracts.resources import BudgetView, Health, Module, NewScan, Scan
 from services.kernel.calls import Caller, LocalCalls
 from services.kernel.messages import message_type
-from services.kernel.once import MIGRATIONS, Outbox
+from services.kernel.once import Outbox
+from services.kernel.once_store import MIGRATIONS
 from services.kernel.service import Ports, Received, Unit
 from services.kernel.sql import Sql
 from services.kernel.sql.migrations import load as load_migrations

@@ -10,7 +10,7 @@ from services.contracts import entities, relations
 from services.contracts.claims import Absence, Attribute, Claim, Entity
 from services.contracts.facts import Admission, Admitted, Collected, Said
 from services.contracts.resources import ExportQuery
-from services.kernel.once import MIGRATIONS
+from services.kernel.once_store import MIGRATIONS
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
 from services.storage.domain import Rows
