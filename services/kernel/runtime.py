@@ -7,12 +7,14 @@ import asyncio
 import gc
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Self
+from uuid import uuid4
 
 import structlog
 from msgspec import Struct
 
 from services.kernel.bus import Bus, Consumer, Stream
 from services.kernel.calls import LocalCalls
+from services.kernel.directory import Directory, Instance
 from services.kernel.errors import Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
 from services.kernel.messages import message_type
@@ -39,6 +41,8 @@ class Runtime:
         self.calls = LocalCalls()
         self.ports: dict[str, Ports] = {}
         self.bus: Bus
+        self.directory: Directory
+        self._instances: list[Instance] = []
         self.folder = Folder(settings.folder)
         self.works = works
         self._workers: dict[str, Workers] = {}
@@ -66,6 +70,13 @@ class Runtime:
         if self._failed is not None and self._failed.done():
             raise Unavailable("a part of this process has ended")
 
+    async def ready(self) -> None:
+        """Raise `Unavailable` unless everything answers and every service is in the directory, from its start on."""
+        await self.ping()
+        for service in self.services:
+            if not await self.directory.resolve(service.name):
+                raise Unavailable(f"the service {service.name} is not registered")
+
     async def failure(self) -> None:
         """Raise what ended a part of this process that should never end; wait as long as all run."""
         assert self._failed is not None
@@ -90,6 +101,7 @@ class Runtime:
             self._run_service(service, self.ports[service.name], handled.get(service.name, ()))
         if self.works:
             self.work()
+        await self._register()
 
     def work(self) -> None:
         """Begin with long work, where that has not been done yet."""
@@ -98,18 +110,35 @@ class Runtime:
         for name, each in workers.items():
             self._run(name, each.run())
 
+    async def _register(self) -> None:
+        """Make the services known, now that all of them are open and answer."""
+        instance = uuid4().hex
+        for service in self.services:
+            known = Instance(service.name, f"{service.name}-{instance}", "local", {})
+            self._instances.append(known)
+            await self.directory.register(known)
+
+    async def _leave(self) -> None:
+        """Take the services out of the directory, so that nobody is sent here while they end."""
+        for known in self._instances:
+            try:
+                await self.directory.deregister(known.service, known.id)
+            except MirageError as error:
+                _log.warning("a service did not leave the directory", service=known.service, reason=str(error))
+
     def _open_shared(self) -> dict[str, Any]:
         from services.kernel.cache.sqlite import SqliteCache
         from services.kernel.directory.local import LocalDirectory
         from services.kernel.egress import DialTable, Direct, Egress, Guard, Proxy
 
+        self.directory = self._keep(LocalDirectory())
         try:
             table = DialTable.read(self.settings.dial_table) if self.settings.dial_table else None
             proxy = Proxy.parse(self.settings.proxy) if self.settings.proxy else None
         except (OSError, ValueError) as error:
             raise Invalid(f"the way out is not set up: {error}") from error
         return {
-            "directory": self._keep(LocalDirectory()),
+            "directory": self.directory,
             "egress": Egress(Guard(), table, proxy, Direct.parse(self.settings.no_proxy)),
             "cache": self._keep(SqliteCache(self.folder.path / "cache.db")),
         }
@@ -200,6 +229,7 @@ class Runtime:
         """Cancel what runs, then close what it used, the last opened first, and give the folder up whatever fails."""
         self._stopping = True
         try:
+            await self._leave()
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.calls import Caller, Endpoint, Nothing
+from services.kernel.directory import Instance
+from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Owned
 from services.kernel.messages import workspace_id
@@ -143,6 +145,35 @@ async def test_work_waits_for_somebody_who_works_and_is_done_once(settings: Sett
             runtime.work()
         await eventually(lambda: asyncio.sleep(0, toiled.get("heard") == [3]))
         assert len([task for task in runtime._running if task.get_name() == "worker.toil"]) == 1
+
+
+async def test_services_are_in_the_directory_from_when_they_are_ready_until_before_they_stop(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[bool] = []
+
+    class Watched(LocalDirectory):
+        async def register(self, instance: Instance) -> None:
+            answered.append(await runtime.calls.ask(HEARD, Nothing(), CALLER) is not None)
+            await super().register(instance)
+
+        async def deregister(self, service: str, id: str) -> None:
+            await super().deregister(service, id)
+            answered.append(await runtime.calls.ask(HEARD, Nothing(), CALLER) is not None)
+            assert await self.resolve(service) == []
+            assert any(not task.done() for task in runtime._running), "nobody is sent here while they end"
+
+    monkeypatch.setattr("services.kernel.directory.local.LocalDirectory", Watched)
+    async with (runtime := Runtime([EAR, BELL], settings)):
+        (ear,) = await runtime.ports["ear"].directory.resolve("ear")
+        (bell,) = await runtime.directory.resolve("bell")
+        assert (ear.service, ear.address, bell.address) == ("ear", "local", "local")
+        assert ear.id.removeprefix("ear-") == bell.id.removeprefix("bell-")
+        await runtime.ready()
+        await runtime.directory.deregister("bell", bell.id)
+        with pytest.raises(Unavailable, match="bell is not registered"):
+            await runtime.ready()
+    assert answered == [True] * 5
 
 
 def test_the_streams_follow_from_the_declarations() -> None:

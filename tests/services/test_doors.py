@@ -47,7 +47,7 @@ class Mirage:
         await receive()
         async with Runtime(load_services(), settings) as runtime:
             self._app = create_app(
-                runtime.calls, runtime.calls.endpoints, hosts=frozenset({asgi.HOST}), prefix="/api", ready=runtime.ping
+                runtime.calls, runtime.calls.endpoints, hosts=frozenset({asgi.HOST}), prefix="/api", ready=runtime.ready
             )
             await send({"type": "lifespan.startup.complete"})
             await receive()

@@ -60,7 +60,7 @@ def http_server(runtime: Runtime, listen: str, workspace: str) -> "Server":
         hosts=serve_hosts(listen),
         prefix="/api",
         workspace=workspace,
-        ready=runtime.ping,
+        ready=runtime.ready,
     )
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3)
     return uvicorn.Server(config)
