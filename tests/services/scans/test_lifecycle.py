@@ -1,5 +1,7 @@
 """Pausing, stopping, resuming, retrying and deleting a scan."""
 
+import re
+from pathlib import Path
 from typing import get_args
 from uuid import UUID
 
@@ -9,7 +11,7 @@ import pytest
 from services.contracts.entities import name
 from services.contracts.facts import Collected, Deleted, Finished, Started
 from services.contracts.plan import Limits
-from services.contracts.resources import Renew, ScanId
+from services.contracts.resources import ENDED, Renew, ScanId
 from services.contracts.resources.scans import ScanState
 from services.kernel.calls import Nothing
 from services.kernel.errors import Conflict, NotFound
@@ -34,6 +36,18 @@ def test_a_move_that_is_not_possible_is_refused_in_a_sentence(state: ScanState, 
         return
     with pytest.raises(Conflict, match=f"^the scan (is|has) {state}( already| and cannot (be )?[a-z]+|; .*)"):
         move(state, verb)
+
+
+def test_every_state_can_be_entered_and_is_documented_as_it_is() -> None:
+    after = {state for moves in MOVES.values() for state in moves.values()}
+    assert after == set(get_args(ScanState))
+    assert {state for moves in MOVES.values() for state in moves} == after, "and left"
+    assert after - ENDED == {"running", "paused"}
+    folder = Path(scan_store.__file__).parents[1]
+    (rule,) = re.findall(r"\*\*State\*\*: (.*)", (folder / "README.md").read_text("utf-8"))
+    assert {state for state in after if state in rule} == after
+    (listed,) = re.findall(r"\| `state` \| (running.*) \|", (folder.parent / "cli" / "README.md").read_text("utf-8"))
+    assert set(re.findall(r"[a-z]+", listed.replace(" or ", " "))) == after
 
 
 def world(asked: str, item: object) -> list[object]:
