@@ -21,8 +21,8 @@ def cut_short(state: ScanState, reason: str, limit: str) -> str:
     ``limit`` is the limit of work items, where it was reached: sources may be missing questions that none is open for.
     """
     if limit:
-        return f"limit reached: {limit}"
-    return f"limit reached: {reason}" if state == "incomplete" else _HELD.get(state, "")
+        return limit
+    return reason if state == "incomplete" else _HELD.get(state, "")
 
 
 def why_unseen(sources: Sequence[SourceState], cut: str) -> str:

@@ -225,7 +225,7 @@ async def test_what_no_source_was_asked_about_because_the_scan_did_not_come_to_i
     await api.resume_scan(desk.ports, CALLER, ScanId(scan))
     clock.forward(101)
     await tend.tend(desk.ports)
-    limit = "limit reached: the time limit of 100 s was reached"
+    limit = "the time limit of 100 s was reached"
     assert await reason_for(desk, scan) == f"it is in scope: not asked: {limit}, {left}"
 
 
@@ -233,7 +233,7 @@ async def test_what_the_limit_of_work_items_left_out_is_not_asked(open_desk: Ope
     desk = await open_desk(NAMES, DNS)
     scan = await desk.create("example.org", limits=Limits(max_items=1))
     await desk.run(lambda asked, item: [WWW])
-    limit = "limit reached: the limit of 1 work items was reached"
+    limit = "the limit of 1 work items was reached"
     left = "which left out names; no source that answered named it"
     assert await reason_for(desk, scan) == f"it is in scope: not asked: {limit}, {left}"
     standing = await api.get_standing(desk.ports, CALLER, StandingQuery(scan, WWW.value))

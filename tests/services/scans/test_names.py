@@ -113,5 +113,5 @@ async def test_no_more_items_are_made_than_the_limit_says(open_desk: OpenDesk) -
     assert ended.items["done"] == 4
     assert ended.entities["hostname"] == 10, "what was found is there, only not asked about"
     standings = [await api.get_standing(desk.ports, CALLER, api.r.StandingQuery(scan, host.value)) for host in hosts]
-    assert sorted(standing.reason for standing in standings) == [""] * 3 + [ended.reason] * 7
+    assert sorted(standing.reason for standing in standings) == [""] * 3 + [f"not asked about: {ended.reason}"] * 7
     assert all(standing.admitted for standing in standings)
