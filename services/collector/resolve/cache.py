@@ -8,6 +8,7 @@ from typing import Final
 from services.collector.resolve.answer import Addresses
 
 MOST_NAMES: Final = 20_000
+MOST_BYTES: Final = 32_000_000  # of the responses behind them
 LEAST_TTL: Final = 1.0  # seconds
 MOST_TTL: Final = 300.0
 FAILURE_TTL: Final = 5.0
@@ -21,6 +22,7 @@ class AddressCache:
     def __init__(self, look_up: LookUp) -> None:
         self._look_up = look_up
         self._known: dict[str, tuple[float, Addresses]] = {}
+        self._size = 0
         self._asking: dict[str, Task[Addresses]] = {}
 
     async def get(self, name: str) -> Addresses:
@@ -37,15 +39,25 @@ class AddressCache:
             found = literal(name) or await self._look_up(name)
         finally:
             del self._asking[name]
-        self._known.pop(name, None)
-        while len(self._known) >= MOST_NAMES:
-            del self._known[next(iter(self._known))]
+        self._forget(name)
+        while len(self._known) >= MOST_NAMES or self._size > MOST_BYTES:
+            self._forget(next(iter(self._known)))
         self._known[name] = monotonic() + lifetime(found), found
+        self._size += size(found)
         return found
+
+    def _forget(self, name: str) -> None:
+        _, found = self._known.pop(name, (0.0, None))
+        if found:
+            self._size -= size(found)
 
     def close(self) -> None:
         for task in self._asking.values():
             task.cancel()
+
+
+def size(found: Addresses) -> int:
+    return sum(len(answer.wire) for answer in found.answers)
 
 
 def literal(name: str) -> Addresses | None:

@@ -1,25 +1,39 @@
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+
+from msgspec import structs
 
 from services.collector.resolve.answer import Answer
 
+#: Bytes of responses with records that a chunk keeps: so many, and so many more for each question.
+ROOM: Final = 131_072
+ROOM_EACH: Final = 2_048
+
 
 class Chunk:
-    """Questions that were put together, and the places where their answers go; no future or task each."""
+    """Questions that were put together, and the places where their answers go; no future or task each.
 
-    __slots__ = ("answers", "done", "left", "next", "pairs")
+    An answer for which there is no ``room`` left is none: who answers does not decide how much is kept.
+    """
+
+    __slots__ = ("answers", "done", "left", "next", "pairs", "room")
 
     def __init__(self, pairs: Sequence[tuple[str, str]], loop: AbstractEventLoop) -> None:
         self.pairs = pairs
         self.answers: list[Any] = [None] * len(pairs)  # all are `Answer` when it is done
         self.next = 0
         self.left = len(pairs)
+        self.room = ROOM + ROOM_EACH * len(pairs)
         self.done: Future[list[Answer]] = loop.create_future()
         if not pairs:
             self.done.set_result([])
 
     def settle(self, index: int, answer: Answer) -> None:
+        if answer.records:
+            self.room -= len(answer.wire)
+            if self.room < 0:
+                answer = structs.replace(answer, status="broken", records=(), wire=b"")
         self.answers[index] = answer
         self.left -= 1
         if not self.left and not self.done.done():

@@ -14,6 +14,7 @@ Ask = Callable[[Sequence[tuple[str, str]]], Awaitable[Sequence[Answer]]]
 FIRST_PROBES: Final = 3
 MORE_PROBES: Final = 6
 MOST_PROBES: Final = 192
+MOST_POOLED: Final = 4_096
 FUTILE_ROUNDS: Final = 3
 NETWORK: Final = {4: 24, 6: 48}
 
@@ -52,8 +53,10 @@ class Level:
             self._see(set(answer.values) if not answer.chain else {masked(answer, self.parent)})
         enough = MORE_PROBES if self.pool else FIRST_PROBES
         self.settled = self._quiet >= enough and self._quiet_items >= 3 * len(self.pool)
-        self.boundless = not self.settled and self._quiet_networks < min(len(self.networks), MOST_PROBES // 3)
-        self.known = self.settled or self._futile >= FUTILE_ROUNDS or self.asked >= MOST_PROBES
+        flooded = len(self.pool) >= MOST_POOLED
+        growing = flooded or self._quiet_networks < min(len(self.networks), MOST_PROBES // 3)
+        self.boundless = not self.settled and growing
+        self.known = self.settled or flooded or self._futile >= FUTILE_ROUNDS or self.asked >= MOST_PROBES
 
     def _see(self, items: set[str]) -> None:
         if items <= self.pool:
@@ -63,8 +66,9 @@ class Level:
             self._quiet = self._quiet_items = 0
         networks = {network_of(item) for item in items}
         self._quiet_networks = self._quiet_networks + 1 if networks <= self.networks else 0
-        self.pool |= items
-        self.networks |= networks
+        if len(self.pool) < MOST_POOLED:
+            self.pool |= items
+            self.networks |= networks
 
     def gives(self, answer: Answer) -> bool:
         """Whether a wildcard here explains ``answer``."""

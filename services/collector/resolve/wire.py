@@ -17,6 +17,8 @@ RESPONSE, OPCODE, TRUNCATED, RCODE = 0x8000, 0x7800, 0x0200, 0x000F
 NO_ERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 IN: Final = 1
 A, SOA, ANY = 1, 6, 255
+#: Records of an answer about addresses that are read; no host has so many, and a response has room for 4,000.
+MOST_ADDRESSES: Final = 256
 
 HEADS: Final = {
     (recursion, edns): bytes([recursion, 0, 0, 1, 0, 0, 0, 0, 0, edns])
@@ -66,6 +68,8 @@ def read_answer(
             return None
         if rcode not in {NO_ERROR, NXDOMAIN}:
             return Answer(name, type, FAILURES.get(rcode, "broken"), rcode, (), None, wire, server, at, elapsed)
+        if answers > MOST_ADDRESSES and type in {"A", "AAAA"}:
+            answers, authorities = MOST_ADDRESSES, 0  # what follows is not looked for behind the rest
         records, cursor, direct = read_section(wire, cursor, answers, name)
         if not direct:
             records = along_chain(records, name)

@@ -8,7 +8,10 @@ import dns.message
 import pytest
 
 from services.collector.resolve import Answer, Resolver, TransferFailed, system_resolvers
+from services.collector.resolve.cache import size
+from services.collector.resolve.chunk import ROOM, ROOM_EACH
 from services.collector.resolve.upstream import CHANNELS
+from services.collector.resolve.wire import MOST_ADDRESSES, build_question
 from services.kernel.egress import DialTable, Egress, Forbidden, Guard, Refused, TimedOut, TooMuch
 from services.kernel.egress.dial import Entry
 from tests.collector.resolve.nameserver import address, answer, nxdomain
@@ -502,6 +505,39 @@ async def test_where_no_name_server_is_the_answer_is_a_timeout(resolver, nameser
     found = await resolve.ask_at("127.0.0.1", "www.example", "A", port=1, allow=LOOPBACK)
     assert found == Answer("www.example", "A", "timeout", server="127.0.0.1:1", at=found.at)
     assert time.monotonic() - begun < 1
+
+
+def huge(question):
+    """4,000 addresses for every name, over TCP."""
+    if question.transport == "udp":
+        return truncated(question)
+    head = question.message.id.to_bytes(2, "big") + bytes([0x85, 0x80, 0, 1, 0x0F, 0xA0, 0, 0, 0, 0])
+    record = b"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4"
+    records = b"".join(record + number.to_bytes(4, "big") for number in range(0xC6120000, 0xC6120000 + 4_000))
+    return head + build_question(question.name.removesuffix("."), question.type) + records
+
+
+async def test_a_chunk_of_huge_answers_is_kept_within_a_bound(nameserver, resolver) -> None:
+    server = await nameserver(huge)
+    resolve = resolver(server)
+    answers = await resolve.ask_all([(f"n{number}.example", "A") for number in range(60)])
+    kept = [answer for answer in answers if answer.status == "found"]
+    assert 0 < sum(len(answer.wire) for answer in answers) <= ROOM + 60 * ROOM_EACH
+    assert {len(answer.records) for answer in kept} == {MOST_ADDRESSES}
+    lost = [answer for answer in answers if answer.status != "found"]
+    assert {(answer.status, answer.asked, answer.records, answer.wire) for answer in lost} == {
+        ("broken", False, (), b"")
+    }
+
+
+async def test_the_cache_of_addresses_keeps_no_more_than_its_bytes(nameserver, resolver, monkeypatch) -> None:
+    monkeypatch.setattr("services.collector.resolve.cache.MOST_BYTES", 200_000)
+    resolve = resolver(await nameserver(huge))
+    for number in range(6):
+        await resolve.look_up(f"n{number}.example")
+    kept = [size(found) for _, found in resolve._cache._known.values()]
+    assert sum(kept) == resolve._cache._size
+    assert 0 < sum(kept) - kept[-1] <= 200_000
 
 
 # Zone transfers

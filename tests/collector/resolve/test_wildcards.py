@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from services.collector.resolve import Answer, Record, Wildcards
+from services.collector.resolve.wildcards import MOST_POOLED
 
 Give = Callable[[str, str], Sequence[str]]
 
@@ -247,3 +248,21 @@ async def test_wildcards_are_found_through_the_resolver(nameserver, resolver) ->
     answers = await resolve.ask_all([("real.example.org", "A"), ("other.example.org", "A"), ("www.example.net", "A")])
     await wildcards.learn(answers)
     assert [wildcards.is_member(each.name, each) for each in answers] == [False, True, False]
+
+
+async def test_what_a_level_has_been_seen_to_give_is_kept_within_a_bound() -> None:
+    count = 0
+
+    def give(name: str, kind: str) -> Answer:
+        nonlocal count
+        count += 256
+        return found(name, *(f"2001:db8:{count + number:x}::1" for number in range(256)), kind="AAAA")
+
+    world = World(below("example.org", give))
+    wildcards = Wildcards(world.ask, b"salt")
+    real = found("www.example.org", "2001:db8::1", kind="AAAA")
+    await wildcards.learn([real])
+    (level,) = wildcards._levels.values()
+    assert len(level.pool) < MOST_POOLED + 256
+    assert len(world.probes) < 60  # as soon as it is full nothing more is asked
+    assert wildcards.is_member(real.name, real)  # nothing can be told apart

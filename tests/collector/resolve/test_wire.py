@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from services.collector.resolve.names import ParseError, normalise, read_name, to_wire, unquoted
 from services.collector.resolve.rdata import CODES, read_data, type_code, type_name
-from services.collector.resolve.wire import Mismatch, build_query, build_question, read_answer, read_transfer
+from services.collector.resolve.wire import (
+    MOST_ADDRESSES,
+    Mismatch,
+    build_query,
+    build_question,
+    read_answer,
+    read_transfer,
+)
 
 RECORDS = {
     "A": ("198.18.0.1", "198.18.0.1"),
@@ -280,3 +287,22 @@ def test_a_damaged_response_raises_only_parse_errors(data) -> None:
         wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(ParseError):
         read(bytes(wire), "www.example", kind)
+
+
+def test_no_more_addresses_are_read_than_a_host_has() -> None:
+    message = dns.message.make_response(dns.message.make_query("h.example.", "A"))
+    values = [f"198.18.{number // 256}.{number % 256}" for number in range(4_000)]
+    message.answer.append(dns.rrset.from_text("h.example.", 300, "IN", "A", *values))
+    wire = message.to_wire()
+    answer = read_answer(wire, build_question("h.example", "A"), "h.example", "A", "", 0, 0)
+    assert answer is not None
+    assert (answer.status, len(answer.records), answer.wire) == ("found", MOST_ADDRESSES, wire)
+
+
+def test_an_answer_that_has_only_other_records_than_addresses_stays_without_any() -> None:
+    message = dns.message.make_response(dns.message.make_query("h.example.", "A"))
+    values = [f'"{number}"' for number in range(MOST_ADDRESSES + 1)]
+    message.answer.append(dns.rrset.from_text("h.example.", 300, "IN", "TXT", *values))
+    answer = read_answer(message.to_wire(), build_question("h.example", "A"), "h.example", "A", "", 0, 0)
+    assert answer is not None
+    assert (answer.status, answer.negative_ttl) == ("nodata", None)
