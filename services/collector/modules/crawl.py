@@ -5,8 +5,10 @@ documents they have. The host that is asked learns that it was.
 
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 
 from services.collector.archetypes.sound import described, sound
+from services.collector.archetypes.turns import give_way
 from services.collector.archetypes.urls import host_in
 from services.collector.context import Answer, Context, HttpAnswer, Nameless, Refused, Skipped, Unreachable
 from services.collector.manifest import Manifest
@@ -53,6 +55,8 @@ MAX_PAGE = 1_000_000
 MAX_ROBOTS = 512_000
 MAX_DOCUMENTS = 50
 MAX_FAILURES = 3  # then the site has had enough
+MAX_LINKS = 500  # of a page that are looked at
+MAX_REFUSED = 500  # by robots.txt; then the site wants nobody to look around
 
 DOCUMENTS = (
     *(
@@ -123,11 +127,16 @@ async def follow(
     waiting = deque((url, 1) for url in links)
     left = int(ctx.options["pages"])
     troubles: list[Unreachable] = []
-    while waiting and left and len(troubles) < MAX_FAILURES:
+    refused = 0
+    while waiting and left and len(troubles) < MAX_FAILURES and refused < MAX_REFUSED:
         url, depth = waiting.popleft()
-        if path_of(url) in visited or not robots.allows(path_of(url), AGENT):
+        if path_of(url) in visited:
             continue
         visited.add(path_of(url))
+        await give_way()  # a site can make its rules slow to match
+        if not robots.allows(path_of(url), AGENT):
+            refused += 1
+            continue
         left -= 1
         try:
             page = await fetch(url, ctx, MAX_PAGE)
@@ -175,7 +184,8 @@ def links_of(page: HttpAnswer, host: str) -> list[str]:
         return []
     urls = (url.partition("#")[0] for url in document_of(page).urls("a", "area", "iframe", "frame", "refresh"))
     found = dict.fromkeys(url for url in urls if host_in(url) == host and url[:4].lower() == "http")
-    return [url for url in found if not path_of(url).lower().endswith((*DOCUMENTS, *LEAVES))]
+    pages = (url for url in found if not path_of(url).lower().endswith((*DOCUMENTS, *LEAVES)))
+    return list(islice(pages, MAX_LINKS))
 
 
 def path_of(url: str) -> str:

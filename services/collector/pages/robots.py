@@ -8,7 +8,11 @@ from msgspec import Struct
 MAX_BYTES: Final = 512_000  # the RFC asks for at least 500 kiB
 MAX_RULES: Final = 2_000
 MAX_VALUE: Final = 1_024
+MAX_STARS: Final = 8
+#: A path that is longer is matched by no rule, and so not visited where there are any.
+MAX_PATH: Final = 1_000
 
+_stars = re.compile(r"\*+")
 _is_name = re.compile(r"[A-Za-z-]{3,20}").fullmatch
 
 
@@ -29,6 +33,8 @@ class Robots(Struct, frozen=True):
     def allows(self, path: str, agent: str) -> bool:
         """Whether ``agent`` may visit ``path``: the longest rule that matches decides, and allow wins a tie."""
         rules = self.groups.get(agent.lower(), self.groups.get("*", ()))
+        if len(path) > MAX_PATH:
+            return not rules
         matching = [rule for rule in rules if _matches(rule.path, path)]
         best = max(matching, key=lambda rule: (len(rule.path), rule.allowed), default=None)
         return best is None or best.allowed
@@ -51,9 +57,9 @@ def read_robots(text: str) -> Robots:
             groups.setdefault(value.lower(), [])
         elif name in {"allow", "disallow"}:
             in_rules = True
-            rule = Rule(value, name == "allow")
-            for agent in agents if value else ():
-                if len(groups[agent]) < MAX_RULES:
+            rule = _rule(value, allowed=name == "allow")
+            for agent in agents:
+                if rule and len(groups[agent]) < MAX_RULES:
                     groups[agent].append(rule)
         elif name == "sitemap" and value and len(sitemaps) < MAX_RULES:
             sitemaps[value] = None
@@ -62,6 +68,14 @@ def read_robots(text: str) -> Robots:
         disallowed=tuple(dict.fromkeys(rule.path for rules in groups.values() for rule in rules if not rule.allowed)),
         sitemaps=tuple(sitemaps),
     )
+
+
+def _rule(path: str, *, allowed: bool) -> Rule | None:
+    """The rule about a path, or None; behind `MAX_STARS` nothing is forbidden more narrowly, and nothing allowed."""
+    pieces = _stars.split(path, MAX_STARS + 1)
+    if len(pieces) <= MAX_STARS + 1:
+        return Rule("*".join(pieces), allowed) if path else None
+    return None if allowed else Rule("*".join(pieces[: MAX_STARS + 1]), allowed)
 
 
 def _matches(pattern: str, path: str) -> bool:
