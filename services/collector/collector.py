@@ -25,7 +25,7 @@ from services.collector.manifest import Manifest, ModuleFile, read_manifests
 from services.collector.resolve import Resolver
 from services.collector.run import ItemContext, Module, Result, failed, import_module_of, part_key, parts_of, run_item
 from services.collector.scope import Permit
-from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
+from services.collector.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.contracts.commands import Collect, WorkItem, command_id
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Collected, Superseded
@@ -70,6 +70,7 @@ class Collector:
         self._clients: dict[tuple[str, ...], Client] = {}
         self._code: dict[str, Module] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
+        self._probes = asyncio.Semaphore(PROBES_AT_ONCE)
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
         self._wildcards: OrderedDict[tuple[UUID, UUID, bool], asyncio.Task[ScanWildcards]] = OrderedDict()
         self._lists: OrderedDict[tuple[UUID, bytes | None], tuple[str, ...]] = OrderedDict()
@@ -172,7 +173,7 @@ class Collector:
             ),
             whois=ItemWhois(egress, resolver, exchanges, permit),
             tls=ItemTls(client, exchanges, permit),
-            tcp=ItemTcp(egress, exchanges, permit),
+            tcp=ItemTcp(egress, exchanges, permit, self._probes),
             scope=plan.scope,
             at=at,
             options={**manifest.options, **(planned.options if planned else {})},

@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import ssl
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -29,8 +29,12 @@ from services.kernel.egress import Egress, EgressError, Refused, TimedOut, TooMu
 from services.kernel.egress import Unreachable as NoWay
 from services.kernel.messages import now
 
+T = TypeVar("T")
+
 LONGEST_QUERY: Final = 500
 PORTS_AT_ONCE: Final = 64
+#: Of all items together.
+PROBES_AT_ONCE: Final = 256
 BANNER: Final = 512
 BANNER_SECONDS: Final = 1.0
 
@@ -155,10 +159,11 @@ class Probed(Struct, frozen=True):
 
 
 class ItemTcp(Tcp):
-    """TCP connections for one work item."""
+    """TCP connections for one work item; ``slots`` are those of all items together."""
 
-    def __init__(self, egress: Egress, exchanges: Exchanges, permit: Permit) -> None:
+    def __init__(self, egress: Egress, exchanges: Exchanges, permit: Permit, slots: asyncio.Semaphore) -> None:
         self._egress = egress
+        self._slots = slots
         self._exchanges = exchanges
         self._permit = permit
 
@@ -178,11 +183,11 @@ class ItemTcp(Tcp):
             slots = asyncio.Semaphore(PORTS_AT_ONCE)
 
             async def one(port: int) -> tuple[int, str, bytes]:
-                async with slots:
+                async with slots, self._slots:
                     return port, *await self._try(address, port, timeout, banner=banner)
 
             try:
-                tried = await asyncio.gather(*map(one, ports))
+                tried = await all_of(map(one, ports))
             except EgressError as error:
                 return Performed(at=at, elapsed=now() - at, failure=failure_of(error))
             probed = Probed(
@@ -230,6 +235,16 @@ class ItemTcp(Tcp):
             return "open", b""
         finally:
             writer.transport.abort()
+
+
+async def all_of(tries: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all; when one fails, the others are given up before its failure is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in tries]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _place(address: str, port: int) -> str:

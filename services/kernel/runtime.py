@@ -5,7 +5,9 @@ The embedded hull: SQLite files and a durable queue in one data folder, everythi
 
 import asyncio
 import gc
+import resource
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -26,6 +28,8 @@ from services.kernel.settings import Settings
 _log = structlog.get_logger(__name__)
 
 PROGRESS_KEPT: Final = 600
+#: Files and connections that a process may have open at once, where the system allows as many.
+DESCRIPTORS: Final = 65_536
 
 
 class Runtime:
@@ -87,6 +91,7 @@ class Runtime:
 
         self._failed = asyncio.get_running_loop().create_future()
         _tune_collector()
+        _raise_descriptor_limit()
         self.bus = bus = self._keep(SqliteBus(self.folder.path / "bus.db"))
         handled = {
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
@@ -246,6 +251,15 @@ def _tune_collector() -> None:
     """Collect garbage seldom: what lives here dies by reference count, and the modules live for ever."""
     gc.freeze()
     gc.set_threshold(150_000, 20, 50)
+
+
+def _raise_descriptor_limit() -> None:
+    """Open more files and connections than the usual 1,024, where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def streams_of(services: Sequence[Service]) -> list[Stream]:

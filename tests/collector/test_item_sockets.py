@@ -13,10 +13,11 @@ from services.collector.exchange import Exchanges
 from services.collector.fetch import Client
 from services.collector.manifest import Manifest
 from services.collector.scope import Permit
-from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
+from services.collector.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.contracts.plan import Plan
-from services.kernel.egress import DialTable, Direct, Egress, EgressError, Guard, Proxy
+from services.kernel.egress import DialTable, Direct, Egress, EgressError, Guard, Proxy, TimedOut
 from services.kernel.egress.dial import Entry
+from services.kernel.errors import Unavailable
 from tests.collector.fetch.authority import Signer
 from tests.collector.workshop import Workshop, manifest, plan, workshop
 
@@ -47,6 +48,7 @@ class Shore:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.proxy: Proxy | None = None
         self.direct: tuple[str, ...] = ()
+        self.probes = asyncio.Semaphore(PROBES_AT_ONCE)
 
     async def listen(self, port: int, handle: Handle, tls: ssl.SSLContext | None = None, address: str = HERE) -> None:
         async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,7 +95,7 @@ class Shore:
 
     async def tcp(self, item: int = 1, planned: Plan = IN_SCOPE, *, offline: bool = False) -> ItemTcp:
         egress, exchanges, permit = await self._item(manifest("look", "active"), item, planned, offline=offline)
-        return ItemTcp(egress, exchanges, permit)
+        return ItemTcp(egress, exchanges, permit, self.probes)
 
 
 @pytest.fixture(scope="session")
@@ -351,6 +353,53 @@ async def test_a_fault_of_this_machine_is_no_silent_port(shore: Shore, monkeypat
     monkeypatch.setattr(Egress, "open", none_left)
     with pytest.raises(Unreachable, match="too many open files"):
         await (await shore.tcp()).probe(HERE, (1, 2, 3))
+
+
+async def test_a_process_without_descriptors_learns_nothing_of_the_target(
+    shore: Shore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none_left(*given: object, **fields: object) -> None:
+        raise Unavailable("as many open as may be")
+
+    monkeypatch.setattr(Egress, "open", none_left)
+    with pytest.raises(Unavailable):
+        await (await shore.tcp()).probe(HERE, (1, 2, 3))
+    assert await shore.shop.records() == []  # so the item is asked again, and is not told as unreachable
+
+
+async def test_after_a_failure_no_other_port_is_tried(shore: Shore, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    async def fails(egress: Egress, address: str, port: int, **fields: object) -> None:
+        tried.append(port)
+        await asyncio.sleep(0 if port == 1 else 0.01)
+        raise EgressError("a fault of this machine")
+
+    monkeypatch.setattr("services.collector.sockets.PORTS_AT_ONCE", 4)
+    monkeypatch.setattr(Egress, "open", fails)
+    with pytest.raises(Unreachable):
+        await (await shore.tcp()).probe(HERE, tuple(range(1, 100)))
+    begun = list(tried)
+    await asyncio.sleep(0.1)
+    assert (len(begun) <= 5, tried) == (True, begun)
+
+
+async def test_all_items_together_try_so_many_ports_at_once(shore: Shore, monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way = most = 0
+
+    async def counted(*given: object, **fields: object) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        raise TimedOut("silent")
+
+    monkeypatch.setattr(Egress, "open", counted)
+    shore.probes = asyncio.Semaphore(10)
+    items = [await shore.tcp(number) for number in range(4)]
+    answers = await asyncio.gather(*(item.probe(HERE, tuple(range(1, 50))) for item in items))
+    assert (most, {len(answer.silent) for answer in answers}) == (10, {49})
 
 
 @pytest.mark.parametrize("address", ["203.0.113.1", "198.51.100.66", "10.0.0.1", "127.0.0.1"])

@@ -1,6 +1,7 @@
 """A process with services in it: what it opens, runs, notices and closes."""
 
 import asyncio
+import resource
 import stat
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Owned
 from services.kernel.messages import workspace_id
-from services.kernel.runtime import Runtime, consumers_of, stream_of, streams_of
+from services.kernel.runtime import DESCRIPTORS, Runtime, consumers_of, stream_of, streams_of
 from services.kernel.service import Handles, Hold, Ports, Received, Service, Unit
 from services.kernel.settings import Settings
 from services.kernel.sql.sqlite import SqliteSql
@@ -121,6 +122,17 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0
 
 def bell(**changes: Any) -> Service:
     return Service(**{"name": "bell", "summary": "Rings.", "needs": ("sql", "bus"), **changes})
+
+
+async def test_a_process_takes_the_descriptors_that_it_may_have(settings: Settings) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        async with Runtime([BELL], settings):
+            allowed = min(before[1], DESCRIPTORS) if before[1] >= 0 else DESCRIPTORS
+            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (allowed, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_what_one_service_says_another_hears_and_answers_for(settings: Settings) -> None:

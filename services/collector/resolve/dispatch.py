@@ -14,6 +14,7 @@ from services.collector.resolve.stream import ask_over_tcp
 from services.collector.resolve.upstream import CHANNELS, MOST_PENDING, Channel, Upstream
 from services.collector.resolve.wire import HEADS, TAILS, Mismatch, build_question, read_answer
 from services.kernel.egress import Egress, EgressError
+from services.kernel.errors import Unavailable
 
 LARGEST_DATAGRAM: Final = 4096
 BURST: Final = 128
@@ -100,6 +101,8 @@ class Dispatcher:
             return False
         try:
             channel = self._channel(upstream, now)
+        except Unavailable:
+            return False  # no descriptor is left for the moment; the tick tries again
         except EgressError:
             upstream.unopenable = True
             upstream.eject(now)
@@ -303,7 +306,7 @@ class Dispatcher:
                     connect_timeout=TCP_TIMEOUT,
                     exempt=True,
                 )
-        except (EgressError, OSError, ParseError):
+        except (EgressError, Unavailable, OSError, ParseError):
             self._fail(query, upstream, self._lost(query, upstream))
         else:
             self._conclude(query, upstream, answer)

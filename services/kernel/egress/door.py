@@ -13,6 +13,7 @@ from services.kernel.egress.dial import DialTable, Transport
 from services.kernel.egress.errors import EgressError, Forbidden, Refused, TimedOut, TlsFailed, Unreachable
 from services.kernel.egress.guard import Guard, parse
 from services.kernel.egress.proxy import Direct, Proxy, tunnel
+from services.kernel.errors import Unavailable
 
 P = TypeVar("P", bound=BaseProtocol)
 
@@ -29,6 +30,7 @@ NO_WAY: Final = {
     errno.ENETUNREACH,
     errno.EPERM,
 }
+NONE_LEFT: Final = {errno.EMFILE, errno.ENFILE}
 STREAM_BUFFER: Final = 65_536
 
 
@@ -41,8 +43,9 @@ class Egress:
     for (empty for the address itself), and directly where none is.
 
     Every method raises `Forbidden`, `Unreachable` or `Refused`; those that wait also `TimedOut` and `TlsFailed`; and
-    the bare `EgressError` when this machine is at fault (no sockets left, the proxy's credentials). Timeouts are in
-    seconds and cover everything up to a usable connection.
+    the bare `EgressError` when this machine is at fault (the proxy's credentials). That no descriptor is left says
+    nothing of the address and passes by itself, so it is the kernel's `Unavailable`. Timeouts are in seconds and cover
+    everything up to a usable connection.
     """
 
     def __init__(
@@ -268,4 +271,6 @@ def translated(address: str, port: int) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_WAY:
             raise Unreachable(f"no way to {where}: {error.strerror}") from error
+        if error.errno in NONE_LEFT:
+            raise Unavailable("this process has as many files and connections open as it may") from error
         raise EgressError(f"{where}: {error.strerror or error}") from error

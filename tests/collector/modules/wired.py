@@ -1,5 +1,6 @@
 """Modules on a real wire: fetcher, resolver, sockets and egress of the collector, against a running lab."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,7 +19,7 @@ from services.collector.manifest import MODULES, read_manifest
 from services.collector.resolve import Resolver
 from services.collector.run import ItemContext, Module, Result, import_module_of, run_item
 from services.collector.scope import Permit
-from services.collector.sockets import ItemTcp, ItemTls, ItemWhois
+from services.collector.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.collector.store import JournalRow
 from services.contracts.claims import Claim, Entity, Relation
 from services.contracts.evidence import EvidenceRecord
@@ -78,6 +79,7 @@ class Wire:
         self._budget = Budget(MemoryCache(), self._sql)
         self._egress = Egress(Guard(), DialTable.read(lab.directory / "dial.json"))
         self._resolver = Resolver(self._egress, [(lab.resolver.partition(":")[0], 53)])
+        self._probes = asyncio.Semaphore(PROBES_AT_ONCE)
         self._ca_file = str(lab.directory / "ca.pem")
         self._client = Client(self._egress, partial(addresses_of, self._resolver), self._ca_file)
 
@@ -93,7 +95,7 @@ class Wire:
             dns=ItemDns(self._resolver, exchanges, permit, ScanWildcards(self._resolver, exchanges, "salt")),
             whois=ItemWhois(self._egress, self._resolver, exchanges, permit),
             tls=ItemTls(self._client, exchanges, permit),
-            tcp=ItemTcp(self._egress, exchanges, permit),
+            tcp=ItemTcp(self._egress, exchanges, permit, self._probes),
             scope=self.scope,
             at=NOW,
             options={**manifest.options, **options},

@@ -63,11 +63,18 @@ class Nameserver(asyncio.DatagramProtocol):
         return [question.name for question in self.asked]
 
     async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        self.port = self.server.sockets[0].getsockname()[1]
-        self.transport, _ = await loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", self.port))
         self.tasks: set[asyncio.Task] = set()
+        loop = asyncio.get_running_loop()
+        while True:
+            self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+            self.port = self.server.sockets[0].getsockname()[1]
+            try:
+                self.transport, _ = await loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", self.port))
+            except OSError:  # a port that is free for TCP may be taken for UDP
+                self.server.close()
+                await self.server.wait_closed()
+            else:
+                return
 
     async def stop(self) -> None:
         self.transport.close()

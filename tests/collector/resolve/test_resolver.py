@@ -14,6 +14,7 @@ from services.collector.resolve.upstream import CHANNELS
 from services.collector.resolve.wire import MOST_ADDRESSES, build_question
 from services.kernel.egress import DialTable, Egress, Forbidden, Guard, Refused, TimedOut, TooMuch
 from services.kernel.egress.dial import Entry
+from services.kernel.errors import Unavailable
 from tests.collector.resolve.nameserver import address, answer, nxdomain
 
 LOOPBACK = Guard([ip_network("127.0.0.0/8")])
@@ -505,6 +506,22 @@ async def test_where_no_name_server_is_the_answer_is_a_timeout(resolver, nameser
     found = await resolve.ask_at("127.0.0.1", "www.example", "A", port=1, allow=LOOPBACK)
     assert found == Answer("www.example", "A", "timeout", server="127.0.0.1:1", at=found.at)
     assert time.monotonic() - begun < 1
+
+
+async def test_questions_wait_for_descriptors_to_ask_them_with(nameserver, resolver, monkeypatch) -> None:
+    server = await nameserver(address)
+    real, tries = Egress.datagram_socket, 0
+
+    def scarce(*given, **fields):
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise Unavailable("as many open as may be")
+        return real(*given, **fields)
+
+    monkeypatch.setattr(Egress, "datagram_socket", scarce)
+    assert (await resolver(server).ask("www.example", "A")).status == "found"
+    assert tries >= 3
 
 
 def huge(question):

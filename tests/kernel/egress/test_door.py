@@ -1,6 +1,10 @@
 import asyncio
+import os
+import resource
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 
 import msgspec
@@ -21,6 +25,7 @@ from services.kernel.egress import (
     TooMuch,
     Unreachable,
 )
+from services.kernel.errors import Unavailable
 
 LOOPBACK = Guard([ip_network("127.0.0.0/8"), ip_network("::1/128")])
 
@@ -146,6 +151,30 @@ async def test_a_closed_port_refuses(closed_port: int, client_tls, *, secure: bo
 async def test_no_route_is_unreachable() -> None:
     with pytest.raises(Unreachable):
         await talk(Egress(Guard([ip_network("255.255.255.255/32")])), "255.255.255.255", 80)
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """The lowest free descriptor is one too many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_having_no_descriptor_left_says_nothing_of_the_address(serve) -> None:
+    port = await serve(greet)
+    egress = Egress(LOOPBACK)
+    with no_descriptor_left():
+        with pytest.raises(Unavailable):
+            await egress.open("127.0.0.1", port, timeout=5)
+        with pytest.raises(Unavailable):
+            egress.datagram_socket("127.0.0.1", port)
+    assert await talk(egress, "127.0.0.1", port) == b"hello there\n"
 
 
 async def test_a_silent_handshake_takes_no_longer_than_allowed(serve, client_tls) -> None:
