@@ -28,10 +28,9 @@ from services.kernel.messages import (
     message_type,
     now,
     open_bundle,
-    open_envelope,
 )
 from services.kernel.once_store import count_failure, first_times, is_known
-from services.kernel.service import Handles, Hold, Ports, Received, Unit
+from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql import Sql, Tx
 
 TRIES: Final = 5
@@ -257,68 +256,6 @@ class Inbox:
         await self._bus.ack([delivery])
 
 
-class Workers:
-    """Runs one consumer of long work: up to ``parallel`` messages at a time, each extended while it lasts."""
-
-    def __init__(self, ports: Ports, outbox: Outbox, handles: Handles) -> None:
-        self._ports = ports
-        self._bus = ports.bus
-        self._outbox = outbox
-        self._handles = handles
-        self._consumer = durable(ports.service, handles.name)
-        self._failing = Failing(ports, outbox, handles)
-
-    async def run(self) -> None:
-        """Consume as long as the service runs; what is in work when it is cancelled comes again."""
-        free = asyncio.Semaphore(self._handles.parallel)
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await free.acquire()
-                try:
-                    deliveries = await self._bus.pull(self._consumer, 1, wait=30.0)
-                except Unavailable as error:
-                    _log.warning("consumer waits for the bus", consumer=self._consumer, reason=str(error))
-                    await asyncio.sleep(BUS_AWAY)
-                    deliveries = []
-                if not deliveries:
-                    free.release()
-                    continue
-                task = group.create_task(self._work_or_leave(deliveries[0]))
-                task.add_done_callback(lambda _: free.release())
-
-    async def _work_or_leave(self, delivery: Delivery) -> None:
-        try:
-            await self._work(delivery)
-        except Unavailable as error:
-            # What became of it could not be said; it comes again.
-            _log.warning("work is not accounted for", consumer=self._consumer, reason=str(error))
-
-    async def _work(self, delivery: Delivery) -> None:
-        hold = Hold(self._bus, delivery)
-        extending = asyncio.create_task(self._extend(hold))
-        try:
-            received = _received(delivery.envelope, self._handles.takes)
-            assert self._handles.work is not None
-            await self._handles.work(self._ports, received, hold)
-        except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
-            await self._failing.fail(delivery, error)
-        else:
-            if hold.delay is None:
-                await self._bus.ack([delivery])
-            else:
-                await self._bus.nak([delivery], hold.delay)
-        finally:
-            extending.cancel()
-
-    async def _extend(self, hold: Hold) -> None:
-        while True:
-            await asyncio.sleep(self._handles.ack_wait / 3)
-            try:
-                await hold.extend()
-            except Unavailable as error:
-                _log.warning("work could not be extended", consumer=self._consumer, reason=str(error))
-
-
 class Failing:
     """What becomes of a message whose handler failed: it comes again, later each time, and is buried at the last."""
 
@@ -381,10 +318,6 @@ def consumer_of(service: str, handles: Handles, stream: str) -> Consumer:
         subjects=(f"{message_type(handles.takes)}.>",),
         ack_wait=handles.ack_wait,
     )
-
-
-def _received(envelope: Envelope, message: type[Struct]) -> Received[Any]:
-    return Received(open_envelope(envelope, message), envelope.workspace, envelope.time, Because.of(envelope))
 
 
 def _all_received(envelope: Envelope, message: type[Struct]) -> list[Received[Any]]:

@@ -20,10 +20,11 @@ from services.kernel.directory import Directory, Instance
 from services.kernel.errors import Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
 from services.kernel.messages import message_type
-from services.kernel.once import Inbox, Outbox, Workers, consumer_of
+from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import MIGRATIONS, forget
 from services.kernel.service import Handles, Ports, Service, load
 from services.kernel.settings import Settings
+from services.kernel.workers import Workers
 
 _log = structlog.get_logger(__name__)
 

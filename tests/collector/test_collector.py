@@ -23,8 +23,8 @@ from services.kernel.blobs import Blob
 from services.kernel.calls import Caller
 from services.kernel.errors import Exhausted, Unavailable
 from services.kernel.messages import envelop
-from services.kernel.once import Workers
 from services.kernel.service import Received
+from services.kernel.workers import Workers
 from tests.collector.process import Process, World, ask, asks, command, item, message_id, process
 from tests.collector.workshop import SCAN, WORKSPACE, manifest, plan
 

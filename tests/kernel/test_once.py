@@ -18,11 +18,12 @@ from services.kernel.bus import Stream
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
 from services.kernel.messages import Envelope, bundle, derive, envelop
-from services.kernel.once import TRIES, Inbox, Outbox, Workers, consumer_of, durable
+from services.kernel.once import TRIES, Inbox, Outbox, consumer_of, durable
 from services.kernel.once_store import MIGRATIONS, forget
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.sql import Migration
 from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.workers import Workers
 
 SPACE = UUID(int=7)
 
