@@ -11,6 +11,7 @@ import click
 from services.cli.folder_options import DEFAULT_WORKSPACE, folder_options, said
 from services.cli.hull import Hull
 from services.kernel.calls import Caller
+from services.kernel.folder import LOG
 from services.kernel.messages import workspace_id
 from services.kernel.observe import LogFile, configure_logs
 from services.kernel.settings import Settings, read_settings
@@ -44,7 +45,7 @@ def data_options(function: F) -> F:
     def run(**options: Any) -> Any:
         data, workspace, log = (said(name) for name in ("data", "workspace", "log"))
         settings = read_settings({"data": data, "log": log}, os.environ)
-        configure_logs(settings.log, None if log else LogFile(settings.folder / "mirage.log"))
+        configure_logs(settings.log, None if log else LogFile(settings.folder / LOG))
         return function(Session(settings, workspace or DEFAULT_WORKSPACE, data), **options)
 
     wrapped = update_wrapper(run, function)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from services.kernel.errors import Invalid, NotFound
+from services.kernel.folder import KEYS, write_private
 
 PREFIX: Final = "MIRAGE_KEY_"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -18,7 +19,7 @@ class KeyRing:
     """Keys by name; the environment (``MIRAGE_KEY_<NAME>``) wins over the file."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
-        self._file = folder / "keys.json"
+        self._file = folder / KEYS
         self._environ = os.environ if environ is None else environ
 
     def find(self, name: str) -> str | None:
@@ -59,12 +60,7 @@ class KeyRing:
             raise Invalid(f"{self._file} is not a file of keys: {error}") from error
 
     def _write(self, keys: Mapping[str, str]) -> None:
-        written = self._file.with_suffix(".new")
-        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)  # one that was left behind may have had another mode
-            json.dump(dict(sorted(keys.items())), file, indent=1)
-        written.rename(self._file)
+        write_private(self._file, json.dumps(dict(sorted(keys.items())), indent=1))
 
 
 def hint(secret: str) -> str:

@@ -18,7 +18,7 @@ from services.kernel.bus import Bus, Consumer, Stream
 from services.kernel.calls import LocalCalls
 from services.kernel.directory import Directory, Instance
 from services.kernel.errors import Invalid, MirageError, Unavailable
-from services.kernel.folder import Folder
+from services.kernel.folder import BUS, CACHE, EVIDENCE, Folder
 from services.kernel.messages import message_type
 from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import MIGRATIONS, forget
@@ -93,7 +93,7 @@ class Runtime:
         self._failed = asyncio.get_running_loop().create_future()
         _tune_collector()
         _raise_descriptor_limit()
-        self.bus = bus = self._keep(SqliteBus(self.folder.path / "bus.db"))
+        self.bus = bus = self._keep(SqliteBus(self.folder.path / BUS))
         handled = {
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
         }
@@ -146,7 +146,7 @@ class Runtime:
         return {
             "directory": self.directory,
             "egress": Egress(Guard(), table, proxy, Direct.parse(self.settings.no_proxy)),
-            "cache": self._keep(SqliteCache(self.folder.path / "cache.db")),
+            "cache": self._keep(SqliteCache(self.folder.path / CACHE)),
         }
 
     async def _open_ports(self, service: Service, shared: dict[str, Any]) -> Ports:
@@ -174,7 +174,7 @@ class Runtime:
             case "blobs":
                 from services.kernel.blobs.segments import SegmentBlobs
 
-                return SegmentBlobs(self.folder.path / "evidence")
+                return SegmentBlobs(self.folder.path / EVIDENCE)
             case "search":
                 from services.kernel.search.fts import FtsSearch
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 
 from services.kernel.errors import Exhausted, Incompatible, Invalid
-from services.kernel.folder import FORMAT, Folder, Owned
+from services.kernel.folder import FORMAT, Folder, Owned, is_data, write_private
 
 
 def own(path: Path) -> Folder:
@@ -122,3 +122,32 @@ def test_a_full_disk_is_said_so_and_nothing_stays_locked(
         with pytest.raises(Exhausted, match="is full"):
             own(tmp_path / "data")
     own(tmp_path / "data").close()
+
+
+@pytest.mark.parametrize(
+    ("place", "data"),
+    [
+        *((each, True) for each in ("format", "bus.db", "storage-search.db", "evidence/index.db", "mirage.log")),
+        *((each, False) for each in ("lock", "mirage.sock", "keys.json", "keys.new", "format.new", "bus.db-wal")),
+        *(
+            (each, False)
+            for each in ("evidence/../keys.db", "/bus.db", "deep/bus.db", "bus.db\n", "evidence/1.seg", "")
+        ),
+        ("evidence/00000001.seg", True),
+    ],
+)
+def test_what_is_secret_or_belongs_to_the_owner_is_no_data(place: str, data: bool) -> None:
+    assert is_data(place) is data
+
+
+def test_what_is_written_is_there_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_private(tmp_path / "keys.json", "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            write_private(tmp_path / "keys.json", "new")
+    assert (tmp_path / "keys.json").read_text() == "old"
+    assert mode(tmp_path / "keys.json") == 0o600
