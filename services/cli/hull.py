@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 from uuid import UUID
+
+from msgspec import Struct
 
 from services.catalogue import load_services
 from services.kernel import letters
@@ -20,9 +22,13 @@ from services.kernel.socket import OwnerLost, SocketCalls, SocketServer
 #: How long an owner may take to start answering, or to be gone.
 SETTLING: Final = 10.0
 LOOK_AGAIN: Final = 0.05
+#: How long an owner may take to hold still.
+HOLDING: Final = 30.0
+#: Whom the questions below are for: an owner as such, not one of its services.
+HULL: Final = "hull"
 #: Answered by an owner that came to look: whoever needs work to be done asks it to do it as long as it is there.
 WORK: Final = Endpoint(
-    service="hull",
+    service=HULL,
     name="work",
     method="POST",
     path="/v1/work",
@@ -32,7 +38,7 @@ WORK: Final = Endpoint(
 )
 #: Answered by an owner that came to look, too: whether somebody asked it to work.
 WORKS: Final = Endpoint(
-    service="hull",
+    service=HULL,
     name="works",
     method="GET",
     path="/v1/work",
@@ -41,6 +47,27 @@ WORKS: Final = Endpoint(
     summary="Say whether this process works",
 )
 NOBODY: Final = Caller(workspace=UUID(int=0))
+#: How many seconds a copy may take: of the databases, while scans stand still; of all, while room is not reclaimed.
+HELD_SECONDS: Final = {"relays": 120.0, "segments": 7200.0}
+
+
+class Held(Struct, frozen=True):
+    """What is to be held; see `Runtime.relays_held` and `Runtime.segments_held`."""
+
+    what: Literal["relays", "segments"]
+
+
+#: Answered by every owner: it says one thing when it holds, and holds until whoever asked hangs up.
+HOLD: Final = Endpoint(
+    service=HULL,
+    name="hold",
+    method="POST",
+    path="/v1/hold",
+    takes=Held,
+    answers=Nothing,
+    summary="Hold still to be copied",
+    streams=True,
+)
 
 
 class Hull:
@@ -131,6 +158,28 @@ class Hull:
         except NotFound:  # as above
             return True
 
+    @asynccontextmanager
+    async def held(self, what: Literal["relays", "segments"]) -> AsyncIterator[None]:
+        """While this is open, whoever owns the folder holds still; it is an error when that was not to the end.
+
+        Raises:
+            Unavailable: the owner was lost, or the block took longer than `HELD_SECONDS`.
+        """
+        async with aclosing(self.calls.follow(HOLD, Held(what), NOBODY)) as parts:
+            try:
+                async with asyncio.timeout(HOLDING):
+                    await anext(parts)
+            except TimeoutError:
+                raise Unavailable("the process that owns the data folder does not hold still") from None
+            ending = asyncio.ensure_future(anext(parts))
+            try:
+                yield
+                if ending.done():
+                    ending.result()
+            finally:
+                ending.cancel()
+                await asyncio.gather(ending, return_exceptions=True)
+
     async def lost(self, error: Unavailable) -> bool:
         """Whether ``error`` came of an owner that died; if so, another one (maybe this process) has taken over."""
         if not isinstance(error, OwnerLost):
@@ -140,6 +189,7 @@ class Hull:
 
     async def _own(self) -> None:
         runtime = await self._stack.enter_async_context(Runtime(load_services(), self.settings, works=self._works))
+        runtime.calls.serve(runtime, {HOLD: hold})
         if not self._works:
             runtime.calls.serve(runtime, {WORK: begin_work, WORKS: say_whether_it_works})
         runtime.calls.serve(runtime.bus, letters.DOORS)
@@ -169,6 +219,14 @@ async def begin_work(runtime: Runtime, _caller: Caller, _question: Nothing) -> N
 async def say_whether_it_works(runtime: Runtime, _caller: Caller, _question: Nothing) -> bool:
     """Answer `WORKS`."""
     return runtime.works
+
+
+async def hold(runtime: Runtime, _caller: Caller, question: Held) -> AsyncGenerator[Nothing, None]:
+    """Answer `HOLD`."""
+    async with runtime.relays_held() if question.what == "relays" else runtime.segments_held():
+        yield Nothing()
+        await asyncio.sleep(HELD_SECONDS[question.what])
+    raise Unavailable("the data folder was not copied in the time for which its owner holds still")
 
 
 class CallsOfOwner(Calls):

@@ -64,6 +64,7 @@ class Outbox:
         self._service = service
         self._wake = asyncio.Event()
         self._wake.set()
+        self._relaying = asyncio.Lock()
         self._positions: Iterator[int] | None = None
 
     @asynccontextmanager
@@ -127,13 +128,21 @@ class Outbox:
             await self._wake.wait()
             self._wake.clear()
             try:
-                while await self._relay_some():
-                    pass
+                while True:
+                    async with self._relaying:
+                        if not await self._relay_some():
+                            break
                 await asyncio.sleep(RELAY_GATHERS)
             except Unavailable as error:
                 _log.warning("outbox waits", service=self._service, reason=str(error))
                 self._wake.set()
                 await asyncio.sleep(BUS_AWAY)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """While this is open nothing leaves; what is on its way has arrived before."""
+        async with self._relaying:
+            yield
 
     async def _relay_some(self) -> bool:
         async with self._sql.read() as view:

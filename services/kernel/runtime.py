@@ -6,14 +6,15 @@ The embedded hull: SQLite files and a durable queue in one data folder, everythi
 import asyncio
 import gc
 import resource
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final, Self
 from uuid import uuid4
 
 import structlog
 from msgspec import Struct
 
+from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus import Bus, Consumer, Stream
 from services.kernel.calls import LocalCalls
 from services.kernel.directory import Directory, Instance
@@ -132,6 +133,24 @@ class Runtime:
             except MirageError as error:
                 _log.warning("a service did not leave the directory", service=known.service, reason=str(error))
 
+    @asynccontextmanager
+    async def segments_held(self) -> AsyncIterator[None]:
+        """While this is open the files of blobs only grow."""
+        async with AsyncExitStack() as stack:
+            for ports in self.ports.values():
+                if isinstance(blobs := vars(ports).get("blobs"), SegmentBlobs):
+                    await stack.enter_async_context(blobs.held())
+            yield
+
+    @asynccontextmanager
+    async def relays_held(self) -> AsyncIterator[None]:
+        """While this is open no message goes from a service to the bus."""
+        async with AsyncExitStack() as stack:
+            for ports in self.ports.values():
+                if isinstance(outbox := vars(ports).get("outbox"), Outbox):
+                    await stack.enter_async_context(outbox.held())
+            yield
+
     def _open_shared(self) -> dict[str, Any]:
         from services.kernel.cache.sqlite import SqliteCache
         from services.kernel.directory.local import LocalDirectory
@@ -172,8 +191,6 @@ class Runtime:
 
                 return SqliteSql(self.folder.path / f"{service.name}.db", cache_kib=1024 * service.cache_mib)
             case "blobs":
-                from services.kernel.blobs.segments import SegmentBlobs
-
                 return SegmentBlobs(self.folder.path / EVIDENCE)
             case "search":
                 from services.kernel.search.fts import FtsSearch

@@ -57,6 +57,7 @@ class SegmentBlobs(Blobs):
         self._folder = Path(folder)
         self._file = SqliteFile(self._folder / "index.db", setup=self._open)
         self._reclaiming: asyncio.Task[None] | None = None
+        self._moves = asyncio.Lock()
         # Touched on the writing thread only:
         self._segment = 1
         self._end = 0
@@ -85,6 +86,12 @@ class SegmentBlobs(Blobs):
             yield found
             last = found[-1]
 
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """While this is open no segment is rewritten or removed: what the index says of one stays true of its file."""
+        async with self._moves:
+            yield
+
     async def ping(self) -> None:
         await self._file.read(lambda connection: connection.execute("SELECT 1 FROM segment LIMIT 1").fetchone())
 
@@ -99,8 +106,10 @@ class SegmentBlobs(Blobs):
 
     async def _reclaim(self) -> None:
         with contextlib.suppress(MirageError):  # the next drop tries again
-            while await self._file.run(self._move_some):
-                pass
+            while True:
+                async with self._moves:
+                    if not await self._file.run(self._move_some):
+                        return
 
     # What follows runs on a thread.
 
