@@ -8,7 +8,7 @@ was read from, and a replay needs no network.
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +19,8 @@ from services.contracts.claims import Claim
 from services.contracts.scope import Scope
 
 T = TypeVar("T")
+
+MOST_VALUES: Final = 1_000_000
 
 
 class ParseError(Exception):
@@ -109,9 +111,19 @@ class HttpAnswer(Answer, frozen=True, kw_only=True):
             ParseError: it is not JSON or not of that form.
         """
         try:
-            return msgspec.json.decode(self.body, type=form)
+            return msgspec.json.decode(self.json_body(), type=form)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ParseError(f"{self.url}: {error}") from error
+
+    def json_body(self) -> bytes:
+        """The body, to be decoded: it takes memory by the number of its values, of which no source gives so many.
+
+        Raises:
+            ParseError: it has more than `MOST_VALUES`.
+        """
+        if len(self.body) > MOST_VALUES and sum(map(self.body.count, (b",", b"[", b"{", b"\n"))) > MOST_VALUES:
+            raise ParseError(f"{self.url}: more than {MOST_VALUES:,} values")
+        return self.body
 
     def text(self) -> str:
         """The body as text: in the charset of its Content-Type if the web knows it, else UTF-8, with replacements."""

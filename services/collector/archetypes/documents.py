@@ -94,7 +94,7 @@ def rows(answer: HttpAnswer, form: type[T]) -> list[T]:
         ParseError: the body is not a JSON array.
     """
     try:
-        return msgspec.json.decode(answer.body, type=list[form])  # type: ignore[valid-type]
+        return msgspec.json.decode(answer.json_body(), type=list[form])  # type: ignore[valid-type]
     except msgspec.ValidationError:
         return fitting(answer.json(list[msgspec.Raw]), form)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -110,7 +110,7 @@ def lines(answer: HttpAnswer, form: type[T]) -> list[T]:
     found: list[T] = []
     read = 0
     decoder = msgspec.json.Decoder(form)
-    for line in answer.body.splitlines():
+    for line in answer.json_body().splitlines():
         try:
             found.append(decoder.decode(line))
         except msgspec.ValidationError:

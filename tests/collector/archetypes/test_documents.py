@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from msgspec import Struct
 
@@ -50,3 +52,26 @@ def test_lines_are_read_one_by_one() -> None:
     assert lines(answer(b"\n"), Row) == []
     with pytest.raises(ParseError):
         lines(answer(b"nonsense"), Row)
+
+
+class Optional(Struct):
+    name: str = ""
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b'"",', b"1,", b'{"a":', b"\n", b"{}\n"], ids=repr)
+def test_a_document_of_nothing_but_values_is_not_decoded(unit: bytes) -> None:
+    body = answer(b"[" + unit * (12_000_000 // len(unit)) + b"0]")
+    tracemalloc.start()
+    try:
+        for read in (body.json, lambda: rows(body, Optional), lambda: lines(body, Optional)):
+            with pytest.raises(ParseError):
+                read()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000  # decoded, it would take up to twenty times its size
+
+
+def test_a_large_document_of_values_with_something_in_them_is_decoded() -> None:
+    body = b"[" + b",".join(b'{"name":"%08d","more":[1,2]}' % number for number in range(100_000)) + b"]"
+    assert len(rows(answer(body), Row)) == 100_000
