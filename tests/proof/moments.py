@@ -8,16 +8,18 @@ from typing import Any, Final
 from msgspec import Struct
 
 WAITING: Final = "item waiting"
+RATED: Final = "item waiting for its rate"
 LEASED: Final = "item leased"
 OPEN: Final = "exchanges journalled, item not finished"
 UNPUBLISHED: Final = "result journalled, not published"
 UNACCEPTED: Final = "result published, not accepted"
 UNORDERED: Final = "work in the outbox of scans"
-STATES: Final = (WAITING, LEASED, OPEN, UNPUBLISHED, UNACCEPTED, UNORDERED)
+STATES: Final = (WAITING, RATED, LEASED, OPEN, UNPUBLISHED, UNACCEPTED, UNORDERED)
 
 READER: Final = "SELECT id FROM consumer WHERE name = 'scans__results'"
 
-Exchange = tuple[bytes, bytes]
+#: An exchange by its item, its request key and the turn in which it was made.
+Exchange = tuple[bytes, bytes, int]
 
 
 class Moment(Struct, frozen=True):
@@ -44,6 +46,7 @@ class Window:
             asked = self._ids("collector", "SELECT DISTINCT item FROM exchange")
             seen = {
                 WAITING: self._rows("scans", "SELECT 1 FROM item WHERE state = 0 LIMIT 1"),
+                RATED: self._rows("scans", "SELECT 1 FROM item WHERE state = 0 AND waits > 0 LIMIT 1"),
                 LEASED: leased - worked,
                 OPEN: leased & (asked - worked),
                 UNPUBLISHED: self._rows("collector", "SELECT 1 FROM outbox WHERE type LIKE '%.collected.%' LIMIT 1"),
@@ -56,9 +59,9 @@ class Window:
         return Moment(states, exchanges, len(worked))
 
     def journal(self) -> dict[Exchange, bytes]:
-        """The records of all exchanges in the journal, encoded, by item and request key."""
-        rows = self._rows("collector", "SELECT item, key, record FROM exchange")
-        return {(item, key): record for item, key, record in rows}
+        """The records of all exchanges in the journal, encoded."""
+        rows = self._rows("collector", "SELECT item, key, turn, record FROM exchange")
+        return {(item, key, turn): record for item, key, turn, record in rows}
 
     def close(self) -> None:
         for connection in self._open.values():

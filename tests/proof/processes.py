@@ -18,11 +18,9 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 ROOT = Path(__file__).parents[2]
 WAIT = 90.0
-#: Modules that may ask so rarely that a run would last minutes, and one that loads a hundred megabytes first.
-SLOW = (
-    *("dnsbl", "github_org", "github_user", "gleif", "gravatar", "internetdb", "microsoft_tenant", "openpgp"),
-    *("peeringdb", "phone", "rdap_asn", "rdap_ip", "ripestat"),
-)
+#: Two that take twenty questions at once and then one a minute, where there are as many e-mail addresses or more; and
+#: one that loads a hundred megabytes in each process, within its time limit or, on a machine that is busy, not.
+SLOW = ("gravatar", "openpgp", "phone")
 DEEP = ("--profile", "deep", "--authorised", "the lab, for a proof")
 
 _open = build_opener(ProxyHandler({})).open

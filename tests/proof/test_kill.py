@@ -11,7 +11,9 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -25,7 +27,7 @@ from services.collector.resolve import transcript
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.messages import workspace_id
-from tests.proof.moments import STATES, WAITING, Exchange, Moment, Window, journal, look
+from tests.proof.moments import RATED, STATES, WAITING, Exchange, Moment, Window, journal, look
 from tests.proof.processes import DEEP, SLOW, WAIT, Lab, Mirage, ended, excluding, started_lab, steady, stop_signal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -33,6 +35,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 HOSTS = 60
 WORDS = 1500
 SEEDS = (1, 2, 3, 4, 5)
+#: A source that says once that it wants to be left alone, and for how many seconds.
+LATER, PAUSE = "hackertarget", 2
 
 #: An HTTP or WHOIS request by (host, method, target), or a question by (name, type).
 Asked = tuple[str, ...]
@@ -43,14 +47,14 @@ class Kill(Struct, frozen=True):
 
     state: str
     asked: Counter[Asked]
-    journalled: frozenset[Exchange]
+    journalled: dict[Exchange, EvidenceRecord]
 
 
 class Killed(Struct, frozen=True):
     """A scan that was killed again and again and came to its end, beside one that nobody disturbed.
 
-    ``contents``: what each exchange in its journal asked, and when, by which exchanges that share one answer are known.
-    ``dialled``: names that are looked up to be dialled, too.
+    ``contents``: what each exchange that was ever in its journal asked, and when, by which exchanges that share one
+    answer are known. ``dialled``: names that are looked up to be dialled, too.
     """
 
     kills: list[Kill]
@@ -72,20 +76,23 @@ def scan_twice(seed: int, folder: Path) -> Killed:
     words = folder / "words.txt"
     with started_lab(folder / "lab", "--wordlist", str(words), "--words", str(WORDS), hosts=HOSTS, seed=seed) as lab:
         how = (*DEEP, *excluding(*SLOW), *steady(lab), "--wordlist", str(words))
+        lab.fault(LATER, "rate_limited", retry_after=PAUSE, times=1)
         calm = Mirage(folder / "calm", lab)
         calm.scan(*how)
         total = look(calm.folder).exchanges
         undisturbed = asked_by_now(lab)
         lab.reset()
+        lab.fault(LATER, "rate_limited", retry_after=PAUSE, times=1)
         mirage = Mirage(folder / "killed", lab)
-        # Items wait while there is much to do, so that state has its turn first.
-        others = [state for state in STATES if state != WAITING]
-        order = [WAITING, *others[seed % len(others) :], *others[: seed % len(others)]]
+        # What a source wants to be left alone for passes, and items wait while there is much to do: these come first.
+        others = [state for state in STATES if state not in (RATED, WAITING)]
+        order = [RATED, WAITING, *others[seed % len(others) :], *others[: seed % len(others)]]
         kills = kill_again_and_again(mirage, lab, how, order, total, random.Random(seed))
-        records = read_journal(mirage.folder)
+        end = Kill("", asked_by_now(lab), read_journal(mirage.folder))
+        records = {place: record for kill in (*kills, end) for place, record in kill.journalled.items()}
         return Killed(
             kills,
-            Kill("", asked_by_now(lab), frozenset(records)),
+            end,
             mirage.canonical(),
             calm.canonical(),
             undisturbed,
@@ -99,7 +106,8 @@ def kill_again_and_again(
 ) -> list[Kill]:
     """Scan; kill the process in each state of ``order``, ever later, and while it takes over; let others go on.
 
-    When something is in several states that are missing, the first of ``order`` counts.
+    When something is in several states that are missing, the first of ``order`` counts; the first kill of all is in
+    that one, whenever it comes.
     """
     kills: list[Kill] = []
     exchanges = 0
@@ -107,8 +115,8 @@ def kill_again_and_again(
     process = mirage.start(*mirage.scan_arguments(*how))
     for number in range(len(order)):
         with ended(process):
-            after = max(exchanges + 10, when(number, len(order), total))
-            moment = kill_in(process, mirage.folder, missing, after, chance)
+            after = max(exchanges + 10, when(number, len(order), total)) if number else 0
+            moment = kill_in(process, mirage.folder, missing if number else missing[:1], after, chance)
         exchanges = moment.exchanges
         state = next(each for each in missing if each in moment.states)
         missing.remove(state)
@@ -132,7 +140,7 @@ def when(number: int, kills: int, total: int) -> int:
 
 def note_kill(mirage: Mirage, lab: Lab, state: str) -> Kill:
     lab.quiet()
-    return Kill(state, asked_by_now(lab), frozenset(journal(mirage.folder)))
+    return Kill(state, asked_by_now(lab), read_journal(mirage.folder))
 
 
 def asked_by_now(lab: Lab) -> Counter[Asked]:
@@ -217,25 +225,25 @@ class Life(Struct, frozen=True):
 
 
 def lives_of(killed: Killed) -> list[Life]:
-    """The lives of a killed scan; the journal of the end says what had to be asked in all."""
-    in_the_end = journal_of(killed, killed.end)
-    lives = []
-    before = Kill("", Counter(), frozenset())
-    for kill in (*killed.kills, killed.end):
-        journalled = journal_of(killed, kill)
-        untraced = kill.asked - before.asked - (journalled - journal_of(killed, before))
-        lives.append(Life(untraced, in_the_end - journalled))
-        before = kill
-    return lives
+    """The lives of a killed scan; what was journalled by the end says what had to be asked in all."""
+    moments = [*killed.kills, killed.end]
+    # Where a source is asked again for what it put off, the new answer takes the place of the old one.
+    by_then = list(accumulate((frozenset(moment.journalled) for moment in moments), frozenset.union))
+    journalled = [Counter[Asked](), *(journal_of(killed, places) for places in by_then)]
+    asked = [Counter[Asked](), *(moment.asked for moment in moments)]
+    return [
+        Life(asked[n] - asked[n - 1] - (journalled[n] - journalled[n - 1]), journalled[-1] - journalled[n])
+        for n in range(1, len(asked))
+    ]
 
 
 def is_request(asked: Asked) -> bool:
     return len(asked) == 3
 
 
-def journal_of(killed: Killed, kill: Kill) -> Counter[Asked]:
-    """What was asked for what is in the journal at a kill; an answer that several items share was asked for once."""
-    answers = {(place[1], at): asked for place in kill.journalled for at, asked in (killed.contents[place],)}
+def journal_of(killed: Killed, places: Iterable[Exchange]) -> Counter[Asked]:
+    """What was asked for what is journalled there; an answer that several items share was asked for once."""
+    answers = {(place[1], at): asked for place in places for at, asked in (killed.contents[place],)}
     journalled: Counter[Asked] = Counter()
     for asked in answers.values():
         journalled.update(asked)
@@ -260,8 +268,18 @@ def test_no_request_that_is_journalled_is_made_again_and_one_in_flight_once_more
     assert not [asked for asked in more if is_request(asked)]
 
 
-def test_no_chunk_of_questions_that_is_journalled_is_asked_again(killed: Killed) -> None:
-    """Names that are also looked up to be dialled are left out; a datagram that got no answer may be sent again."""
+def test_no_question_that_is_journalled_is_asked_again_and_one_in_flight_once_more(killed: Killed) -> None:
+    """For each chunk that it is in; and once by each process that looks the name up to dial it."""
     for life in lives_of(killed):
-        again = [asked for asked in life.untraced if not is_request(asked) and not life.due[asked]]
-        assert not [asked for asked in again if asked[0] not in killed.dialled]
+        asked = {question: count for question, count in life.untraced.items() if not is_request(question)}
+        assert not [each for each, count in asked.items() if count > life.due[each] + looked_up(killed, each)]
+
+
+def looked_up(killed: Killed, question: Asked) -> bool:
+    name, kind = question
+    return name in killed.dialled and kind in {"A", "AAAA"}
+
+
+def test_chunks_of_questions_were_in_flight_at_kills_or_the_count_of_them_says_nothing(killed: Killed) -> None:
+    lives = lives_of(killed)[:-1]
+    assert [question for life in lives for question in life.untraced if not is_request(question) and life.due[question]]
