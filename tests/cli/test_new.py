@@ -28,6 +28,9 @@ SERVICES = ("alerts", "zones")
 Run = Callable[..., str]
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tree")
@@ -85,7 +88,6 @@ def test_it_is_clean_and_formatted(run: Run, made: list[str]) -> None:
     run("ruff", "format", "--check", *code)
 
 
-@pytest.mark.slow
 def test_its_types_fit(run: Run, made: list[str]) -> None:
     code = [line for line in made if line.endswith(".py") and line.startswith("services/")]
     run("mypy", *sorted(set(code)))

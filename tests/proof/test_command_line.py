@@ -396,7 +396,6 @@ def test_a_scan_that_was_stopped_has_code_3_too(mirage: Mirage, lab: Lab) -> Non
         assert scanning.wait(WAIT) == 3
 
 
-@pytest.mark.slow
 def test_ctrl_c_pauses_and_says_how_to_go_on_and_what_goes_on_claims_the_same(
     tmp_path: Path, mirage: Mirage, lab: Lab
 ) -> None:
@@ -420,7 +419,6 @@ def test_ctrl_c_pauses_and_says_how_to_go_on_and_what_goes_on_claims_the_same(
     assert mirage.canonical() == calm.canonical()
 
 
-@pytest.mark.slow
 def test_ctrl_c_pauses_a_scan_that_was_taken_up_too(mirage: Mirage, lab: Lab) -> None:
     lab.fault("hackertarget", "hang")
     for arguments in (mirage.scan_arguments(*FEW), ("scans", "resume", "last")):
@@ -446,7 +444,6 @@ def test_another_process_follows_a_scan_and_takes_it_over_when_the_first_is_kill
     assert "Traceback" not in second.err.read_text()  # type: ignore[attr-defined]
 
 
-@pytest.mark.slow
 def test_ctrl_c_on_a_watched_scan_leaves_it_running_where_it_runs(mirage: Mirage, lab: Lab) -> None:
     lab.fault("hackertarget", "slow", seconds=6, times=1)
     with ended(mirage.start(*mirage.scan_arguments(*FEW))) as first:

@@ -13,7 +13,7 @@ from services.contracts import entities
 from services.contracts.claims import Entity, Malformed
 from tests.proof.processes import Mirage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

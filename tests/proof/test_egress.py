@@ -53,7 +53,6 @@ def test_a_proof_that_needs_a_namespace_is_left_out_on_a_machine_without_and_fai
     assert raised.type is outcome
 
 
-@pytest.mark.slow
 def test_a_passive_scan_touches_neither_the_target_nor_its_name_servers(mirage: Mirage, lab: Lab) -> None:
     """Every passive module is asked something, each of the others nothing."""
     asked = set()
@@ -99,7 +98,6 @@ def test_without_an_authorisation_the_resolver_is_asked_and_not_the_target(mirag
     assert lab.counts()["servers"]["resolver"] > 50
 
 
-@pytest.mark.slow
 def test_what_is_excluded_is_left_alone_by_every_module(mirage: Mirage, lab: Lab) -> None:
     www = next(name for name in lab.truth()["names"] if name["name"] == f"www.{lab.target}")
     below = f"apps.{lab.target}"
@@ -110,7 +108,6 @@ def test_what_is_excluded_is_left_alone_by_every_module(mirage: Mirage, lab: Lab
     assert lab.touched() > 0
 
 
-@pytest.mark.slow
 def test_a_replay_needs_no_network_and_makes_no_difference(mirage: Mirage, lab: Lab) -> None:
     closed = without_routes()
     mirage.scan(*DEEP, *EVERY_WAY)
@@ -125,7 +122,6 @@ def test_a_replay_needs_no_network_and_makes_no_difference(mirage: Mirage, lab: 
     assert sum(lab.counts()["servers"].values()) == sum(lab.counts()["addresses"].values()) == 0
 
 
-@pytest.mark.slow
 def test_the_namespace_of_a_replay_has_no_way_out(mirage: Mirage, lab: Lab, tmp_path: Path) -> None:
     """Or the proof above would prove nothing."""
     done = Mirage(tmp_path / "closed", lab).run(

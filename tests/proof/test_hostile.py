@@ -136,7 +136,6 @@ def test_the_tables_leave_out_no_fault_that_the_lab_has() -> None:
     assert [kind for kind, *_ in HOSTS] == list(KINDS)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_every_fault_of_a_source_has_its_outcome(tmp_path: Path) -> None:
     """All rounds at once, each with a lab of its own: most of the time is spent waiting for what never comes."""
@@ -158,7 +157,6 @@ def test_every_fault_of_a_source_has_its_outcome(tmp_path: Path) -> None:
             assert "elsewhere.example" not in mirage.lab.counts()["hosts"]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_every_fault_of_a_target_has_its_outcome(tmp_path: Path) -> None:
     modules = ("web", "tls_certificate", "dns_records")

@@ -30,7 +30,7 @@ from services.kernel.messages import workspace_id
 from tests.proof.moments import RATED, STATES, WAITING, Exchange, Moment, Window, journal, look
 from tests.proof.processes import DEEP, SLOW, WAIT, Lab, Mirage, ended, excluding, started_lab, steady, stop_signal
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 HOSTS = 60
 WORDS = 1500

@@ -4,8 +4,6 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from tests.proof.processes import DEEP, SLOW, Mirage, excluding, started_lab, steady
 
 
@@ -16,7 +14,6 @@ def ids(folder: Path) -> set[tuple[str, bytes]]:
         return set(rows.fetchall())
 
 
-@pytest.mark.slow
 def test_the_same_scan_twice_has_the_same_ids_and_the_same_canonical_export(tmp_path: Path) -> None:
     """Wildcards whose answers rotate are left out: what they answer depends on who asked before."""
     scanned = []

@@ -15,8 +15,6 @@ import pytest
 from services.contracts.evidence import EvidenceRecord, merkle_root, seal
 from tests.proof.processes import Lab, Mirage, copied_code
 
-pytestmark = pytest.mark.slow
-
 MODULES = ("crtsh", "hackertarget", "rapiddns", "whois", "rdap_domain", "dns_records", "web")
 SCAN = (
     *("--profile", "deep", "--authorised", "the lab, for a proof", "--max-depth", "1"),

@@ -15,21 +15,26 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("imports", ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")),
     ("rendered", ("-m", "services", "render", "--check")),
 )
+#: The tests of a file run in one worker, so that what they share is made once.
+BY_FILE = ("--dist", "loadscope", "--no-loadscope-reorder")
 
 
 @click.command("test", context_settings={"ignore_unknown_options": True})
 @click.option("--bench", is_flag=True, help="Run the benchmarks instead and print their table.")
-@click.option("--quick", is_flag=True, help="Only the fast tests, without the checks; or each benchmark once.")
+@click.option(
+    "--quick", is_flag=True, help="Only the fast tests, without the checks and the proofs; or each benchmark once."
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...], *, bench: bool, quick: bool) -> int:
     """Run the checks and the tests; ARGUMENTS go to pytest, or to the benchmarks."""
     if bench:
         return _run("benchmarks", ("-m", "tests.bench", *(("--quick",) if quick else ()), *arguments))
     if quick or arguments:
-        return _run("tests", ("-m", "pytest", "-q", *(("-m", "not slow") if quick else ()), *arguments))
+        fast = ("-m", "not slow", "-n", "logical", *BY_FILE)
+        return _run("tests", ("-m", "pytest", "-q", *(fast if quick else ()), *arguments))
     failed = [name for name, check in CHECKS if _run(name, check)]
     coverage = ("--cov=services", "--cov-report=term:skip-covered", "--cov-fail-under=90")
-    if _run("tests", ("-m", "pytest", "-q", "-n", "2", *coverage)):
+    if _run("tests", ("-m", "pytest", "-q", "-n", "2", *BY_FILE, *coverage)):
         failed.append("tests")
     if failed:
         click.echo(f"Failed: {', '.join(failed)}", err=True)
