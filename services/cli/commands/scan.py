@@ -33,12 +33,16 @@ RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
 @click.option("--exclude", multiple=True, metavar="ID", help="Without these modules or activities (repeatable).")
 @click.option("--scope", multiple=True, metavar="RULE", help="A name, wildcard or network in scope too (repeatable).")
 @click.option("--exclude-scope", multiple=True, metavar="RULE", help="A name, wildcard or network to leave alone.")
-@click.option("--allow-network", "networks", multiple=True, metavar="CIDR", help="May be dialled although private.")
+@click.option(
+    "--allow-network", "networks", multiple=True, metavar="CIDR", help="Private network that may be contacted."
+)
 @click.option("--authorised", metavar="TEXT", help="Who allowed active work, and why; without it none is done.")
 @click.option("--max-depth", type=click.IntRange(0, 20), default=2, show_default=True, help="Steps outside the scope.")
 @click.option("--max-items", type=click.IntRange(1), default=1_000_000, show_default=True, help="Work items in all.")
 @click.option("--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Stop asking after so long.")
-@click.option("--resolver", "resolvers", multiple=True, metavar="ADDRESS[:PORT]", help="Ask this one (repeatable).")
+@click.option(
+    "--resolver", "resolvers", multiple=True, metavar="ADDRESS[:PORT]", help="DNS resolver to use (repeatable)."
+)
 @click.option("--wordlist", type=click.Path(dir_okay=False, path_type=Path), help="Words for brute force.")
 @click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nobody.")
 @click.option("--format", "form", type=click.Choice(["summary", "hosts", "jsonl", "csv", "json"]), default="summary")
@@ -51,12 +55,17 @@ RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
 def command(session: Session, **options: Any) -> int:
     """Scan TARGETS: domains, hosts, addresses, networks, ASNs, URLs, e-mail addresses, names, or files of them.
 
+    A file has one target a line, or is a hosts file or nmap's XML; - is standard input. An organisation is known by its
+    blanks on the command line; a file of organisations needs --type organization.
+
     Exit codes: 0 done, 1 failed, 2 wrong use, 3 stopped or incomplete with partial results, 4 (--strict) done but a
     source could not be asked.
     """
-    targets, kind = read_targets(options.pop("targets"), options.pop("kind"))
-    targets, left_out = without_credentials(targets)
-    warn(left_out)
+    kind = options.pop("kind")
+    targets, own = read_targets(options.pop("targets"), kind)
+    targets, secret = without_credentials(targets)
+    warn(own)
+    warn(secret)
     new = NewScan(
         targets=targets,
         type=kind,
