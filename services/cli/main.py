@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def refusal(error: click.ClickException) -> str:
     """What click has against a call, as one sentence in the way of ours, and where the right use is told."""
-    said = error.format_message().strip().removesuffix(".")
+    said = " ".join(error.format_message().split()).removesuffix(".")
     said = re.sub(r"\. \(?Did (.*?)\)?$", r"; did \1", said[:1].lower() + said[1:])
     context = getattr(error, "ctx", None)
     return said if context is None else f"{said} (see: {context.command_path} --help)"

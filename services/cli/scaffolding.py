@@ -5,6 +5,7 @@ A scaffold mirrors the tree; ``__name__`` in a path and ``$name`` in a text stan
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -24,6 +25,7 @@ def write_scaffold(scaffold: str, root: Path, values: Mapping[str, str]) -> list
 
     Raises:
         Conflict: one of them is there already; nothing was written.
+        Invalid: the repository cannot be written.
     """
     folder = SCAFFOLDS / scaffold
     texts: dict[Path, str] = {}
@@ -33,10 +35,28 @@ def write_scaffold(scaffold: str, root: Path, values: Mapping[str, str]) -> list
     for path in texts:
         if (root / path).exists():
             raise Conflict(f"{path} is there already")
-    for path, text in texts.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, "utf-8")
+    write_all(root, texts)
     return list(texts)
+
+
+def write_all(root: Path, texts: Mapping[Path, str]) -> None:
+    """Write files below ``root``.
+
+    Raises:
+        Invalid: one cannot be written; those that are new and were written are removed.
+    """
+    new: list[Path] = []
+    try:
+        for path, text in texts.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            if not (root / path).exists():
+                new.append(root / path)
+            (root / path).write_text(text, "utf-8")
+    except OSError as error:
+        for written in new:
+            with suppress(OSError):
+                written.unlink()
+        raise Invalid(f"{path} cannot be written: {error.strerror}") from error
 
 
 def fill(template: Path, values: Mapping[str, str]) -> str:
@@ -66,8 +86,7 @@ def enter_service(name: str, root: Path, values: Mapping[str, str]) -> list[Path
         "services/contracts/endpoints.py": lambda text: _import_resources(text + questions, values),
     }
     changed = {Path(path): edit((root / path).read_text("utf-8")) for path, edit in edits.items()}
-    for path, text in changed.items():
-        (root / path).write_text(text, "utf-8")
+    write_all(root, changed)
     return list(changed)
 
 

@@ -1,5 +1,6 @@
 """`mirage new` makes what passes every check at once: tried in a copy of the tree."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.scaffolding import sort_imports
+from services.cli.scaffolding import name_values, sort_imports, write_scaffold
+from services.kernel.errors import Invalid
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*_cache", "bench", "proof")
@@ -82,6 +84,28 @@ def test_what_is_made_is_said(made: list[str]) -> None:
     assert {"services/catalogue.py", "pyproject.toml", "services/contracts/endpoints.py"} <= {*made}
 
 
+def test_the_next_command_that_is_said_is_one_that_runs(copy: Path, run: Run, made: list[str]) -> None:
+    lock = json.loads((copy / "tests/golden/modules.json").read_text())
+    module = copy / "services/collector/modules/well.py"
+    module.write_text(module.read_text() + "\n\nMORE = 1\n")
+    said = run("services", "new", "module", "next_one", "--activity", "passive")
+    (line,) = (line for line in said.splitlines() if "modules lock" in line)
+    words = line.split("&&")[0].split()
+    assert words == ["./mirage", "modules", "lock", "next_one"]
+    assert "locked: next_one" in run("services", *words[1:])
+    assert "well: the code changed and the version is still 1" in run("services", "modules", "lock", "well")
+    assert json.loads((copy / "tests/golden/modules.json").read_text())["well"] != lock["well"]
+    assert "there is no module nosuch" in run("services", "modules", "lock", "nosuch", code=1)
+
+
+def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tests").write_text("as if the checkout could only be read\n")
+    values = {**name_values("fresh"), "consumes": "domain", "seen": "{}", "value": "v", "below": "b"}
+    with pytest.raises(Invalid, match=r"^tests/\S+ cannot be written: "):
+        write_scaffold("module/names_below", tmp_path, values)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "tests"]
+
+
 def test_it_is_clean_and_formatted(run: Run, made: list[str]) -> None:
     code = sorted({line for line in made if line.endswith(".py")})
     run("ruff", "check", *code)
@@ -122,6 +146,7 @@ def test_services_pass_their_own_tests(run: Run, made: list[str]) -> None:
     ("arguments", "says"),
     [
         (("module", "crtsh", "--activity", "passive"), "services/collector/modules/crtsh.py is there already"),
+        (("module", "crtsh"), "missing option '--activity'. Choose from: passive, dns, guess, active"),
         (("module", "Bad-Name", "--activity", "passive"), "named by 3 to 31 small letters"),
         (("module", "fresh", "--activity", "passive", "--consumes", "weather"), "there is no entity type weather"),
         (("module", "fresh", "--activity", "dns", "--consumes", "asn"), "is there for domain and hostname"),
@@ -134,8 +159,10 @@ def test_what_cannot_be_made_is_refused_and_nothing_is_written(
     copy: Path, run: Run, arguments: tuple[str, ...], says: str
 ) -> None:
     before = {path for path in copy.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    code = 1 if "crtsh" in arguments else 2
-    assert says in run("services", "new", *arguments, code=code)
+    code = 1 if "modules/crtsh.py" in says else 2
+    said = run("services", "new", *arguments, code=code)
+    assert says in said
+    assert len(said.splitlines()) == 1
     assert {path for path in copy.rglob("*") if path.is_file() and "__pycache__" not in path.parts} == before
 
 

@@ -1,4 +1,4 @@
-"""The version that each module's code belongs to; `python -m tests.collector.lock [ID…]` accepts the code as it is.
+"""The version that each module's code belongs to; `./mirage modules lock [ID…]` accepts the code as it is.
 
 Evidence is replayed by module and version, so a module that comes to say something else needs a new version, be it by
 its own code or by the code that it shares with others; `tests/golden/modules.json` is what holds the two together.

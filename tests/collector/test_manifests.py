@@ -112,13 +112,13 @@ def test_it_is_recorded_with_something_and_with_nothing(file: ModuleFile) -> Non
 @each_module
 def test_changed_code_has_a_new_version(file: ModuleFile) -> None:
     module, version = file.manifest.id, file.manifest.version
-    assert module in LOCKED, f"new module: python -m tests.collector.lock {module}"
+    assert module in LOCKED, f"new module: ./mirage modules lock {module}"
     locked_version, locked_code = LOCKED[module]
     now = code(file.path)
     if now != locked_code:
         what = "its code, or code that it shares with others, says something else"
-        assert version != locked_version, f"{what}: raise its version, then python -m tests.collector.lock {module}"
-    assert [version, now] == LOCKED[module], f"python -m tests.collector.lock {module}"
+        assert version != locked_version, f"{what}: raise its version, then ./mirage modules lock {module}"
+    assert [version, now] == LOCKED[module], f"./mirage modules lock {module}"
 
 
 def test_nothing_is_locked_or_recorded_for_modules_that_are_gone() -> None:

@@ -15,7 +15,7 @@ from tests.golden.samples import MESSAGES, make_sample, message_types, parts_of,
 
 TYPES = message_types()
 FILES = sorted(MESSAGES.glob("*.json"))
-WRITE = "python -m tests.golden.write"
+WRITE = ".venv/bin/python -m tests.golden.write"
 
 each_type = pytest.mark.parametrize("kind", TYPES)
 each_sample = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

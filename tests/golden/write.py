@@ -1,4 +1,4 @@
-"""Write samples of messages, or of parts of messages, that have none yet: `python -m tests.golden.write`.
+"""Write samples of messages, or of parts of messages, that have none yet: `.venv/bin/python -m tests.golden.write`.
 
 A sample that was merged is never edited: it is what others sent, and today's code must read it. What came to a message
 later gets a sample of its own beside the first one.

@@ -2,17 +2,15 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import click
 
+from services.cli.repository import ROOT, run_tool
 from services.kernel.errors import Invalid
 
-ROOT: Final = Path(__file__).parents[3]
 #: Types that have names below them in the DNS.
 NAMED: Final = ("domain", "hostname")
 #: Keys that a recorded case can be about; the golden ids have one of every type.
@@ -48,10 +46,11 @@ def module(name: str, activity: str, consumes: str) -> int:
         "below": value if consumes in NAMED else "example.org",
     }
     written = write_scaffold(f"module/{scaffold}", ROOT, values)
-    finish("tests.collector.lock", name)
+    run_tool("tests.collector.lock", name)
+    run_tool("services", "render")
     show(written)
     click.echo(f"Next: put real answers into tests/collector/cases/{name}/, make `collect` and `parse` fit them, then")
-    click.echo(f"  python -m tests.collector.lock {name} && ./mirage test tests/collector -k {name}")
+    click.echo(f"  ./mirage modules lock {name} && ./mirage test tests/collector -k {name}")
     return 0
 
 
@@ -69,7 +68,8 @@ def service(name: str) -> int:
     values = name_values(name)
     written = write_scaffold("service", ROOT, values)
     changed = enter_service(name, ROOT, values)
-    finish("tests.golden.write")
+    run_tool("tests.golden.write")
+    run_tool("services", "render")
     show([*written, *changed])
     click.echo(f"Next: say in services/{name}/README.md what it is for, and let service.py declare it; then")
     click.echo(f"  ./mirage render && ./mirage test tests/architecture tests/services/{name}")
@@ -84,16 +84,6 @@ def example(kind: str) -> tuple[list[str], str]:
         if known["type"] == kind:
             return known["key"], Entity(type=kind, key=tuple(known["key"])).value
     raise Invalid(f"there is no entity type {kind}")
-
-
-def finish(tool: str, *arguments: str) -> None:
-    """Run what brings the repository up to date with the new files, in a process that sees them."""
-    for module_name, given in ((tool, arguments), ("services", ("render",))):
-        done = subprocess.run(  # noqa: S603  our own tools
-            [sys.executable, "-m", module_name, *given], cwd=ROOT, check=False, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise Invalid(f"{module_name} failed: {done.stderr.strip()[-500:]}")
 
 
 def show(paths: list[Path]) -> None:
