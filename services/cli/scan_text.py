@@ -15,7 +15,8 @@ UNASKED = frozenset({"partial", "unauthorised", "unreachable", "rate_limited", "
 def headline(scan: Scan, *, interrupted: bool = False) -> str:
     """One line: what was scanned and how it stands."""
     targets = ", ".join(clean(target.value) for target in scan.targets[:3])
-    more = f" and {len(scan.targets) - 3} more" if len(scan.targets) > 3 else ""
+    in_all = max(scan.target_count, len(scan.targets))
+    more = f" and {in_all - 3:,} more" if in_all > 3 else ""
     reason = f" ({scan.reason})" if scan.reason else ""
     state = INTERRUPTED if interrupted else scan.state
     return f"Scan {str(scan.id)[:8]} of {targets}{more}, profile {scan.profile}: {state}{reason}"

@@ -116,12 +116,13 @@ class Admitted(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.admitted
 
 
 class Started(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.started.v1"):
-    """A run of a scan began."""
+    """A run of a scan began; ``targets`` are the first of ``target_count``."""
 
     scan: UUID
     run: int
     targets: tuple[Entity, ...]
     profile: str
+    target_count: int = 0
 
 
 class SourceOutcome(Struct, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ RATED_WINDOW: Final = 2
 #: Items in a batch, and bytes of a message that carries items or admissions.
 BATCH_ITEMS: Final = 200
 MESSAGE_BYTES: Final = 200_000
+#: Targets that are named where there may be 100,000: in messages, in lists, and where one scan is shown.
+TARGETS_SAID: Final = 100
 
 #: How often sets of names are handed out in a run, and how often an item waits for a rate in one run.
 NAME_ROUNDS: Final = 3

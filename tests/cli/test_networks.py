@@ -1,7 +1,9 @@
 """What is said of the networks among the targets of a scan."""
 
+from services.cli.commands.scan import networks_among
 from services.cli.networks import described
 from services.contracts.entities import name, netblock
+from services.contracts.resources import NewScan
 from tests.services.scans.desk import module
 
 MODULES = (
@@ -34,3 +36,8 @@ def test_many_networks_are_summed_up() -> None:
     *_, last = described([netblock(f"10.{n}.0.0/16") for n in range(9)], PLANNED, MODULES)
     assert "6 other networks" in last
     assert "589,824 addresses in all" in last
+
+
+def test_networks_are_found_among_however_many_targets() -> None:
+    targets = (*(f"https://www.example.org/{n}" for n in range(200)), "198.51.100.0/24")
+    assert networks_among(NewScan(targets=targets)) == [netblock("198.51.100.0/24")]

@@ -17,6 +17,7 @@ from services.contracts.claims import Entity
 from services.contracts.endpoints import CREATE_SCAN, EXPORT, LIST_MODULES, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import PROFILES, Limits
 from services.contracts.resources import ExportQuery, NewScan, Preview, Scan, Upload
+from services.contracts.targets import recognise
 from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
 
@@ -111,6 +112,12 @@ async def networks_of(hull: Hull, session: Session, targets: Iterable[Entity], m
     return list(described(targets, modules, known))
 
 
+def networks_among(new: NewScan) -> list[Entity]:
+    """The networks among the targets of a scan that was made, all of which are sound."""
+    named = (recognise(text, new.type) for text in new.targets if "/" in text)
+    return [target for target in named if target.type == "netblock"]
+
+
 async def scan_and_write(session: Session, new: NewScan, words: bytes | None, options: dict[str, Any]) -> int:
     """Scan, then write the export or summary; return the exit code."""
     async with session.open(works=True) as hull:
@@ -123,7 +130,8 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
         if words is not None:
             warn(words_unused(new, [source.module for source in scan.sources]))
         if not options["quiet"]:
-            for sentence in await networks_of(hull, session, scan.targets, [source.module for source in scan.sources]):
+            networks = networks_among(new)
+            for sentence in await networks_of(hull, session, networks, [source.module for source in scan.sources]):
                 warn(sentence)
         ended = await follow(hull, session.caller, scan, display(options))
         missing = await wait_stored(hull, session.caller, ended)

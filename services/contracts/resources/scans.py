@@ -83,7 +83,10 @@ class Waiting(Struct, frozen=True):
 
 
 class Scan(Struct, frozen=True, kw_only=True):
-    """A scan as it stands. Times are UTC microseconds; ``items`` counts work items by state."""
+    """A scan as it stands. Times are UTC microseconds; ``items`` counts work items by state.
+
+    ``targets`` are the first of ``target_count``; the plan has all.
+    """
 
     id: UUID
     state: ScanState
@@ -103,6 +106,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     results: int = 0
     admissions: int = 0
     evidence_root: bytes | None = None
+    target_count: int = 0
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -135,7 +139,7 @@ class Watched(Struct, frozen=True):
 
 
 class ScanSummary(Struct, frozen=True, kw_only=True):
-    """A scan in a list."""
+    """A scan in a list; ``targets`` are the values of the first of ``target_count``."""
 
     id: UUID
     state: ScanState
@@ -146,6 +150,7 @@ class ScanSummary(Struct, frozen=True, kw_only=True):
     entities: int
     open: int
     done: int
+    target_count: int = 0
 
 
 class Retention(Struct, frozen=True, kw_only=True):

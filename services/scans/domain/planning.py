@@ -69,9 +69,13 @@ def check_selectors(selectors: Iterable[str], known: Iterable[str]) -> None:
             raise Invalid(f"there is no module or activity {selector[:64]!a}{hint}")
 
 
-def plan_scan(scan: UUID, workspace: UUID, new: NewScan, taken: Sequence[Module], at: int) -> Plan:
-    """Freeze what was chosen; `Invalid` says what is wrong with the scope or the limits."""
-    targets = read_targets(new)
+def plan_scan(
+    scan: UUID, workspace: UUID, new: NewScan, targets: tuple[Entity, ...], taken: Sequence[Module], at: int
+) -> Plan:
+    """Freeze what was chosen; ``targets`` are those of ``new``, see `read_targets`.
+
+    `Invalid` says what is wrong with the scope or the limits.
+    """
     limits = new.limits
     if (
         limits.max_depth < 0

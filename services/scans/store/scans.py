@@ -14,9 +14,13 @@ from services.contracts.resources import ScanState
 from services.kernel.sql import Reader, Row, Tx
 from services.scans.domain.retention import EndedScan
 from services.scans.domain.states import OUTCOMES
+from services.scans.settings import TARGETS_SAID
 
 #: Tables that keep the work of scans by their number, which the sweep empties after a deletion.
-TABLES = ("item", "member", "way", "subject", "known_name", "name_set", "part", "batch", "late", "source", "tally")
+TABLES = (
+    *("item", "member", "way", "subject", "known_name", "name_set", "part", "batch", "late", "source", "tally"),
+    "long_plan",
+)
 _SWEPT_BY = {
     **dict.fromkeys(("item", "member", "subject"), "id"),
     "way": "origin",
@@ -27,7 +31,10 @@ _SWEPT_BY = {
     "late": "item",
     "source": "module",
     "tally": "type",
+    "long_plan": "scan",
 }
+#: Characters of a plan that stay in the row of its scan, which is written again with every change.
+PLAN_IN_ROW = 100_000
 
 
 class Key(NamedTuple):
@@ -112,14 +119,17 @@ _SOURCE_COLUMNS = ("waiting", "leased", "held", "held_until", "claims", "request
 
 async def insert(tx: Tx, row: ScanRow, plan: Plan) -> None:
     """Write a new scan; its number is the next one, so the caller holds the lock on numbers."""
-    columns = (*_FIELDS, "hex", "targets", "plan")
+    columns = (*_FIELDS, "hex", "targets", "target_count", "target_set", "plan")
     values = (
         *(getattr(row, field) for field in _FIELDS),
         row.id.hex(),
-        msgspec.json.encode(plan.targets).decode(),
-        msgspec.json.encode(plan).decode(),
+        msgspec.json.encode(plan.targets[:TARGETS_SAID]).decode(),
+        len(plan.targets),
+        _set_of(plan.targets),
+        "",
     )
     await tx.bulk_upsert("scan", columns, ("workspace", "id"), [values], {})
+    await write_plan(tx, row.key, plan)
 
 
 async def next_number(tx: Tx) -> int:
@@ -154,31 +164,42 @@ async def save(tx: Tx, row: ScanRow) -> None:
 
 async def read_plan(view: Reader, key: Key) -> Plan:
     row = await view.fetch_one(
-        "SELECT plan FROM scan WHERE workspace = :workspace AND number = :scan", workspace=key.workspace, scan=key.scan
+        "SELECT CASE WHEN scan.plan = '' THEN long_plan.body ELSE scan.plan END FROM scan LEFT JOIN long_plan"
+        " ON long_plan.workspace = scan.workspace AND long_plan.scan = scan.number"
+        " WHERE scan.workspace = :workspace AND scan.number = :scan",
+        **key._asdict(),
     )
     assert row is not None
     return msgspec.json.decode(row[0], type=Plan)
 
 
 async def write_plan(tx: Tx, key: Key, plan: Plan) -> None:
+    body = msgspec.json.encode(plan).decode()
+    in_row = len(body) <= PLAN_IN_ROW
+    if not in_row:
+        columns = ("workspace", "scan", "body")
+        await tx.bulk_upsert("long_plan", columns, columns[:2], [(*key, body)], {"body": "replace"})
     await tx.execute(
         "UPDATE scan SET plan = :plan WHERE workspace = :workspace AND number = :scan",
-        plan=msgspec.json.encode(plan).decode(),
-        workspace=key.workspace,
-        scan=key.scan,
+        plan=body if in_row else "",
+        **key._asdict(),
     )
 
 
-async def read_targets(view: Reader, keys: Sequence[Key]) -> dict[int, tuple[Entity, ...]]:
-    """The targets of scans of one workspace, by the scan's number."""
+async def read_targets(view: Reader, keys: Sequence[Key]) -> dict[int, tuple[tuple[Entity, ...], int]]:
+    """The first targets of scans of one workspace and how many there are, by the scan's number."""
     if not keys:
         return {}
     rows = await view.fetch_in(
-        "SELECT number, targets FROM scan WHERE workspace = :workspace AND number IN :keys",
+        "SELECT number, targets, target_count FROM scan WHERE workspace = :workspace AND number IN :keys",
         [key.scan for key in keys],
         workspace=keys[0].workspace,
     )
-    return {number: _targets(targets) for number, targets in rows}
+    found = {number: (_targets(targets), in_all) for number, targets, in_all in rows}
+    return {
+        number: (targets[:TARGETS_SAID], len(targets) if in_all is None else in_all)
+        for number, (targets, in_all) in found.items()
+    }
 
 
 async def newest(view: Reader, workspace: bytes, limit: int) -> list[ScanRow]:
@@ -194,18 +215,23 @@ async def ended(view: Reader, workspace: bytes) -> list[EndedScan]:
     """The scans of a workspace that have ended, the latest first."""
     found: list[EndedScan] = []
     async for rows in view.stream(
-        "SELECT id, state, targets, ended FROM scan WHERE workspace = :workspace AND ended IS NOT NULL"
+        "SELECT id, state, COALESCE(target_set, :unknown), CASE WHEN target_set IS NULL THEN targets ELSE '' END, ended"
+        " FROM scan WHERE workspace = :workspace AND ended IS NOT NULL"
         " AND state IN ('finished', 'stopped', 'incomplete') ORDER BY ended DESC, number DESC",
         size=50,
         workspace=workspace,
+        unknown=b"",
     ):
-        found += [EndedScan(bytes(scan), state, _set_of(targets), at) for scan, state, targets, at in rows]
+        found += [
+            EndedScan(bytes(scan), state, bytes(known) or _set_of(_targets(targets)), at)
+            for scan, state, known, targets, at in rows
+        ]
     return found
 
 
-def _set_of(targets: str) -> bytes:
+def _set_of(targets: Iterable[Entity]) -> bytes:
     """A digest of targets, the same in whatever order they were named."""
-    names = sorted({msgspec.json.encode((each.type, each.key)) for each in _targets(targets)})
+    names = sorted({msgspec.json.encode((each.type, each.key)) for each in targets})
     return hashlib.blake2b(b"\n".join(names), digest_size=16).digest()
 
 
@@ -306,7 +332,9 @@ async def is_swept(view: Reader, workspace: bytes) -> bool:
 async def has_words(view: Reader, workspace: bytes, words: bytes) -> bool:
     """Whether any scan of a workspace has this word list; reads all plans, and is asked when one with a list goes."""
     row = await view.fetch_one(
-        "SELECT 1 FROM scan WHERE workspace = :workspace AND plan LIKE :said LIMIT 1",
+        "SELECT 1 FROM scan LEFT JOIN long_plan"
+        " ON long_plan.workspace = scan.workspace AND long_plan.scan = scan.number"
+        " WHERE scan.workspace = :workspace AND (scan.plan LIKE :said OR long_plan.body LIKE :said) LIMIT 1",
         workspace=workspace,
         said=f'%"words":{msgspec.json.encode(words).decode()}%',
     )

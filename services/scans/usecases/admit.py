@@ -207,7 +207,7 @@ async def _work_on_names(ledger: Ledger, names: Sequence[str]) -> list[tuple[Ask
     if not names or not wanted:
         return []
     zones = {level for name in names for level in levels_above(name, scope)}
-    zones.update({target.key[0] for target in scope.targets if target.type == "hostname"}.intersection(names))
+    zones.update(name for name in names if scope.role_of(Entity("hostname", (name,))) == "target")
     levels = {subject_id(Level(zone)): Level(zone) for zone in sorted(zones)}
     rows_of_levels = [(identity, "level", NO_JUDGE, _encode(level).decode()) for identity, level in levels.items()]
     new = await frontier_store.insert_subjects(ledger.tx, ledger.key, rows_of_levels)

@@ -17,12 +17,12 @@ from services.scans import settings
 from services.scans.domain.candidates import Candidates
 from services.scans.domain.items import Wants
 from services.scans.domain.planning import NOT_ASKED_FOR, Choice, choose, plan_scan, preview, read_targets
-from services.scans.settings import SECOND
+from services.scans.settings import SECOND, TARGETS_SAID
 from services.scans.store import scans as scan_store
 from services.scans.store.scans import ScanRow
 from services.scans.usecases.admit import admit
 from services.scans.usecases.handout import go_on
-from services.scans.usecases.ledger import Ledger
+from services.scans.usecases.ledger import Ledger, keep_plan
 
 _TARGETS_AT_A_TIME = 2000
 
@@ -32,14 +32,18 @@ async def create(ports: Ports, caller: Caller, new: NewScan) -> UUID:
     plan = await make_plan(ports, caller, new)
     async with ports.outbox.unit() as unit:
         number = await scan_store.next_number(unit.tx)
-        await scan_store.insert(unit.tx, _row(caller.workspace, plan, number), plan)
+        row = _row(caller.workspace, plan, number)
+        await scan_store.insert(unit.tx, row, plan)
+        keep_plan(ports, row, plan)
         ledger = await Ledger.open(ports, unit, caller.workspace, plan.scan)
         assert ledger is not None
-        start(ledger)
         for source in range(len(plan.modules)):
             ledger.source(source)
         for first in range(0, len(plan.targets), _TARGETS_AT_A_TIME):
             await admit(ledger, _candidates(ledger.wants, plan.targets[first : first + _TARGETS_AT_A_TIME]))
+        # To come here with 100,000 targets takes seconds, which are none of those that the run may take.
+        ledger.at = now()
+        start(ledger)
         await go_on(ledger)
         await ledger.close()
     return plan.scan
@@ -47,19 +51,19 @@ async def create(ports: Ports, caller: Caller, new: NewScan) -> UUID:
 
 async def make_plan(ports: Ports, caller: Caller, new: NewScan) -> Plan:
     """Decide what a scan will do; nothing is stored."""
-    read_targets(new)
+    targets = read_targets(new)
     choice = await _choose(ports, caller, new)
     if not choice.taken:
         telling = [(module, why) for module, why in choice.left_out.items() if why != NOT_ASKED_FOR]
         reasons = "; ".join(f"{module}: {why}" for module, why in (telling or list(choice.left_out.items()))[:3])
         raise Invalid(f"no module is left to ask ({reasons})" if reasons else "there is no module to ask")
-    return plan_scan(uuid4(), caller.workspace, new, choice.taken, now())
+    return plan_scan(uuid4(), caller.workspace, new, targets, choice.taken, now())
 
 
 async def preview_scan(ports: Ports, caller: Caller, new: NewScan) -> Preview:
     """Say what a scan would do, before anything is asked or stored."""
     choice = await _choose(ports, caller, new)
-    plan = plan_scan(UUID(int=0), caller.workspace, new, choice.taken, now())
+    plan = plan_scan(UUID(int=0), caller.workspace, new, read_targets(new), choice.taken, now())
     budgets = await ports.calls.ask(LIST_BUDGETS, Nothing(), caller)
     left = {budget.module: min(quota.left for quota in budget.quotas) for budget in budgets if budget.quotas}
     return Preview(
@@ -78,8 +82,15 @@ def start(ledger: Ledger) -> None:
     row.deadline = None if row.time_left is None else ledger.at + row.time_left
     row.time_left = None
     row.rounds = 0
+    targets = ledger.plan.targets
     ledger.unit.emit(
-        Started(scan=ledger.scan, run=row.run, targets=ledger.plan.targets, profile=row.profile),
+        Started(
+            scan=ledger.scan,
+            run=row.run,
+            targets=targets[:TARGETS_SAID],
+            profile=row.profile,
+            target_count=len(targets),
+        ),
         workspace=ledger.workspace,
         key=f"{ledger.scan.hex}|{row.run}",
     )

@@ -124,13 +124,27 @@ class Ledger:
 
 async def plan_of(ports: Ports, view: Reader, row: ScanRow) -> tuple[Plan, Wants]:
     """The plan of a scan, and who is asked about what by it; the last few are kept, as none ever changes in place."""
-    kept: dict[tuple[int, int, int], tuple[Plan, Wants]] = ports.state.setdefault(_PLANS, {})
-    name = (row.created, row.number, row.plan_version)
-    found = kept.pop(name, None)
+    kept = _kept_plans(ports)
+    found = kept.pop(_name(row), None)
     if found is None:
-        plan = await scan_store.read_plan(view, row.key)
-        found = (plan, Wants(plan))
-        if len(kept) >= _PLANS_KEPT:
-            kept.pop(next(iter(kept)))
-    kept[name] = found
+        return keep_plan(ports, row, await scan_store.read_plan(view, row.key))
+    kept[_name(row)] = found
     return found
+
+
+def keep_plan(ports: Ports, row: ScanRow, plan: Plan) -> tuple[Plan, Wants]:
+    """Keep the plan of a scan in memory, for who asks for it next."""
+    kept = _kept_plans(ports)
+    if len(kept) >= _PLANS_KEPT:
+        kept.pop(next(iter(kept)))
+    found = kept[_name(row)] = (plan, Wants(plan))
+    return found
+
+
+def _kept_plans(ports: Ports) -> dict[tuple[int, int, int], tuple[Plan, Wants]]:
+    plans: dict[tuple[int, int, int], tuple[Plan, Wants]] = ports.state.setdefault(_PLANS, {})
+    return plans
+
+
+def _name(row: ScanRow) -> tuple[int, int, int]:
+    return row.created, row.number, row.plan_version

@@ -31,6 +31,7 @@ from services.scans.domain.items import item_id
 from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_name
 from services.scans.domain.states import ANSWERED, ITEM_STATES, OUTCOMES
 from services.scans.domain.unseen import cut_short, why_unseen
+from services.scans.settings import TARGETS_SAID
 from services.scans.store import frontier as frontier_store
 from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
@@ -84,7 +85,8 @@ async def summaries(view: Reader, rows: Sequence[ScanRow]) -> tuple[ScanSummary,
         ScanSummary(
             id=row.uuid,
             state=row.state,
-            targets=tuple(target.value for target in targets[row.number]),
+            targets=tuple(target.value for target in targets[row.number][0]),
+            target_count=targets[row.number][1],
             profile=row.profile,
             created=row.created,
             ended=row.ended,
@@ -266,7 +268,8 @@ async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
     found, _ = await plan_of(ports, view, row)
     return Scan(
         id=row.uuid,
-        targets=found.targets,
+        targets=found.targets[:TARGETS_SAID],
+        target_count=len(found.targets),
         profile=found.profile,
         created=row.created,
         **msgspec.structs.asdict(await progress_of(ports, view, row)),

@@ -133,10 +133,10 @@ async def test_commands_and_admissions_name_the_result_that_led_to_them(tmp_path
     commands = [msgspec.json.decode(each.data, type=Collect) for each in heard if each.type == message_type(Collect)]
     assert {command_id(WORKSPACE, each.batch) for each in commands} <= {envelope.id for envelope in heard}
     results = {envelope.id for envelope in heard if envelope.type == message_type(Collected)}
-    causes = [envelope.cause for envelope in heard if envelope.id not in results]
-    assert set(causes) - {None} <= results
-    assert causes[-1] in results, "the last result is why the scan has finished"
-    assert causes.count(None) < len(causes) / 2
+    # What time brings (a lease that ran out, a rate that opens) has no message as its cause.
+    causes = {envelope.cause for envelope in heard if envelope.id not in results} - {None}
+    assert causes
+    assert causes <= results
 
 
 @pytest.mark.parametrize("seed", [31, 32, 33])
