@@ -87,7 +87,10 @@ def _doubtful_tags(text: bytes) -> Iterator[int]:
 
 def _hidden_brackets(text: bytes) -> Iterator[tuple[int, int]]:
     for hidden in _hidden_bracket.finditer(text):
-        yield text.rfind(b">", 0, hidden.start()) + 1, hidden.end()
+        start, end = hidden.span()
+        gap = text.rfind(b">", 0, start) + 1
+        if _tag_start.search(text, gap, end):
+            yield gap, end
 
 
 def _far_brackets(text: bytes) -> Iterator[tuple[int, int]]:
