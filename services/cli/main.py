@@ -1,19 +1,17 @@
 """The command line's entry: commands are imported when they are called, so that help is instant."""
 
-import errno
-import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
 from services.cli.folder_options import GroupOnData
-from services.kernel.errors import Exhausted, MirageError, meaning
+from services.cli.output import ClosedPipe, replace_closed_streams, written
+from services.kernel.errors import MirageError, meaning
 
 #: Every command, the module in `services.cli.commands` that has it, and what it does.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -39,10 +37,6 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "render": ("render", "Write, or check, what is rendered from declarations."),
     "test": ("test", "Run the tests, or the benchmarks."),
 }
-
-
-class ClosedPipe(Exception):
-    """Whoever read standard output has had enough."""
 
 
 class Commands(GroupOnData):
@@ -89,31 +83,9 @@ def cli() -> None:
     """Collect what can be openly known about an organisation, with the bytes that prove it."""
 
 
-@contextmanager
-def written() -> Iterator[None]:
-    """See that what the block prints is written out, and tell a reader that went away from a disk that is full."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        _write_nothing_more()
-        raise ClosedPipe from error
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        _write_nothing_more()
-        raise Exhausted(f"the output cannot be written: {error.strerror}") from error
-
-
-def _write_nothing_more() -> None:
-    """What is left in the buffer of standard output goes nowhere, or the interpreter would fail on it at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit as `errors.MEANING` says; every failure is one sentence."""
+    replace_closed_streams()
     try:
         code: Any = cli.main(args=arguments, prog_name="mirage", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

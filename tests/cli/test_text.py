@@ -65,7 +65,7 @@ class Exporting:
 async def test_an_export_is_harmless_on_a_terminal_and_untouched_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = io.StringIO()
     csv.writer(cells, lineterminator="\n").writerow(["url", HOSTILE])
-    session = SimpleNamespace(caller=None)
+    session = SimpleNamespace(caller=None, line=str)
     for out in (Terminal(), io.StringIO()):
         monkeypatch.setattr("sys.stdout", out)
         query = ExportQuery(scan=UUID(int=1), format="csv")

@@ -69,6 +69,14 @@ def print_to(out: IO[str], mirage: Mirage, *arguments: str) -> "subprocess.Compl
         (("show", "example.org", "--type", "nosuchtype"), 2, "no type of entity 'nosuchtype'"),
         (("show", "example.org"), 1, "see: ./mirage why-not example.org"),
         (("export", "0123abcd"), 1, "0123abcd"),
+        (
+            ("export", "last", "--canonical", "--format", "hosts"),
+            2,
+            "--canonical is written as jsonl or json, not as hosts",
+        ),
+        (("export", "last", "--output", "/nowhere/out.csv"), 2, "/nowhere/out.csv cannot be written"),
+        (("scan", "example.org", "--output", "out"), 2, "nothing says what to write to out: say --format"),
+        (("scan", "example.org", "--output", "out.txt", "--format", "summary"), 2, "a summary goes to standard output"),
         (("modules", "show", "nosuchmodule"), 1, "nosuchmodule"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
@@ -98,6 +106,52 @@ def test_an_output_that_is_full_is_one_sentence(tmp_path: Path) -> None:
         done = print_to(out, Mirage(tmp_path / "data"), "modules", "list")
     assert done.stderr.splitlines() == ["mirage: the output cannot be written: No space left on device"]
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("words", ["scans list", "modules list", "scan --help", "export last"])
+def test_a_standard_output_that_is_closed_is_one_sentence(mirage: Mirage, words: str) -> None:
+    done = mirage.run(*words.split(), before=("sh", "-c", 'exec "$@" >&-', "sh"))
+    if words == "export last":
+        assert "there is no scan yet" in one_sentence(done)
+    else:
+        assert one_sentence(done) == "mirage: the output cannot be written: it is closed"
+    assert done.returncode == 1
+
+
+def test_a_scan_needs_no_standard_streams_where_it_writes_to_a_file(mirage: Mirage, tmp_path: Path) -> None:
+    file = tmp_path / "hosts.txt"
+    closed = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    done = mirage.run(*mirage.scan_arguments(*FEW, "--output", str(file)), before=closed)
+    assert done.returncode == 0
+    assert all(line.endswith("\tnot-asked") for line in file.read_text().splitlines())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_what_cannot_be_written_out_is_kept_and_how_to_write_it_again_is_said(mirage: Mirage) -> None:
+    to_full = ("--format", "csv", "--all", "--output", "/dev/full")
+    done = mirage.run(*mirage.scan_arguments(*FEW), *to_full)
+    short = mirage.last()["id"][:8]
+    for each in (done, mirage.run("export", "last", *to_full)):
+        assert each.returncode == 1
+        assert one_sentence(each) == (
+            f"mirage: /dev/full cannot be written: No space left on device; scan {short} is kept, write it out again"
+            f" with: ./mirage export {short} --format csv --all --output FILE --data {mirage.folder}"
+        )
+    with Path("/dev/full").open("w") as out:
+        done = print_to(out, mirage, "export", "last")
+    assert f"the output cannot be written: No space left on device; scan {short} is kept" in done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("verb", ["scan", "export"])
+def test_the_ending_of_a_file_says_what_is_written_to_it(mirage: Mirage, tmp_path: Path, verb: str) -> None:
+    arguments = mirage.scan_arguments(*FEW) if verb == "scan" else ("export", mirage.scan(*FEW))
+    beginnings = {"json": "[", "jsonl": '{"layer":', "csv": "type,value,", "txt": ""}
+    for ending, beginning in beginnings.items():
+        file = tmp_path / f"found.{ending}"
+        mirage.output(*arguments, "--output", str(file))
+        assert file.read_text().startswith(beginning), ending
+    assert (tmp_path / "found.txt").read_text().endswith("\tnot-asked\n")
 
 
 def test_a_data_folder_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:

@@ -1,36 +1,52 @@
 """`mirage export`: what a scan found, as a file for people or programs."""
 
+from typing import Final
+
 import click
 
 from services.cli.commands.scan import write_export
 from services.cli.finding import find_scan
 from services.cli.following import wait_stored
 from services.cli.options import Session, data_options, run_async
+from services.cli.output import check_output, form_by_ending
 from services.contracts.resources import ExportQuery
+from services.kernel.errors import Invalid
+
+#: The forms that claims without time and scan have.
+CANONICAL: Final = ("jsonl", "json")
 
 
 @click.command("export")
 @click.argument("scan_id", metavar="ID")
 @click.option(
-    "--format", "form", type=click.Choice(["hosts", "jsonl", "csv", "json"]), default="hosts", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["hosts", "jsonl", "csv", "json"]),
+    help="Without it what the ending of FILE says (.txt: hosts); else hosts, and jsonl with --canonical.",
 )
 @click.option("--canonical", is_flag=True, help="What was claimed by which module, without when and by which scan.")
 @click.option("--all", "everything", is_flag=True, help="Also what is outside the scope or did not resolve.")
 @click.option("--output", metavar="FILE", help="Where to write; - is standard output.")
 @data_options
-def command(session: Session, scan_id: str, form: str, *, canonical: bool, everything: bool, output: str | None) -> int:
+def command(
+    session: Session, scan_id: str, form: str | None, *, canonical: bool, everything: bool, output: str | None
+) -> int:
     """Export a scan.
 
     hosts: one host name in scope a line. After a scan that asked DNS, those that resolved; --all adds the others with
     a second column: unresolved, unknown, wildcard, stale. After a scan that did not ask DNS every name has the second
     column not-asked.
     """
+    chosen = form or form_by_ending(output) or ("jsonl" if canonical else "hosts")
+    if canonical and chosen not in CANONICAL:
+        raise Invalid(f"--canonical is written as {' or '.join(CANONICAL)}, not as {chosen}")
+    check_output(output)
 
     async def work() -> int:
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
             missing = await wait_stored(hull, session.caller, scan)
-            query = ExportQuery(scan=scan.id, format=form, canonical=canonical, all=everything)  # type: ignore[arg-type]
+            query = ExportQuery(scan=scan.id, format=chosen, canonical=canonical, all=everything)  # type: ignore[arg-type]
             await write_export(hull, session, query, output)
         if missing:
             click.echo(f"mirage: the export is incomplete: {missing}", err=True)

@@ -1,17 +1,18 @@
 """`mirage scan`: make a scan, follow it, print what it found."""
 
-import os
 import sys
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
+from uuid import UUID
 
 import click
 
 from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, run_async
+from services.cli.output import STDOUT, check_output, form_by_ending, kept, opened
 from services.cli.targets import read_targets, without_credentials
 from services.contracts.claims import Entity
 from services.contracts.endpoints import CREATE_SCAN, EXPORT, LIST_MODULES, PREVIEW_SCAN, UPLOAD
@@ -46,7 +47,12 @@ RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
 )
 @click.option("--wordlist", type=click.Path(dir_okay=False, path_type=Path), help="Words for brute force.")
 @click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nobody.")
-@click.option("--format", "form", type=click.Choice(["summary", "hosts", "jsonl", "csv", "json"]), default="summary")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["summary", "hosts", "jsonl", "csv", "json"]),
+    help="What to write; without it a summary, or what the ending of FILE says (.txt: hosts).",
+)
 @click.option("--output", metavar="FILE", help="Where to write; - is standard output.")
 @click.option("--all", "everything", is_flag=True, help="Also what is outside the scope or did not resolve.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -82,6 +88,7 @@ def command(session: Session, **options: Any) -> int:
     )
     words = read_words(options["wordlist"])
     check_output(options["output"])
+    options["form"] = form_of(options["form"], options["output"])
     if options["dry_run"]:
         return run_async(preview(session, new, words, options["form"]))
     return run_async(scan_and_write(session, new, words, options))
@@ -181,13 +188,23 @@ def read_words(file: Path | None) -> bytes | None:
     return words
 
 
-def check_output(path: str | None) -> None:
-    """Refuse an output that could not be written before anything is asked, not after."""
-    if path in {None, "-"}:
-        return
-    file = Path(str(path))
-    if file.is_dir() or not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
-        raise Invalid(f"{path} cannot be written")
+def form_of(form: str | None, output: str | None) -> str:
+    """What is written of a scan: what was said, or what the ending of the file says; a summary is for people to read.
+
+    Raises:
+        Invalid: a summary shall go to a file, or nothing says what shall.
+    """
+    if output in {None, STDOUT}:
+        return form or "summary"
+    if form == "summary":
+        raise Invalid("a summary goes to standard output; say --format hosts, jsonl, csv or json for a file")
+    chosen = form or form_by_ending(output)
+    if chosen is None:
+        raise Invalid(
+            f"nothing says what to write to {output}: say --format hosts, jsonl, csv or json,"
+            " or let its name end in .txt, .jsonl, .csv or .json"
+        )
+    return chosen
 
 
 async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str, Any]) -> None:
@@ -195,7 +212,8 @@ async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str
     from services.cli.scan_text import left_out_lines
 
     if options["form"] == "summary":
-        write_summary(session, scan)
+        with kept(None, is_kept(scan.id, session.line(f"scans show {str(scan.id)[:8]}"))):
+            write_summary(session, scan)
     else:
         query = ExportQuery(scan=scan.id, format=options["form"], all=options["everything"])
         await write_export(hull, session, query, options["output"])
@@ -208,11 +226,18 @@ async def write_export(hull: Hull, session: Session, query: ExportQuery, output:
     """Write an export as it is; to a terminal without what that would obey."""
     from services.cli.text import escaped
 
-    with opened(output) as out:
+    flags = " --canonical" * query.canonical + " --all" * query.all
+    again = session.line(f"export {str(query.scan)[:8]} --format {query.format}{flags} --output FILE")
+    with kept(output, is_kept(query.scan, again)), opened(output) as out:
         shown = escaped if out.isatty() else str
         async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
             async for chunk in chunks:
                 out.write(shown(chunk.text))
+
+
+def is_kept(scan: UUID, again: str) -> str:
+    """What is said of a scan that could not be written out; ``again`` is the line that writes it."""
+    return f"scan {str(scan)[:8]} is kept, write it out again with: {again}"
 
 
 def write_how_to_go_on(session: Session, scan: Scan) -> None:
@@ -281,17 +306,3 @@ def write_preview(previewed: Preview, networks: Iterable[str], limits: Limits) -
         "Requests are those about the targets themselves; more follow from what is found,"
         f" up to {limits.max_items:,} work items (--max-items), and no more than a source's quota leaves."
     )
-
-
-@contextmanager
-def opened(path: str | None) -> Iterator[TextIO]:
-    """The output: a file, or standard output, which stays open."""
-    if path in {None, "-"}:
-        yield sys.stdout
-        sys.stdout.flush()
-        return
-    try:
-        with Path(str(path)).open("w", encoding="utf-8") as out:
-            yield out
-    except OSError as error:
-        raise Invalid(f"{path} cannot be written: {error.strerror}") from error
