@@ -15,7 +15,7 @@ from services.contracts.subjects import Names
 
 MANIFEST = Manifest(
     id="permutations",
-    version=2,
+    version=3,
     title="Permutations of known names",
     activity="guess",
     source="https://www.rfc-editor.org/rfc/rfc1034",
@@ -49,13 +49,16 @@ async def rounds(seen: Names, ctx: Context) -> AsyncIterator[DnsAnswer]:
     guesser = Guesser(seen.names, seen.zone, dead=await dead_names(fresh, ctx), fresh=seen.fresh)
     for share in SHARES:
         found: list[str] = []
-        answered = 0
+        asked = answered = 0
         async for answer in ctx.dns.sweep(guesser.guess(int(limit * share))):
+            asked += len(answer.resolutions)
             answered += sum(resolution.asked for resolution in answer.resolutions)
             found += names_found(answer)
             yield answer
+        if not asked:
+            continue  # nothing follows from these names, or nothing more
         if not answered:
-            raise Unreachable(f"{seen.zone}: no question was answered")
+            raise Unreachable(f"{seen.zone}: none of {asked} questions was answered")
         if not found and answered >= ENOUGH:
             return
         guesser.tell(found)
