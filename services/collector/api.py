@@ -11,6 +11,7 @@ from services.collector.traces import trace
 from services.collector.verify import verify_scan
 from services.contracts import endpoints as e
 from services.contracts.resources import (
+    Announcement,
     BlobQuery,
     BlobView,
     BudgetView,
@@ -62,6 +63,10 @@ def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Rep
     return replay_scan(ports, collector_of(ports), caller, question.scan)
 
 
+async def get_announcement(ports: Ports, caller: Caller, question: Nothing) -> Announcement:
+    return Announcement(collector_of(ports).announced.digest)
+
+
 async def list_budgets(ports: Ports, caller: Caller, question: Nothing) -> tuple[BudgetView, ...]:
     return await collector_of(ports).budgets(caller.workspace)
 
@@ -101,6 +106,7 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.SWEPT_BY_COLLECTOR: swept_by_collector,
     e.VERIFY: verify,
     e.REPLAY: replay,
+    e.GET_ANNOUNCEMENT: get_announcement,
     e.LIST_BUDGETS: list_budgets,
     e.TRACE_NAME: trace_name,
     e.LIST_KEYS: list_keys,

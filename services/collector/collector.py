@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from services.collector import store
@@ -28,7 +30,7 @@ from services.collector.scope import Permit
 from services.collector.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.contracts.commands import Collect, WorkItem, command_id
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
-from services.contracts.facts import Collected, Superseded
+from services.contracts.facts import Announced, Collected, DeclaredModule, Superseded
 from services.contracts.plan import Plan
 from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaView, Renew, ScanId
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
@@ -74,6 +76,17 @@ class Collector:
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
         self._wildcards: OrderedDict[tuple[UUID, UUID, bool], asyncio.Task[ScanWildcards]] = OrderedDict()
         self._lists: OrderedDict[tuple[UUID, bytes | None], tuple[str, ...]] = OrderedDict()
+
+    @cached_property
+    def announced(self) -> Announced:
+        """The modules that this collector has, for everybody."""
+        modules = tuple(
+            DeclaredModule(
+                **{name: getattr(file.manifest, name) for name in file.manifest.__struct_fields__}, code=file.digest
+            )
+            for file in self.modules.values()
+        )
+        return Announced(digest=hashlib.sha256(msgspec.json.encode(modules)).hexdigest(), modules=modules)
 
     @property
     def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:

@@ -1,14 +1,13 @@
 """What the collector hears."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
 from services.collector.collector import collector_of
 from services.collector.run import failed, part_key, parts_of
 from services.contracts.commands import Collect
-from services.contracts.facts import Announced, DeclaredModule, Deleted
+from services.contracts.facts import Deleted
 from services.kernel.messages import EVERYWHERE, now
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 
@@ -56,17 +55,10 @@ async def write(ports: Ports) -> None:
 
 
 async def announce(ports: Ports) -> None:
-    """Say which modules this collector has, once per change."""
-    files = collector_of(ports).modules.values()
-    modules = tuple(
-        DeclaredModule(
-            **{name: getattr(file.manifest, name) for name in file.manifest.__struct_fields__}, code=file.digest
-        )
-        for file in files
-    )
-    digest = hashlib.sha256("".join(f"{file.manifest.id}{file.digest}" for file in files).encode()).hexdigest()
+    """Say which modules this collector has, each time it starts: what was announced last is what counts."""
+    announced = collector_of(ports).announced
     async with ports.outbox.unit() as unit:
-        unit.emit(Announced(digest=digest, modules=modules), workspace=EVERYWHERE, key=f"{digest}|{now()}")
+        unit.emit(announced, workspace=EVERYWHERE, key=f"{announced.digest}|{now()}")
 
 
 TASKS: Final = (write, announce)

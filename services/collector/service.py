@@ -13,7 +13,7 @@ service: Final = Service(
     consumes=(Collect, Deleted),
     answers=(
         *(e.GET_BLOB, e.UPLOAD, e.SWEPT_BY_COLLECTOR, e.VERIFY, e.REPLAY, e.LIST_BUDGETS, e.TRACE_NAME),
-        *(e.LIST_KEYS, e.SET_KEY, e.REMOVE_KEY),
+        *(e.LIST_KEYS, e.SET_KEY, e.REMOVE_KEY, e.GET_ANNOUNCEMENT),
     ),
     asks=(e.GET_PLAN, e.GET_NAMES, e.RENEW_LEASES, e.GET_SCAN, e.LIST_RECORDS, e.LIST_CLAIMS),
     doors="services.collector.api:DOORS",

@@ -168,6 +168,10 @@ REPLAY: Final = Endpoint(
     summary="Run the modules on the recorded evidence, opening no socket, and say how the claims differ.",
     streams=True,
 )  # fmt: skip
+GET_ANNOUNCEMENT: Final = Endpoint(
+    service="collector", name="get_announcement", method="GET", path="/v1/announcement",
+    takes=Nothing, answers=r.Announcement, summary="Say by a digest which modules this collector announced.",
+)  # fmt: skip
 LIST_BUDGETS: Final = Endpoint(
     service="collector", name="list_budgets", method="GET", path="/v1/budgets",
     takes=Nothing, answers=tuple[r.BudgetView, ...],

@@ -93,7 +93,10 @@ class DeclaredModule(Struct, frozen=True, kw_only=True):
 
 
 class Announced(Struct, frozen=True, kw_only=True, tag="mirage.evt.collector.announced.v1"):
-    """The modules that a collector has, said when it starts; ``digest`` is the same as long as they are."""
+    """The modules that a collector has, said each time it starts.
+
+    ``digest`` is the same as long as they are, and tells whether the announcement of a collector was taken in.
+    """
 
     digest: str
     modules: tuple[DeclaredModule, ...]

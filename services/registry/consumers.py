@@ -7,12 +7,12 @@ from services.contracts.facts import Announced, Finished
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.registry import store
 from services.registry.domain import weigh
-from services.registry.usecases import announcement
+from services.registry.usecases import Announcements
 
 
 async def announced(ports: Ports, unit: Unit, batch: Sequence[Received[Announced]]) -> None:
-    await store.keep_modules(ports.documents, batch[-1].message.modules)
-    unit.then(announcement(ports).set)
+    await store.keep_announcement(ports.documents, batch[-1].message)
+    unit.then(lambda: Announcements.of(ports).note(received.message.digest for received in batch))
 
 
 async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]) -> None:

@@ -1,13 +1,12 @@
 """Manifests as documents of no workspace; settings and health in tables."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from services.contracts.facts import DeclaredModule
+from services.contracts.facts import Announced, DeclaredModule
 from services.contracts.resources import Health
 from services.kernel.documents import Document, Documents
 from services.kernel.messages import EVERYWHERE
@@ -15,6 +14,8 @@ from services.kernel.sql import Reader, Tx
 from services.registry.domain import Options, judge
 
 COLLECTION: Final = "modules"
+ANNOUNCED: Final = "announcements"
+LAST: Final = "last"
 
 
 class Known(Struct, frozen=True):
@@ -29,16 +30,25 @@ class Setting(Struct, frozen=True):
     options: Options | None = None
 
 
-async def keep_modules(documents: Documents, modules: Sequence[DeclaredModule]) -> None:
-    """Make ``modules`` the live ones; what was known before stays known."""
-    live = {module.id for module in modules}
+async def keep_announcement(documents: Documents, announced: Announced) -> None:
+    """Make the modules of an announcement the live ones; what was known before stays known."""
+    live = {module.id for module in announced.modules}
     gone = [
         Document(known.declared.id, _content(known.declared, live=False))
         for known in await read_modules(documents)
         if known.live and known.declared.id not in live
     ]
-    present = [Document(module.id, _content(module, live=True)) for module in modules]
+    present = [Document(module.id, _content(module, live=True)) for module in announced.modules]
     await documents.replace(EVERYWHERE, COLLECTION, [*gone, *present])
+    await documents.declare(ANNOUNCED, ())
+    await documents.replace(EVERYWHERE, ANNOUNCED, [Document(LAST, {"digest": announced.digest})])
+
+
+async def last_announced(documents: Documents) -> str:
+    """The digest of the announcement that the live modules are from; empty where there was none."""
+    await documents.declare(ANNOUNCED, ())
+    found = await documents.get(EVERYWHERE, ANNOUNCED, [LAST])
+    return str(found[0].content["digest"]) if found else ""
 
 
 async def read_modules(documents: Documents) -> list[Known]:

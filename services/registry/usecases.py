@@ -1,7 +1,9 @@
 import asyncio
-from typing import Final
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final, Self
 
-from services.contracts.endpoints import LIST_KEYS
+from services.contracts.endpoints import GET_ANNOUNCEMENT, LIST_KEYS
 from services.contracts.resources import Health, Module, ModuleSettings
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import NotFound, Unavailable
@@ -9,15 +11,37 @@ from services.kernel.service import Ports
 from services.registry import store
 from services.registry.domain import check_options, fit_options
 
-#: A first start has no modules until its collector has said which it has.
-FIRST_ANNOUNCEMENT: Final = 10.0
+#: Seconds that a collector which is there may take to say which modules it has.
+ANNOUNCED_WITHIN: Final = 10.0
 
 
-def announcement(ports: Ports) -> asyncio.Event:
-    """Set when an announcement was taken in by this process."""
-    event = ports.state.setdefault("announcement", asyncio.Event())
-    assert isinstance(event, asyncio.Event)
-    return event
+class Announcements:
+    """The announcements that this process has taken in, for who waits for one."""
+
+    def __init__(self) -> None:
+        self._digests: set[str] = set()
+        self._next = asyncio.Event()
+
+    @classmethod
+    def of(cls, ports: Ports) -> Self:
+        """Those of this process."""
+        found = ports.state.setdefault("announcements", cls())
+        assert isinstance(found, cls)
+        return found
+
+    def note(self, digests: Iterable[str]) -> None:
+        """Let whoever waits know which were taken in."""
+        self._digests.update(digests)
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def wait(self, digest: str = "") -> None:
+        """Wait until one was taken in, of ``digest`` if that is said, and no longer than `ANNOUNCED_WITHIN`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANNOUNCED_WITHIN):
+                while not (digest in self._digests if digest else self._digests):
+                    await self._next.wait()
+        self._digests.add(digest)  # whoever comes next need not wait for it again
 
 
 async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
@@ -26,13 +50,7 @@ async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
     Raises:
         Unavailable: no collector has ever said which modules it has.
     """
-    known = await store.read_modules(ports.documents)
-    if not known:
-        try:
-            await asyncio.wait_for(announcement(ports).wait(), FIRST_ANNOUNCEMENT)
-        except TimeoutError:
-            raise Unavailable("no collector has said yet which modules it has") from None
-        known = await store.read_modules(ports.documents)
+    known = await _known(ports, caller)
     async with ports.sql.read() as view:
         settings = await store.read_settings(view, caller.workspace)
         health = await store.read_health(view)
@@ -49,6 +67,22 @@ async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
         )
         for module in sorted(known, key=lambda module: module.declared.id)
     )
+
+
+async def _known(ports: Ports, caller: Caller) -> list[store.Known]:
+    """What is known once the announcement of the collector that answers was taken in, and some module is live."""
+    announcements = Announcements.of(ports)
+    with suppress(Unavailable):  # without a collector, what was announced before is what there is
+        announced = (await ports.calls.ask(GET_ANNOUNCEMENT, Nothing(), caller)).digest
+        if announced != await store.last_announced(ports.documents):
+            await announcements.wait(announced)
+    known = await store.read_modules(ports.documents)
+    if not any(module.live for module in known):
+        await announcements.wait()
+        known = await store.read_modules(ports.documents)
+    if not known:
+        raise Unavailable("no collector has said yet which modules it has")
+    return known
 
 
 async def get_module(ports: Ports, caller: Caller, name: str) -> Module:

@@ -31,10 +31,6 @@ RATE_TURNS: Final = 3
 #: The longest that an item waits for a source that says when to come back.
 PATIENCE: Final = 600 * SECOND
 
-#: Seconds that a scan waits for the first collector to announce its modules, and between two looks.
-ANNOUNCED_WITHIN: Final = 5.0
-ANNOUNCED_EVERY: Final = 0.02
-
 #: Seconds between two looks of the timer, and between two messages of progress.
 TICK: Final = 0.5
 PROGRESS_EVERY: Final = 0.25

@@ -17,10 +17,10 @@ from services.collector.run import Module
 from services.contracts import entities
 from services.contracts.commands import command_id
 from services.contracts.facts import Collected, Deleted, Superseded
-from services.contracts.resources import ScanId
+from services.contracts.resources import Announcement, ScanId
 from services.contracts.subjects import Names, NamesDigest
 from services.kernel.blobs import Blob
-from services.kernel.calls import Caller
+from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Exhausted, Unavailable
 from services.kernel.messages import envelop
 from services.kernel.service import Received
@@ -37,6 +37,19 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def hosts(results: list[Collected]) -> set[str]:
     return {said.claim.value for result in results for said in result.said}
+
+
+# Announcing
+
+
+async def test_the_digest_of_an_announcement_tells_which_modules_are_in_it(tmp_path: Path) -> None:
+    digests = []
+    for module in (asks("/a"), asks("/a"), asks("/a", version=2)):
+        async with process(tmp_path / "one", World(), module) as one:
+            announced = one.collector.announced
+            assert await api.get_announcement(one.ports, Caller(WORKSPACE), Nothing()) == Announcement(announced.digest)
+            digests.append(announced.digest)
+    assert digests[0] == digests[1] != digests[2]
 
 
 # Once

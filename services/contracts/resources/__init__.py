@@ -16,7 +16,7 @@ from services.contracts.resources.collector import (
     Uploaded,
     Verified,
 )
-from services.contracts.resources.registry import Health, Module, ModuleRef, ModuleSettings
+from services.contracts.resources.registry import Announcement, Health, Module, ModuleRef, ModuleSettings
 from services.contracts.resources.scans import (
     ENDED,
     Item,
@@ -68,6 +68,7 @@ from services.contracts.resources.storage import (
 
 __all__ = [
     "ENDED",
+    "Announcement",
     "Assertion",
     "AttributeValue",
     "BlobQuery",

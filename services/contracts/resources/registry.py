@@ -29,6 +29,12 @@ class Module(Struct, frozen=True, kw_only=True):
     has_key: bool
 
 
+class Announcement(Struct, frozen=True):
+    """Which modules a collector announced, by the digest of the announcement."""
+
+    digest: str
+
+
 class ModuleRef(Struct, frozen=True):
     module: str
 

@@ -1,6 +1,5 @@
 """Making scans, and saying beforehand what one would do."""
 
-import asyncio
 from uuid import UUID, uuid4
 
 from services.contracts.claims import Entity
@@ -13,7 +12,6 @@ from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports
-from services.scans import settings
 from services.scans.domain.candidates import Candidates
 from services.scans.domain.items import Wants
 from services.scans.domain.planning import NOT_ASKED_FOR, Choice, choose, plan_scan, preview, read_targets
@@ -98,12 +96,6 @@ def start(ledger: Ledger) -> None:
 
 async def _choose(ports: Ports, caller: Caller, new: NewScan) -> Choice:
     modules = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
-    waited = 0.0
-    while not any(module.live for module in modules) and waited < settings.ANNOUNCED_WITHIN:
-        # A collector that starts with this process announces its modules in a moment.
-        await asyncio.sleep(settings.ANNOUNCED_EVERY)
-        waited += settings.ANNOUNCED_EVERY
-        modules = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
     return choose(new, modules)
 
 

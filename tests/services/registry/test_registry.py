@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from msgspec import Struct
 
-from services.contracts.endpoints import GET_MODULE, LIST_KEYS, LIST_MODULES, SET_MODULE
+from services.contracts.endpoints import GET_ANNOUNCEMENT, GET_MODULE, LIST_KEYS, LIST_MODULES, SET_MODULE
 from services.contracts.facts import Announced, DeclaredModule, Finished, SourceOutcome
-from services.contracts.resources import KeyView, Module, ModuleRef, ModuleSettings
+from services.contracts.resources import Announcement, KeyView, Module, ModuleRef, ModuleSettings
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound, Unavailable
 from services.kernel.messages import EVERYWHERE, envelop, workspace_id
@@ -52,14 +52,22 @@ class Registry:
     async def _list_keys(self, _: object, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
         return tuple(KeyView(name=name, source="file", hint="", modules=()) for name in self.keys)
 
+    def start_collector(self, digest: str) -> None:
+        """Have a collector that announces, or is about to announce, modules of this digest."""
+
+        async def get_announcement(_: object, caller: Caller, question: Nothing) -> Announcement:
+            return Announcement(digest)
+
+        self._runtime.calls.serve(self, {GET_ANNOUNCEMENT: get_announcement})
+
     async def say(self, message: Struct, caller: Caller | None = None) -> None:
         workspace = caller.workspace if caller else EVERYWHERE
         await self._runtime.ports["registry"].bus.publish(
             [envelop(message, source="test", workspace=workspace, id=uuid4())]
         )
 
-    async def announce(self, *modules: DeclaredModule) -> None:
-        await self.say(Announced(digest=uuid4().hex, modules=modules))
+    async def announce(self, *modules: DeclaredModule, digest: str = "") -> None:
+        await self.say(Announced(digest=digest or uuid4().hex, modules=modules))
 
     async def run_ended(self, *sources: SourceOutcome, at: int) -> None:
         ended = Finished(
@@ -111,7 +119,7 @@ async def test_the_first_start_waits_for_the_announcement(tmp_path: Path) -> Non
 
 
 async def test_without_a_collector_the_registry_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usecases, "FIRST_ANNOUNCEMENT", 0.01)
+    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 0.01)
     async with open_registry(tmp_path / "data") as registry:
         with pytest.raises(Unavailable, match="no collector has said yet"):
             await registry.modules()
@@ -121,9 +129,58 @@ async def test_later_starts_know_what_was_announced_before(tmp_path: Path, monke
     async with open_registry(tmp_path / "data") as registry:
         await registry.announce(CRTSH)
         assert list(await registry.modules()) == ["crtsh"]
-    monkeypatch.setattr(usecases, "FIRST_ANNOUNCEMENT", 0.0)
+    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 0.0)
     async with open_registry(tmp_path / "data") as registry:
         assert list(await registry.modules()) == ["crtsh"]
+
+
+async def test_a_module_that_was_just_added_is_known_to_who_asks_first(tmp_path: Path) -> None:
+    async with open_registry(tmp_path / "data") as registry:
+        await registry.announce(CRTSH, digest="before")
+        assert list(await registry.modules()) == ["crtsh"]
+    async with open_registry(tmp_path / "data") as registry:
+        registry.start_collector("now")
+        asking = asyncio.create_task(registry.modules())
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        await registry.announce(CRTSH, OTX, digest="now")
+        assert list(await asking) == ["crtsh", "otx"]
+
+
+async def test_modules_that_went_back_to_what_was_announced_long_ago_are_waited_for_too(tmp_path: Path) -> None:
+    for modules, digest in (((CRTSH,), "old"), ((CRTSH, OTX), "new"), ((CRTSH,), "old")):
+        async with open_registry(tmp_path / "data") as registry:
+            registry.start_collector(digest)
+            asking = asyncio.create_task(registry.modules())
+            await asyncio.sleep(0.02)
+            await registry.announce(*modules, digest=digest)
+            assert {name for name, module in (await asking).items() if module.live} == {m.id for m in modules}
+
+
+async def test_who_asks_again_does_not_wait_for_what_was_not_announced_in_time(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registry.modules()
+    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 0.01)
+    registry.start_collector("of another version")
+    assert set(await registry.modules()) == {"crtsh", "shodan"}
+    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 60.0)
+    assert set(await registry.modules()) == {"crtsh", "shodan"}
+
+
+async def test_nobody_is_answered_before_a_module_is_live(tmp_path: Path) -> None:
+    async with open_registry(tmp_path / "data") as registry:
+        await registry.announce(CRTSH)
+        await registry.modules()
+        await registry.announce(digest="none")
+        registry.start_collector("none")
+        assert not (await registry.get("crtsh")).live
+    async with open_registry(tmp_path / "data") as registry:
+        asking = asyncio.create_task(registry.get("crtsh"))
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        await registry.announce(CRTSH)
+        assert (await asking).live
 
 
 async def test_a_module_that_vanished_is_known_but_not_live_until_it_comes_back(registry: Registry) -> None:
