@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +38,7 @@ from services.kernel.calls import Caller
 from services.kernel.errors import Invalid, MirageError, NotFound, Unavailable, meaning
 from services.kernel.messages import Because, derive, now
 from services.kernel.service import Hold, Ports
+from services.kernel.sql import Reader
 
 _log = structlog.get_logger(__name__)
 
@@ -343,12 +344,14 @@ class Collector:
         """Write the results of many items and the messages that carry them, in one transaction."""
         async with self._ports.outbox.unit() as unit:
             gone = await store.gone_scans(unit.tx, {command.scan for _, command, _, _, _ in finished})
+            said = await _turns_said(unit.tx, {(workspace, item.id) for workspace, _, item, _, _ in finished})
             by_workspace: dict[UUID, list[store.WorkRow]] = {}
             whole: dict[UUID, dict[str, Collected]] = {}
             last: dict[UUID, UUID] = {}
             for workspace, command, item, result, started in finished:
-                if (workspace, command.scan) in gone:
-                    continue
+                if (workspace, command.scan) in gone or said.get((workspace, item.id), -1) >= item.turn:
+                    continue  # nobody waits for it, or another who had the item said it: in two bundles it came twice
+                said[workspace, item.id] = item.turn
                 by_workspace.setdefault(workspace, []).append(
                     store.WorkRow(
                         item.id,
@@ -385,6 +388,18 @@ def collector_of(ports: Ports) -> Collector:
     collector = ports.state["collector"]
     assert isinstance(collector, Collector)
     return collector
+
+
+async def _turns_said(view: Reader, items: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], int]:
+    """The last turn of items (workspace, item) of which the result was published."""
+    by_workspace: dict[UUID, list[UUID]] = {}
+    for workspace, item in items:
+        by_workspace.setdefault(workspace, []).append(item)
+    return {
+        (workspace, item): turn
+        for workspace, those in by_workspace.items()
+        for item, turn in (await store.published(view, workspace, those)).items()
+    }
 
 
 def _leaf(failures: ExceptionGroup[Exception]) -> Exception:

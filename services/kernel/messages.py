@@ -9,11 +9,11 @@ import hashlib
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from services.kernel.errors import Invalid
 
@@ -22,6 +22,8 @@ MAX_BYTES: Final = 1_000_000
 #: How much goes into one bundle.
 BUNDLE_BYTES: Final = 250_000
 BUNDLE_MESSAGES: Final = 64
+#: What stands in a bundle where a message was and is no more.
+BLANK: Final = b"null"
 #: The workspace of what belongs to none: manifests, health.
 EVERYWHERE: Final = uuid.UUID(int=0)
 _TOKEN: Final = re.compile(r"[a-z0-9_-]+")
@@ -170,6 +172,26 @@ def bundle(
         yield sealed()
 
 
+def places_of(envelope: Envelope) -> list[int]:
+    """The places in a bundle that have a message; none where it is no bundle, or cannot be read as one."""
+    try:
+        pieces = _pieces(envelope) if envelope.bundled else []
+    except Invalid:
+        return []
+    return [place for place, piece in enumerate(pieces) if bytes(piece) != BLANK]
+
+
+def part_of(bundle: Envelope, places: Collection[int]) -> Envelope:
+    """A bundle with the messages at some places alone; the others are blank, so that these stay where they were."""
+    pieces = (bytes(piece) if place in places else BLANK for place, piece in enumerate(_pieces(bundle)))
+    return structs.replace(bundle, data=b"[" + b",".join(pieces) + b"]")
+
+
+def _pieces(bundle: Envelope) -> list[msgspec.Raw]:
+    pieces: list[msgspec.Raw] = _decode(bundle, list[msgspec.Raw])
+    return pieces
+
+
 def _encode(message: Struct) -> bytes:
     data = msgspec.json.encode(message)
     if len(data) > MAX_BYTES:
@@ -185,9 +207,14 @@ def open_envelope(envelope: Envelope, message: type[M]) -> M:
     return _decode(envelope, message)  # type: ignore[no-any-return]
 
 
+def open_places(envelope: Envelope, message: type[M]) -> list[M | None]:
+    """Decode the messages inside, be it one or several; None where a bundle has been left blank."""
+    return _decode(envelope, list[message | None]) if envelope.bundled else [_decode(envelope, message)]  # type: ignore[valid-type]
+
+
 def open_bundle(envelope: Envelope, message: type[M]) -> list[M]:
     """Decode the messages inside, be it one or several."""
-    return _decode(envelope, list[message]) if envelope.bundled else [_decode(envelope, message)]  # type: ignore[valid-type]
+    return [each for each in open_places(envelope, message) if each is not None]
 
 
 def _decode(envelope: Envelope, form: Any) -> Any:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from services.kernel.bus import Bus, Consumer, Delivery
 from services.kernel.errors import Invalid, MirageError, Unavailable, meaning
@@ -28,8 +29,11 @@ from services.kernel.messages import (
     message_type,
     now,
     open_bundle,
+    open_places,
+    part_of,
+    places_of,
 )
-from services.kernel.once_store import count_failure, first_times, is_known
+from services.kernel.once_store import count_failure, first_times, known_of
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql import Sql, Tx
 
@@ -248,7 +252,7 @@ class Inbox:
         """Take the messages of a bundle one by one; those that fail come again with it, the others are done."""
         failure: Exception | None = None
         async with self._ports.sql.read() as view:
-            known = await is_known(view, self._consumer, delivery.envelope.id)
+            known = await known_of(view, self._consumer, [delivery.envelope.id])
         for identity, received in () if known else _by_id(delivery.envelope, self._handles.takes):
             try:
                 async with self._outbox.unit() as unit:
@@ -289,15 +293,24 @@ class Failing:
         if tries < TRIES:
             await self._bus.nak([delivery], 2.0**tries * RETRY_AFTER)
             return
+        left = await self._what_is_left(delivery.envelope)
         try:
-            await self._tell_buried(delivery.envelope, reason)
+            await self._tell_buried(left, reason)
         except Exception as refusal:  # noqa: BLE001  a service that cannot close a message must not keep it for ever
             if meaning(refusal).bus == "pause":
                 await self._bus.nak([delivery], PASSING)
                 return
             _log.error("message could not be closed", consumer=self._consumer, exc_info=refusal)
         _log.error("message buried", consumer=self._consumer, id=str(delivery.envelope.id), reason=reason)
-        await self._bus.bury(self._consumer, delivery, reason)
+        await self._bus.bury(self._consumer, replace(delivery, envelope=left), reason)
+
+    async def _what_is_left(self, envelope: Envelope) -> Envelope:
+        """What of a bundle had no effect: that alone is revived, however late, under the ids that it has had."""
+        ids = {place: _id_within(envelope, place) for place in places_of(envelope)}
+        async with self._ports.sql.read() as view:
+            taken = await known_of(view, self._consumer, list(ids.values()))
+        left = {place for place, identity in ids.items() if identity not in taken}
+        return part_of(envelope, left) if left else envelope
 
     async def _tell_buried(self, envelope: Envelope, reason: str) -> None:
         """Let the service close what waits for a buried message, unless nobody can read whose it was."""
@@ -309,7 +322,8 @@ class Failing:
             return
         for identity, received in messages:
             async with self._outbox.unit() as unit:
-                if not envelope.bundled or await first_times(unit.tx, self._consumer, [identity]):
+                # Under an id of its own: what is closed now may be revived, and has its effect then.
+                if not envelope.bundled or await first_times(unit.tx, self._consumer, [derive(identity, "buried")]):
                     unit.because(received.because)
                     await self._handles.buried(self._ports, unit, received, reason)
 
@@ -337,7 +351,15 @@ def _all_received(envelope: Envelope, message: type[Struct]) -> list[Received[An
 
 def _by_id(envelope: Envelope, message: type[Struct]) -> list[tuple[UUID, Received[Any]]]:
     """The messages of an envelope with their ids: those of a bundle have ids of their own."""
-    received = _all_received(envelope, message)
     if not envelope.bundled:
-        return [(envelope.id, each) for each in received]
-    return [(derive(envelope.id, str(place)), each) for place, each in enumerate(received)]
+        return [(envelope.id, each) for each in _all_received(envelope, message)]
+    because = Because.of(envelope)
+    return [
+        (_id_within(envelope, place), Received(each, envelope.workspace, envelope.time, because))
+        for place, each in enumerate(open_places(envelope, message))
+        if each is not None
+    ]
+
+
+def _id_within(bundle: Envelope, place: int) -> UUID:
+    return derive(bundle.id, str(place))

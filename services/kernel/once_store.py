@@ -51,12 +51,14 @@ async def first_times(tx: Tx, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
     return {UUID(bytes=bytes(row[1])) for row in new}
 
 
-async def is_known(view: Reader, consumer: str, message: UUID) -> bool:
-    """Whether a message was taken."""
-    row = await view.fetch_one(
-        "SELECT 1 FROM inbox WHERE consumer = :consumer AND id = :id", consumer=consumer, id=message.bytes
+async def known_of(view: Reader, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
+    """Which messages were taken."""
+    rows = await view.fetch_in(
+        "SELECT id FROM inbox WHERE consumer = :consumer AND id IN :keys",
+        [identity.bytes for identity in ids],
+        consumer=consumer,
     )
-    return row is not None
+    return {UUID(bytes=bytes(identity)) for (identity,) in rows}
 
 
 async def count_failure(tx: Tx, consumer: str, message: UUID, reason: str) -> int:

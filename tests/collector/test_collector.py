@@ -131,6 +131,18 @@ async def test_two_who_work_on_the_same_item_say_the_same(tmp_path: Path) -> Non
         assert all(each.records == results[0].records for each in results)
 
 
+async def test_a_result_is_said_in_one_bundle_alone_whoever_else_had_its_item(tmp_path: Path) -> None:
+    world = World()
+    world.held["/a of n3.org"] = asyncio.Event()
+    async with process(tmp_path, world, asks("/a", concurrency=4)) as one:
+        late = asyncio.create_task(one.run(command(item(1), item(3), batch=1)))
+        await asyncio.gather(*(one.run(command(item(1), item(other), batch=other)) for other in (2, 4)))
+        world.held["/a of n3.org"].set()
+        await late
+        results = await one.said(Collected)
+    assert sorted(result.item for result in results) == [item(number).id for number in (1, 2, 3, 4)]
+
+
 async def test_in_the_next_turn_only_what_failed_is_asked_again(tmp_path: Path) -> None:
     world = World()
     world.failures["/b of n1.org"] = RateLimited("slowly", 5.0)

@@ -17,7 +17,7 @@ from services.kernel import once
 from services.kernel.bus import Stream
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
-from services.kernel.messages import Envelope, bundle, derive, envelop
+from services.kernel.messages import Envelope, bundle, derive, envelop, now
 from services.kernel.once import TRIES, Inbox, Outbox, consumer_of, durable
 from services.kernel.once_store import MIGRATIONS, forget
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
@@ -268,6 +268,36 @@ async def test_a_bundle_that_was_taken_in_part_is_finished_when_it_comes_again(b
         await eventually(lambda: _idle(bench, "record"))
     assert await bench.effects() == [1, 2, 3]
     assert len(failed) == 3
+
+
+@pytest.mark.parametrize("bad", [{2}, {2, 3}, {1, 2, 3, 4}], ids=["one", "two", "all"])
+@pytest.mark.parametrize("later", [False, True], ids=["soon", "when-the-inbox-forgot"])
+@pytest.mark.parametrize("closes", [False, True], ids=["silent", "told"])
+async def test_what_is_revived_of_a_bundle_is_what_had_no_effect(
+    bench: Bench, bad: set[int], later: bool, closes: bool
+) -> None:
+    refused = set(bad)
+
+    async def refuse(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        await record(ports, unit, batch)
+        if any(received.message.number in refused for received in batch):
+            raise ValueError("not yet")
+
+    async def close(ports: Ports, unit: Unit, received: Received[Counted], reason: str) -> None:
+        assert received.message.number in bad
+
+    handles = Handles(name="record", takes=Counted, handle=refuse, buried=close if closes else None)
+    async with bench.running(handles):
+        await bench.bus.publish([bundled(1, 2, 3, 4)])
+        await eventually(lambda: _dead(bench, durable("tester", "record")))
+        assert await bench.effects() == sorted({1, 2, 3, 4} - bad)
+        if later:
+            await forget(bench.ports.sql, before=now() + 1)
+        refused.clear()
+        await bench.bus.revive([letter.id for letter in await bench.bus.dead()])
+        await eventually(lambda: _equals(bench.effects, [1, 2, 3, 4]))
+        await eventually(lambda: _idle(bench, "record"))
+    assert await bench.effects() == [1, 2, 3, 4]
 
 
 async def test_a_message_that_its_owner_cannot_close_is_buried_all_the_same(bench: Bench) -> None:
