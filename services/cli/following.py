@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from services.cli.hull import Hull
-from services.cli.scan_text import unasked
+from services.cli.scan_text import nobody_was_asked, unasked
 from services.cli.text import escaped
 from services.contracts.endpoints import (
     GET_SCAN,
@@ -162,4 +162,4 @@ def exit_code(scan: Scan, *, strict: bool = False) -> int:
     """What the command line says of how a scan ended."""
     if scan.state != "finished":
         return 3
-    return 4 if strict and unasked(scan) else 0
+    return 4 if strict and (unasked(scan) or nobody_was_asked(scan)) else 0

@@ -9,6 +9,8 @@ INTERRUPTED = "interrupted"
 #: Reasons for waiting that say that all is well.
 AT_WORK = frozenset({"being asked", "in the queue"})
 HELD_SHOWN = 6
+#: Sources that are named one by one.
+FEW = 6
 UNASKED = frozenset({"partial", "unauthorised", "unreachable", "rate_limited", "blocked", "failed"})
 
 
@@ -56,13 +58,20 @@ def truncated_line(scan: Scan) -> str:
     return f"Answered in part: {'; '.join(told)}" if told else ""
 
 
+def nobody_was_asked(scan: Scan) -> bool:
+    """Whether a scan came to its end without a question."""
+    return scan.state == "finished" and not any(source.outcomes or source.open for source in scan.sources)
+
+
 def left_out_lines(scan: Scan) -> list[str]:
     """A line for each kind of thing that was not asked: sources, what they kept back, active work, everything."""
     lines = [unasked_line(scan), truncated_line(scan)]
     if scan.profile == "deep" and scan.authorised is None:
         lines.append("Not asked: what is active, since nobody authorised it (--authorised 'who, why')")
-    if scan.state == "finished" and not any(source.outcomes or source.open for source in scan.sources):
-        lines.append(f"Nobody was asked: no source of the profile {scan.profile} takes such a target")
+    if nobody_was_asked(scan):
+        few = [source.module for source in scan.sources] if len(scan.sources) <= FEW else []
+        who = f"of its sources ({', '.join(few)}) none" if few else f"no source of the profile {scan.profile}"
+        lines.append(f"Nobody was asked: {who} takes such a target")
     return [line for line in lines if line]
 
 

@@ -98,7 +98,7 @@ def envelope(number: int) -> Envelope:
     return envelop(Counted(number), source="counter", workspace=SPACE, id=identity)
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not await holds():
             await asyncio.sleep(0.01)

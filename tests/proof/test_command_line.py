@@ -259,14 +259,32 @@ def test_a_source_that_could_not_be_asked_is_named_and_counts_when_strict(mirage
     ("arguments", "said"),
     [
         (("www.example.org",), "Nobody was asked: no source of the profile passive takes such a target"),
+        (("www.example.org", "--module", "crtsh"), "Nobody was asked: of its sources (crtsh) none takes such a target"),
         (("example.org", "--profile", "deep", "--module", "crypto"), "nobody authorised it (--authorised"),
     ],
-    ids=["nobody", "unauthorised"],
+    ids=["nobody", "module", "unauthorised"],
 )
 def test_a_scan_that_left_something_out_says_so(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     done = Mirage(tmp_path / "data").run("scan", *arguments, "--quiet")
     assert said in done.stdout
     assert done.returncode == 0
+
+
+def test_a_target_that_nobody_takes_is_said_beforehand_and_is_no_strict_success(tmp_path: Path) -> None:
+    sentence = (
+        "mirage: nobody is asked about www.example.org: no source of the profile passive takes host names;"
+        " try --profile standard or the domain example.org as the target\n"
+    )
+    for arguments, code in (("--dry-run",), 0), (("--quiet",), 0), (("--quiet", "--strict"), 4):
+        done = Mirage(tmp_path / "data").run("scan", "www.example.org", *arguments)
+        assert (done.stderr, done.returncode) == (sentence, code)
+
+
+def test_a_dry_run_refuses_what_the_scan_refuses(tmp_path: Path) -> None:
+    words = ("scan", "example.org", "--module", "web")
+    dry, wet = (Mirage(tmp_path / "data").run(*words, *more) for more in (("--dry-run",), ()))
+    assert one_sentence(dry) == one_sentence(wet)
+    assert (dry.returncode, wet.returncode) == (2, 2)
 
 
 def test_a_source_that_says_later_is_asked_later_and_once(mirage: Mirage, lab: Lab) -> None:

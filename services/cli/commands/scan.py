@@ -11,9 +11,11 @@ import click
 
 from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
 from services.cli.hull import Hull
+from services.cli.networks import described as networks_described
 from services.cli.options import Session, data_options, run_async
 from services.cli.output import STDOUT, check_output, form_by_ending, kept, opened
 from services.cli.targets import read_targets, without_credentials
+from services.cli.untaken import described as untaken_described
 from services.contracts.claims import Entity
 from services.contracts.endpoints import CREATE_SCAN, EXPORT, LIST_MODULES, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import PROFILES, Limits
@@ -97,9 +99,12 @@ def command(session: Session, **options: Any) -> int:
 async def preview(session: Session, new: NewScan, words: bytes | None, form: str) -> int:
     async with session.open() as hull:
         previewed = await hull.calls.ask(PREVIEW_SCAN, new, session.caller, seconds=60.0)
-        networks = await networks_of(hull, session, previewed.targets, [module.id for module in previewed.modules])
+        known = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
+    planned = [module.id for module in previewed.modules]
+    networks = list(networks_described(previewed.targets, planned, known))
+    warn(untaken_described(new, previewed.targets, planned, known))
     if words is not None:
-        warn(words_unused(new, [module.id for module in previewed.modules]))
+        warn(words_unused(new, planned))
     if form == "json":
         from services.cli.text import write_json
 
@@ -107,16 +112,6 @@ async def preview(session: Session, new: NewScan, words: bytes | None, form: str
     else:
         write_preview(previewed, networks, new.limits)
     return 0
-
-
-async def networks_of(hull: Hull, session: Session, targets: Iterable[Entity], modules: Collection[str]) -> list[str]:
-    """What will be done with the networks among the targets; nothing where there are none."""
-    if all(target.type != "netblock" for target in targets):
-        return []
-    from services.cli.networks import described
-
-    known = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
-    return list(described(targets, modules, known))
 
 
 def networks_among(new: NewScan) -> list[Entity]:
@@ -134,12 +129,13 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
             uploaded = await hull.calls.ask(UPLOAD, Upload(words), session.caller)
             new = replace(new, words=uploaded.digest)
         scan = await hull.calls.ask(CREATE_SCAN, new, session.caller, seconds=60.0)
+        known = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
+        planned = [source.module for source in scan.sources]
+        warn(untaken_described(new, scan.targets, planned, known))
         if words is not None:
-            warn(words_unused(new, [source.module for source in scan.sources]))
-        if not options["quiet"]:
-            networks = networks_among(new)
-            for sentence in await networks_of(hull, session, networks, [source.module for source in scan.sources]):
-                warn(sentence)
+            warn(words_unused(new, planned))
+        for sentence in () if options["quiet"] else networks_described(networks_among(new), planned, known):
+            warn(sentence)
         ended = await follow(hull, session.caller, scan, display(options))
         missing = await wait_stored(hull, session.caller, ended)
         await write_scan(hull, session, ended, options)

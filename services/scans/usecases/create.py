@@ -51,10 +51,6 @@ async def make_plan(ports: Ports, caller: Caller, new: NewScan) -> Plan:
     """Decide what a scan will do; nothing is stored."""
     targets = read_targets(new)
     choice = await _choose(ports, caller, new)
-    if not choice.taken:
-        telling = [(module, why) for module, why in choice.left_out.items() if why != NOT_ASKED_FOR]
-        reasons = "; ".join(f"{module}: {why}" for module, why in (telling or list(choice.left_out.items()))[:3])
-        raise Invalid(f"no module is left to ask ({reasons})" if reasons else "there is no module to ask")
     return plan_scan(uuid4(), caller.workspace, new, targets, choice.taken, now())
 
 
@@ -96,7 +92,12 @@ def start(ledger: Ledger) -> None:
 
 async def _choose(ports: Ports, caller: Caller, new: NewScan) -> Choice:
     modules = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
-    return choose(new, modules)
+    choice = choose(new, modules)
+    if not choice.taken:
+        telling = [(module, why) for module, why in choice.left_out.items() if why != NOT_ASKED_FOR]
+        reasons = "; ".join(f"{module}: {why}" for module, why in (telling or list(choice.left_out.items()))[:3])
+        raise Invalid(f"no module is left to ask ({reasons})" if reasons else "there is no module to ask")
+    return choice
 
 
 def _candidates(wants: Wants, targets: tuple[Entity, ...]) -> Candidates:

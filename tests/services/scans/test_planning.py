@@ -48,8 +48,9 @@ async def test_modules_and_activities_can_be_chosen_and_excluded(open_desk: Open
     assert await planned(desk, exclude=("guess", "whois")) == {"crtsh", "dns_records", "web"}
     with pytest.raises(Invalid, match="no module or activity 'crtsch'; did you mean crtsh"):
         await planned(desk, modules=("crtsch",))
-    with pytest.raises(Invalid, match=r"no module is left to ask \(web: it is active, which the profile passive"):
-        await planned(desk, profile="passive", modules=("web",))
+    for ask in (api.create_scan, api.preview_scan):
+        with pytest.raises(Invalid, match=r"no module is left to ask \(web: it is active, which the profile passive"):
+            await ask(desk.ports, CALLER, NewScan(targets=("example.org",), modules=("web",)))
 
 
 async def test_disabled_modules_and_those_that_no_collector_has_are_left_out(open_desk: OpenDesk) -> None:
