@@ -29,10 +29,13 @@ def escaped(text: str) -> str:
 
 
 def instant(at: int | None) -> str:
-    """A time in UTC microseconds, to the second; a dash for none."""
+    """A time in UTC microseconds, to the second; a dash for none. What no calendar has stays a number."""
     if at is None:
         return "-"
-    return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return str(at)
 
 
 def span(seconds: float) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.cli.claim_text import claim_words
+from services.cli.commands.evidence import CLAIMS_SHOWN
 from services.contracts.evidence import EvidenceRecord, merkle_root, seal
 from tests.proof.processes import Lab, Mirage, copied_code
 
@@ -75,7 +77,7 @@ class Scanned:
             file.write(bytes([byte ^ 1]))
 
     def verify(self) -> list[tuple[str, str, Counter[str]]]:
-        """The faults that are found, with the claims resting on them; as text they are the same, and the code is 1."""
+        """The faults that are found, with the claims resting on them; as text the first ones are, and the code is 1."""
         written = self.mirage.run("evidence", "verify", "last", "--format", "json")
         faults = json.loads(written.stdout)["faults"]
         told = self.mirage.run("evidence", "verify", "last")
@@ -86,11 +88,22 @@ class Scanned:
             for fault in faults
             for part in (
                 f"{fault['fault']}: {fault['artefact']} {fault['request']}".rstrip(),
-                *(f"    rests on it: {claim}" for claim in fault["claims"]),
+                *map(resting_in_words, fault["claims"][:CLAIMS_SHOWN]),
+                *others_in_words(fault["claims"][CLAIMS_SHOWN:]),
             )
         ]
         assert sums.endswith(f", {len(faults)} fault{'s' * (len(faults) != 1)}")
         return [(fault["fault"], fault["artefact"], Counter(fault["claims"])) for fault in faults]
+
+
+def resting_in_words(said: str) -> str:
+    module, _, claim = said.partition(": ")
+    return f"    rests on it: {claim_words(claim)}  [{module}]"
+
+
+def others_in_words(claims: Sequence[str]) -> list[str]:
+    others = f"{len(claims):,} other claim{'s' * (len(claims) != 1)}"
+    return [f"    and {others} (--format json has all)"] if claims else []
 
 
 def line(kind: int, name: str, value: str, *ends: str | None) -> str:

@@ -4,6 +4,7 @@ from contextlib import aclosing
 
 import click
 
+from services.cli.claim_text import change_words
 from services.cli.finding import find_scan
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import JsonDocument, clean
@@ -49,5 +50,5 @@ def command(session: Session, before: str, after: str, form: str) -> int:
 
 def write_change(change: Change) -> None:
     """Print a change with its sign and who said so."""
-    what = f"  {clean(change.what)}" if change.what else ""
-    click.echo(f"{SIGNS[change.kind]} {change.type} {clean(change.value)}{what}  [{', '.join(change.modules)}]")
+    said = clean(f"{change.value}{change_words(change.what)}")
+    click.echo(f"{SIGNS[change.kind]} {change.type} {said}  [{', '.join(change.modules)}]")

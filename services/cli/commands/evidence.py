@@ -2,10 +2,12 @@
 
 import sys
 from contextlib import aclosing
+from typing import Final
 from uuid import UUID
 
 import click
 
+from services.cli.claim_text import claim_words
 from services.cli.finding import find_scan
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
@@ -13,6 +15,9 @@ from services.cli.text import JsonDocument, clean, count, instant, write_json
 from services.contracts.endpoints import FIND_RECORDS, GET_BLOB, VERIFY
 from services.contracts.resources import BlobQuery, RecordQuery, RecordView, ScanId, Verified
 from services.kernel.errors import Invalid, NotFound
+
+#: Claims that are named of each fault.
+CLAIMS_SHOWN: Final = 20
 
 
 @click.group("evidence", cls=GroupOnData)
@@ -75,11 +80,12 @@ def verify(session: Session, scan_id: str, form: str) -> int:
 
 
 class TextReport:
-    """Faults as they come, each over the claims that rest on it; ``faults`` counts them."""
+    """Faults as they come, each over the first claims that rest on it; ``faults`` counts them."""
 
     def __init__(self) -> None:
         self.faults = 0
         self._goes_on = False
+        self._claims = 0
 
     def add(self, result: Verified) -> None:
         """Print a fault, further claims of the last one, or the counts."""
@@ -90,9 +96,14 @@ class TextReport:
         if not self._goes_on:
             self.faults += 1
             click.echo(f"{result.fault}: {result.artefact} {clean(result.request)}".rstrip())
-        for claim in result.claims:
-            click.echo(f"    rests on it: {clean(claim)}")
+            self._claims = 0
+        for said in result.claims[: max(0, CLAIMS_SHOWN - self._claims)]:
+            module, _, claim = said.partition(": ")
+            click.echo(f"    rests on it: {clean(claim_words(claim))}  [{module}]")
+        self._claims += len(result.claims)
         self._goes_on = result.more
+        if self._claims > CLAIMS_SHOWN and not result.more:
+            click.echo(f"    and {count(self._claims - CLAIMS_SHOWN, 'other claim')} (--format json has all)")
 
 
 class JsonReport:

@@ -4,6 +4,7 @@ from shlex import quote
 
 import click
 
+from services.cli.claim_text import value_words
 from services.cli.finding import find_scan
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, instant, write_json
@@ -53,7 +54,7 @@ def write_entity(entity: EntityView) -> None:
     click.echo(f"  seen {instant(entity.first_seen)} to {instant(entity.last_seen)} UTC")
     _write_assertions(entity.assertions, "  ")
     for value in entity.attributes:
-        click.echo(f"  {value.name} = {clean(str(value.value))}")
+        click.echo(f"  {value.name} = {clean(value_words(value.name, value.value))}")
         _write_assertions(value.assertions, "    ")
     for absence in entity.absences:
         click.echo(f"  no {absence.name}")
