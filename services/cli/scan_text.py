@@ -93,6 +93,7 @@ def write_sources(scan: Scan, *, interrupted: bool = False) -> None:
             for source in scan.sources
             if source.outcomes or source.open or source.reason
         ),
+        first=("source", "state", "claims"),
     )
 
 

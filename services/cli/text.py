@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Into a pipe or file tables are written wide rather than folded.
 PIPED_WIDTH = 240
+#: A longer cell is folded, but to no less than this; and what lies between two columns.
+NARROWEST, GAP = 12, 3
 #: What a terminal may obey: controls but for tabs and line ends, separators of lines, marks that turn text round.
 _OBEYED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -62,21 +64,27 @@ def write_json(value: Any) -> None:
 
 
 class JsonDocument:
-    """A JSON object with a list in it that may be long: printed as it comes, and whole however short the list is."""
+    """A JSON object with a list in it that may be long: printed as it comes, and laid out as `write_json` does."""
 
     def __init__(self, head: Mapping[str, Any], listed: str) -> None:
-        sys.stdout.write("{" + "".join(f'"{name}": {_json(value)}, ' for name, value in head.items()))
-        sys.stdout.write(f'"{listed}": [')
-        self._between = "\n  "
+        sys.stdout.write("{\n" + "".join(f'  "{name}": {_indented(value, 2)},\n' for name, value in head.items()))
+        sys.stdout.write(f'  "{listed}": [')
+        self._between, self._end = "\n    ", "]"
 
     def add(self, item: Any) -> None:
         """Print the next member of the list."""
-        sys.stdout.write(self._between + _json(item))
-        self._between = ",\n  "
+        sys.stdout.write(self._between + _indented(item, 4))
+        self._between, self._end = ",\n    ", "\n  ]"
 
     def close(self, tail: Mapping[str, Any]) -> None:
         """End the list and print what is known by then."""
-        sys.stdout.write("]" + "".join(f', "{name}": {_json(value)}' for name, value in tail.items()) + "}\n")
+        more = "".join(f',\n  "{name}": {_indented(value, 2)}' for name, value in tail.items())
+        sys.stdout.write(f"{self._end}{more}\n}}\n")
+
+
+def _indented(value: Any, by: int) -> str:
+    """A value as indented JSON, its lines but for the first ``by`` blanks further in."""
+    return msgspec.json.format(_json(value), indent=2).replace("\n", "\n" + " " * by)
 
 
 def _json(value: Any) -> str:
@@ -105,16 +113,35 @@ def console(*, stderr: bool = False) -> "Console":
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=PIPED_WIDTH if piped else None)
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows as a plain table that fits the terminal; of none, nothing."""
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, first: Sequence[str] = ()) -> None:
+    """Print rows as a plain table that fits the terminal; of none, nothing.
+
+    Where it is too narrow columns are left out: ``first`` are kept as long as any, then the others from the left.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[Text(clean(cell)) for cell in row] for row in rows]
+    if not cells:
+        return
+    out = console()
+    widths = [max(len(name), *(row[place].cell_len for row in cells)) for place, name in enumerate(columns)]
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row))
-    if table.row_count:
-        console().print(table)
+    kept = fitting(widths, [*map(columns.index, first)], out.width)
+    for place in kept:
+        table.add_column(columns[place], overflow="fold")
+    for row in cells:
+        table.add_row(*(row[place] for place in kept))
+    out.print(table)
+
+
+def fitting(widths: Sequence[int], first: Sequence[int], room: int) -> list[int]:
+    """The places of the columns that a terminal of ``room`` characters has room for, the most important one always."""
+    order = [*first, *(place for place in range(len(widths)) if place not in first)]
+    while len(order) > 1:
+        least = sum(min(widths[place], NARROWEST) for place in order)
+        if least + GAP * (len(order) - 1) + 2 <= room:
+            break
+        order.pop()
+    return sorted(order)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cli.commands.scan import write_export
-from services.cli.text import JsonDocument, escaped, write_json
+from services.cli.text import JsonDocument, escaped, fitting, write_json, write_table
 from services.contracts.resources import ExportQuery
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -38,6 +38,19 @@ def test_a_long_document_is_as_harmless_as_a_short_one(capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert json.loads(printed) == {"scan": HOSTILE, "changes": [{"value": HOSTILE}], "end": HOSTILE}
     assert not OBEYED.search(printed)
+
+
+@given(st.dictionaries(texts, texts), st.lists(st.dictionaries(texts, st.lists(texts)), max_size=3))
+def test_a_long_document_is_laid_out_as_a_short_one(head: dict[str, str], items: list[dict[str, Any]]) -> None:
+    tail = {"counts": {"new": len(items)}, "none": []}
+    with redirect_stdout(io.StringIO()) as short:
+        write_json({"scan": head, "changes": items, **tail})
+    with redirect_stdout(io.StringIO()) as long:
+        document = JsonDocument({"scan": head}, "changes")
+        for item in items:
+            document.add(item)
+        document.close(tail)
+    assert long.getvalue() == short.getvalue()
 
 
 @given(texts)
@@ -75,3 +88,33 @@ async def test_an_export_is_harmless_on_a_terminal_and_untouched_elsewhere(monke
             assert out.getvalue() == escaped(cells.getvalue())
         else:
             assert out.getvalue() == cells.getvalue()
+
+
+SCANS = ("scan", "state", "targets", "profile", "created")
+ROW = ("0123abcd", "finished", "halyard-freight.example", "standard", "2026-11-28 17:00:00")
+
+
+class NarrowTerminal(Terminal):
+    encoding = "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"), [("200", SCANS), ("80", SCANS), ("60", SCANS[:4]), ("40", SCANS[:3]), ("10", SCANS[:1])]
+)
+def test_a_table_that_is_too_wide_has_fewer_columns_and_none_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, columns: str, shown: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("sys.stdout", out := NarrowTerminal())
+    write_table(SCANS, [ROW, ROW])
+    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines() if line.strip()]
+    assert lines[0].split() == [*shown]
+    assert max(map(len, lines)) <= int(columns)
+    if len(shown) > 2:
+        assert lines[2].split()[2][:12] == "halyard-frei"
+
+
+def test_the_most_important_columns_are_kept_first() -> None:
+    assert fitting([8, 8, 100, 8], [0, 3], 24) == [0, 3]
+    assert fitting([8, 8, 100, 8], [0, 3], 200) == [0, 1, 2, 3]
+    assert fitting([100, 8], [], 1) == [0]

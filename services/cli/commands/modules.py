@@ -46,6 +46,7 @@ def list_modules(session: Session, form: str) -> int:
                 )
                 for module in modules
             ),
+            first=("module", "class", "health"),
         )
         return 0
 
