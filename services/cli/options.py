@@ -63,3 +63,9 @@ def run_async(work: Coroutine[Any, Any, int]) -> int:
 def format_option(*formats: str) -> Callable[[F], F]:
     """Add ``--format``, of which the first is the default."""
     return click.option("--format", "form", type=click.Choice(formats), default=formats[0], show_default=True)
+
+
+def progress_options(function: F) -> F:
+    """Add ``--quiet`` and ``--json-progress`` to a command that follows a scan."""
+    as_json = click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+    return click.option("--quiet", is_flag=True, help="No progress.")(as_json(function))

@@ -36,3 +36,10 @@ def test_the_function_of_a_command_takes_exactly_its_parameters(name: str, comma
     if "session" in taken:  # what `data_options` makes of the options about the data folder
         taken, given = taken - {"session"}, given - {"data", "workspace", "log"}
     assert taken == given or (taken < given and len(taken) < len(parameters))
+
+
+def test_every_command_that_follows_a_scan_can_be_quiet_or_be_read_by_a_program() -> None:
+    options = {name: {parameter.name for parameter in command.params} for name, command in every_command()}
+    followers = {name for name, taken in options.items() if taken & {"quiet", "json_progress"}}
+    assert followers == {"scan", "demo", "scans watch", "scans resume", "scans retry"}
+    assert all(options[name] >= {"quiet", "json_progress"} for name in followers)

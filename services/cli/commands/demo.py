@@ -14,7 +14,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from services.cli.options import Session, data_options, run_async
+from services.cli.options import Session, data_options, progress_options, run_async
 from services.contracts.resources import NewScan
 from services.kernel.errors import Unavailable
 from services.kernel.settings import Settings
@@ -23,8 +23,7 @@ READY_SECONDS = 30.0
 
 
 @click.command("demo")
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@progress_options
 @click.option("--strict", is_flag=True, help="Exit with 4 when a source could not be asked.")
 @data_options
 def command(session: Session, *, quiet: bool, json_progress: bool, strict: bool) -> int:
@@ -53,8 +52,7 @@ async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict
                     resolvers=(lab["resolver"],),
                 )
                 scan = await hull.calls.ask(CREATE_SCAN, new, inside.caller, seconds=60.0)
-                options: dict[str, Any] = {"quiet": quiet, "json_progress": json_progress}
-                ended = await follow(hull, inside.caller, scan, display(options))
+                ended = await follow(hull, inside.caller, scan, display(quiet=quiet, json_progress=json_progress))
                 await wait_stored(hull, inside.caller, ended)
     write_summary(inside, ended)
     write_next(inside, str(ended.id)[:8], lab["target"])

@@ -12,7 +12,7 @@ import click
 from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.networks import described as networks_described
-from services.cli.options import Session, data_options, run_async
+from services.cli.options import Session, data_options, progress_options, run_async
 from services.cli.output import STDOUT, check_output, form_by_ending, kept, opened
 from services.cli.targets import read_targets, without_credentials
 from services.cli.untaken import described as untaken_described
@@ -57,8 +57,7 @@ RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
 )
 @click.option("--output", metavar="FILE", help="Where to write; - is standard output.")
 @click.option("--all", "everything", is_flag=True, help="Also what is outside the scope or did not resolve.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@progress_options
 @click.option("--strict", is_flag=True, help="Exit with 4 when a source could not be asked.")
 @data_options
 def command(session: Session, **options: Any) -> int:
@@ -136,7 +135,9 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
             warn(words_unused(new, planned))
         for sentence in () if options["quiet"] else networks_described(networks_among(new), planned, known):
             warn(sentence)
-        ended = await follow(hull, session.caller, scan, display(options))
+        ended = await follow(
+            hull, session.caller, scan, display(quiet=options["quiet"], json_progress=options["json_progress"])
+        )
         missing = await wait_stored(hull, session.caller, ended)
         await write_scan(hull, session, ended, options)
     if missing:
@@ -160,11 +161,11 @@ def words_unused(new: NewScan, modules: Collection[str]) -> str:
     return f"the word list is not used: {why}"
 
 
-def display(options: dict[str, Any]) -> Display:
+def display(*, quiet: bool, json_progress: bool) -> Display:
     """How progress is shown: as JSON, not at all, or live on a terminal."""
-    if options["json_progress"]:
+    if json_progress:
         return JsonLines()
-    if options["quiet"] or not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         return Silent()
     from services.cli.progress import LiveProgress
 
@@ -290,6 +291,7 @@ def write_preview(previewed: Preview, networks: Iterable[str], limits: Limits) -
             )
             for module in previewed.modules
         ),
+        first=("source", "requests", "talks to"),
     )
     if previewed.left_out:
         click.echo("Left out:")

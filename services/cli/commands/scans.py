@@ -8,7 +8,7 @@ from msgspec import to_builtins
 from services.cli.finding import find_scan, is_interrupted
 from services.cli.folder_options import GroupOnData
 from services.cli.hull import Hull
-from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.options import Session, data_options, format_option, progress_options, run_async
 from services.cli.scan_text import INTERRUPTED
 from services.contracts.endpoints import (
     DELETE_SCAN,
@@ -99,37 +99,37 @@ def show(session: Session, scan_id: str, form: str) -> int:
 
 @command.command("watch")
 @click.argument("scan_id", metavar="ID")
-@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@progress_options
 @data_options
-def watch(session: Session, scan_id: str, *, json_progress: bool) -> int:
+def watch(session: Session, scan_id: str, *, quiet: bool, json_progress: bool) -> int:
     """Watch a scan until it ends; Ctrl-C leaves it running where it runs."""
-    return run_async(_follow(session, scan_id, None, json_progress=json_progress))
+    return run_async(_follow(session, scan_id, None, quiet=quiet, json_progress=json_progress))
 
 
 @command.command("resume")
 @click.argument("scan_id", metavar="ID")
-@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@progress_options
 @data_options
-def resume(session: Session, scan_id: str, *, json_progress: bool) -> int:
+def resume(session: Session, scan_id: str, *, quiet: bool, json_progress: bool) -> int:
     """Go on with a paused, stopped or incomplete scan, and watch it.
 
     A scan that was running when its process died goes on by itself with the next command that scans, resumes, retries
     or watches, and with `mirage up`; commands that look at the data folder or change it ask no source.
     """
-    return run_async(_follow(session, scan_id, RESUME_SCAN, json_progress=json_progress))
+    return run_async(_follow(session, scan_id, RESUME_SCAN, quiet=quiet, json_progress=json_progress))
 
 
 @command.command("retry")
 @click.argument("scan_id", metavar="ID")
-@click.option("--json-progress", is_flag=True, help="Progress as JSON lines on stderr.")
+@progress_options
 @data_options
-def retry(session: Session, scan_id: str, *, json_progress: bool) -> int:
+def retry(session: Session, scan_id: str, *, quiet: bool, json_progress: bool) -> int:
     """Ask again what could not be asked, and watch it."""
-    return run_async(_follow(session, scan_id, RETRY_SCAN, json_progress=json_progress))
+    return run_async(_follow(session, scan_id, RETRY_SCAN, quiet=quiet, json_progress=json_progress))
 
 
 async def _follow(
-    session: Session, scan_id: str, opening: Endpoint[ScanId, Scan] | None, *, json_progress: bool
+    session: Session, scan_id: str, opening: Endpoint[ScanId, Scan] | None, *, quiet: bool, json_progress: bool
 ) -> int:
     from services.cli.commands.scan import display, write_how_to_go_on, write_summary
     from services.cli.following import exit_code, follow, wait_stored
@@ -140,7 +140,7 @@ async def _follow(
         if opening is not None and not goes_on:
             scan = await hull.calls.ask(opening, ScanId(scan.id), session.caller)
         if scan.state not in ENDED:
-            shown = display({"json_progress": json_progress, "quiet": False})
+            shown = display(quiet=quiet, json_progress=json_progress)
             scan = await follow(hull, session.caller, scan, shown, only_watch=opening is None)
         if scan.state in ENDED:
             await wait_stored(hull, session.caller, scan)
