@@ -37,6 +37,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``key_quota``: the same for who has a key, where that differs; ``budget``: the name of the allowance, for modules
     that share one. ``concurrency``: items of this module at a time in one process; ``cost``: requests one item usually
     makes; ``freshness``: seconds that an answer stays good; ``timeout``: seconds that one item may take.
+    ``options``: what a workspace may set, each with its default, whose type a value must have; a number with a default
+    of 0 or more is a count and is never set below 0.
     ``key_adds``: what is had with the key and not without it, for whoever decides whether to get one.
     """
 

@@ -280,6 +280,15 @@ def test_a_whole_number_is_a_number_too() -> None:
     assert isinstance(checked["share"], float)
 
 
+@pytest.mark.parametrize(("option", "value"), [("pages", -5), ("share", -0.1)])
+def test_an_option_that_counts_is_not_negative(option: str, value: float) -> None:
+    with pytest.raises(Invalid, match=f"the option {option} of crtsh is a count, which is never below 0"):
+        check_options(CRTSH, {option: value})
+    assert check_options(CRTSH, {option: 0}) == {option: 0}
+    below = declared("below", options={"offset": -1})
+    assert check_options(below, {"offset": -5}) == {"offset": -5}
+
+
 # --- health ---
 
 
