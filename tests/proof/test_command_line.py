@@ -454,6 +454,16 @@ def rows_left(folder: Path) -> Counter[str]:
     return +left
 
 
+def test_a_backup_and_what_is_restored_from_it_say_that_keys_are_missing(tmp_path: Path) -> None:
+    mirage, other = Mirage(tmp_path / "data"), Mirage(tmp_path / "other")
+    mirage.output("modules", "list")
+    assert "name one" in one_sentence(mirage.run("backup", "-", before=("env", "-C", str(tmp_path))))
+    assert not (tmp_path / "-").exists()
+    file = str(tmp_path / "backup")
+    for each, verb in ((mirage, "backup"), (other, "restore")):
+        assert f"./mirage keys set NAME --data {each.folder}\n" in each.output(verb, file)
+
+
 def test_a_scan_that_reached_a_limit_has_partial_results_and_code_3(mirage: Mirage, lab: Lab) -> None:
     done = mirage.run(*mirage.scan_arguments(*FEW, "--max-items", "1"))
     assert done.returncode == 3

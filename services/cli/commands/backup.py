@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 import click
 
 from services.cli.options import Session, data_options, run_async
+from services.cli.output import STDOUT
 from services.cli.text import clean
 from services.cli.text import count as told
 from services.kernel.errors import Invalid
@@ -42,6 +43,8 @@ def command(session: Session, file: Path) -> int:
 
     Keys are not in it.
     """
+    if str(file) == STDOUT:
+        raise Invalid("a backup is a file that is put in its place when it is whole; name one")
     folder = session.settings.folder
     if not (folder / FORMAT_FILE).is_file():
         raise Invalid(f"{folder} is no data folder")
@@ -57,6 +60,7 @@ def command(session: Session, file: Path) -> int:
     except OSError as error:
         raise Invalid(f"{file} cannot be written: {error.strerror or error}") from error
     click.echo(f"{file}: {told(count, 'file')}, {file.stat().st_size / 1_000_000:.1f} MB")
+    click.echo(f"Keys are not in it; set them again where it is restored: {session.line('keys set NAME')}")
     return 0
 
 

@@ -14,9 +14,10 @@ from services.kernel.errors import Invalid
 @click.argument("file", type=click.Path(path_type=Path))
 @data_options
 def command(session: Session, file: Path) -> int:
-    """Make the data folder from FILE; the folder must be empty or not there yet."""
+    """Make the data folder from FILE; the folder must be empty or not there yet. Keys are not in a backup."""
     if not file.is_file():
         raise Invalid(f"there is no file {file}")
     restored = restore_backup(file, session.settings.folder)
     click.echo(f"{session.settings.folder}: {count(restored, 'file')} restored")
+    click.echo(f"Keys were not in it; set them again: {session.line('keys set NAME')}")
     return 0
