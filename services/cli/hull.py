@@ -1,9 +1,11 @@
 """Where a command finds the services: in this process, in the one that owns the data folder, or behind a server."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 from uuid import UUID
@@ -13,7 +15,7 @@ from msgspec import Struct
 from services.catalogue import load_services
 from services.kernel import letters
 from services.kernel.calls import A, Caller, Calls, Endpoint, Nothing, Q
-from services.kernel.errors import NotFound, Unavailable
+from services.kernel.errors import Exhausted, MirageError, NotFound, Unavailable
 from services.kernel.folder import SOCKET, Owned
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
@@ -26,6 +28,8 @@ LOOK_AGAIN: Final = 0.05
 HOLDING: Final = 30.0
 #: Whom the questions below are for: an owner as such, not one of its services.
 HULL: Final = "hull"
+#: Bytes with which nothing can be done: SQLite begins with 32 kB beside each of a dozen files.
+NO_ROOM: Final = 500_000
 #: Answered by an owner that came to look: whoever needs work to be done asks it to do it as long as it is there.
 WORK: Final = Endpoint(
     service=HULL,
@@ -104,7 +108,7 @@ class Hull:
     async def __aenter__(self) -> Self:
         self._host = asyncio.current_task()
         try:
-            await self.reconnect()
+            await self._arrive()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -117,7 +121,15 @@ class Hull:
         if self._failure is not None:
             if self._interrupted and self._host is not None:
                 self._host.uncancel()
-            raise self._failure
+            raise told_of_full_disk(self._failure, self.settings.folder) from self._failure.__cause__
+        if isinstance(error, Exhausted | Unavailable) and _is_full(self.settings.folder):
+            raise told_of_full_disk(error, self.settings.folder) from error
+
+    async def _arrive(self) -> None:
+        try:
+            await self.reconnect()
+        except MirageError as error:
+            raise told_of_full_disk(error, self.settings.folder) from error.__cause__
 
     async def reconnect(self) -> None:
         """Own the folder if nobody does, else talk to its owner.
@@ -208,6 +220,21 @@ class Hull:
             self._failure = error
             if self._host is not None:
                 self._interrupted = self._host.cancel()
+
+
+def told_of_full_disk(error: BaseException, folder: Path) -> BaseException:
+    """An error as it is; where the disk of the data folder is full, that nothing is lost by it, and what to do.
+
+    SQLite cannot even read there: it needs some room beside each of its files, and calls it a failed disk.
+    """
+    if not isinstance(error, MirageError) or not (isinstance(error, Exhausted) or _is_full(folder)):
+        return error
+    said = str(error) if isinstance(error, Exhausted) else f"the disk is full ({error})"
+    return Exhausted(f"{said}; all that {folder} has is kept: make room on its disk, then call again")
+
+
+def _is_full(folder: Path) -> bool:
+    return folder.exists() and shutil.disk_usage(folder).free < NO_ROOM
 
 
 async def begin_work(runtime: Runtime, _caller: Caller, _question: Nothing) -> Nothing:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Never, NoReturn
 
 import pytest
@@ -183,6 +184,35 @@ async def test_a_command_is_left_when_a_part_of_its_process_fails(settings: Sett
     assert not current.cancelling()
     async with Hull(settings) as again:
         assert again.runtime is not None
+
+
+@pytest.mark.parametrize("moment", ["at the start", "in a part", "in a call"])
+async def test_who_meets_a_full_disk_is_told_that_all_is_kept_and_what_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    async def cannot_begin(_: Hull) -> NoReturn:
+        raise Unavailable("bus.db: disk I/O error")
+
+    settings.folder.mkdir()
+    monkeypatch.setattr(hulls.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    if moment == "at the start":
+        monkeypatch.setattr(Hull, "_own", cannot_begin)
+    with pytest.raises(Exhausted) as told:
+        async with Hull(settings) as hull:
+            if moment == "in a call":
+                await fail()
+            assert hull.runtime is not None
+            hull.runtime._run("scans.broken", fail())
+            await asyncio.Event().wait()
+    said = "the disk is full (bus.db: disk I/O error)" if moment == "at the start" else "the disk is full"
+    assert str(told.value) == f"{said}; all that {settings.folder} has is kept: make room on its disk, then call again"
+
+
+async def test_other_failures_are_not_put_down_to_a_disk_with_room(settings: Settings) -> None:
+    for error in (Unavailable("the registry is away"), Exhausted("/dev/full cannot be written")):
+        with pytest.raises(type(error), match=f"^{error}$"):
+            async with Hull(settings):
+                raise error
 
 
 async def fail() -> NoReturn:
