@@ -43,14 +43,14 @@ def read_targets(arguments: Sequence[str], kind: str | None) -> tuple[tuple[str,
     targets: dict[str, None] = {}
     own: list[str] = []
     for argument in arguments:
-        if argument == STDIN or names_file(argument):
+        if argument == STDIN or names_file(argument, kind):
             targets.update(dict.fromkeys(_read(argument, kind, own)))
         else:
             targets[argument] = None
         if len(targets) > MAX_TARGETS:
             raise Invalid(f"more than {MAX_TARGETS:,} targets")
     if not targets:
-        raise Invalid("there is no target in what was given")
+        raise Invalid("there is no target in what was given" + (f": {_left_out(own)}" if own else ""))
     return tuple(targets), _left_out(own)
 
 
@@ -67,7 +67,7 @@ def without_credentials(targets: Iterable[str]) -> tuple[tuple[str, ...], str]:
     )
 
 
-def names_file(argument: str) -> bool:
+def names_file(argument: str, kind: str | None) -> bool:
     """Whether an argument names a file, a pipe or a device: it is one, or is written as only a file can be."""
     if "\0" in argument or len(argument) > 1000:
         return False
@@ -75,7 +75,7 @@ def names_file(argument: str) -> bool:
     try:
         if path.is_dir():
             # A folder may be called as a target is; only what cannot be one is the folder.
-            if written_as_path or argument.endswith("/"):
+            if written_as_path or argument.endswith("/") or (kind is None and "." not in argument):
                 raise Invalid(f"{argument} is a directory; name a file with one target a line")
             return False
         if path.exists():

@@ -70,7 +70,7 @@ def check_options(declared: DeclaredModule, options: Mapping[str, bool | float |
         if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
             raise Invalid(f"the option {name} of {declared.id} is too large a number")
         if isinstance(value, int | float) and isinstance(default, int | float) and value < 0 <= default:
-            raise Invalid(f"the option {name} of {declared.id} is a count, which is never below 0 (it was {default:g})")
+            raise Invalid(f"the option {name} of {declared.id} is a count, which is never below 0")
         checked[name] = value
     return checked
 

@@ -128,15 +128,19 @@ def test_targets_come_through_pipes_and_standard_input_too(monkeypatch: pytest.M
 
 
 def test_what_is_no_file_is_called_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for argument in (str(tmp_path), f"{tmp_path.name}/"):
-        monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.chdir(tmp_path.parent)
+    for argument in (str(tmp_path), f"{tmp_path.name}/", tmp_path.name):
         with pytest.raises(Invalid, match="is a directory; name a file with one target a line"):
             read_targets([argument], None)
     (tmp_path / "example.org").mkdir()
+    (tmp_path / "jo").mkdir()
     monkeypatch.chdir(tmp_path)
     assert read_targets(["example.org", "x" * 300], None)[0] == ("example.org", "x" * 300)
-    with pytest.raises(Invalid, match="there is no target"):
+    assert read_targets(["jo"], "username")[0] == ("jo",)
+    with pytest.raises(Invalid, match=r"^there is no target in what was given$"):
         read_targets(["/dev/null"], None)
+    with pytest.raises(Invalid, match=r"there is no target in what was given: 127.0.0.1 and 1 other of a hosts file"):
+        read_targets([written(tmp_path, "127.0.0.1 localhost\n")], None)
 
 
 def test_a_fault_in_xml_is_placed_once(tmp_path: Path) -> None:
