@@ -20,6 +20,7 @@ from services.collector.context import (
     Unreachable,
     Whois,
 )
+from services.collector.dns import addresses_of
 from services.collector.exchange import Exchanges, Performed
 from services.collector.fetch.client import Client
 from services.collector.fetch.http import failure_of
@@ -77,7 +78,7 @@ class ItemWhois(Whois):
         return TextAnswer(at=record.at, records=(record.id,), server=server, query=query, body=body)
 
     async def _converse(self, server: str, query: bytes, most: int) -> tuple[str, bytes]:
-        addresses = await self._resolver.addresses(server)
+        addresses = await addresses_of(self._resolver, server)
         if not addresses:
             raise Unreachable(f"{server} has no address")
         reader, writer = await self._egress.open(

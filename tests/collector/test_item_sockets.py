@@ -12,6 +12,7 @@ from services.collector.context import Nameless, Refused, Skipped, Unreachable
 from services.collector.exchange import Exchanges
 from services.collector.fetch import Client
 from services.collector.manifest import Manifest
+from services.collector.resolve.answer import Addresses, Answer
 from services.collector.scope import Permit
 from services.collector.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.contracts.plan import Plan
@@ -31,9 +32,14 @@ class Resolved:
 
     def __init__(self) -> None:
         self.names: dict[str, list[str]] = {WHOIS: [HERE]}
+        self.down = False
 
     async def addresses(self, name: str) -> list[str]:
         return self.names.get(name, [])
+
+    async def look_up(self, name: str) -> Addresses:
+        answer = Answer(name, "A", "timeout", None) if self.down else Answer(name, "A", "nodata", 0)
+        return Addresses(name, () if self.down else tuple(await self.addresses(name)), (), (answer,))
 
 
 class Shore:
@@ -181,6 +187,15 @@ async def test_a_server_that_cannot_be_reached_says_why(shore: Shore, addresses:
         with pytest.raises(failure) as raised:
             await (await shore.whois(offline=offline)).ask(WHOIS, "example.org")
         assert type(raised.value) in {failure, Nameless}
+
+
+async def test_a_server_has_no_address_only_where_the_resolvers_say_so(shore: Shore) -> None:
+    shore.resolver.names.clear()
+    with pytest.raises(Unreachable, match=f"{WHOIS} has no address"):
+        await (await shore.whois()).ask(WHOIS, "example.org")
+    shore.resolver.down = True
+    with pytest.raises(Unreachable, match=f"the resolvers cannot say where {WHOIS} is"):
+        await (await shore.whois(2)).ask(WHOIS, "example.org")
 
 
 @pytest.mark.parametrize("server", ["whois.example.net", "whois.example.com", "127.0.0.1"])
