@@ -25,6 +25,7 @@ LONGEST_PAUSE: Final = 3600.0
 #: After so many failures in a row a source is left alone for a while.
 BREAKS_AFTER: Final = 5
 BREAK: Final = 60.0
+_REASON: Final = 300
 
 
 class Wait(Exception):
@@ -128,16 +129,20 @@ class Budget:
         if account.bucket is not None:
             await self._cache.empty(f"rate/{account.name}", account.bucket, min(seconds or PAUSE, LONGEST_PAUSE))
 
-    async def failed(self, account: Account) -> None:
-        """Count a failure to reach a source; several in a row make a pause."""
+    async def failed(self, account: Account, reason: str = "") -> None:
+        """Count a failure to reach a source; several in a row make a pause, for which the last ``reason`` is kept."""
         self._failures[account.source] = self._failures.get(account.source, 0) + 1
         if self._failures[account.source] >= BREAKS_AFTER:
             del self._failures[account.source]
-            await self._cache.set(f"broken/{account.source}", b"1", BREAK)
+            await self._cache.set(f"broken/{account.source}", reason[:_REASON].encode(), BREAK)
 
-    async def broken(self, account: Account) -> bool:
-        """Whether the source failed so often that it is not asked for now."""
-        return await self._cache.get(f"broken/{account.source}") is not None
+    async def broken(self, account: Account) -> str | None:
+        """Why the source is not asked for now, where it failed so often; None when it may be asked."""
+        reason = await self._cache.get(f"broken/{account.source}")
+        if reason is None:
+            return None
+        last = f", the last: {reason.decode(errors='replace')}" if reason else ""
+        return f"left alone for a minute after several failures in a row{last}"
 
     def answered(self, account: Account) -> None:
         self._failures.pop(account.source, None)

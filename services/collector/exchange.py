@@ -202,8 +202,8 @@ class Exchanges:
             Wait: there will be one soon. RateLimited: there will be none for long. Unreachable: the source is away.
         """
         self._asked = account = self._account(host)
-        if self._manifest.hosts and await self._budget.broken(account):
-            raise Unreachable("the source failed several times in a row and is left alone for a minute")
+        if self._manifest.hosts and (broken := await self._budget.broken(account)) is not None:
+            raise Unreachable(broken)
         while (wait := await self._budget.take(account)) > 0:
             if wait > LONGEST_REST:
                 self._raised = RateLimited(f"the source wants to be left alone for another {wait / 60:.0f} min", wait)
@@ -254,7 +254,7 @@ class Exchanges:
             await self._budget.pause(account, failure.after)
         elif isinstance(failure, Unreachable) and performed.status[:1] in {"", "5"}:
             if self._manifest.hosts:
-                await self._budget.failed(account)
+                await self._budget.failed(account, self.mask(str(failure)))
         else:
             self._budget.answered(account)
 

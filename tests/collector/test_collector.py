@@ -495,3 +495,4 @@ async def test_a_source_that_stays_away_is_left_alone_and_says_so(tmp_path: Path
     assert {each.outcome for each in results} == {"unreachable"}
     assert len(world.asked) == 5
     assert sum("left alone" in each.reason for each in results) == 3
+    assert sum(each.reason.endswith("failures in a row, the last: took too long") for each in results) == 3
