@@ -8,15 +8,15 @@ from services.cli.hull import Hull
 from services.cli.text import clean, count
 from services.contracts.claims import Entity, Relation
 from services.contracts.endpoints import LIST_ITEMS, TRACE_NAME
+from services.contracts.facts import ANSWERED
 from services.contracts.resources import Item, ItemsQuery, Scan, SourceState, Trace, TraceAnswer, TraceQuery
-from services.contracts.subjects import CarriedSubject
+from services.contracts.subjects import CarriedSubject, Level
 from services.kernel.calls import Caller
 
 #: Sources without an answer that are named, and records that are cited, where there may be many.
 NAMED: Final = 12
 CITED: Final = 3
 PAGE: Final = 1000
-ANSWERED: Final = frozenset({"found", "empty"})
 #: What the DNS says of a name that has no address; all else is no answer.
 NEGATIVE: Final = {"nxdomain": "NXDOMAIN, there is no such name", "nodata": "that it has no address"}
 
@@ -130,17 +130,28 @@ async def _gave_no_answer(evidence: Evidence, source: SourceState) -> str:
 
 
 def _asked(scan: Scan, item: Item) -> str:
+    guesses = any(source.module == item.module and source.activity == "guess" for source in scan.sources)
+    held = item.state if scan.state == "running" else scan.reason or f"the scan is {scan.state}"
+    return how_it_went(item, held, below=guesses or isinstance(item.subject, Level))
+
+
+def how_it_went(item: Item, held: str, *, below: bool) -> str:
+    """A clause on one work item; ``held``: why one that is open is so.
+
+    ``below``: the module looks for names below what it is asked about, so it says nothing of the name itself.
+    """
     reason = f": {clean(item.reason)}" if item.reason else ""
     if item.state != "done":
-        held = scan.reason or f"the scan is {scan.state}"
-        return f"not asked: {item.module} ({item.state if scan.state == 'running' else held}){reason}"
-    if item.outcome == "empty":
-        return f"{item.module} was asked and knows nothing{reason}"
-    if item.outcome == "truncated":
-        return f"{item.module} answered only in part{reason}"
-    if item.outcome == "skipped":
-        return f"not asked: {item.module} did not ask{reason}"
-    return f"no answer: {item.module} could not say ({item.outcome}){reason}"
+        return f"not asked: {item.module} ({held}){reason}"
+    match item.outcome:
+        case "empty":
+            said = "looked for names below it and found none" if below else "knows nothing of it"
+            return f"{item.module} {said}{reason}"
+        case "truncated":
+            return f"{item.module} answered only in part{reason}"
+        case "skipped":
+            return f"not asked: {item.module} did not ask{reason}"
+    return f"no answer: {item.module} could not {'look below it' if below else 'say'} ({item.outcome}){reason}"
 
 
 def cited(records: Iterable[str]) -> str:

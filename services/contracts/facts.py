@@ -1,6 +1,6 @@
 """What services say has happened."""
 
-from typing import Literal
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from msgspec import Struct
@@ -13,6 +13,9 @@ from services.contracts.subjects import CarriedSubject
 Outcome = Literal[
     "found", "empty", "truncated", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"
 ]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+#: What a source was asked and answered, if only in part; with any other one it was not.
+ANSWERED: Final[frozenset[Outcome]] = frozenset({"found", "empty", "truncated"})
 
 
 class Said(Struct, frozen=True, array_like=True):

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from services.contracts.facts import DeclaredModule, SourceOutcome
+from services.contracts.facts import ANSWERED, DeclaredModule, SourceOutcome
 from services.contracts.resources import Health
 from services.kernel.errors import Invalid
 
-ANSWERED: Final = frozenset({"found", "empty", "truncated"})
 #: Not the source's doing: a scope, a missing key.
 NEUTRAL: Final = frozenset({"skipped", "unauthorised"})
 #: So many runs without a single answer, and a source counts as down.

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from services.contracts.facts import Outcome
 from services.contracts.resources import ScanState
 from services.kernel.errors import Conflict
 
@@ -23,13 +22,6 @@ WAITING: Final = 0
 LEASED: Final = 1
 DONE: Final = 2
 ITEM_STATES: Final = ("waiting", "leased", "done")
-
-#: In the order of the columns that count them.
-OUTCOMES: Final[tuple[Outcome, ...]] = (
-    *("found", "empty", "truncated", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"),
-)
-#: All others are asked again by a retry.
-ANSWERED: Final = frozenset({"found", "empty", "truncated"})
 
 _DONE_TO_IT: Final = {
     "pause": "be paused",

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from services.contracts.facts import ANSWERED
 from services.contracts.resources import ScanState, SourceState
-from services.scans.domain.states import ANSWERED
 
 #: Sources that are named where there may be many.
 _NAMED: Final = 12

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from services.contracts.claims import Entity
+from services.contracts.facts import OUTCOMES
 from services.contracts.plan import Plan, Profile
 from services.contracts.resources import ScanState
 from services.kernel.sql import Reader, Row, Tx
 from services.scans.domain.retention import EndedScan
-from services.scans.domain.states import OUTCOMES
 from services.scans.settings import TARGETS_SAID
 
 #: Tables that keep the work of scans by their number, which the sweep empties after a deletion.

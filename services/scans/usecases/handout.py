@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.evidence import Digests, merkle_root
-from services.contracts.facts import Finished, SourceOutcome
+from services.contracts.facts import OUTCOMES, Finished, SourceOutcome
 from services.contracts.subjects import CarriedSubject, NamesDigest
 from services.kernel.messages import derive
 from services.scans.domain.items import Asking, subject_id
 from services.scans.domain.reach import IN_SCOPE, role_name
-from services.scans.domain.states import OUTCOMES, move
+from services.scans.domain.states import move
 from services.scans.domain.windows import Load, batch_size, next_load, room_of
 from services.scans.settings import MESSAGE_BYTES, NAME_ROUNDS, QUEUED
 from services.scans.store import batches as batch_store

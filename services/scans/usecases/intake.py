@@ -8,10 +8,10 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from services.contracts.facts import Collected, Outcome
+from services.contracts.facts import OUTCOMES, Collected, Outcome
 from services.kernel.service import Ports, Received, Unit
 from services.scans.domain.candidates import Candidates
-from services.scans.domain.states import DONE, HELD, LEASED, OUTCOMES
+from services.scans.domain.states import DONE, HELD, LEASED
 from services.scans.settings import PATIENCE, RATE_TURNS, SECOND
 from services.scans.store import items as item_store
 from services.scans.store.items import Done, ItemRow, PartRow

@@ -3,13 +3,13 @@
 from typing import Final, Self
 from uuid import UUID
 
+from services.contracts.facts import OUTCOMES
 from services.contracts.plan import Plan, PlannedModule
 from services.contracts.resources import ENDED
 from services.kernel.messages import now
 from services.kernel.service import Ports, Unit
 from services.kernel.sql import Reader, Tx
 from services.scans.domain.items import Wants
-from services.scans.domain.states import OUTCOMES
 from services.scans.store import batches as batch_store
 from services.scans.store import scans as scan_store
 from services.scans.store.batches import BatchRow

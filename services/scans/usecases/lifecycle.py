@@ -6,13 +6,13 @@ from uuid import UUID
 import msgspec
 
 from services.contracts.endpoints import LIST_MODULES
-from services.contracts.facts import Collected, Deleted
+from services.contracts.facts import ANSWERED, OUTCOMES, Collected, Deleted
 from services.contracts.resources import Module
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Conflict, NotFound
 from services.kernel.service import Ports, Unit
 from services.scans.domain.reach import AFFILIATE
-from services.scans.domain.states import ANSWERED, OUTCOMES, move
+from services.scans.domain.states import move
 from services.scans.settings import SECOND
 from services.scans.store import batches as batch_store
 from services.scans.store import frontier as frontier_store

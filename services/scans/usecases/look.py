@@ -8,6 +8,7 @@ import msgspec
 
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import ENTITY_TYPES, entity
+from services.contracts.facts import ANSWERED, OUTCOMES
 from services.contracts.plan import Plan
 from services.contracts.resources import (
     Item,
@@ -29,7 +30,7 @@ from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.scans.domain.items import item_id
 from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_name
-from services.scans.domain.states import ANSWERED, ITEM_STATES, OUTCOMES
+from services.scans.domain.states import ITEM_STATES
 from services.scans.domain.unseen import cut_short, why_unseen
 from services.scans.settings import TARGETS_SAID
 from services.scans.store import frontier as frontier_store

@@ -6,10 +6,9 @@ from uuid import UUID
 import pytest
 
 from services.contracts.commands import Collect, WorkItem
-from services.contracts.facts import Collected, Finished
+from services.contracts.facts import OUTCOMES, Collected, Finished
 from services.contracts.resources import ENDED, Renew, ScanId
 from services.scans import api
-from services.scans.domain.states import OUTCOMES
 from services.scans.usecases import tend
 from tests.services.scans.conftest import Clock, OpenDesk
 from tests.services.scans.desk import CALLER, Desk, answer
