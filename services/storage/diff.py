@@ -1,6 +1,9 @@
-"""What changed between two scans; a thing is gone only where all who said it were asked the same again and answered."""
+"""What changed between two scans; a thing is gone only where all who said it were asked the same again and answered.
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+By the same rule it is new only where all who say it were asked the same before and answered; else it is newly known.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
@@ -17,16 +20,22 @@ from services.storage.store.reading import StoredClaim
 BATCH = 500
 
 
-class Later(Struct, frozen=True):
-    """The later scan, and the modules that it asked in the same way as the one before."""
+#: Who was asked about what: a module and the id of a subject.
+Question = tuple[str, bytes]
+#: Of an entity that nobody describes, relations each way that tell who named it.
+NAMING = 20
+
+
+class Side(Struct, frozen=True):
+    """One of the two scans, and the modules that both asked in the same way."""
 
     view: Reader
     workspace: UUID
     scan: UUID
     comparable: frozenset[str]
 
-    async def answered(self, asked: Iterable[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-        """Those of (module, subject) that were asked again and answered completely, with nothing of it withdrawn."""
+    async def answered(self, asked: Iterable[Question]) -> set[Question]:
+        """Those that were asked the same in this scan and answered completely, with nothing of it withdrawn."""
         alike = [question for question in asked if question[0] in self.comparable]
         found = await reading.answered(self.view, self.workspace, self.scan, alike)
         return found - await retractions.doubted(self.view, self.workspace, self.scan, found)
@@ -39,11 +48,11 @@ async def diff(
 
     ``comparable``: the modules that both scans asked in the same way.
     """
-    later = Later(view, workspace, after, comparable)
+    earlier, later = Side(view, workspace, before, comparable), Side(view, workspace, after, comparable)
     async for subjects in _subjects(view, workspace, after):
         old = _grouped(await reading.claims_about(view, workspace, subjects, before))
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
-        async for change in _compare(later, subjects, old, new):
+        async for change in _compare(earlier, later, subjects, old, new):
             yield change
     async for subjects in _subjects(view, workspace, before):
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
@@ -84,35 +93,86 @@ def _by_saying(claims: Sequence[StoredClaim]) -> dict[tuple[str, str], list[Stor
     return said
 
 
-def _asked(claim: StoredClaim) -> tuple[str, bytes]:
-    """Who was asked about what."""
+def _asked(claim: StoredClaim) -> Question:
     return claim.module, claim.subject
+
+
+def _all_asked(claims: Iterable[StoredClaim]) -> set[Question]:
+    return set(map(_asked, claims))
 
 
 def _modules(claims: Sequence[StoredClaim]) -> tuple[str, ...]:
     return tuple(sorted({claim.module for claim in claims}))
 
 
+async def _untold(earlier: Side, later: Side, groups: Sequence[set[Question]]) -> list[bool]:
+    """For what is said in answer to each of ``groups``: whether the earlier scan could not have been told it.
+
+    It could not where one of the questions was not answered then. A question about an entity that was not known then
+    could not be asked: of it, those decide that led to the entity.
+    """
+    open_groups: dict[int | bytes, set[Question]] = dict(enumerate(groups))
+    rests_on: dict[int | bytes, set[bytes]] = {}
+    untold: set[int | bytes] = set()
+    while open_groups:
+        answered = await earlier.answered({question for asked in open_groups.values() for question in asked})
+        silent = {place: {subject for _, subject in asked - answered} for place, asked in open_groups.items()}
+        unseen = await reading.unseen(
+            earlier.view, earlier.workspace, earlier.scan, list({each for about in silent.values() for each in about})
+        )
+        # An entity that no answer led to was asked for by name.
+        untold.update(place for place, about in silent.items() if about - unseen.keys() or not open_groups[place])
+        rests_on.update((place, about & unseen.keys()) for place, about in silent.items())
+        open_groups = await _led_to(later, {entity: n for entity, n in unseen.items() if entity not in rests_on})
+    while more := {place for place, entities in rests_on.items() if place not in untold and entities & untold}:
+        untold |= more
+    return [place in untold for place in range(len(groups))]
+
+
+async def _led_to(later: Side, entities: Mapping[bytes, int]) -> dict[int | bytes, set[Question]]:
+    """The questions whose answers named entities in the later scan, but for those about each itself."""
+    numbers = list(entities.values())
+    said = _grouped(await reading.claims_about(later.view, later.workspace, numbers, later.scan))
+    named = await reading.vouching(later.view, later.workspace, later.scan, numbers, NAMING)
+    return {
+        entity: _others(_positive(said.get(number, ())), entity) or _others(named.get(number, ()), entity)
+        for entity, number in entities.items()
+    }
+
+
+def _others(claims: Iterable[StoredClaim], entity: bytes) -> set[Question]:
+    return {question for question in _all_asked(claims) if question[1] != entity}
+
+
 async def _compare(
-    later: Later,
+    earlier: Side,
+    later: Side,
     subjects: Sequence[int],
     old: dict[int, tuple[StoredClaim, ...]],
     new: dict[int, tuple[StoredClaim, ...]],
 ) -> AsyncIterator[Change]:
     fresh = [subject for subject in subjects if not _positive(old.get(subject, ()))]
-    for change in await _describe(later, "new", fresh, new):
-        yield change
-    added: list[tuple[StoredClaim, tuple[str, ...]]] = []
+    untold = await _untold(earlier, later, [_all_asked(_positive(new[subject])) for subject in fresh])
+    for kind, known in (("new", False), ("newly_known", True)):
+        of_kind = [subject for subject, was_untold in zip(fresh, untold, strict=True) if was_untold is known]
+        for change in await _describe(later, kind, of_kind, new):
+            yield change
+    added: list[list[StoredClaim]] = []
     vanished: list[list[StoredClaim]] = []
     for subject in subjects:
         if _positive(old.get(subject, ())):
             was, is_now = _by_saying(old[subject]), _by_saying(new[subject])
-            added += [(group[0], _modules(group)) for said, group in is_now.items() if said not in was]
+            added += [group for said, group in is_now.items() if said not in was]
             vanished += [group for said, group in was.items() if said not in is_now]
-    for (claim, modules), spoken in zip(
-        added, await reading.spoken(later.view, later.workspace, [claim for claim, _ in added]), strict=True
+    untold = await _untold(earlier, later, [_all_asked(group) for group in added])
+    for group, was_untold, spoken in zip(
+        added,
+        untold,
+        await reading.spoken(later.view, later.workspace, [group[0] for group in added]),
+        strict=True,
     ):
-        yield _change("changed", spoken, f"now {claim.name} = {claim.value}", modules)
+        kind = "newly_known" if was_untold else "changed"
+        yield _change(kind, spoken, f"now {group[0].name} = {group[0].value}", _modules(group))
     asked = [_asked(claim) for group in vanished for claim in group]
     answered = await later.answered(asked)
     gone = [group for group in vanished if gone_or_unknown(list(map(_asked, group)), answered) == "gone"]
@@ -122,9 +182,7 @@ async def _compare(
         yield _change("changed", spoken, f"no longer {group[0].name} = {group[0].value}", _modules(group))
 
 
-async def _lost(
-    later: Later, subjects: Sequence[int], old: dict[int, tuple[StoredClaim, ...]]
-) -> AsyncIterator[Change]:
+async def _lost(later: Side, subjects: Sequence[int], old: dict[int, tuple[StoredClaim, ...]]) -> AsyncIterator[Change]:
     asked = [_asked(claim) for subject in subjects for claim in old.get(subject, ())]
     answered = await later.answered(asked)
     by_kind: dict[str, list[int]] = {"gone": [], "unknown": []}
@@ -137,7 +195,7 @@ async def _lost(
 
 
 async def _describe(
-    later: Later, kind: str, subjects: Sequence[int], claims: dict[int, tuple[StoredClaim, ...]]
+    later: Side, kind: str, subjects: Sequence[int], claims: dict[int, tuple[StoredClaim, ...]]
 ) -> Iterator[Change]:
     first = [_positive(claims[subject])[0] for subject in subjects if _positive(claims.get(subject, ()))]
     spoken = await reading.spoken(later.view, later.workspace, first)

@@ -11,7 +11,7 @@ from services.cli.text import JsonDocument, clean
 from services.contracts.endpoints import DIFF
 from services.contracts.resources import Change, DiffQuery
 
-SIGNS = {"new": "+", "gone": "-", "changed": "~", "unknown": "?"}
+SIGNS = {"new": "+", "newly_known": "*", "gone": "-", "changed": "~", "unknown": "?"}
 
 
 @click.command("diff")
@@ -20,9 +20,11 @@ SIGNS = {"new": "+", "gone": "-", "changed": "~", "unknown": "?"}
 @format_option("text", "json")
 @data_options
 def command(session: Session, before: str, after: str, form: str) -> int:
-    """Compare two scans: + new, ~ changed, - gone, ? unknown.
+    """Compare two scans: + new, * newly known, ~ changed, - gone, ? unknown.
 
     A thing is gone only where every source that had said it was asked again and answered; otherwise it is unknown.
+    It is new only where every source that says it now had been asked before and had answered; otherwise it is newly
+    known: it may have been there.
     """
 
     async def work() -> int:
@@ -42,7 +44,7 @@ def command(session: Session, before: str, after: str, form: str) -> int:
         if document is not None:
             document.close({"counts": counts})
         else:
-            click.echo(", ".join(f"{number} {kind}" for kind, number in counts.items()))
+            click.echo(", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in counts.items()))
         return 0
 
     return run_async(work())

@@ -130,9 +130,11 @@ class DiffQuery(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """``kind``: new, changed, gone, or unknown (was there, and the sources that said so did not answer this time)."""
+    """``kind``: new, newly_known (those who say it now were not all asked the same before, or did not answer), changed,
+    gone, or unknown (was there, and the sources that said so did not answer this time).
+    """
 
-    kind: Literal["new", "changed", "gone", "unknown"]
+    kind: Literal["new", "newly_known", "changed", "gone", "unknown"]
     layer: Literal["entity", "relation"]
     type: str
     value: str

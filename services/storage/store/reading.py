@@ -383,6 +383,19 @@ async def answered(
     return {(module, bytes(subject)) for module, subject in rows}
 
 
+async def unseen(view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]) -> dict[bytes, int]:
+    """Those of ``ids`` that are entities which a scan did not see, with their numbers."""
+    rows = await view.fetch_in(
+        "SELECT id, number FROM entity WHERE workspace = :workspace AND id IN :keys AND NOT EXISTS"
+        " (SELECT 1 FROM sighting WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
+        " AND sighting.entity = entity.number)",
+        ids,
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    )
+    return {bytes(identity): number for identity, number in rows}
+
+
 def _entity(row: Row) -> StoredEntity:
     identity, number, kind, key, first, last = row[:6]
     return StoredEntity(bytes(identity), number, Entity(kind, _key(key)), first, last)

@@ -129,6 +129,57 @@ async def test_what_was_guessed_from_other_names_is_unknown(store: Depot) -> Non
     ]
 
 
+@pytest.mark.parametrize("outcome", ["unreachable", "rate_limited", "failed", "skipped", "truncated", None])
+async def test_what_its_source_did_not_answer_about_before_is_not_new(store: Depot, outcome: Any) -> None:
+    told = [] if outcome is None else [before("web", outcome=outcome)]
+    assert await changes(store, *told, after("web", API)) == [("newly_known", "hostname", "api.example.org", "")]
+
+
+@pytest.mark.parametrize("how", ASKED_OTHERWISE)
+async def test_what_its_source_was_asked_in_another_way_before_is_not_new(store: Depot, how: str) -> None:
+    module, change = ASKED_OTHERWISE[how]
+    store.planned[SCAN] = change
+    assert await changes(store, before(module, outcome="empty"), after(module, API)) == [
+        ("newly_known", "hostname", "api.example.org", "")
+    ]
+
+
+async def test_what_two_say_is_new_only_when_both_had_answered(store: Depot) -> None:
+    said = [after("web", API), after("crtsh", API)]
+    assert await changes(store, before("web", outcome="empty"), *said) == [
+        ("newly_known", "hostname", "api.example.org", "")
+    ]
+    assert await changes(store, before("crtsh", outcome="empty")) == [("new", "hostname", "api.example.org", "")]
+
+
+async def test_an_attribute_that_nobody_could_ask_about_before_is_newly_known(store: Depot) -> None:
+    said = [before("crtsh", WWW), before("web", outcome="unreachable")]
+    assert await changes(store, *said, after("crtsh", WWW), after("web", MAIL)) == [
+        ("newly_known", "hostname", "www.example.org", 'now tag = "mail"')
+    ]
+
+
+@pytest.mark.parametrize(("outcome", "kind"), [("empty", "new"), ("unreachable", "newly_known")])
+async def test_what_is_said_of_a_thing_that_was_not_known_is_as_new_as_the_thing(
+    store: Depot, outcome: Any, kind: str
+) -> None:
+    address = relations.resolves_to(API, ADDRESS, record="A")
+    block = relations.part_of(ADDRESS, entities.netblock("192.0.2.0/24"))
+    told = [after("crtsh", API), after("dns_records", address, subject=API), after("web", block, subject=ADDRESS)]
+    found = await changes(store, before("crtsh", outcome=outcome), *told)
+    assert [each[:2] for each in found] == [(kind, "hostname"), (kind, "part_of"), (kind, "resolves_to")]
+
+
+async def test_what_is_said_of_a_target_that_the_earlier_scan_had_not_is_newly_known(store: Depot) -> None:
+    found = await changes(store, before("web", outcome="empty"), after("web", MAIL, subject=WWW))
+    assert [each[0] for each in found] == ["newly_known"]
+
+
+async def test_things_that_only_name_each_other_do_not_hold_up_a_comparison(store: Depot) -> None:
+    found = await changes(store, after("web", API, subject=WWW), after("web", WWW, subject=API))
+    assert {each[0] for each in found} <= {"new", "newly_known"}
+
+
 async def test_what_two_said_is_gone_only_when_both_answered(store: Depot) -> None:
     said = [before("web", API), before("crtsh", API)]
     assert await changes(store, *said, after("web", outcome="empty")) == [
