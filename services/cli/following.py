@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol
 from uuid import UUID
 
+import click
 import msgspec
 
 from services.cli.hull import Hull
@@ -26,13 +27,15 @@ from services.contracts.endpoints import (
 )
 from services.contracts.resources import ENDED, Scan, ScanId, ScanRef, Watch
 from services.kernel.calls import Caller
-from services.kernel.errors import Unavailable
+from services.kernel.errors import NotFound, Unavailable
 
 #: How long an export waits for storage to have what the scan found.
 STORING: Final = 30.0
 #: How long a deletion waits for all services to have forgotten the scan.
 SWEEPING: Final = 30.0
 POLL: Final = 0.1
+#: What the command line exits with where a scan did not come to its end.
+STOPPED: Final = 3
 
 
 class Display(Protocol):
@@ -74,8 +77,16 @@ class JsonLines:
 async def follow(hull: Hull, caller: Caller, scan: Scan, display: Display, *, only_watch: bool = False) -> Scan:
     """Return the scan as it ended. Ctrl-C pauses it and returns it paused; a second one gives up waiting.
 
-    With ``only_watch``, Ctrl-C leaves a scan alone that runs in another process.
+    With ``only_watch``, Ctrl-C leaves a scan alone that runs in another process. When it is deleted, the command ends.
     """
+    try:
+        return await _follow(hull, caller, scan, display, only_watch=only_watch)
+    except NotFound:
+        click.echo("mirage: the scan was deleted", err=True)
+        raise click.exceptions.Exit(STOPPED) from None
+
+
+async def _follow(hull: Hull, caller: Caller, scan: Scan, display: Display, *, only_watch: bool) -> Scan:
     async with interrupted() as interrupt:
         watching = asyncio.create_task(_watch(hull, caller, scan, display))
         stopping = asyncio.create_task(interrupt.wait())
@@ -161,5 +172,5 @@ async def interrupted() -> AsyncIterator[asyncio.Event]:
 def exit_code(scan: Scan, *, strict: bool = False) -> int:
     """What the command line says of how a scan ended."""
     if scan.state != "finished":
-        return 3
+        return STOPPED
     return 4 if strict and (unasked(scan) or nobody_was_asked(scan)) else 0

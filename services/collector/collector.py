@@ -111,10 +111,10 @@ class Collector:
             return
         try:
             await self._renew(workspace, command)
-        except LeaseLost:
+            plan = await self.plan(workspace, command.scan)
+        except (LeaseLost, NotFound):  # without a plan, the scan was deleted meanwhile
             _log.info("batch dropped", batch=str(command.batch), module=command.module)
             return
-        plan = await self.plan(workspace, command.scan)
         async with self._ports.sql.read() as view:
             published = await store.published(view, workspace, [item.id for item in command.items])
             pending = [item for item in command.items if published.get(item.id, -1) < item.turn]

@@ -16,12 +16,14 @@ from services.collector.journal import digest
 from services.collector.run import Module
 from services.contracts import entities
 from services.contracts.commands import command_id
+from services.contracts.endpoints import GET_PLAN
 from services.contracts.facts import Collected, Deleted, Superseded
+from services.contracts.plan import Plan
 from services.contracts.resources import Announcement, ScanId
 from services.contracts.subjects import Names, NamesDigest
 from services.kernel.blobs import Blob
 from services.kernel.calls import Caller, Nothing
-from services.kernel.errors import Exhausted, Unavailable
+from services.kernel.errors import Exhausted, NotFound, Unavailable
 from services.kernel.messages import envelop
 from services.kernel.service import Received
 from services.kernel.workers import Workers
@@ -168,6 +170,19 @@ async def test_a_batch_that_is_leased_to_nobody_is_dropped_unasked(tmp_path: Pat
         assert await one.run(command(item(1))) is None
         assert not await one.said(Collected)
     assert not world.asked
+
+
+async def test_a_batch_of_a_scan_that_was_deleted_is_dropped_without_an_error(tmp_path: Path) -> None:
+    world = World()
+    async with process(tmp_path, world, asks("/a")) as one:
+        one.calls.serve(None, {GET_PLAN: gone})
+        assert await one.run(command(item(1))) is None
+        assert not await one.said(Collected)
+    assert not world.asked
+
+
+async def gone(_: object, caller: Caller, question: ScanId) -> Plan:
+    raise NotFound(f"there is no scan {question.scan}")
 
 
 async def test_a_batch_that_is_lost_on_the_way_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

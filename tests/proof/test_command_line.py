@@ -442,6 +442,18 @@ def test_a_deleted_scan_leaves_nothing_on_disk_when_the_command_ends(mirage: Mir
     assert [file.name for file in (mirage.folder / "evidence").glob("*.seg") if file.stat().st_size] == []
 
 
+def test_a_running_scan_is_deleted_only_by_force_and_its_terminal_says_so(mirage: Mirage, lab: Lab) -> None:
+    lab.fault("hackertarget", "hang")
+    with ended(mirage.start(*mirage.scan_arguments(*FEW))) as scanning:
+        until(lambda: look(mirage.folder).exchanges)
+        refused = mirage.run("scans", "delete", "last")
+        assert refused.returncode == 1
+        assert "the scan is running; stop it first with: ./mirage scans stop" in one_sentence(refused)
+        assert "deleted" in mirage.output("scans", "delete", "last", "--force")
+        assert scanning.wait(WAIT) == 3
+    assert scanning.err.read_text() == "mirage: the scan was deleted\n"  # type: ignore[attr-defined]
+
+
 def rows_left(folder: Path) -> Counter[str]:
     """Rows by table of what services keep of scans, where there are any."""
     left: Counter[str] = Counter()

@@ -202,15 +202,20 @@ _simple(
 
 @command.command("delete")
 @click.argument("scan_id", metavar="ID")
+@click.option("--force", is_flag=True, help="Also a scan that is running, which ends it.")
 @data_options
-def delete(session: Session, scan_id: str) -> int:
+def delete(session: Session, scan_id: str, *, force: bool) -> int:
     """Forget a scan, its claims and its evidence."""
 
     async def work() -> int:
         from services.cli.following import wait_swept
 
         async with session.open() as hull:
+            worked = await hull.somebody_works()
             scan = await find_scan(hull, session, scan_id)
+            if scan.state == "running" and worked and not force:
+                stop = session.line(f"scans stop {str(scan.id)[:8]}")
+                raise Conflict(f"the scan is running; stop it first with: {stop}, or delete it with --force")
             await _change(hull, session, scan, DELETE_SCAN, "deleted")
             left = await wait_swept(hull, session.caller, scan.id)
         click.echo(f"Scan {str(scan.id)[:8]} is deleted.")

@@ -53,9 +53,10 @@ async def items_of(view: Reader, key: Key, numbers: Sequence[int]) -> dict[int, 
 
 
 async def find(view: Reader, workspace: bytes, ids: Sequence[bytes]) -> list[tuple[bytes, int, int, int, int | None]]:
-    """(id, scan, seconds, open, ends) of those of ``ids`` that are in flight."""
+    """(id, scan, seconds, open, ends) of those of ``ids`` that are in flight; none is of a scan that was deleted."""
     return await view.fetch_in(
-        "SELECT id, scan, seconds, open, ends FROM batch WHERE workspace = :workspace AND id IN :keys",
+        "SELECT id, scan, seconds, open, ends FROM batch WHERE workspace = :workspace AND id IN :keys"
+        " AND EXISTS (SELECT 1 FROM scan WHERE scan.workspace = batch.workspace AND scan.number = batch.scan)",
         ids,
         workspace=workspace,
     )

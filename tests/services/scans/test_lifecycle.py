@@ -240,6 +240,15 @@ async def test_results_of_a_scan_that_is_gone_are_dropped(open_desk: OpenDesk) -
     await desk.take(*answers(command, world))
 
 
+async def test_nobody_holds_a_lease_on_a_batch_of_a_scan_that_is_gone(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    (command,) = await desk.commands()
+    assert not await lost(desk, command.batch)
+    await api.delete_scan(desk.ports, CALLER, ScanId(scan))
+    assert await lost(desk, command.batch) == {command.batch}
+
+
 async def test_the_time_limit_ends_a_run_and_pausing_stops_the_clock(open_desk: OpenDesk, clock: Clock) -> None:
     desk = await open_desk(NAMES)
     scan = await desk.create("example.org", limits=Limits(timeout=100.0))
