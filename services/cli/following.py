@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from services.cli.hull import Hull
-from services.cli.scan_text import nobody_was_asked, unasked
+from services.cli.scan_text import held_lines, nobody_was_asked, unasked
 from services.cli.text import escaped
 from services.contracts.endpoints import (
     GET_SCAN,
@@ -34,6 +34,9 @@ STORING: Final = 30.0
 #: How long a deletion waits for all services to have forgotten the scan.
 SWEEPING: Final = 30.0
 POLL: Final = 0.1
+#: Seconds between two lines that say what a scan waits for, and between two that say it of the same sources.
+SAID_EVERY: Final = 5.0
+SAID_AGAIN: Final = 60.0
 #: What the command line exits with where a scan did not come to its end.
 STOPPED: Final = 3
 
@@ -50,6 +53,25 @@ class Silent:
 
     def update(self, scan: Scan) -> None:
         """Show nothing."""
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+class Waits:
+    """A line on stderr when what a scan waits for changes, where there is no terminal to draw on."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
+        self._at = -SAID_AGAIN
+
+    def update(self, scan: Scan) -> None:
+        """Say whom it waits for, unless that was said or something was a moment ago."""
+        held = held_lines(scan)
+        named = {(waiting.module, waiting.reason) for waiting in scan.waiting if waiting.until}
+        if held and time.monotonic() >= self._at + (SAID_AGAIN if named == self._said else SAID_EVERY):
+            self._said, self._at = named, time.monotonic()
+            click.echo(f"mirage: the scan waits for {'; '.join(held)}", err=True)
 
     def close(self) -> None:
         """Have nothing to close."""

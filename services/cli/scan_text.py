@@ -1,7 +1,7 @@
 """A scan in words: where it stands, what it found, which sources could not be asked."""
 
 from services.cli.text import clean, count, instant, write_table
-from services.contracts.resources import Scan, SourceState
+from services.contracts.resources import ENDED, Scan, SourceState
 
 PLURAL_TYPES = {"ip_address": "IP address", "asn": "ASN", "url": "URL", "dns_record": "DNS record"}
 #: What a scan is called that is to run and that no process runs.
@@ -33,7 +33,8 @@ def found(scan: Scan) -> str:
 
 def unasked(scan: Scan) -> list[SourceState]:
     """The sources that could not be asked, or not about everything."""
-    return [source for source in scan.sources if source.state in UNASKED]
+    over = scan.state in ENDED
+    return [source for source in scan.sources if source.state in UNASKED or (over and source.open)]
 
 
 def unasked_line(scan: Scan) -> str:

@@ -1,4 +1,4 @@
-"""What a command waits for after it has asked."""
+"""What a command waits for after it has asked, and what it says meanwhile where there is no terminal to draw on."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +7,10 @@ from uuid import UUID
 import pytest
 
 from services.cli import following
-from services.contracts.resources import ScanId, Swept
+from services.cli.following import Waits
+from services.cli.scan_text import unasked_line
+from services.contracts.entities import name
+from services.contracts.resources import Scan, ScanId, ScanState, SourceState, Swept, Waiting
 from services.kernel.calls import Caller, Endpoint
 
 SCAN = UUID(int=1)
@@ -38,3 +41,47 @@ async def test_a_deletion_waits_until_every_service_has_swept(monkeypatch: pytes
 
 async def test_a_deletion_that_takes_too_long_says_who_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await left(monkeypatch, 0.02, scans=1, storage=10**9, collector=10**9) == ["storage", "collector"]
+
+
+LATER = 1_790_000_000_000_000
+
+
+def scan(*waiting: Waiting, state: ScanState = "running", sources: tuple[SourceState, ...] = ()) -> Scan:
+    return Scan(
+        id=UUID(int=1), state=state, reason="", run=1, targets=(name("example.org"),), profile="passive", created=1,
+        started=1, ended=None, deadline=None, items={}, entities={}, sources=sources, waiting=waiting,
+    )  # fmt: skip
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().err.splitlines()
+
+
+def test_whom_a_scan_waits_for_is_said_once_and_again_when_it_changes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "SAID_EVERY", 0.0)
+    waits, urlscan = Waits(), Waiting("urlscan", 3, "the source's rate", LATER)
+    for _ in range(3):
+        waits.update(scan(urlscan, Waiting("crtsh", 1, "being asked")))
+    assert said(capsys) == ["mirage: the scan waits for urlscan, 3 items: the source's rate until 14:13:20 UTC"]
+    waits.update(scan(urlscan, Waiting("otx", 1, "429", LATER)))
+    assert len(said(capsys)) == 1
+    waits.update(scan())
+    assert said(capsys) == []
+
+
+def test_it_is_not_said_more_often_than_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    waits = Waits()
+    for number in range(1, 10):
+        waits.update(scan(Waiting("urlscan", number, "the source's rate", LATER)))
+    assert len(said(capsys)) == 1
+
+
+def test_what_was_not_asked_when_a_scan_ended_has_its_line() -> None:
+    left = SourceState(
+        module="urlscan", version=1, activity="passive", state="waiting", open=2, outcomes={}, claims=0, requests=0,
+        reason="2 not asked: its rate was used up until 2026-09-21 14:13:20 UTC",
+    )  # fmt: skip
+    assert unasked_line(scan(sources=(left,))) == ""
+    assert "urlscan waiting (2 not asked: its rate" in unasked_line(scan(state="incomplete", sources=(left,)))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import click
 
-from services.cli.following import Display, JsonLines, Silent, exit_code, follow, wait_stored
+from services.cli.following import Display, JsonLines, Silent, Waits, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.networks import described as networks_described
 from services.cli.options import Session, data_options, progress_options, run_async
@@ -162,11 +162,13 @@ def words_unused(new: NewScan, modules: Collection[str]) -> str:
 
 
 def display(*, quiet: bool, json_progress: bool) -> Display:
-    """How progress is shown: as JSON, not at all, or live on a terminal."""
+    """How progress is shown: as JSON, not at all, live on a terminal, or elsewhere as what is waited for."""
     if json_progress:
         return JsonLines()
-    if quiet or not sys.stderr.isatty():
+    if quiet:
         return Silent()
+    if not sys.stderr.isatty():
+        return Waits()
     from services.cli.progress import LiveProgress
 
     return LiveProgress()

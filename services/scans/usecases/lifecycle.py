@@ -23,6 +23,7 @@ from services.scans.usecases.create import start
 from services.scans.usecases.handout import finish, go_on
 from services.scans.usecases.intake import apply
 from services.scans.usecases.ledger import Ledger
+from services.scans.usecases.look import clock, pauses_of
 from services.scans.usecases.watch import note_change
 
 _LATE_AT_A_TIME: Final = 200
@@ -98,7 +99,12 @@ async def delete(ports: Ports, caller: Caller, scan: UUID) -> None:
 
 
 async def end_early(ledger: Ledger, verb: str, reason: str) -> None:
-    """End the run while items are open."""
+    """End the run while items are open; of sources whose rate they waited for, that is the reason."""
+    for name, until in pauses_of(ledger.ports, ledger.row).items():
+        for number, source in ledger.sources.items():
+            if source.leased and ledger.module(number).id == name:
+                waited = f"{source.open:,} not asked: its rate was used up until {clock(until)}"
+                ledger.source(number).reason = waited
     await recall(ledger)
     await finish(ledger, verb, reason)
 

@@ -1,6 +1,8 @@
 """Looking at scans: where they stand, what they asked, and what they made of an entity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from services.contracts.entities import ENTITY_TYPES, entity
 from services.contracts.facts import ANSWERED, OUTCOMES
 from services.contracts.plan import Plan
 from services.contracts.resources import (
+    ENDED,
     Item,
     ItemsQuery,
     Progress,
@@ -285,6 +288,7 @@ async def progress_of(ports: Ports, view: Reader, row: ScanRow) -> Progress:
     """Where a scan stands."""
     found, _ = await plan_of(ports, view, row)
     sources = await scan_store.sources(view, row.key)
+    pauses = pauses_of(ports, row)
     return Progress(
         state=row.state,
         reason=row.reason,
@@ -298,12 +302,14 @@ async def progress_of(ports: Ports, view: Reader, row: ScanRow) -> Progress:
             "done": sum(sum(source.outcomes) for source in sources.values()),
         },
         entities=await scan_store.tally(view, row.key),
-        sources=tuple(_source_state(row, found, source) for source in sources.values()),
-        waiting=_waiting(ports, row, found, list(sources.values())) if row.state == "running" else (),
+        sources=tuple(_source_state(row, found, source, pauses) for source in sources.values()),
+        waiting=_waiting(found, list(sources.values()), pauses) if row.state == "running" else (),
     )
 
 
-def _source_state(row: ScanRow, found: Plan, source: SourceRow) -> SourceState:
+def _source_state(
+    row: ScanRow, found: Plan, source: SourceRow, pauses: Mapping[str, int] = MappingProxyType({})
+) -> SourceState:
     module = found.modules[source.module]
     outcomes: dict[str, int] = {
         outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count
@@ -313,6 +319,7 @@ def _source_state(row: ScanRow, found: Plan, source: SourceRow) -> SourceState:
         state, reason = "unauthorised", f"no key {module.missing_key}"
     elif source.open and row.state == "running":
         state = "running" if source.leased else "waiting"
+        reason = _why_waiting(source, pauses.get(module.id)) or reason
     elif not outcomes:
         state = "waiting" if source.open else "idle"
     elif not source.open and set(outcomes) <= ANSWERED:
@@ -321,6 +328,8 @@ def _source_state(row: ScanRow, found: Plan, source: SourceRow) -> SourceState:
         state = next(iter(outcomes))
     else:
         state = "partial"
+    if source.open and row.state in ENDED:
+        reason = reason or f"{source.open:,} not asked: {row.reason}"
     return SourceState(
         module=module.id,
         version=module.version,
@@ -334,9 +343,22 @@ def _source_state(row: ScanRow, found: Plan, source: SourceRow) -> SourceState:
     )
 
 
-def _waiting(ports: Ports, row: ScanRow, found: Plan, sources: Sequence[SourceRow]) -> tuple[Waiting, ...]:
+def _why_waiting(source: SourceRow, paused_until: int | None) -> str:
+    """What the items of a source wait for and until when, in words; empty when they wait for their turn alone."""
+    if source.leased and paused_until is not None:
+        return f"waits for the source's rate until {clock(paused_until)}"
+    if source.held and source.held_until is not None and source.held_until > now():
+        return f"{source.reason or 'a rate limit'}; asked again at {clock(source.held_until)}"
+    return ""
+
+
+def clock(at: int) -> str:
+    """A time (UTC microseconds) for a person."""
+    return f"{datetime.fromtimestamp(at / 1_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _waiting(found: Plan, sources: Sequence[SourceRow], pauses: Mapping[str, int]) -> tuple[Waiting, ...]:
     waits: list[Waiting] = []
-    pauses = dict(_pauses(ports, row))
     at = now()
     for source in sources:
         name = found.modules[source.module].id
@@ -353,10 +375,10 @@ def _waiting(ports: Ports, row: ScanRow, found: Plan, sources: Sequence[SourceRo
     return tuple(waits)
 
 
-def _pauses(ports: Ports, row: ScanRow) -> frozenset[tuple[str, int]]:
+def pauses_of(ports: Ports, row: ScanRow) -> dict[str, int]:
     """The modules of a scan that wait for their source's rate, and until when."""
     at, place = now(), (UUID(bytes=row.workspace), row.uuid)
-    return frozenset((key[2], until) for key, until in paused(ports).items() if key[:2] == place and until > at)
+    return {key[2]: until for key, until in paused(ports).items() if key[:2] == place and until > at}
 
 
 async def _subjects(

@@ -12,6 +12,8 @@ from services.contracts.resources import (
     ItemsQuery,
     NamesQuery,
     NewScan,
+    Pause,
+    Renew,
     ScanId,
     ScanRef,
     Standing,
@@ -20,6 +22,7 @@ from services.contracts.resources import (
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound
 from services.scans import api
+from services.scans.settings import SECOND
 from services.scans.usecases import tend
 from services.scans.usecases.look import readings
 from tests.services.scans.conftest import Clock, OpenDesk
@@ -263,6 +266,32 @@ async def test_a_running_scan_says_what_it_waits_for(open_desk: OpenDesk) -> Non
     assert waits == {("slow", 2, "being asked"), ("slow", 1, "in the queue"), ("dns", 3, "being asked")}
     states = {source.module: source.state for source in (await desk.scan(scan)).sources}
     assert states == {"slow": "running", "dns": "running"}
+
+
+async def test_a_source_says_that_its_items_wait_for_its_rate_and_until_when(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(module("slow", "passive", "hostname", rate=0.1))
+    scan = await desk.create("a.example.org", "b.example.org", limits=Limits(timeout=60))
+    pause = Pause(scan, "slow", clock.at + 3600 * SECOND)
+    await api.renew_leases(desk.ports, CALLER, Renew((), (pause,)))
+    (source,) = (await desk.scan(scan)).sources
+    assert source.reason == "waits for the source's rate until 2026-09-21 15:13:20 UTC"
+    clock.forward(61)
+    await tend.tend(desk.ports)
+    desk.ports.state.clear()  # as another process would find it
+    ended = await desk.scan(scan)
+    assert (ended.state, ended.reason) == ("incomplete", "the time limit of 60 s was reached")
+    assert [each.reason for each in ended.sources] == [
+        "2 not asked: its rate was used up until 2026-09-21 15:13:20 UTC"
+    ]
+
+
+async def test_what_was_not_asked_when_a_run_ended_has_the_reason_of_the_end(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create("a.example.org", limits=Limits(timeout=60))
+    clock.forward(61)
+    await tend.tend(desk.ports)
+    (source,) = (await desk.scan(scan)).sources
+    assert (source.state, source.reason) == ("waiting", "1 not asked: the time limit of 60 s was reached")
 
 
 async def test_a_module_that_has_nothing_to_ask_is_idle(open_desk: OpenDesk) -> None:
