@@ -15,7 +15,7 @@ from services.collector.context import Blocked, RateLimited, Unreachable
 from services.collector.journal import digest
 from services.collector.run import Module
 from services.contracts import entities
-from services.contracts.commands import command_id
+from services.contracts.commands import Collect, command_id
 from services.contracts.endpoints import GET_PLAN
 from services.contracts.facts import Collected, Deleted, Superseded
 from services.contracts.plan import Plan
@@ -25,8 +25,9 @@ from services.kernel.blobs import Blob
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Exhausted, NotFound, Unavailable
 from services.kernel.messages import envelop
-from services.kernel.service import Received
+from services.kernel.service import Hold, Received
 from services.kernel.workers import Workers
+from services.scans.settings import RATED_WINDOW
 from tests.collector.process import Process, World, ask, asks, command, item, message_id, process
 from tests.collector.workshop import SCAN, WORKSPACE, manifest, plan
 
@@ -244,6 +245,30 @@ async def test_a_short_wait_is_waited_for(tmp_path: Path) -> None:
     async with process(tmp_path, world, asks("/a", rate=20.0)) as one:
         assert await one.run(command(*(item(number) for number in range(4)))) is None
         assert len(await one.said(Collected)) == 4
+
+
+async def test_workspaces_take_turns_at_a_source_with_a_rate(tmp_path: Path) -> None:
+    world = World()
+    async with process(tmp_path, world, asks("/a", rate=500.0)) as one:
+        ours = [command(item(n), item(n + 1), batch=n) for n in range(100, 140, 2)]
+        theirs = [command(item(n), item(n + 1), batch=n) for n in range(200, 240, 2)]
+
+        async def hand_out(workspace: UUID, waiting: list[Collect]) -> None:
+            while waiting:
+                await one.collector.run_batch(workspace, waiting.pop(0), Hold(one.bus, None))  # type: ignore[arg-type]
+
+        # Each scan has as many batches at such a source as scans lets it have; the first comes some time before.
+        workers = [asyncio.create_task(hand_out(WORKSPACE, ours)) for _ in range(RATED_WINDOW)]
+        await until(lambda: len(world.asked) > 2)
+        workers += [asyncio.create_task(hand_out(UUID(int=77), theirs)) for _ in range(RATED_WINDOW)]
+        await asyncio.gather(*workers)
+    whose = ["/a of n1" in request for request in world.asked]
+    assert (sum(whose), len(whose)) == (40, 80)
+    first = whose.index(False)
+    assert first <= 2 * RATED_WINDOW + 4, "the second waits for no more than what is in flight of the first"
+    both = whose[first : first + 60]
+    for taken in range(1, len(both) + 1):
+        assert abs(2 * sum(both[:taken]) - taken) <= 4 * RATED_WINDOW, taken
 
 
 async def test_a_worker_is_free_while_a_batch_waits_for_its_rate(tmp_path: Path) -> None:
