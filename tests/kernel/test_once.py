@@ -405,11 +405,11 @@ async def test_long_work_is_kept_from_others_as_long_as_it_is_extended(bench: Be
 
     async def work(ports: Ports, received: Received[Counted], hold: Hold) -> None:
         begun.append(received.message.number)
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(2.0)  # longer than it is kept without being extended, on a machine that is busy
         async with ports.outbox.unit() as unit:
             await unit.tx.execute("INSERT INTO effect (number) VALUES (:number)", number=received.message.number)
 
-    async with bench.running(Handles(name="work", takes=Counted, work=work, parallel=3, ack_wait=0.3)):
+    async with bench.running(Handles(name="work", takes=Counted, work=work, parallel=3, ack_wait=1.5)):
         await bench.publish(1)
         await eventually(lambda: _equals(bench.effects, [1] * len(begun)) if begun else _idle(bench, "work"))
         await eventually(lambda: _idle(bench, "work"))
