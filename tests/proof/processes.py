@@ -18,9 +18,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 ROOT = Path(__file__).parents[2]
 WAIT = 90.0
-#: Two that take twenty questions at once and then one a minute, where there are as many e-mail addresses or more; and
-#: one that loads a hundred megabytes in each process, within its time limit or, on a machine that is busy, not.
-SLOW = ("gravatar", "openpgp", "phone")
+#: Sources that take twenty questions at once and then one a minute; there are as many e-mail addresses, or more.
+SLOW = ("gravatar", "openpgp")
 DEEP = ("--profile", "deep", "--authorised", "the lab, for a proof")
 
 _open = build_opener(ProxyHandler({})).open
