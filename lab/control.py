@@ -20,8 +20,6 @@ from lab.web.connection import Connection
 from lab.web.http import HttpApplication
 from lab.web.messages import encode
 
-Faultlike = Fault | list[Fault]
-
 
 class Control:
     """Answers on one port of 127.0.0.1; `touched` tells how often the target itself was met."""

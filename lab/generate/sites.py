@@ -14,7 +14,6 @@ from lab.world import Certificate, LoggedCertificate, Page, Site, Stranger, Wild
 
 AUTHORITY = "Mirage Lab CA"
 ALWAYS = frozenset(("www", "api", "portal", "track", "shop", "blog", "careers", "docs", "status", "support", "mta-sts"))
-LINKED = ("track", "portal", "shop", "blog", "careers", "docs", "support", "status")
 OWN_ICON = frozenset(("git", "jira", "wiki", "grafana", "mon", "jenkins", "webmail", "mail", "blog"))
 WILDCARD_CERTIFICATE = "wildcard"
 SHARED_CERTIFICATE = "edge"

@@ -19,7 +19,6 @@ from services.contracts.endpoints import (
     GET_SCAN,
     GET_STORED,
     PAUSE_SCAN,
-    RESUME_SCAN,
     SWEPT_BY_COLLECTOR,
     SWEPT_BY_SCANS,
     SWEPT_BY_STORAGE,
@@ -164,11 +163,6 @@ async def wait_swept(hull: Hull, caller: Caller, scan: UUID) -> list[str]:
         if not left or time.monotonic() > deadline:
             return [endpoint.service for endpoint in left]
         await asyncio.sleep(POLL)
-
-
-async def take_up(hull: Hull, caller: Caller, scan: Scan) -> Scan:
-    """Open the next run of a scan that is paused, stopped or incomplete."""
-    return await hull.calls.ask(RESUME_SCAN, ScanId(scan.id), caller)
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "evidence": ("evidence", "Show the bytes behind a claim, or verify a scan."),
     "retract": ("retract", "Withdraw claims with a reason, list what is withdrawn, restore it."),
     "replay": ("replay", "Run the modules again on the recorded evidence."),
-    "modules": ("modules", "List, show and check modules."),
+    "modules": ("modules", "List, show, set, check and lock modules."),
     "keys": ("keys", "Set, list and remove provider keys."),
     "up": ("up", "Serve everything over HTTP from this process."),
     "backup": ("backup", "Write a consistent copy of the data folder to a file."),

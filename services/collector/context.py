@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from services.collector.pages.charsets import codec_of
 from services.collector.resolve.answer import Answer as Resolution
-from services.contracts.claims import Claim
 from services.contracts.scope import Scope
 
 T = TypeVar("T")
@@ -99,10 +98,6 @@ class HttpAnswer(Answer, frozen=True, kw_only=True):
         """The first header of that name, in any case."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key.lower() == wanted), None)
-
-    def header_all(self, name: str) -> list[str]:
-        wanted = name.lower()
-        return [value for key, value in self.headers if key.lower() == wanted]
 
     def json(self, form: type[T] | Any = Any) -> Any:
         """Decode the body as ``form``, which only names the fields that are read.
@@ -257,7 +252,7 @@ class Dns(ABC):
     async def addresses(self, name: str) -> tuple[str, ...]:
         """The addresses of a name, from the answers of this process; no evidence of its own.
 
-        None when it has none; `Unreachable` when the resolvers cannot say.
+        Empty when it has none; `Unreachable` when the resolvers cannot say.
         """
 
 
@@ -300,4 +295,3 @@ class Context(ABC):
 
 
 Collect = Callable[[Any, Context], AsyncIterator[Answer]]
-Parse = Callable[[Any, Any], Iterator[Claim]]

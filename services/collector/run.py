@@ -185,7 +185,7 @@ async def run_item(module: Module, subject: Subject, context: ItemContext) -> Re
     except MirageError as error:
         if meaning(error).bus == "pause":
             raise  # nothing is wrong with the item: the disk is full, or a service is away
-        outcome, reason = "failed", f"{type(error).__name__}: {error}"
+        outcome, reason = meaning(error).outcome, f"{type(error).__name__}: {error}"
     except SourceError as failure:
         outcome = next(name for form, name in OUTCOMES if isinstance(failure, form))
         reason = str(failure)

@@ -208,7 +208,8 @@ def _list_file() -> Path:
     return Path(spec.origin).with_name("public_suffix_list.dat")
 
 
-def _list_version() -> str:
+def list_version() -> str:
+    """The version of the public suffix list by which registrable names are found."""
     with _list_file().open(encoding="utf-8") as lines:
         for _ in range(40):
             line = next(lines, "")
@@ -226,6 +227,3 @@ def _load_rules() -> _Rules:
     section = text[text.index("// ===BEGIN ICANN DOMAINS===") : text.index("// ===END ICANN DOMAINS===")]
     _rules = _Rules([line.split()[0] for line in section.split("\n") if line and not line.startswith("//")])
     return _rules
-
-
-PSL_VERSION = _list_version()

@@ -32,16 +32,6 @@ ADMITTED: Final[dict[Role, frozenset[Activity]]] = {
 }
 
 
-def admits(role: Role, activity: Activity) -> bool:
-    """Whether modules of an activity are asked about entities of a role."""
-    return activity in ADMITTED[role]
-
-
-def stronger(one: Role, other: Role) -> Role:
-    """The stronger of two roles."""
-    return one if ROLES.index(one) <= ROLES.index(other) else other
-
-
 class Scope(Struct, frozen=True, dict=True, omit_defaults=True):
     """What was asked for and what was ruled out; `scope` builds one in normal form.
 
@@ -78,10 +68,6 @@ class Scope(Struct, frozen=True, dict=True, omit_defaults=True):
     def rules_out(self, entity: Entity) -> bool:
         """Whether an entity was ruled out by its name, its address, or a network that holds all of it."""
         return _has(self._excluded, entity)
-
-    def allows_address(self, ip: str) -> bool:
-        """Whether an address is in a network that this scan may dial although the guard refuses it otherwise."""
-        return self._allowed.has_address(ip)
 
     def role_of(self, entity: Entity) -> Literal["target", "in_scope"] | None:
         """The role that the scope itself gives; None when it says nothing of such an entity or rules it out."""

@@ -22,7 +22,7 @@ service: Final = Service(
         e.RETRACT,
         e.LIST_RETRACTIONS,
     ),
-    asks=(e.GET_SCAN, e.GET_PLAN),
+    asks=(e.GET_PLAN,),
     doors="services.storage.api:DOORS",
     consumers="services.storage.consumers:CONSUMERS",
     tasks="services.storage.index:TASKS",

@@ -21,11 +21,6 @@ PERMITTED = {
     "PSF-2.0": ("Python Software Foundation License",),
 }
 SPELLINGS = {word.lower() for name, others in PERMITTED.items() for word in (name, *others)}
-#: Read in the package by hand, where it is not installed on every platform or says nothing that can be read.
-READ_BY_HAND = {
-    "colorama": "BSD-3-Clause",  # for Windows; licenses/LICENSE.txt of 0.4.6 has the three clauses
-    "tzdata": "Apache-2.0",  # for Windows; licenses/LICENSE of 2026.6
-}
 
 
 def locked(lock: str) -> list[str]:
@@ -53,13 +48,9 @@ def permits(licence: str) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_dependency_is_under_a_licence_that_is_known_and_permitted(name: str) -> None:
-    said = [READ_BY_HAND[name]] if name in READ_BY_HAND else told(distribution(name).metadata)
-    assert said, f"{name} says nothing of its licence: read it and enter it in READ_BY_HAND"
+    said = told(distribution(name).metadata)
+    assert said, f"{name} says nothing of its licence"
     assert [licence for licence in said if not permits(licence)] == []
-
-
-def test_what_was_read_by_hand_is_still_needed() -> None:
-    assert set(READ_BY_HAND) <= set(NAMES)
 
 
 @pytest.mark.parametrize("licence", ["MIT", "MIT License", "MIT OR GPL-3.0-only", "Apache-2.0 AND MIT"])

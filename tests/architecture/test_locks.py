@@ -48,3 +48,14 @@ def test_a_lock_pins_every_hash_and_names_no_index(lock: str) -> None:
     assert "://" not in text
     assert "index-url" not in text
     assert 0 < text.count("==") <= text.count("--hash=sha256:")
+
+
+def test_tests_run_with_the_very_packages_that_mirage_runs_with() -> None:
+    mirage, tests = (locked(lock) for lock in LOCKS)
+    differing = {name for name, pinned in mirage.items() if str(pinned) != str(tests.get(name))}
+    assert differing == set()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_nothing_is_locked_for_systems_that_mirage_does_not_run_on(lock: str) -> None:
+    assert "win32" not in (ROOT / lock).read_text("utf-8")

@@ -165,7 +165,6 @@ def read_technologies(text: str) -> None:
 def read_policies(text: str) -> None:
     headers.policy_hosts(text)
     headers.cookies([("set-cookie", text)])
-    headers.hsts_age(text)
 
 
 def read_whois(text: str) -> None:
@@ -198,7 +197,7 @@ OF_BYTES: dict[str, Callable[[bytes], object]] = {
     "hosts in URLs": names.hosts_in_urls,
     "names": lambda body: names.names_below(body, "example.org"),
     "phone numbers": contacts.phone_numbers,
-    "script": lambda body: scripts.read_script(body, "example.org"),
+    "script": scripts.read_script,
     "sitemap": sitemaps.read_sitemap,
     "technologies in markup": lambda body: technologies.technologies(body=body),
     "trackers": trackers.trackers,

@@ -9,8 +9,9 @@ import click
 
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import count, write_json, write_table
+from services.contracts.names import list_version
+from services.kernel.sql.sqlite_file import OLDEST
 
-LEAST_SQLITE = (3, 38, 0)
 LEAST_ROOM = 500_000_000
 
 
@@ -25,8 +26,9 @@ def command(session: Session, form: str) -> int:
 async def examine(session: Session, form: str) -> int:
     checks = [
         ("Python", sys.version_info >= (3, 11), platform.python_version()),
-        ("SQLite", sqlite3.sqlite_version_info >= LEAST_SQLITE, sqlite3.sqlite_version),
+        ("SQLite", sqlite3.sqlite_version_info >= OLDEST, sqlite3.sqlite_version),
         _full_text(),
+        ("public suffix list", True, list_version()),
         _room(session),
         *_resolvers(session),
         *await _services(session),

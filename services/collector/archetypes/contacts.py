@@ -157,9 +157,3 @@ def operator(about: Entity, contacts: list[Contact]) -> Iterator[Claim]:
         organisation = organisation_of(contact) if contact.role == "registrant" else None
         if organisation is not None:
             yield weighed(relations.operated_by(about, organisation, role="registrant"), BY_NAME)
-
-
-PRODUCES = (
-    *("organization", "person", "email_address", "phone_number", "location"),
-    *("has_contact", "member_of", "located_at", "operated_by"),
-)

@@ -26,7 +26,6 @@ SECURITY: Final = (
 _source = re.compile(
     r"(?:(?:https?|wss?)://)?(?:\*\.)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)+)(?::(?:[0-9]{1,5}|\*))?(?:/\S*)?", re.IGNORECASE
 ).fullmatch
-_max_age = re.compile(r"max-age\s*=\s*\"?([0-9]{1,12})", re.IGNORECASE)
 
 
 class Cookie(Struct, frozen=True, gc=False):
@@ -78,12 +77,6 @@ def missing_protections(headers: Headers, *, encrypted: bool) -> list[str]:
     if "x-frame-options" in missing and "frame-ancestors" in present.get("content-security-policy", "").lower():
         missing.remove("x-frame-options")
     return missing
-
-
-def hsts_age(value: str) -> int | None:
-    """The max-age of Strict-Transport-Security in seconds (RFC 6797, section 6.1.1)."""
-    match = _max_age.search(value[:1024])
-    return int(match[1]) if match else None
 
 
 def other_values(headers: Headers) -> Iterator[str]:

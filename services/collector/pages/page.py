@@ -64,7 +64,7 @@ def read_page(answer: HttpAnswer, domain: str) -> Page:
     body = answer.body[:MAX_BYTES] if html or is_text(kind) else b""
     document = document_of(answer)
     code = "\n".join(document.scripts).encode("utf-8", "replace") if html else body
-    script = read_script(code, "")
+    script = read_script(code)
     anchors = [link for link in document.links if link.tag in {"a", "area"}]
     loaded = [link.url for link in document.links if link.tag not in {"a", "area", "form"}]
     set_cookies = cookies(answer.headers)

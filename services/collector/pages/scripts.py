@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from services.collector.pages.names import hosts_in_urls, names_below
+from services.collector.pages.names import hosts_in_urls
 
 MAX_BYTES: Final = 2_000_000
 MAX_URLS: Final = 300
@@ -16,19 +16,16 @@ _url = re.compile(
 
 
 class Script(Struct, frozen=True):
-    """``names`` at or below the domain, ``hosts`` of all absolute URLs, and those ``urls`` without query."""
+    """The ``hosts`` of all absolute URLs, and those ``urls`` without query."""
 
-    names: tuple[str, ...]
     hosts: tuple[str, ...]
     urls: tuple[str, ...]
 
 
-def read_script(body: bytes, domain: str) -> Script:
-    """Read a script; ``domain`` is the one whose names are looked for, and may be empty."""
+def read_script(body: bytes) -> Script:
     body = body[:MAX_BYTES]
     hosts = hosts_in_urls(body)
     return Script(
-        names=tuple(names_below(body, domain)) if domain else (),
         hosts=tuple(hosts),
         urls=tuple(_urls(body)) if hosts else (),
     )

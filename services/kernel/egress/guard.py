@@ -51,7 +51,6 @@ V4_AT_THE_END = tuple(
         ),
     )
 )
-MAPPED = IPv6Network("::ffff:0:0/96")
 SIX_TO_FOUR = IPv6Network("2002::/16")  # RFC 3056
 TEREDO = IPv6Network("2001::/32")  # RFC 4380
 ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214: first half of the interface identifier

@@ -51,10 +51,6 @@ class Reader(ABC):
         rows = await self.fetch(statement, **values)
         return rows[0] if rows else None
 
-    async def fetch_as(self, into: type[T], statement: str, /, **values: Any) -> list[T]:
-        """Return rows as Structs, columns in the order of the fields."""
-        return [into(*row) for row in await self.fetch(statement, **values)]
-
     @abstractmethod
     async def fetch_in(self, statement: str, keys: Sequence[Any], /, **values: Any) -> list[Row]:
         """Run ``statement``, whose one ``IN :keys`` stands for ``keys``, in as many pieces as are needed.

@@ -21,12 +21,12 @@ T = TypeVar("T")
 class SqliteSql(Sql):
     """A database in one file, made when it is first used.
 
-    ``cache_kib`` is the page cache of the writer (readers: half), ``mmap_bytes`` how much of the file reads may map
-    into memory; both count in the process's size. ``strict`` refuses what only PostgreSQL would: NUL in text.
+    ``cache_kib`` is the page cache of the writer (readers: half). ``strict`` refuses what only PostgreSQL would: NUL in
+    text.
     """
 
-    def __init__(self, path: str | Path, *, cache_kib: int = 2048, mmap_bytes: int = 0, strict: bool = False) -> None:
-        self._file = SqliteFile(path, cache_kib=cache_kib, mmap_bytes=mmap_bytes)
+    def __init__(self, path: str | Path, *, cache_kib: int = 2048, strict: bool = False) -> None:
+        self._file = SqliteFile(path, cache_kib=cache_kib)
         self._turn = _Turn()
         self._strict = strict
 

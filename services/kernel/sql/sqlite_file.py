@@ -124,8 +124,8 @@ def create_private(path: Path) -> None:
 class SqliteFile:
     """A file with one writing and several reading connections, opened when they are first needed.
 
-    ``cache_kib`` is the page cache of the writer, half of it that of each reader; ``mmap_bytes`` is how much of the
-    file is read through the memory map. ``setup`` runs once per process on the writer before anything else.
+    ``cache_kib`` is the page cache of the writer, half of it that of each reader. ``setup`` runs once per process on
+    the writer before anything else.
     """
 
     readers: Final = Threads(4, "sqlite-read")
@@ -135,7 +135,6 @@ class SqliteFile:
         path: str | Path,
         *,
         cache_kib: int = 2048,
-        mmap_bytes: int = 0,
         setup: Callable[[sqlite3.Connection], None] | None = None,
         pragmas: tuple[str, ...] = (),
     ) -> None:
@@ -145,7 +144,6 @@ class SqliteFile:
         self.threads = Threads(1, f"sqlite-{self.path.stem}")
         self.closed = False
         self._cache_kib = cache_kib
-        self._mmap_bytes = mmap_bytes
         self._setup = setup
         self._pragmas = pragmas
         self.patience = BUSY_SECONDS
@@ -291,7 +289,6 @@ class SqliteFile:
             "synchronous = NORMAL",
             "secure_delete = FAST",
             f"cache_size = -{cache_kib}",
-            f"mmap_size = {self._mmap_bytes}",
             "wal_autocheckpoint = 4000",  # a quarter more rows/s at a million rows than the default of 1,000
             "journal_size_limit = 33554432",
         ):

@@ -18,7 +18,6 @@ RULED_OUT: Final = -1
 RANKS: Final[dict[Role, int]] = {role: rank for rank, role in enumerate(reversed(ROLES), start=1)}
 AFFILIATE: Final = RANKS["affiliate"]
 IN_SCOPE: Final = RANKS["in_scope"]
-TARGET: Final = RANKS["target"]
 FAR: Final = 32_767
 
 Place = tuple[int, int]

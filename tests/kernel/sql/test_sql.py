@@ -124,14 +124,6 @@ async def test_text_sorts_by_its_bytes(sql: Sql) -> None:
     assert [name for (name,) in rows] == sorted(["b", "B", "a", "é", "Z", "_", "-"])
 
 
-async def test_rows_become_structs(sql: Sql) -> None:
-    async with sql.begin() as tx:
-        await put(tx, 7, "seven")
-    async with sql.read() as view:
-        assert await view.fetch_as(Thing, "SELECT name, number FROM thing") == [Thing("seven", 7)]
-        assert await view.fetch_one("SELECT name FROM thing WHERE number = 8") is None
-
-
 # Transactions
 
 
