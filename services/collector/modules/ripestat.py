@@ -20,7 +20,7 @@ from services.contracts.claims import Claim, Entity
 
 MANIFEST = Manifest(
     id="ripestat",
-    version=1,
+    version=2,
     title="RIPEstat",
     activity="passive",
     source="https://stat.ripe.net/",
@@ -141,7 +141,7 @@ def parse(answer: HttpAnswer, seen: Entity) -> Iterator[Claim]:
         raise ParseError(f"{answer.url}: {document.data_call_name} was not asked for")
     try:
         yield from reader(document.data, seen)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ParseError(f"{answer.url}: {error}") from error
 
 
