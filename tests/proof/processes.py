@@ -18,8 +18,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 ROOT = Path(__file__).parents[2]
 WAIT = 90.0
-#: Sources that take twenty questions at once and then one a minute; there are as many e-mail addresses, or more.
-SLOW = ("gravatar", "openpgp")
+#: It takes twenty questions at once and then one a minute; there are as many e-mail addresses, or more.
+SLOW = ("openpgp",)
 DEEP = ("--profile", "deep", "--authorised", "the lab, for a proof")
 
 _open = build_opener(ProxyHandler({})).open

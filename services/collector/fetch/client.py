@@ -197,7 +197,8 @@ class Client:
     async def shake(self, address: str, port: int, host: str, *, timeout: float, allow: Guard | None) -> Shown:
         """Shake hands with a target for what it shows; ``host`` is the name that is asked for, or the address.
 
-        A connection that came out as one for HTTP/1.1 is kept for whoever asks the host something next.
+        A connection that came out as one for HTTP/1.1 is kept for whoever asks the host something next, if it is with
+        the address that is dialled for the host: by which one it is asked is not to be left to chance.
 
         Raises:
             EgressError: no TLS to be had.
@@ -208,11 +209,19 @@ class Client:
             found, connection.session = shown(connection.session, connection.tls_error), None
             idle = self._idle["https"]
             spoken = found.alpn or (HTTP if port == DEFAULT_PORTS["https"] else "")
-            if spoken == HTTP and route not in idle:
+            if spoken == HTTP and route not in idle and address == await self._first_address(host):
                 idle.keep(route, connection)
             else:
                 connection.close()
         return found
+
+    async def _first_address(self, host: str) -> str | None:
+        if is_address(host):
+            return host
+        try:
+            return next(iter(await self._resolve(host)), None)
+        except EgressError:
+            return None
 
     def way(self, request: Request) -> str:
         """By which way out a request goes."""

@@ -119,6 +119,20 @@ async def test_the_host_is_asked_over_the_connection_that_showed_its_certificate
     assert len(begun) == 2, "who verifies gets a connection of that kind"
 
 
+async def test_a_host_is_asked_at_its_first_address_whichever_showed_its_certificate_last(net: Net, counted) -> None:
+    other = "198.51.100.8"
+    net.names[HOST] = [ADDRESS, other]
+    tls, _ = counted(HOST)
+    web = await net.serve(serves(b"first"), 443, tls=tls)
+    await net.serve(serves(b"other"), 443, other, tls=tls)
+    client = net.client()
+    for address in (other, ADDRESS, other):
+        await client.shake(address, 443, HOST, timeout=5.0, allow=None)
+    answers = [await client.send(request(f"https://{HOST}/", verify=False)) for _ in range(2)]
+    assert [answer.body for answer in answers] == [b"first", b"first"]
+    assert web.connections == 1
+
+
 async def test_a_connection_that_speaks_something_else_is_not_kept(net: Net, counted) -> None:
     client = net.client()
     for port, protocols in ((443, ("h2",)), (8443, ())):
