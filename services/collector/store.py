@@ -1,6 +1,7 @@
 """The request journal, the list of finished work and the quotas of sources: the only SQL of the collector."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,9 @@ from services.collector.manifest import Period
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.subjects import CarriedSubject
 from services.kernel.sql import Reader, Row, Tx
+
+#: What stands in the status of a record for questions that nobody answered.
+UNANSWERED: Final = ("timeout", "servfail", "refused", "broken")
 
 _ENCODER = msgspec.msgpack.Encoder()
 _RECORD = msgspec.msgpack.Decoder(EvidenceRecord)
@@ -115,9 +119,13 @@ async def _write_over(tx: Tx, row: JournalRow) -> EvidenceRecord:
 
 
 def may_pass(record: EvidenceRecord) -> bool:
-    """Whether a later turn is to ask again: a failure, or an answer that refuses, which a module may read by itself."""
+    """Whether a later turn is to ask again: a failure, an answer that refuses, which a module may read by itself, or
+    questions of which none found anything and some were not answered.
+    """
     if record.error:
         return True
+    if record.protocol == "dns":
+        return "found" not in record.status and any(status in record.status for status in UNANSWERED)
     return record.protocol == "http" and (record.status in {"401", "403", "429"} or record.status[:1] == "5")
 
 

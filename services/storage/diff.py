@@ -49,30 +49,17 @@ async def diff(
     ``comparable``: the modules that both scans asked in the same way.
     """
     earlier, later = Side(view, workspace, before, comparable), Side(view, workspace, after, comparable)
-    async for subjects in _subjects(view, workspace, after):
+    async for subjects in reading.told_of(view, workspace, after, BATCH):
         old = _grouped(await reading.claims_about(view, workspace, subjects, before))
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
         async for change in _compare(earlier, later, subjects, old, new):
             yield change
-    async for subjects in _subjects(view, workspace, before):
+    async for subjects in reading.told_of(view, workspace, before, BATCH):
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
         missing = [subject for subject in subjects if not _positive(new.get(subject, ()))]
         old = _grouped(await reading.claims_about(view, workspace, missing, before))
         async for change in _lost(later, missing, old):
             yield change
-
-
-async def _subjects(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[int]]:
-    async for rows in view.stream(
-        # By the scan first: the order would make the database read all scans of the workspace.
-        "WITH told AS MATERIALIZED (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan"
-        " AND kind <> :absence AND retracted_at IS NULL) SELECT DISTINCT about FROM told ORDER BY about",
-        size=BATCH,
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-        absence=ABSENCE,
-    ):
-        yield [row[0] for row in rows]
 
 
 def _grouped(claims: Sequence[StoredClaim]) -> dict[int, tuple[StoredClaim, ...]]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from services.kernel.errors import Unavailable
 from services.kernel.search import Indexed
 from services.kernel.service import Ports
+from services.storage.store import indexing
 
 ENTITIES: Final = "entities"
 BATCH: Final = 5000
@@ -50,11 +51,7 @@ async def index_new(ports: Ports) -> None:
 async def index_some(ports: Ports) -> bool:
     """Index up to `BATCH` entities; return whether there may be more."""
     async with ports.sql.read() as view:
-        rows = await view.fetch(
-            "SELECT entity.workspace, entity.number, entity.type, entity.value FROM unindexed JOIN entity"
-            " ON entity.workspace = unindexed.workspace AND entity.number = unindexed.entity LIMIT :limit",
-            limit=BATCH,
-        )
+        rows = await indexing.unindexed(view, BATCH)
     if not rows:
         return False
     by_workspace: dict[bytes, dict[int, Indexed]] = {}
@@ -64,11 +61,7 @@ async def index_some(ports: Ports) -> bool:
         await ports.search.put(UUID(bytes=workspace), ENTITIES, list(documents.values()))
     async with ports.sql.begin() as tx:
         for workspace, documents in by_workspace.items():
-            await tx.execute_in(
-                "DELETE FROM unindexed WHERE workspace = :workspace AND entity IN :keys",
-                list(documents),
-                workspace=workspace,
-            )
+            await indexing.note_indexed(tx, workspace, list(documents))
     return len(rows) == BATCH
 
 

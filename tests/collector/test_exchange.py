@@ -132,6 +132,28 @@ async def test_an_answer_that_refuses_counts_within_its_turn_and_not_in_the_next
     assert world.asked == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "asked"),
+    [
+        ("2 timeout", 2),
+        ("1 servfail", 2),
+        ("1 nodata, 1 timeout", 2),
+        ("1 found, 1 timeout", 1),
+        ("2 nxdomain", 1),
+        ("1 nodata, 1 nxdomain", 1),
+        ("", 1),
+    ],
+)
+async def test_questions_that_nobody_answered_are_asked_in_the_next_turn(
+    shop: Workshop, status: str, asked: int
+) -> None:
+    world = World(answer(b"first", status=status), answer(b"second", status="2 nodata"))
+    for turn in (0, 0, 1, 1):
+        exchanges = await shop.exchanges(SOURCE, turn=turn)
+        await exchanges.make("dns", "A,AAAA www.example.org", world.perform)
+    assert world.asked == asked
+
+
 @pytest.mark.parametrize("status", ["204", "301", "400", "404", "410"])
 async def test_an_answer_that_says_no_is_an_answer(shop: Workshop, status: str) -> None:
     world = World(answer(b"no such thing", status=status))

@@ -311,6 +311,20 @@ async def claims_of(
         yield [StoredClaim(*row) for row in rows]
 
 
+async def told_of(view: Reader, workspace: UUID, scan: UUID, size: int) -> AsyncIterator[list[int]]:
+    """What a scan says anything of, but that it is absent: numbers in their order, up to ``size`` at a time."""
+    async for rows in view.stream(
+        # By the scan first: the order would make the database read all scans of the workspace.
+        "WITH told AS MATERIALIZED (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan"
+        " AND kind <> :absence AND retracted_at IS NULL) SELECT DISTINCT about FROM told ORDER BY about",
+        size=size,
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+        absence=domain.ABSENCE,
+    ):
+        yield [row[0] for row in rows]
+
+
 async def spoken(view: Reader, workspace: UUID, stored: Sequence[StoredClaim]) -> list[Claim]:
     """The claims as they were said, rebuilt from their rows."""
     related = await relations(view, workspace, [row.about for row in stored if row.kind == domain.RELATION])
