@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.contracts.commands import Collect, command_id
-from services.contracts.facts import Admitted, Collected, Finished, Superseded
+from services.contracts.commands import Collect
+from services.contracts.facts import Collected, Finished, Superseded
 from services.contracts.progress import Progressed
 from services.contracts.resources import Renew, Watch
 from services.kernel.bus.sqlite import SqliteBus
-from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type
+from services.kernel.messages import NAMESPACE, derive, envelop, message_type
 from services.kernel.once import Inbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.service import Handles, Service
@@ -111,56 +111,6 @@ async def test_a_scan_comes_to_the_same_end_over_a_bus_that_repeats(tmp_path: Pa
     await plain.close()
     async with running(tmp_path, world, random.Random(seed)) as desk:
         other = await desk.create("example.org", **SCOPE)
-        assert await ended(desk, other) == "finished"
-        assert await end_of(desk, other) == expected
-
-
-async def test_commands_and_admissions_name_the_result_that_led_to_them(tmp_path: Path) -> None:
-    async with running(tmp_path, World(1), random.Random(1)) as desk:
-        heard: list[Envelope] = []
-
-        async def listen() -> None:
-            subjects = [f"{message_type(kind)}.>" for kind in (Collected, Admitted, Collect, Finished)]
-            async for _, envelope in desk.ports.bus.replay(subjects, None):
-                heard.append(envelope)
-                if envelope.type == message_type(Finished):
-                    return
-
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-            group.create_task(listen())
-            await asyncio.sleep(0)
-            await desk.create("example.org", **SCOPE)
-    commands = [msgspec.json.decode(each.data, type=Collect) for each in heard if each.type == message_type(Collect)]
-    assert {command_id(WORKSPACE, each.batch) for each in commands} <= {envelope.id for envelope in heard}
-    results = {envelope.id for envelope in heard if envelope.type == message_type(Collected)}
-    # What time brings (a lease that ran out, a rate that opens) has no message as its cause.
-    causes = {envelope.cause for envelope in heard if envelope.id not in results} - {None}
-    assert causes
-    assert causes <= results
-
-
-@pytest.mark.parametrize("seed", [31, 32, 33])
-async def test_a_scan_goes_on_where_the_process_died(tmp_path: Path, seed: int) -> None:
-    world, rng = World(seed), random.Random(seed)
-    plain = await Desk(tmp_path / "plain.db", MODULES).open()
-    scan = await plain.create("example.org", **SCOPE)
-    await plain.run(world)
-    expected = await end_of(plain, scan)
-    await plain.close()
-
-    other: UUID | None = None
-    for _ in range(4):
-        dies = asyncio.Event()
-        async with running(tmp_path, world, rng, dies) as desk:
-            if other is None:
-                other = await desk.create("example.org", **SCOPE)
-            async with asyncio.timeout(30):
-                await dies.wait()
-            for _ in range(rng.randrange(60)):
-                await asyncio.sleep(0)
-    async with running(tmp_path, world, rng) as desk:
-        assert other is not None
-        assert (await desk.scan(other)).state == "running", "it died on the way"
         assert await ended(desk, other) == "finished"
         assert await end_of(desk, other) == expected
 

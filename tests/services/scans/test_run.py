@@ -11,8 +11,11 @@ from services.contracts.evidence import merkle_root
 from services.contracts.facts import Admitted, Finished, Started
 from services.contracts.plan import Limits
 from services.contracts.relations import alias_of, resolves_to
+from services.kernel.messages import Because, message_type
+from services.kernel.service import Received
+from services.scans.usecases.intake import take_results
 from tests.services.scans.conftest import OpenDesk
-from tests.services.scans.desk import answer, module, record_of
+from tests.services.scans.desk import WORKSPACE, answer, module, record_of
 
 
 async def test_a_scan_ends_when_nothing_is_outstanding(open_desk: OpenDesk) -> None:
@@ -83,3 +86,18 @@ async def test_the_root_is_over_the_records_of_accepted_results_and_no_others(op
     (finished,) = await desk.all_said(Finished)
     assert finished.results == 2
     assert finished.evidence_root == merkle_root(sorted([accepted.id, parts.id]))
+
+
+async def test_commands_and_admissions_name_the_result_that_led_to_them(open_desk: OpenDesk) -> None:
+    desk = await open_desk(module("names", "passive", "domain"), module("dns", "dns", "hostname"))
+    await desk.create("example.org")
+    (command,) = await desk.commands()
+    result = answer(command, command.items[0], [name("www.example.org")])
+    why = Because(UUID(int=7), "trace")
+    async with desk.unit() as unit:
+        await take_results(desk.ports, unit, [Received(result, WORKSPACE, 0, why)])
+    async with desk.real.read() as view:
+        rows = await view.fetch("SELECT type, cause, traceparent FROM outbox ORDER BY position")
+    said = {kind: (cause and UUID(bytes=bytes(cause)), trace) for kind, cause, trace in rows}
+    assert said[message_type(Started)] == (None, "")
+    assert said[message_type(Admitted)] == said[message_type(Collect)] == (why.cause, why.traceparent)
