@@ -21,7 +21,6 @@ class Workers:
     def __init__(self, ports: Ports, outbox: Outbox, handles: Handles) -> None:
         self._ports = ports
         self._bus = ports.bus
-        self._outbox = outbox
         self._handles = handles
         self._consumer = durable(ports.service, handles.name)
         self._failing = Failing(ports, outbox, handles)
