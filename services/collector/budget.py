@@ -19,6 +19,8 @@ from services.kernel.sql import Sql
 PATIENCE: Final = 2.0
 #: A source that wants to be left alone for longer is not waited for: what would ask it ends as rate limited, at once.
 LONGEST_REST: Final = 600.0
+#: Nor for one that may be asked more rarely than once in this many seconds, when what it gives at once is used up.
+SLOWEST: Final = 30.0
 #: Seconds of the pause that a source gets that does not say how long, and of the longest that it gets at all.
 PAUSE: Final = 30.0
 LONGEST_PAUSE: Final = 3600.0
@@ -50,6 +52,16 @@ class Account(Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.source}#{self.holder}" if self.holder else self.source
+
+    def too_long(self, wait: float) -> tuple[str, float] | None:
+        """Why nothing waits so many seconds for the next request, and after how many to ask again; None when it may."""
+        if self.bucket is not None and wait > PATIENCE and self.bucket.rate * SLOWEST < 1.0:
+            full = max(wait, self.bucket.burst / self.bucket.rate)
+            often = f"{self.bucket.burst:.0f} at once and then one in {1 / self.bucket.rate:.0f} s"
+            return f"the source gives {often}; as many again in {full / 60:.0f} min", full
+        if wait > LONGEST_REST:
+            return f"the source wants to be left alone for another {wait / 60:.0f} min", wait
+        return None
 
 
 class UsedUp(Struct, frozen=True):

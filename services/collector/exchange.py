@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.collector.budget import LONGEST_REST, PATIENCE, Account, Budget, Wait
+from services.collector.budget import PATIENCE, Account, Budget, Wait
 from services.collector.context import (
     Blocked,
     Nameless,
@@ -205,8 +205,8 @@ class Exchanges:
         if self._manifest.hosts and (broken := await self._budget.broken(account)) is not None:
             raise Unreachable(broken)
         while (wait := await self._budget.take(account)) > 0:
-            if wait > LONGEST_REST:
-                self._raised = RateLimited(f"the source wants to be left alone for another {wait / 60:.0f} min", wait)
+            if (refused := account.too_long(wait)) is not None:
+                self._raised = RateLimited(*refused)
                 raise self._raised
             if wait > PATIENCE:
                 raise Wait(wait)

@@ -270,7 +270,7 @@ async def test_an_item_that_is_run_again_pays_for_nothing_twice(shop: Workshop) 
 
 
 async def test_work_that_waits_for_its_rate_has_not_paid_from_the_quota(shop: Workshop) -> None:
-    source = manifest(rate=0.01, burst=1, quota={"day": 5})
+    source = manifest(rate=0.1, burst=1, quota={"day": 5})
     await asked(shop, source, 1)
     for _ in range(3):
         with pytest.raises(Wait):

@@ -282,7 +282,7 @@ async def test_a_body_that_is_gone_is_no_empty_one(shop: Workshop) -> None:
 
 
 async def test_a_recorded_answer_costs_nothing(shop: Workshop) -> None:
-    rare = manifest(rate=0.01)
+    rare = manifest(rate=0.1)
     assert await ask(await shop.exchanges(rare), World(answer())) == b"body"
     exchanges = await shop.exchanges(rare)
     assert await ask(exchanges, World()) == b"body"
@@ -308,6 +308,17 @@ async def test_a_source_that_says_much_later_is_not_waited_for(shop: Workshop) -
     with pytest.raises(RateLimited, match="left alone") as limited:
         await ask(exchanges, world)
     assert limited.value.after == pytest.approx(3600, abs=5)
+    assert (exchanges.made, world.asked) == (0, 0)
+
+
+async def test_a_source_that_gives_one_a_minute_is_not_waited_for_when_it_has_no_more_at_once(shop: Workshop) -> None:
+    slow, world = manifest(rate=1 / 60, burst=20), World(answer())
+    for number in range(20):
+        await ask(await shop.exchanges(slow, number), World(answer()))
+    exchanges = await shop.exchanges(slow, 20)
+    with pytest.raises(RateLimited, match="20 at once and then one in 60 s") as limited:
+        await ask(exchanges, world)
+    assert limited.value.after == pytest.approx(1200, abs=5), "then there are as many again"
     assert (exchanges.made, world.asked) == (0, 0)
 
 
