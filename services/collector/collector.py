@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,19 +14,21 @@ import structlog
 
 from services.collector import store
 from services.collector.budget import Budget, Wait
-from services.collector.context import Unauthorised
-from services.collector.dns import ItemDns, ScanWildcards, addresses_of
-from services.collector.exchange import Exchanges, Owner, Recorded
-from services.collector.fetch import Client, ItemHttp
-from services.collector.fetch.http import Shared
 from services.collector.group import GroupCommit
+from services.collector.item.exchange import Owner, Recorded
+from services.collector.item.parts import part_key, parts_of
+from services.collector.item.run import (
+    ItemContext,
+    Module,
+    Result,
+    failed,
+    import_module_of,
+    run_item,
+)
 from services.collector.journal import Journal
 from services.collector.keys import KeyRing
 from services.collector.manifest import Manifest, ModuleFile, read_manifests
-from services.collector.resolve import Resolver
-from services.collector.run import ItemContext, Module, Result, failed, import_module_of, part_key, parts_of, run_item
-from services.collector.scope import Permit
-from services.collector.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
+from services.collector.ways import Ways
 from services.contracts.commands import Collect, WorkItem, command_id
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Announced, Collected, DeclaredModule, Superseded
@@ -35,22 +36,17 @@ from services.contracts.plan import Plan
 from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaView, Renew, ScanId
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
 from services.kernel.calls import Caller
-from services.kernel.errors import Invalid, MirageError, NotFound, Unavailable, meaning
-from services.kernel.messages import Because, derive, now
+from services.kernel.errors import MirageError, NotFound, Unavailable, meaning
+from services.kernel.messages import Because, now
 from services.kernel.service import Hold, Ports
 from services.kernel.sql import Reader
 
 _log = structlog.get_logger(__name__)
 
-WORDS: Final = Path(__file__).parent / "wordlists" / "names.txt"
 PLANS_KEPT: Final = 64
-LISTS_KEPT: Final = 2
 RENEW_EVERY: Final = 15.0
 #: A batch that waits for a rate comes back after at most this long, well within its lease.
 LONGEST_WAIT: Final = 20.0
-PROBES: Final = Manifest(
-    id="probes", version=1, title="", activity="dns", source="", format="", consumes=(), produces=(), rate=0
-)
 
 
 class LeaseLost(Exception):
@@ -68,15 +64,10 @@ class Collector:
         self.journal = Journal(ports.sql, ports.blobs)
         self._results: GroupCommit[tuple[UUID, Collect, WorkItem, Result, int], None] = GroupCommit(self._publish, 200)
         self._budget = Budget(ports.cache, ports.sql, ports.settings.dial_table)
-        self._shared = Shared()
-        self._resolvers: dict[tuple[str, ...], Resolver] = {}
-        self._clients: dict[tuple[str, ...], Client] = {}
+        self._ways = Ways(ports, self.journal, self._budget, self.keys)
         self._code: dict[str, Module] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
-        self._probes = asyncio.Semaphore(PROBES_AT_ONCE)
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
-        self._wildcards: OrderedDict[tuple[UUID, UUID, bool], asyncio.Task[ScanWildcards]] = OrderedDict()
-        self._lists: OrderedDict[tuple[UUID, bytes | None], tuple[str, ...]] = OrderedDict()
 
     @cached_property
     def announced(self) -> Announced:
@@ -95,10 +86,7 @@ class Collector:
         return (self.journal.run, self._results.run)
 
     async def close(self) -> None:
-        for client in self._clients.values():
-            await client.close()
-        for resolver in self._resolvers.values():
-            await resolver.close()
+        await self._ways.close()
 
     async def run_batch(self, workspace: UUID, command: Collect, hold: Hold) -> None:
         """Run the items of a batch that have no published result yet, and publish theirs.
@@ -175,26 +163,7 @@ class Collector:
         self, manifest: Manifest, plan: Plan, owner: Owner, recorded: Recorded, *, offline: bool, at: int
     ) -> ItemContext:
         """Make the world of one work item."""
-        exchanges = Exchanges(self.journal, self._budget, manifest, owner, recorded, offline=offline)
-        permit = Permit(manifest, plan)
-        resolver, client = self._resolver(plan), self._client(plan)
-        settings, egress = self._ports.settings, self._ports.egress
-        planned = next((module for module in plan.modules if module.id == manifest.id), None)
-        return ItemContext(
-            http=ItemHttp(client, self._shared, exchanges, permit, settings.user_agent),
-            dns=ItemDns(
-                resolver, exchanges, permit, await self._wildcards_of(owner.workspace, plan, resolver, offline=offline)
-            ),
-            whois=ItemWhois(egress, resolver, exchanges, permit),
-            tls=ItemTls(client, exchanges, permit),
-            tcp=ItemTcp(egress, exchanges, permit, self._probes),
-            scope=plan.scope,
-            at=at,
-            options={**manifest.options, **(planned.options if planned else {})},
-            wordlist=await self._words(manifest, owner.workspace, plan),
-            key=partial(self._key, manifest),
-            exchanges=exchanges,
-        )
+        return await self._ways.context(manifest, plan, owner, recorded, offline=offline, at=at)
 
     async def subject(self, workspace: UUID, plan: Plan, carried: CarriedSubject) -> Subject:
         """What a module gets to see: sets are fetched by their digest."""
@@ -216,8 +185,7 @@ class Collector:
     def forget(self, workspace: UUID, scan: UUID) -> None:
         """Drop what is kept in memory of a scan."""
         self._plans.pop((workspace, scan), None)
-        for offline in (False, True):
-            self._wildcards.pop((workspace, scan, offline), None)
+        self._ways.forget(workspace, scan)
 
     async def budgets(self, workspace: UUID) -> tuple[BudgetView, ...]:
         """How often each source that has a limit may be asked, and what is left for a workspace."""
@@ -258,57 +226,6 @@ class Collector:
         if manifest.id not in self._slots:
             self._slots[manifest.id] = asyncio.Semaphore(max(1, manifest.concurrency))
         return self._slots[manifest.id]
-
-    def _key(self, manifest: Manifest) -> str | None:
-        secret = self.keys.find(manifest.key) if manifest.key else None
-        if secret is None and manifest.key_required:
-            raise Unauthorised(f"no key {manifest.key}")
-        return secret
-
-    def _resolver(self, plan: Plan) -> Resolver:
-        asked = plan.resolvers or self._ports.settings.resolvers
-        if asked not in self._resolvers:
-            upstreams = [_upstream(text) for text in asked] if asked else None
-            self._resolvers[asked] = Resolver(self._ports.egress, upstreams)
-        return self._resolvers[asked]
-
-    def _client(self, plan: Plan) -> Client:
-        asked = plan.resolvers or self._ports.settings.resolvers
-        if asked not in self._clients:
-            resolver = self._resolver(plan)
-            resolve = partial(addresses_of, resolver)
-            self._clients[asked] = Client(self._ports.egress, resolve, self._ports.settings.ca_file)
-        return self._clients[asked]
-
-    async def _wildcards_of(self, workspace: UUID, plan: Plan, resolver: Resolver, *, offline: bool) -> ScanWildcards:
-        place = (workspace, plan.scan, offline)
-        task = self._wildcards.get(place)
-        if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = asyncio.ensure_future(self._make_wildcards(workspace, plan, resolver, offline=offline))
-            self._wildcards[place] = task
-            while len(self._wildcards) > PLANS_KEPT:
-                self._wildcards.popitem(last=False)
-        return await asyncio.shield(task)
-
-    async def _make_wildcards(self, workspace: UUID, plan: Plan, resolver: Resolver, *, offline: bool) -> ScanWildcards:
-        item = derive(plan.scan, "wildcards")
-        recorded = await self.journal.recorded(workspace, [item])
-        owner = Owner(workspace, plan.scan, item, 0)
-        exchanges = Exchanges(self.journal, self._budget, PROBES, owner, recorded.get(item, {}), offline=offline)
-        return ScanWildcards(resolver, exchanges, plan.salt)
-
-    async def _words(self, manifest: Manifest, workspace: UUID, plan: Plan) -> Callable[[], Iterator[str]]:
-        """The plan's word list for a module that guesses; read once."""
-        if manifest.activity != "guess":
-            return iter_nothing
-        place = (workspace, plan.words)
-        words = self._lists.get(place)
-        if words is None:
-            content = None if plan.words is None else await self._ports.blobs.get(workspace, plan.words)
-            words = self._lists[place] = tuple(_read_words(content))
-            while len(self._lists) > LISTS_KEPT:
-                self._lists.popitem(last=False)
-        return partial(iter, words)
 
     async def _renew(self, workspace: UUID, command: Collect, *pauses: Pause) -> None:
         renew = Renew((command.batch,), pauses)
@@ -406,35 +323,3 @@ def _leaf(failures: ExceptionGroup[Exception]) -> Exception:
     """The failure that says what to do: one that passes by itself where there is one."""
     leaves = [_leaf(each) if isinstance(each, ExceptionGroup) else each for each in failures.exceptions]
     return next((leaf for leaf in leaves if meaning(leaf).bus == "pause"), leaves[0])
-
-
-def iter_nothing() -> Iterator[str]:
-    """The word list of a module that does not guess."""
-    return iter(())
-
-
-def _upstream(text: str) -> tuple[str, int]:
-    """Read ``address`` or ``address:port``, IPv6 addresses with a port in brackets."""
-    if text.startswith("["):
-        address, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    elif text.count(":") == 1:
-        address, _, port = text.partition(":")
-    else:
-        address, port = text, ""
-    try:
-        return address, int(port or 53)
-    except ValueError:
-        raise Invalid(f"{text} is no resolver: say address or address:port") from None
-
-
-def _read_words(uploaded: bytes | None) -> Iterator[str]:
-    """The words of a list, one a line; ``#`` begins a comment."""
-    try:
-        lines = (uploaded if uploaded is not None else WORDS.read_bytes()).splitlines()
-    except FileNotFoundError:
-        raise NotFound("the word list that comes with Mirage is missing") from None
-    for line in lines:
-        word = line.partition(b"#")[0].strip().lower()
-        if word:
-            yield word.decode("utf-8", "replace")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.collector.collector import collector_of
-from services.collector.run import failed, part_key, parts_of
+from services.collector.item.parts import part_key, parts_of
+from services.collector.item.run import failed
 from services.contracts.commands import Collect
 from services.contracts.facts import Deleted
 from services.kernel.messages import EVERYWHERE, now

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from services.collector import store
 from services.collector.collector import Collector
-from services.collector.exchange import Owner, Recorded
-from services.collector.run import run_item
+from services.collector.item.exchange import Owner, Recorded
+from services.collector.item.run import run_item
 from services.contracts.claims import claim_line
 from services.contracts.endpoints import LIST_CLAIMS
 from services.contracts.plan import Plan

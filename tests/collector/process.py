@@ -11,9 +11,9 @@ import msgspec
 
 from services.collector.collector import Collector, collector_of
 from services.collector.context import Answer, HttpAnswer, SourceError
-from services.collector.exchange import Performed
+from services.collector.item.exchange import Performed
+from services.collector.item.run import Module
 from services.collector.manifest import ModuleFile
-from services.collector.run import Module
 from services.contracts import entities
 from services.contracts.claims import Claim
 from services.contracts.commands import Collect, WorkItem

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from services.collector import budget as budgets
 from services.collector.budget import BREAK, BREAKS_AFTER, Budget, UsedUp, Wait, left_for, windows_at
 from services.collector.context import RateLimited, Unreachable
-from services.collector.exchange import Performed
+from services.collector.item.exchange import Performed
 from services.collector.manifest import Manifest
 from services.collector.store import Window
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
-from tests.collector.workshop import ELSEWHERE, WORKSPACE, Workshop, manifest, workshop
+from tests.collector.workshop import ELSEWHERE, WORKSPACE, Workshop, manifest
 
 NOON = int(datetime(2026, 11, 28, 12, 30, 5, tzinfo=UTC).timestamp()) * 1_000_000
 HOUR = 3_600_000_000
@@ -50,12 +50,6 @@ async def sql(tmp_path: Path) -> AsyncIterator[SqliteSql]:
     await opened.migrate(migrations.load("services.collector.migrations"))
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
-    async with workshop(tmp_path) as made:
-        yield made
 
 
 class Desk(Budget):

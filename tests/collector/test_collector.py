@@ -12,8 +12,8 @@ import pytest
 from services.collector import api, store
 from services.collector.consumers import CONSUMERS, deleted, give_up
 from services.collector.context import Blocked, RateLimited, Unreachable
+from services.collector.item.run import Module
 from services.collector.journal import digest
-from services.collector.run import Module
 from services.contracts import entities
 from services.contracts.commands import Collect, command_id
 from services.contracts.endpoints import GET_PLAN

@@ -11,7 +11,7 @@ import pytest
 from services.collector import store
 from services.collector.budget import Budget
 from services.collector.context import SourceError, Unreachable
-from services.collector.exchange import Exchanges, Owner, Performed
+from services.collector.item.exchange import Exchanges, Owner, Performed
 from services.collector.journal import Journal, digest
 from services.collector.manifest import MODULES, read_manifest
 from services.kernel.blobs.segments import SegmentBlobs

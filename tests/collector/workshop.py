@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from services.collector.budget import Budget
-from services.collector.exchange import Exchanges, Owner, Recorded
-from services.collector.fetch import Client, ItemHttp
-from services.collector.fetch.http import Shared
+from services.collector.fetch import Client
+from services.collector.item.exchange import Exchanges, Owner, Recorded
+from services.collector.item.http import ItemHttp, Shared
+from services.collector.item.permit import Permit
 from services.collector.journal import Journal
 from services.collector.manifest import Manifest
-from services.collector.scope import Permit
 from services.contracts import entities
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.plan import Authorisation, Limits, Plan

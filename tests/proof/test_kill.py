@@ -21,8 +21,8 @@ import pytest
 from msgspec import Struct
 
 from services.collector.context import Nameless, Refused
-from services.collector.exchange import recall
 from services.collector.fetch.client import locate
+from services.collector.item.exchange import recall
 from services.collector.resolve import transcript
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.blobs.segments import SegmentBlobs

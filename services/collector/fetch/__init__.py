@@ -1,6 +1,5 @@
 """HTTP/1.1 (RFC 9110, 9112) on egress: what is checked is what is dialled, and all is bounded."""
 
 from services.collector.fetch.client import Client, Request, Response
-from services.collector.fetch.http import ItemHttp
 
-__all__ = ["Client", "ItemHttp", "Request", "Response"]
+__all__ = ["Client", "Request", "Response"]

@@ -15,6 +15,7 @@ from services.collector.fetch.connection import Broken, Connection, Received
 from services.collector.fetch.encoding import ACCEPTED, Undecodable, decode
 from services.collector.fetch.tls import Shown, context, mismatch, shown
 from services.kernel.egress import Egress, EgressError, Guard, Refused, TimedOut, TlsFailed, Unreachable
+from services.kernel.hostport import join_host_port
 
 IDLE_SECONDS: Final = 10.0
 #: Idle connections that are kept, with TLS and without. Modules that ask the same hosts come to each within seconds of
@@ -397,13 +398,12 @@ def _response(received: Received, connection: Connection, request: Request) -> R
         body, more = b"", True
     head = [f"HTTP/{received.version} {received.status} {received.reason}".rstrip()]
     head += [f"{name}: {value}" for name, value in received.headers]
-    address = f"[{connection.address}]" if ":" in connection.address else connection.address
     return Response(
         status=received.status,
         head="\n".join(head),
         headers=received.headers,
         body=body,
         truncated=received.truncated or more,
-        peer=f"{address}:{request.location.port}",
+        peer=join_host_port(connection.address, request.location.port),
         tls_error=connection.tls_error,
     )

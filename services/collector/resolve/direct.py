@@ -10,6 +10,7 @@ from services.collector.resolve.names import ParseError
 from services.collector.resolve.stream import ask_over_tcp
 from services.collector.resolve.wire import FORMERR, NOTIMP, Mismatch, build_query, build_question, read_answer
 from services.kernel.egress import Egress, EgressError, Forbidden, Guard
+from services.kernel.hostport import join_host_port
 
 TCP_TIMEOUT: Final = 5.0
 
@@ -26,7 +27,7 @@ async def ask_at(
 
     Raises `Forbidden`; everything else is an answer.
     """
-    label = f"[{server[0]}]:{server[1]}" if ":" in server[0] else f"{server[0]}:{server[1]}"
+    label = join_host_port(*server)
     try:
         question = build_question(name, type)
     except ParseError:

@@ -7,6 +7,7 @@ from math import inf
 from typing import Final
 
 from services.collector.resolve.chunk import Query
+from services.kernel.hostport import join_host_port
 
 FIRST_WINDOW: Final = 64
 LEAST_WINDOW: Final = 32
@@ -69,7 +70,7 @@ class Upstream:
     def __init__(self, address: str, port: int) -> None:
         self.address = address
         self.port = port
-        self.label = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        self.label = join_host_port(address, port)
         self.channels: deque[Channel] = deque()
         self.retired: list[Channel] = []
         self.pending = 0

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from services.kernel.egress.errors import EgressError, TooMuch, Unreachable
+from services.kernel.hostport import join_host_port
 
 LONGEST_HEAD = 16_384
 #: Kinds of proxies that are not spoken to.
@@ -87,7 +88,7 @@ async def tunnel(connection: socket.socket, proxy: Proxy, address: str, port: in
         TooMuch: its answer does not end.
     """
     loop = asyncio.get_running_loop()
-    authority = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    authority = join_host_port(address, port)
     head = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     if proxy.authorization:
         head.append(f"Proxy-Authorization: {proxy.authorization}")

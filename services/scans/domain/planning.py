@@ -14,6 +14,7 @@ from services.contracts.resources import Module, NewScan, PreviewedModule
 from services.contracts.scope import ACTIVITIES, scope
 from services.contracts.targets import recognise
 from services.kernel.errors import Invalid
+from services.kernel.hostport import split_host_port
 
 MOST_TARGETS: Final = 100_000
 _LONGEST: Final = 4096
@@ -126,19 +127,10 @@ def _check_extent(rules: Iterable[str]) -> None:
 
 def _check_resolver(text: str) -> None:
     """Whether a resolver is written as an address, or an address and a port (IPv6 addresses then in brackets)."""
-    address, port = text, ""
-    if text.startswith("[") and "]" in text:
-        address, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    elif text.count(":") == 1:
-        address, _, port = text.partition(":")
     try:
-        ip_address(address)
-        sound = not port or 0 < int(port) < 1 << 16
+        ip_address(split_host_port(text, 53)[0])
     except ValueError:
-        sound = False
-    if not sound:
-        raise Invalid(f"{text[:100]!a} is no resolver: say ADDRESS or ADDRESS:PORT")
+        raise Invalid(f"{text[:100]!a} is no resolver: say ADDRESS or ADDRESS:PORT") from None
 
 
 def planned(module: Module) -> PlannedModule:

@@ -1,42 +1,8 @@
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
-import pytest
 import uvloop
-
-from tests.collector.fetch.authority import Signer
-from tests.collector.fetch.webs import Net
-from tests.collector.workshop import Workshop, workshop
 
 
 def pytest_asyncio_loop_factories(config, item):
     """What a hostile server does reaches the client by other ways on the two event loops."""
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
-
-
-@pytest.fixture(scope="session")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
-    return Signer(tmp_path_factory.mktemp("signer"))
-
-
-@pytest.fixture
-async def net(signer: Signer) -> AsyncIterator[Net]:
-    net = Net(str(signer.file))
-    yield net
-    await net.close()
-
-
-Certified = Callable[..., ssl.SSLContext]
-
-
-@pytest.fixture
-def certified(signer: Signer) -> Certified:
-    return signer.context
-
-
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
-    async with workshop(tmp_path) as made:
-        yield made

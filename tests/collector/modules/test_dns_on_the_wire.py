@@ -3,7 +3,7 @@
 import asyncio
 
 from lab.running import Lab
-from services.collector.run import Result
+from services.collector.item.run import Result
 from services.contracts import entities, relations
 from services.contracts.claims import Absence, Attribute, Entity
 from services.contracts.subjects import Level, Names

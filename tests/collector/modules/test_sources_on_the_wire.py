@@ -3,7 +3,7 @@
 import asyncio
 
 from lab.running import Lab
-from services.collector.run import Result
+from services.collector.item.run import Result
 from services.contracts import entities
 from services.contracts.claims import Absence, Attribute
 from tests.collector.modules.wired import Wire, related

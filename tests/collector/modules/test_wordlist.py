@@ -2,8 +2,8 @@
 
 import re
 
-from services.collector.collector import WORDS
 from services.collector.modules.brute import spoken
+from services.collector.ways import WORDS
 
 
 class ListContext:

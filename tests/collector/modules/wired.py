@@ -10,16 +10,16 @@ from uuid import UUID, uuid4
 
 from lab.running import Lab
 from services.collector.budget import Budget
-from services.collector.dns import ItemDns, ScanWildcards, addresses_of
-from services.collector.exchange import Exchanges, Owner
-from services.collector.fetch import Client, ItemHttp
-from services.collector.fetch.http import Shared
+from services.collector.fetch import Client
+from services.collector.item.dns import ItemDns, ScanWildcards, addresses_of
+from services.collector.item.exchange import Exchanges, Owner
+from services.collector.item.http import ItemHttp, Shared
+from services.collector.item.permit import Permit
+from services.collector.item.run import ItemContext, Module, Result, import_module_of, run_item
+from services.collector.item.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.collector.journal import Journal
 from services.collector.manifest import MODULES, read_manifest
 from services.collector.resolve import Resolver
-from services.collector.run import ItemContext, Module, Result, import_module_of, run_item
-from services.collector.scope import Permit
-from services.collector.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.collector.store import JournalRow
 from services.contracts.claims import Claim, Entity, Relation
 from services.contracts.evidence import EvidenceRecord

@@ -13,10 +13,10 @@ import dns.rrset
 import pytest
 
 from services.collector.context import DnsAnswer, Skipped, Unreachable
-from services.collector.dns import ItemDns, ScanWildcards
+from services.collector.item.dns import ItemDns, ScanWildcards
+from services.collector.item.permit import Permit
 from services.collector.modules import brute
 from services.collector.resolve import Resolver
-from services.collector.scope import Permit
 from services.collector.traces import trace
 from services.contracts.claims import Attribute, Claim
 from services.contracts.evidence import EvidenceRecord
@@ -132,7 +132,7 @@ async def test_an_answer_is_the_same_from_the_wire_and_from_the_journal(place: P
 
 @pytest.fixture
 def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.collector.dns.CHUNK", CHUNK)
+    monkeypatch.setattr("services.collector.item.dns.CHUNK", CHUNK)
 
 
 @pytest.mark.usefixtures("short_chunks")

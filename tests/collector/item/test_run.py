@@ -1,8 +1,7 @@
 """One module on one work item: what it may say and what becomes of its faults."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -23,8 +22,8 @@ from services.collector.context import (
     Unauthorised,
     Unreachable,
 )
-from services.collector.exchange import MASK, Exchanges, Performed
-from services.collector.run import (
+from services.collector.item.exchange import MASK, Exchanges, Performed
+from services.collector.item.run import (
     CLAIM_BYTES,
     CLAIMS_PER_ITEM,
     ItemContext,
@@ -36,16 +35,10 @@ from services.contracts import attributes, entities, relations
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, Relation
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.errors import Corrupt, Exhausted, NotFound, Unavailable
-from tests.collector.workshop import TARGET, Workshop, manifest, plan, workshop
+from tests.collector.workshop import TARGET, Workshop, manifest, plan
 
 WWW, ADDRESS = entities.hostname("www.example.org"), entities.ip_address("192.0.2.1")
 RESOLVES = relations.resolves_to(WWW, ADDRESS)
-
-
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
-    async with workshop(tmp_path) as made:
-        yield made
 
 
 async def world(shop: Workshop, *, key: str | None = None, of=None, offline: bool = False) -> ItemContext:
@@ -177,7 +170,7 @@ async def test_a_claim_without_measure_fails_the_item(shop: Workshop) -> None:
 
 
 async def test_claims_without_end_are_cut_off(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.collector.run.CLAIMS_PER_ITEM", 1000)
+    monkeypatch.setattr("services.collector.item.run.CLAIMS_PER_ITEM", 1000)
 
     def parse(answer, seen) -> Iterator[Claim]:
         number = 0

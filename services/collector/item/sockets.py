@@ -20,14 +20,15 @@ from services.collector.context import (
     Unreachable,
     Whois,
 )
-from services.collector.dns import addresses_of
-from services.collector.exchange import Exchanges, Performed
 from services.collector.fetch.client import Client
-from services.collector.fetch.http import failure_of
+from services.collector.item.dns import addresses_of
+from services.collector.item.exchange import Exchanges, Performed
+from services.collector.item.http import failure_of
+from services.collector.item.permit import Permit
 from services.collector.resolve import Resolver
-from services.collector.scope import Permit
 from services.kernel.egress import Egress, EgressError, Refused, TimedOut, TooMuch
 from services.kernel.egress import Unreachable as NoWay
+from services.kernel.hostport import join_host_port
 from services.kernel.messages import now
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class ItemWhois(Whois):
                 body += chunk
                 if len(body) > most:
                     raise TooMuch(f"{server} says more than {most} bytes")
-            return _place(addresses[0], 43), bytes(body)
+            return join_host_port(addresses[0], 43), bytes(body)
         finally:
             writer.transport.abort()
 
@@ -126,14 +127,14 @@ class ItemTls(Tls):
             return Performed(
                 at=at,
                 elapsed=now() - at,
-                peer=_place(address, port),
+                peer=join_host_port(address, port),
                 status="shaken",
                 head=f"{shown.version}\n{shown.cipher}\n{shown.alpn}",
                 body="".join(map(ssl.DER_cert_to_PEM_cert, shown.chain)).encode(),
                 tls_error=shown.tls_error,
             )
 
-        request = _place(address, port) + (f" as {server_name}" if server_name else "")
+        request = join_host_port(address, port) + (f" as {server_name}" if server_name else "")
         record, body = await self._exchanges.make("tls", request, perform)
         version, cipher, alpn = record.head.split("\n")
         return TlsAnswer(
@@ -246,10 +247,6 @@ async def all_of(tries: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-def _place(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _ders(pem: bytes) -> tuple[bytes, ...]:

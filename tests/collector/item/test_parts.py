@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.collector.run import PART_CLAIMS, Result, parts_of
+from services.collector.item.parts import PART_CLAIMS, parts_of
+from services.collector.item.run import Result
 from services.contracts import entities
 from services.contracts.claims import Attribute, Claim
 from services.contracts.commands import Collect, WorkItem

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from services.collector.context import Nameless, Refused, Skipped, Unreachable
-from services.collector.exchange import Exchanges
 from services.collector.fetch import Client
+from services.collector.item.exchange import Exchanges
+from services.collector.item.permit import Permit
+from services.collector.item.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.collector.manifest import Manifest
 from services.collector.resolve.answer import Addresses, Answer
-from services.collector.scope import Permit
-from services.collector.sockets import PROBES_AT_ONCE, ItemTcp, ItemTls, ItemWhois
 from services.contracts.plan import Plan
 from services.kernel.egress import DialTable, Direct, Egress, EgressError, Guard, Proxy, TimedOut
 from services.kernel.egress.dial import Entry
@@ -336,7 +336,7 @@ async def test_open_refused_and_silent_ports_are_told_apart(shore: Shore) -> Non
 
 
 async def test_a_banner_is_short_and_not_waited_for_long(shore: Shore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.collector.sockets.BANNER_SECONDS", 0.1)
+    monkeypatch.setattr("services.collector.item.sockets.BANNER_SECONDS", 0.1)
     await shore.listen(1, saying(b"x" * 100_000))
     await shore.listen(2, saying(stays=True))
     await shore.listen(3, saying(bytes(range(256)), stays=True))
@@ -390,7 +390,7 @@ async def test_after_a_failure_no_other_port_is_tried(shore: Shore, monkeypatch:
         await asyncio.sleep(0 if port == 1 else 0.01)
         raise EgressError("a fault of this machine")
 
-    monkeypatch.setattr("services.collector.sockets.PORTS_AT_ONCE", 4)
+    monkeypatch.setattr("services.collector.item.sockets.PORTS_AT_ONCE", 4)
     monkeypatch.setattr(Egress, "open", fails)
     with pytest.raises(Unreachable):
         await (await shore.tcp()).probe(HERE, tuple(range(1, 100)))
@@ -424,7 +424,7 @@ async def test_no_port_is_tried_outside_the_scope(shore: Shore, address: str) ->
 
 
 async def test_not_too_many_ports_are_tried_at_once(shore: Shore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.collector.sockets.PORTS_AT_ONCE", 4)
+    monkeypatch.setattr("services.collector.item.sockets.PORTS_AT_ONCE", 4)
     under_way = most = 0
     real = Egress.open
 

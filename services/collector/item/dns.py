@@ -9,10 +9,10 @@ from typing import Final
 from msgspec import Struct
 
 from services.collector.context import Dns, DnsAnswer, Skipped, Unreachable
-from services.collector.exchange import Exchanges, Performed
-from services.collector.fetch.http import failure_of
+from services.collector.item.exchange import Exchanges, Performed
+from services.collector.item.http import failure_of
+from services.collector.item.permit import Permit
 from services.collector.resolve import Answer, Resolver, TransferFailed, Wildcards, transcript
-from services.collector.scope import Permit
 from services.contracts.evidence import EvidenceRecord
 from services.kernel import egress
 from services.kernel.egress import EgressError

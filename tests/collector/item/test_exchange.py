@@ -1,8 +1,6 @@
 """Exchanges: made once, kept first, counted within a turn; what a module gets is what the journal has."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -19,10 +17,10 @@ from services.collector.context import (
     Unauthorised,
     Unreachable,
 )
-from services.collector.exchange import MASK, Exchanges, Performed, describe, recall
+from services.collector.item.exchange import MASK, Exchanges, Performed, describe, recall
 from services.contracts.evidence import record_digest
 from services.kernel.errors import Exhausted, NotFound
-from tests.collector.workshop import WORKSPACE, Workshop, manifest, workshop
+from tests.collector.workshop import WORKSPACE, Workshop, manifest
 
 SOURCE = manifest()
 FAILURES: list[SourceError] = [
@@ -35,12 +33,6 @@ FAILURES: list[SourceError] = [
     RateLimited("status 429"),
     RateLimited("status 429: slowly", 7.5),
 ]
-
-
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
-    async with workshop(tmp_path) as made:
-        yield made
 
 
 class World:

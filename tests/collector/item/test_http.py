@@ -21,9 +21,9 @@ from services.collector.context import (
     Unauthorised,
     Unreachable,
 )
-from services.collector.exchange import MASK
 from services.collector.fetch.client import BadUrl, locate
-from services.collector.fetch.http import MAX_URL, _retry_after
+from services.collector.item.exchange import MASK
+from services.collector.item.http import MAX_URL, _retry_after
 from services.kernel.egress.proxy import Proxy
 from tests.collector.fetch.webs import ADDRESS, Net, page, says, serves
 from tests.collector.workshop import ELSEWHERE, WORKSPACE, Workshop, manifest, plan
@@ -38,7 +38,7 @@ SECRET = 'k3y+/=& "s3cr3t"'
 
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.collector.fetch.http.RETRY_DELAYS", (0.0, 0.0))
+    monkeypatch.setattr("services.collector.item.http.RETRY_DELAYS", (0.0, 0.0))
 
 
 @pytest.fixture(autouse=True)

@@ -25,11 +25,11 @@ from services.collector.context import (
     Unauthorised,
     Unreachable,
 )
-from services.collector.exchange import Exchanges, Performed
 from services.collector.fetch.client import BadUrl, Client, NoSuchName, Request, Response, locate
 from services.collector.fetch.connection import Broken
 from services.collector.fetch.encoding import Undecodable
-from services.collector.scope import Permit
+from services.collector.item.exchange import Exchanges, Performed
+from services.collector.item.permit import Permit
 from services.contracts.evidence import EvidenceRecord
 from services.kernel import egress
 from services.kernel.egress import EgressError, Forbidden

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from services.collector.context import Skipped
-from services.collector.scope import Permit, guard_for
+from services.collector.item.permit import Permit, guard_for
 from services.kernel.egress import Forbidden
 from tests.collector.workshop import manifest, plan
 

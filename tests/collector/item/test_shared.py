@@ -6,8 +6,8 @@ from uuid import UUID
 
 from services.collector.budget import Budget
 from services.collector.context import Unreachable
-from services.collector.exchange import Exchanges, Owner, Performed
-from services.collector.fetch.http import Shared
+from services.collector.item.exchange import Exchanges, Owner, Performed
+from services.collector.item.http import Shared
 from services.collector.manifest import MODULES, read_manifest
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.sql.sqlite import SqliteSql

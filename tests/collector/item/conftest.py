@@ -1,0 +1,10 @@
+import asyncio
+
+import uvloop
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """What a hostile server does reaches the client by other ways on the two event loops."""
+    if "net" not in item.fixturenames:
+        return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
