@@ -24,7 +24,8 @@ from services.contracts.endpoints import (
     SWEPT_BY_STORAGE,
     WATCH_SCAN,
 )
-from services.contracts.resources import ENDED, Scan, ScanId, ScanRef, Watch
+from services.contracts.resources import Scan, ScanId, ScanRef, Watch
+from services.contracts.states import ENDED
 from services.kernel.calls import Caller
 from services.kernel.errors import NotFound, Unavailable
 

@@ -1,7 +1,8 @@
 """A scan in words: where it stands, what it found, which sources could not be asked."""
 
 from services.cli.text import clean, count, instant, write_table
-from services.contracts.resources import ENDED, Scan, SourceState
+from services.contracts.resources import Scan, SourceState
+from services.contracts.states import ENDED
 
 PLURAL_TYPES = {"ip_address": "IP address", "asn": "ASN", "url": "URL", "dns_record": "DNS record"}
 #: What a scan is called that is to run and that no process runs.

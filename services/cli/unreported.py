@@ -8,7 +8,7 @@ from services.cli.hull import Hull
 from services.cli.text import clean, count
 from services.contracts.claims import Entity, Relation
 from services.contracts.endpoints import LIST_ITEMS, TRACE_NAME
-from services.contracts.facts import ANSWERED
+from services.contracts.facts import ANSWERED, Outcome
 from services.contracts.resources import Item, ItemsQuery, Scan, SourceState, Trace, TraceAnswer, TraceQuery
 from services.contracts.subjects import CarriedSubject, Level
 from services.kernel.calls import Caller
@@ -30,7 +30,7 @@ class Evidence:
         self._scan = scan
         self._value = value
 
-    async def items(self, module: str, outcome: str = "") -> AsyncIterator[Item]:
+    async def items(self, module: str, outcome: Outcome | None = None) -> AsyncIterator[Item]:
         """The items of a module."""
         after = ""
         while True:

@@ -6,7 +6,7 @@ from typing import Final
 from services.cli.text import clean, count
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import host_of, registered_domain
-from services.contracts.plan import PROFILES
+from services.contracts.plan import PROFILES, Profile
 from services.contracts.resources import Module, NewScan
 from services.contracts.targets import recognise
 
@@ -56,7 +56,7 @@ def _instead(new: NewScan, left: Sequence[Entity], chosen: Sequence[Module], usa
         yield "it without --module"
 
 
-def _of_profile(profile: str, modules: Iterable[Module]) -> list[Module]:
+def _of_profile(profile: Profile, modules: Iterable[Module]) -> list[Module]:
     return [module for module in modules if module.declared.activity in PROFILES[profile]]
 
 

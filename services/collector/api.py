@@ -18,7 +18,7 @@ from services.contracts.resources import (
     KeyName,
     KeyView,
     NewKey,
-    ReplayDifference,
+    Replayed,
     ScanId,
     Swept,
     Trace,
@@ -45,7 +45,7 @@ async def get_blob(ports: Ports, caller: Caller, question: BlobQuery) -> BlobVie
 async def upload(ports: Ports, caller: Caller, question: Upload) -> Uploaded:
     if len(question.content) > MAX_UPLOAD:
         raise Invalid(f"a word list may have {MAX_UPLOAD} bytes, this one has {len(question.content)}")
-    return Uploaded(await collector_of(ports).journal.keep(caller.workspace, question.content))
+    return Uploaded((await collector_of(ports).journal.keep(caller.workspace, question.content)).hex())
 
 
 async def swept_by_collector(ports: Ports, caller: Caller, question: ScanId) -> Swept:
@@ -59,7 +59,7 @@ def verify(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Ver
     return verify_scan(ports, caller, question.scan)
 
 
-def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[ReplayDifference, None]:
+def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Replayed, None]:
     return replay_scan(ports, collector_of(ports), caller, question.scan)
 
 

@@ -11,22 +11,20 @@ from services.collector.item.run import run_item
 from services.contracts.claims import claim_line
 from services.contracts.endpoints import LIST_CLAIMS
 from services.contracts.plan import Plan
-from services.contracts.resources import ClaimsQuery, ReplayDifference
+from services.contracts.resources import ClaimsQuery, Difference, ReplayCounts, Replayed
 from services.kernel.calls import Caller
 from services.kernel.errors import NotFound
 from services.kernel.service import Ports
 
 
 class Tally:
-    """What a replay counted."""
+    """What a replay counted; see `ReplayCounts`."""
 
     def __init__(self) -> None:
         self.items = self.claims = self.skipped = self.superseded = 0
 
 
-async def replay_scan(
-    ports: Ports, collector: Collector, caller: Caller, scan: UUID
-) -> AsyncGenerator[ReplayDifference, None]:
+async def replay_scan(ports: Ports, collector: Collector, caller: Caller, scan: UUID) -> AsyncGenerator[Replayed, None]:
     """Yield each claim that differs, and at the end the counts.
 
     A module that is there in another version runs in that one: the difference is what its new parser changes.
@@ -42,16 +40,10 @@ async def replay_scan(
                     async for difference in _replay_item(
                         ports, collector, caller, plan, row, recorded.get(row.item, {}), tally
                     ):
-                        yield difference
+                        yield Replayed(difference=difference)
     finally:
         collector.forget(caller.workspace, scan)
-    yield ReplayDifference(
-        sign="",
-        items=tally.items,
-        claims=tally.claims,
-        skipped=tally.skipped,
-        superseded=tally.superseded,
-    )
+    yield Replayed(counts=ReplayCounts(**vars(tally)))
 
 
 async def _replay_item(
@@ -62,7 +54,7 @@ async def _replay_item(
     row: store.WorkRow,
     recorded: Recorded,
     tally: Tally,
-) -> AsyncGenerator[ReplayDifference, None]:
+) -> AsyncGenerator[Difference, None]:
     file = collector.modules.get(row.module)
     if file is None:
         tally.superseded += 1
@@ -90,6 +82,6 @@ async def _replay_item(
             before.add(claim_line(view.claim))
     after = {claim_line(claim) for claim, _ in result.said}
     for line in sorted(before - after):
-        yield ReplayDifference(sign="-", line=line, module=row.module)
+        yield Difference(sign="-", line=line, module=row.module)
     for line in sorted(after - before):
-        yield ReplayDifference(sign="+", line=line, module=row.module)
+        yield Difference(sign="+", line=line, module=row.module)

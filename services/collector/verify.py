@@ -4,7 +4,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from services.contracts.claims import claim_line
 from services.contracts.endpoints import GET_SCAN, LIST_CLAIMS, LIST_RECORDS
 from services.contracts.evidence import DIGEST_BYTES, Digests, EvidenceRecord, merkle_root, record_digest
-from services.contracts.resources import ClaimsQuery, ClaimView, ScanId, ScanRef, Verified
+from services.contracts.resources import Checked, ClaimsQuery, ClaimView, Fault, FaultKind, ScanId, ScanRef, Verified
 from services.kernel.calls import Caller
 from services.kernel.errors import Corrupt, NotFound
 from services.kernel.service import Ports
@@ -20,8 +20,6 @@ from services.kernel.service import Ports
 #: How many claims one piece of an answer names; a fault has as many pieces as that takes.
 CLAIMS_IN_PIECE: Final = 1000
 BODIES_REMEMBERED: Final = 1000
-
-Fault = Literal["", "record altered", "blob altered", "blob missing", "root differs"]
 
 
 async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[Verified, None]:
@@ -35,20 +33,19 @@ async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerato
             records += 1
             if len(record.id) == DIGEST_BYTES:
                 ids.add(record.id)
-            found: list[Fault] = ["record altered"] if record_digest(record) != record.id else []
+            found: list[FaultKind | None] = ["record altered"] if record_digest(record) != record.id else []
             if record.blob is not None:
                 blobs += 1
                 found.append(await bodies.fault(record.blob))
-            for fault in found:
-                if fault:
-                    async for piece in _pieces(_named(fault, record), _resting_on(ports, caller, scan, record)):
-                        yield piece
+            for kind in (each for each in found if each is not None):
+                async for piece in _pieces(_fault(kind, record), _resting_on(ports, caller, scan, record)):
+                    yield Verified(fault=piece)
     root = (await ports.calls.ask(GET_SCAN, ScanRef(str(scan)), caller)).evidence_root
-    if root is not None and merkle_root(ids) != root:
-        differs = Verified(fault="root differs", artefact=root.hex())
+    if root is not None and merkle_root(ids).hex() != root:
+        differs = Fault(kind="root differs", artefact=root)
         async for piece in _pieces(differs, _resting_on_nothing(ports, caller, scan, set(ids))):
-            yield piece
-    yield Verified(fault="", records=records, blobs=blobs)
+            yield Verified(fault=piece)
+    yield Verified(checked=Checked(records=records, blobs=blobs))
 
 
 class Bodies:
@@ -57,32 +54,32 @@ class Bodies:
     def __init__(self, ports: Ports, workspace: UUID) -> None:
         self._ports = ports
         self._workspace = workspace
-        self._faults: OrderedDict[bytes, Fault] = OrderedDict()
+        self._faults: OrderedDict[bytes, FaultKind | None] = OrderedDict()
 
-    async def fault(self, digest: bytes) -> Fault:
-        """What is wrong with a body; empty when nothing is."""
+    async def fault(self, digest: bytes) -> FaultKind | None:
+        """What is wrong with a body; None when nothing is."""
         if digest not in self._faults:
             self._faults[digest] = await self._look_at(digest)
             while len(self._faults) > BODIES_REMEMBERED:
                 self._faults.popitem(last=False)
         return self._faults[digest]
 
-    async def _look_at(self, digest: bytes) -> Fault:
+    async def _look_at(self, digest: bytes) -> FaultKind | None:
         try:
             content = await self._ports.blobs.get(self._workspace, digest)
         except NotFound:
             return "blob missing"
         except Corrupt:
             return "blob altered"
-        return "" if hashlib.sha256(content).digest() == digest else "blob altered"
+        return None if hashlib.sha256(content).digest() == digest else "blob altered"
 
 
-def _named(fault: Fault, record: EvidenceRecord) -> Verified:
-    artefact = record.id if fault == "record altered" or record.blob is None else record.blob
-    return Verified(fault=fault, artefact=artefact.hex(), request=record.request)
+def _fault(kind: FaultKind, record: EvidenceRecord) -> Fault:
+    artefact = record.id if kind == "record altered" or record.blob is None else record.blob
+    return Fault(kind=kind, artefact=artefact.hex(), request=record.request)
 
 
-async def _pieces(fault: Verified, claims: AsyncGenerator[ClaimView, None]) -> AsyncGenerator[Verified, None]:
+async def _pieces(fault: Fault, claims: AsyncGenerator[ClaimView, None]) -> AsyncGenerator[Fault, None]:
     """Yield a fault with all of ``claims``, in as many pieces as that takes."""
     lines: list[str] = []
     async with aclosing(claims):

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from services.contracts.scope import Role
 from services.contracts.subjects import CarriedSubject
 from services.kernel.messages import message_id, message_type
 
@@ -18,7 +19,7 @@ class WorkItem(Struct, frozen=True, omit_defaults=True):
 
     id: UUID
     subject: CarriedSubject
-    role: str
+    role: Role
     distance: int = 0
     turn: int = 0
 

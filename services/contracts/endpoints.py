@@ -164,7 +164,7 @@ VERIFY: Final = Endpoint(
 )  # fmt: skip
 REPLAY: Final = Endpoint(
     service="collector", name="replay", method="POST", path="/v1/scans/{scan}/replay",
-    takes=r.ScanId, answers=r.ReplayDifference,
+    takes=r.ScanId, answers=r.Replayed,
     summary="Run the modules on the recorded evidence, opening no socket, and say how the claims differ.",
     streams=True,
 )  # fmt: skip

@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from services.contracts.claims import Absence, Attribute, Entity, Relation
 from services.contracts.evidence import EvidenceRecord
+from services.contracts.plan import Profile
+from services.contracts.scope import Activity, Role
+from services.contracts.states import ScanState
 from services.contracts.subjects import CarriedSubject
 
 #: ``truncated``: what is claimed was answered, and the source has more than it gave or than it was asked for.
@@ -70,7 +73,7 @@ class DeclaredModule(Struct, frozen=True, kw_only=True):
     id: str
     version: int
     title: str
-    activity: str
+    activity: Activity
     source: str
     format: str
     consumes: tuple[str, ...]
@@ -109,7 +112,7 @@ class Admission(Struct, frozen=True, array_like=True):
     """An entity's place in a scan; said again when its role gets stronger or its distance smaller."""
 
     entity: Entity
-    role: str
+    role: Role
     distance: int
 
 
@@ -127,7 +130,7 @@ class Started(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.started.v
     scan: UUID
     run: int
     targets: tuple[Entity, ...]
-    profile: str
+    profile: Profile
     target_count: int = 0
 
 
@@ -135,7 +138,7 @@ class SourceOutcome(Struct, frozen=True, kw_only=True):
     """How a module fared in a run: items by outcome, and the last reason why one could not be asked."""
 
     module: str
-    outcomes: dict[str, int]
+    outcomes: dict[Outcome, int]
     reason: str = ""
 
 
@@ -150,11 +153,11 @@ class Finished(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.finished
 
     scan: UUID
     run: int
-    state: str
+    state: ScanState
     reason: str
     results: int
     admissions: int
-    outcomes: dict[str, int]
+    outcomes: dict[Outcome, int]
     sources: tuple[SourceOutcome, ...] = ()
     evidence_root: bytes
     at: int

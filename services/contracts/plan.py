@@ -6,12 +6,12 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.contracts.claims import Entity
-from services.contracts.scope import Scope
+from services.contracts.scope import Activity, Scope
 
 Profile = Literal["passive", "standard", "deep"]
 
 #: Which activities a profile has; active work also needs an authorisation.
-PROFILES: Final[dict[str, frozenset[str]]] = {
+PROFILES: Final[dict[Profile, frozenset[Activity]]] = {
     "passive": frozenset({"passive"}),
     "standard": frozenset({"passive", "dns"}),
     "deep": frozenset({"passive", "dns", "guess", "active"}),
@@ -33,7 +33,7 @@ class PlannedModule(Struct, frozen=True, kw_only=True):
 
     id: str
     version: int
-    activity: str
+    activity: Activity
     consumes: tuple[str, ...]
     produces: tuple[str, ...]
     options: dict[str, bool | int | float | str]

@@ -11,7 +11,7 @@ from services.contracts.claims import Absence, Attribute, Claim, Entity, Relatio
 from services.contracts.facts import Admitted, Collected
 from services.contracts.plan import Plan
 from services.contracts.resources import Retraction
-from services.contracts.scope import ROLES
+from services.contracts.scope import ROLES, Role
 from services.contracts.subjects import CarriedSubject, Level, NamesDigest
 
 ENTITY, RELATION, ATTRIBUTE, ABSENCE = range(4)
@@ -25,7 +25,7 @@ ClaimRow = tuple[
 ]
 RecordRow = tuple[bytes, bytes, Turn, bytes, bytes | None, bytes]
 
-_RANKS: Final[dict[str, int]] = {role: rank for rank, role in enumerate(ROLES)}
+_RANKS: Final[dict[Role, int]] = {role: rank for rank, role in enumerate(ROLES)}
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _pack = msgspec.msgpack.Encoder().encode
@@ -174,12 +174,12 @@ def subject_id(subject: CarriedSubject) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def rank_of(role: str) -> int:
-    """How weak a role is: the strongest is 0, one that is not known the last."""
-    return _RANKS.get(role, len(ROLES))
+def rank_of(role: Role) -> int:
+    """How weak a role is: the strongest is 0."""
+    return _RANKS[role]
 
 
-def role_of(rank: int | None) -> str | None:
+def role_of(rank: int | None) -> Role | None:
     """The role of a rank, None for none."""
     return ROLES[rank] if rank is not None and rank < len(ROLES) else None
 

@@ -10,12 +10,13 @@ import msgspec
 
 from services.contracts.claims import Entity, claim_line
 from services.contracts.resources import ExportQuery
+from services.contracts.scope import Role
 from services.kernel.sql import Reader
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
 from services.storage.store import reading
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
 
-IN_SCOPE: Final = ("target", "in_scope")
+IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
 NAMES: Final = ("domain", "hostname")
 #: How often a module is shown to have said the same of one thing: of a hub, thousands of items do.
 ASSERTED: Final = 50

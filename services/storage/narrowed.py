@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.contracts.resources import SearchQuery
+from services.contracts.scope import Role
 from services.kernel.errors import Invalid
 from services.kernel.search import COUNTED, Search
 from services.kernel.search.words import fold, terms
@@ -41,7 +42,7 @@ class Narrowed(Struct, frozen=True):
     scan: UUID
     words: Sequence[str]
     type: str | None
-    role: str | None
+    role: Role | None
 
     async def find(self, view: Reader, after: int, most: int) -> tuple[list[StoredEntity], int | None]:
         """Up to ``most`` entities that came after one, and whom to go on after, None at the end."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from services.contracts.claims import Malformed
 from services.contracts.endpoints import GET_PLAN
 from services.contracts.resources import (
+    AbsenceView,
     Assertion,
     AttributeValue,
     Change,
@@ -165,13 +166,12 @@ def _values(claims: Sequence[StoredClaim]) -> tuple[AttributeValue, ...]:
     )
 
 
-def _absences(claims: Sequence[StoredClaim]) -> tuple[AttributeValue, ...]:
+def _absences(claims: Sequence[StoredClaim]) -> tuple[AbsenceView, ...]:
     grouped: dict[str, list[StoredClaim]] = {}
     for claim in claims:
         grouped.setdefault(claim.name, []).append(claim)
     return tuple(
-        AttributeValue(name=name, value=False, assertions=tuple(map(_assertion, group)))
-        for name, group in sorted(grouped.items())
+        AbsenceView(predicate=name, assertions=tuple(map(_assertion, group))) for name, group in sorted(grouped.items())
     )
 
 
@@ -260,8 +260,11 @@ async def list_records(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerat
 
 
 def _record_view(stored: records.StoredRecord) -> RecordView:
+    record = stored.record
     return RecordView(
-        record=stored.record,
+        id=record.id.hex(),
+        blob=None if record.blob is None else record.blob.hex(),
+        record=record,
         scan=UUID(bytes=stored.scan),
         item=UUID(bytes=stored.item),
         module=stored.module,

@@ -4,6 +4,7 @@ import json
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from services.cli.claim_text import change_words, claim_words, qualified, value_words
 from services.cli.commands.diff import write_change
@@ -12,7 +13,7 @@ from services.cli.commands.show import write_entity
 from services.contracts.attributes import ATTRIBUTES
 from services.contracts.claims import Absence, Relation, claim_line
 from services.contracts.entities import ip_address, name, service
-from services.contracts.resources import AttributeValue, Change, EntityView, Verified
+from services.contracts.resources import AttributeValue, Change, Checked, EntityView, Fault, Verified
 
 WWW, ADDRESS = name("www.example.org"), ip_address("192.0.2.1")
 RESOLVES = Relation("resolves_to", WWW, ADDRESS, qualifiers={"record": "A"})
@@ -75,9 +76,10 @@ def test_claims_that_rest_on_a_fault_are_readable_and_few_and_json_has_them_all(
     )
     claims = tuple(f"crtsh: {line}" for line in lines) + tuple(f"crtsh: [{number}]" for number in range(40))
     report = TextReport()
-    report.add(Verified(fault="blob altered", artefact="ab", request="GET x", claims=claims[:30], more=True))
-    report.add(Verified(fault="blob altered", artefact="ab", request="GET x", claims=claims[30:]))
-    report.add(Verified(fault="record altered", artefact="cd", claims=claims[:1]))
+    body = Fault(kind="blob altered", artefact="ab", request="GET x", claims=claims)
+    report.add(Verified(fault=replace(body, claims=claims[:30], more=True)))
+    report.add(Verified(fault=replace(body, claims=claims[30:])))
+    report.add(Verified(fault=Fault(kind="record altered", artefact="cd", claims=claims[:1])))
     printed = capsys.readouterr().out.splitlines()
     assert printed[:6] == [
         "blob altered: ab GET x",
@@ -93,6 +95,6 @@ def test_claims_that_rest_on_a_fault_are_readable_and_few_and_json_has_them_all(
         "    rests on it: hostname www.example.org  [crtsh]",
     ]
     whole = JsonReport(UUID(int=1))
-    whole.add(Verified(fault="blob altered", artefact="ab", request="GET x", claims=claims))
-    whole.add(Verified(fault=""))
+    whole.add(Verified(fault=body))
+    whole.add(Verified(checked=Checked(records=1, blobs=1)))
     assert json.loads(capsys.readouterr().out)["faults"][0]["claims"] == [*claims]

@@ -10,7 +10,8 @@ from services.cli import following
 from services.cli.following import Waits
 from services.cli.scan_text import unasked_line
 from services.contracts.entities import name
-from services.contracts.resources import Scan, ScanId, ScanState, SourceState, Swept, Waiting
+from services.contracts.resources import Scan, ScanId, SourceState, Swept, Waiting
+from services.contracts.states import ScanState
 from services.kernel.calls import Caller, Endpoint
 
 SCAN = UUID(int=1)

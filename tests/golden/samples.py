@@ -125,7 +125,13 @@ def _sample(kind: kinds.Type, name: str, variant: int) -> Any:
         case kinds.TupleType():
             return [_sample(item, name, variant) for item in kind.item_types]
         case kinds.DictType():
-            return {f"{name}_{turn}": _sample(kind.value_type, name, turn) for turn in range(_width(kind.value_type))}
+            closed = isinstance(kind.key_type, kinds.LiteralType)
+            return {
+                (_sample(kind.key_type, name, turn) if closed else f"{name}_{turn}"): _sample(
+                    kind.value_type, name, turn
+                )
+                for turn in range(_width(kind.value_type))
+            }
         case kinds.LiteralType():
             return kind.values[variant % len(kind.values)]
     return _scalar(kind, name)

@@ -19,7 +19,9 @@ def test_a_host_is_read_with_and_without_a_port(text: str, host: str, port: int)
     assert split_host_port(text, 53) == (host, port)
 
 
-@pytest.mark.parametrize("text", ["a:0", "a:65536", "a:x", "a:٣", "a:-1", "[::1]53", "[::1]:x", "a: 53", "a:1000000", "[::1:53"])
+@pytest.mark.parametrize(
+    "text", ["a:0", "a:65536", "a:x", "a:٣", "a:-1", "[::1]53", "[::1]:x", "a: 53", "a:1000000", "[::1:53"]
+)
 def test_what_is_no_port_is_not_read(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         split_host_port(text, 53)

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 import click
+from msgspec.structs import asdict
 
 from services.cli.claim_text import claim_words
 from services.cli.finding import find_scan
@@ -13,7 +14,7 @@ from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import JsonDocument, clean, count, instant, write_json
 from services.contracts.endpoints import FIND_RECORDS, GET_BLOB, VERIFY
-from services.contracts.resources import BlobQuery, RecordQuery, RecordView, ScanId, Verified
+from services.contracts.resources import BlobQuery, Fault, RecordQuery, RecordView, ScanId, Verified
 from services.kernel.errors import Invalid, NotFound
 
 #: Claims that are named of each fault.
@@ -38,13 +39,13 @@ def show(session: Session, digest: str, form: str, *, body: bool) -> int:
             found = await hull.calls.ask(FIND_RECORDS, RecordQuery(digest.lower()), session.caller)
             if not found:
                 raise NotFound(f"there is no evidence {digest}")
-            records = {view.record.id: view for view in found}
-            if body and len({view.record.blob for view in found}) > 1:
+            records = {view.id: view for view in found}
+            if body and len({view.blob for view in found}) > 1:
                 raise Invalid(f"{digest} is the beginning of {len(records)} hashes; say more of it")
-            blob = found[0].record.blob
+            blob = found[0].blob
             content = b""
             if blob is not None:
-                content = (await hull.calls.ask(GET_BLOB, BlobQuery(blob.hex()), session.caller)).content
+                content = (await hull.calls.ask(GET_BLOB, BlobQuery(blob), session.caller)).content
         if body:
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
@@ -53,7 +54,7 @@ def show(session: Session, digest: str, form: str, *, body: bool) -> int:
         else:
             for view in records.values():
                 write_record(view)
-            if len({view.record.blob for view in found}) == 1:
+            if len({view.blob for view in found}) == 1:
                 _write_body(session, found[0], content)
         return 0
 
@@ -89,20 +90,23 @@ class TextReport:
 
     def add(self, result: Verified) -> None:
         """Print a fault, further claims of the last one, or the counts."""
-        if not result.fault:
-            checked = f"{count(result.records, 'record')} and {count(result.blobs, 'body')} checked"
+        if result.checked is not None:
+            checked = f"{count(result.checked.records, 'record')} and {count(result.checked.blobs, 'body')} checked"
             click.echo(f"{checked}, {count(self.faults, 'fault')}")
-            return
+        if result.fault is not None:
+            self._add_fault(result.fault)
+
+    def _add_fault(self, fault: Fault) -> None:
         if not self._goes_on:
             self.faults += 1
-            click.echo(f"{result.fault}: {result.artefact} {clean(result.request)}".rstrip())
+            click.echo(f"{fault.kind}: {fault.artefact} {clean(fault.request)}".rstrip())
             self._claims = 0
-        for said in result.claims[: max(0, CLAIMS_SHOWN - self._claims)]:
+        for said in fault.claims[: max(0, CLAIMS_SHOWN - self._claims)]:
             module, _, claim = said.partition(": ")
             click.echo(f"    rests on it: {clean(claim_words(claim))}  [{module}]")
-        self._claims += len(result.claims)
-        self._goes_on = result.more
-        if self._claims > CLAIMS_SHOWN and not result.more:
+        self._claims += len(fault.claims)
+        self._goes_on = fault.more
+        if self._claims > CLAIMS_SHOWN and not fault.more:
             click.echo(f"    and {count(self._claims - CLAIMS_SHOWN, 'other claim')} (--format json has all)")
 
 
@@ -116,13 +120,15 @@ class JsonReport:
 
     def add(self, result: Verified) -> None:
         """Write a fault when all of its claims are there, or the counts."""
-        if not result.fault:
-            self._document.close({"records": result.records, "blobs": result.blobs})
+        fault = result.fault
+        if result.checked is not None:
+            self._document.close(asdict(result.checked))
+        if fault is None:
             return
-        self._claims += result.claims
-        if not result.more:
+        self._claims += fault.claims
+        if not fault.more:
             self.faults += 1
-            named = {name: getattr(result, name) for name in ("fault", "artefact", "request")}
+            named = {"fault": fault.kind, "artefact": fault.artefact, "request": fault.request}
             self._document.add({**named, "claims": self._claims})
             self._claims = []
 
@@ -130,7 +136,7 @@ class JsonReport:
 def write_record(view: RecordView) -> None:
     """Print what was asked and how it was answered."""
     record = view.record
-    click.echo(f"record    {record.id.hex()}")
+    click.echo(f"record    {view.id}")
     click.echo(f"request   {record.protocol}: {clean(record.request)}")
     click.echo(f"asked by  {view.module}@{view.version}, scan {str(view.scan)[:8]}")
     click.echo(f"at        {instant(record.at)} UTC, {record.elapsed / 1000:.1f} ms, {record.egress} to {record.peer}")
@@ -142,7 +148,7 @@ def write_record(view: RecordView) -> None:
         click.echo(f"  {clean(line)}")
     if record.blob is not None:
         cut = ", cut at the limit" if record.truncated else ""
-        click.echo(f"body      {record.blob.hex()}, {count(record.size, 'byte')}{cut}")
+        click.echo(f"body      {view.blob}, {count(record.size, 'byte')}{cut}")
 
 
 def _write_body(session: Session, view: RecordView, content: bytes) -> None:
@@ -156,4 +162,4 @@ def _write_body(session: Session, view: RecordView, content: bytes) -> None:
     for line in lines[:200]:
         click.echo(clean(line))
     if len(lines) > 200 or len(content) > 20_000:
-        click.echo(f"… the whole body: {session.line(f'evidence show {view.record.id.hex()[:16]} --body')}")
+        click.echo(f"… the whole body: {session.line(f'evidence show {view.id[:16]} --body')}")

@@ -3,12 +3,13 @@
 from contextlib import aclosing
 
 import click
+from msgspec.structs import asdict
 
 from services.cli.finding import find_scan
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import JsonDocument, clean, count
 from services.contracts.endpoints import REPLAY
-from services.contracts.resources import ReplayDifference, ScanId
+from services.contracts.resources import ReplayCounts, Replayed, ScanId
 
 
 @click.command("replay")
@@ -28,25 +29,30 @@ def command(session: Session, scan_id: str, form: str) -> int:
             document = JsonDocument({"scan": scan.id}, "differences") if form == "json" else None
             async with aclosing(hull.calls.follow(REPLAY, ScanId(scan.id), session.caller)) as results:
                 async for result in results:
-                    differences += bool(result.sign)
+                    differences += result.difference is not None
                     if document is not None:
                         _add(document, result)
-                    elif result.sign:
-                        click.echo(f"{result.sign} {clean(result.line)} [{result.module}]")
-                    else:
-                        other = f", {count(result.superseded, 'item')} in another version" if result.superseded else ""
-                        missing = f", {count(result.skipped, 'item')} not recorded" if result.skipped else ""
-                        click.echo(
-                            f"{count(result.items, 'item')} replayed, {count(result.claims, 'claim')},"
-                            f" {count(differences, 'difference')}{other}{missing}"
-                        )
+                    elif result.difference is not None:
+                        line = clean(result.difference.line)
+                        click.echo(f"{result.difference.sign} {line} [{result.difference.module}]")
+                    elif result.counts is not None:
+                        click.echo(_summary(result.counts, differences))
         return 1 if differences else 0
 
     return run_async(work())
 
 
-def _add(document: JsonDocument, result: ReplayDifference) -> None:
-    if result.sign:
-        document.add({"sign": result.sign, "line": result.line, "module": result.module})
-    else:
-        document.close({name: getattr(result, name) for name in ("items", "claims", "skipped", "superseded")})
+def _summary(counts: ReplayCounts, differences: int) -> str:
+    other = f", {count(counts.superseded, 'item')} in another version" if counts.superseded else ""
+    missing = f", {count(counts.skipped, 'item')} not recorded" if counts.skipped else ""
+    return (
+        f"{count(counts.items, 'item')} replayed, {count(counts.claims, 'claim')},"
+        f" {count(differences, 'difference')}{other}{missing}"
+    )
+
+
+def _add(document: JsonDocument, result: Replayed) -> None:
+    if result.difference is not None:
+        document.add(asdict(result.difference))
+    elif result.counts is not None:
+        document.close(asdict(result.counts))

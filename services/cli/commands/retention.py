@@ -6,7 +6,8 @@ from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import count, instant, write_json, write_table
 from services.contracts.endpoints import DELETE_SCAN, FIND_EXPIRED, GET_SCAN
-from services.contracts.resources import ENDED, Retention, ScanId, ScanRef, ScanSummary
+from services.contracts.resources import Retention, ScanId, ScanRef, ScanSummary
+from services.contracts.states import ENDED
 from services.kernel.errors import NotFound
 from services.kernel.messages import now
 

@@ -19,7 +19,8 @@ from services.contracts.endpoints import (
     RETRY_SCAN,
     STOP_SCAN,
 )
-from services.contracts.resources import ENDED, Scan, ScanId, ScanRef
+from services.contracts.resources import Scan, ScanId, ScanRef
+from services.contracts.states import ENDED
 from services.kernel.calls import Endpoint, Nothing
 from services.kernel.errors import Conflict, NotFound
 

@@ -57,7 +57,7 @@ def write_entity(entity: EntityView) -> None:
         click.echo(f"  {value.name} = {clean(value_words(value.name, value.value))}")
         _write_assertions(value.assertions, "    ")
     for absence in entity.absences:
-        click.echo(f"  no {absence.name}")
+        click.echo(f"  no {absence.predicate}")
         _write_assertions(absence.assertions, "    ")
     for relation in entity.relations:
         outward = relation.source_value == entity.value and relation.source_type == entity.type

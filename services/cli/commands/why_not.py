@@ -70,7 +70,8 @@ def _standing_line(standing: Standing) -> str:
     if not standing.admitted:
         return f"{name} was not taken into the scan: {standing.reason}."
     reason = f"; {standing.reason}" if standing.reason else ""
-    return f"{name} is in the scan: {standing.role.replace('_', ' ')}, distance {standing.distance}{reason}."
+    role = (standing.role or "").replace("_", " ")
+    return f"{name} is in the scan: {role}, distance {standing.distance}{reason}."
 
 
 def _said(view: EntityView) -> list[str]:
@@ -83,7 +84,7 @@ def _said(view: EntityView) -> list[str]:
             said.append(f"stale: DNS says {value.value}{shown}.")
     for absence in view.absences:
         shown = cited(absence.assertions[0].evidence)
-        missing = MISSING.get(absence.name, absence.name.replace("_", " "))
+        missing = MISSING.get(absence.predicate, absence.predicate.replace("_", " "))
         said.append(f"{absence.assertions[0].module} was told that there is no {missing}{shown}.")
     addressed = [r for r in view.relations if r.type == "resolves_to" and r.target_value != view.value]
     if addressed:

@@ -1,6 +1,6 @@
 """Evidence, replay, and provider keys."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
@@ -21,22 +21,39 @@ class Upload(Struct, frozen=True):
 
 
 class Uploaded(Struct, frozen=True):
-    digest: bytes
+    """Where an upload is kept: its sha256 (hex)."""
+
+    digest: str
 
 
-class Verified(Struct, frozen=True, kw_only=True):
-    """One fault that verifying a scan found, or, with ``fault`` empty, the count of what was looked at.
+FaultKind: TypeAlias = Literal["record altered", "blob altered", "blob missing", "root differs"]
 
-    ``claims`` rest on it; ``more``: the next one names further claims of the same fault.
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """What is wrong with an artefact (its digest, hex), and claims that rest on it.
+
+    ``more``: the next fault is the same one with further claims.
     """
 
-    fault: Literal["", "record altered", "blob altered", "blob missing", "root differs"]
-    artefact: str = ""
+    kind: FaultKind
+    artefact: str
     request: str = ""
     claims: tuple[str, ...] = ()
     more: bool = False
-    records: int = 0
-    blobs: int = 0
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """How much was looked at."""
+
+    records: int
+    blobs: int
+
+
+class Verified(Struct, frozen=True, kw_only=True):
+    """A piece of what verifying a scan says: a fault, or, as the last one, what was checked."""
+
+    fault: Fault | None = None
+    checked: Checked | None = None
 
 
 class TraceQuery(Struct, frozen=True, kw_only=True):
@@ -67,16 +84,28 @@ class Trace(Struct, frozen=True, kw_only=True):
     failures: tuple[str, ...]
 
 
-class ReplayDifference(Struct, frozen=True, kw_only=True):
-    """One claim that a replay made and the scan did not, or the other way round; with ``sign`` empty, the summary."""
+class Difference(Struct, frozen=True, kw_only=True):
+    """One claim that a replay made and the scan did not (``+``), or the other way round."""
 
-    sign: Literal["", "+", "-"]
-    line: str = ""
-    module: str = ""
-    items: int = 0
-    claims: int = 0
-    skipped: int = 0
-    superseded: int = 0
+    sign: Literal["+", "-"]
+    line: str
+    module: str
+
+
+class ReplayCounts(Struct, frozen=True, kw_only=True):
+    """Work items that were replayed and their claims; items that were not recorded; items in another version."""
+
+    items: int
+    claims: int
+    skipped: int
+    superseded: int
+
+
+class Replayed(Struct, frozen=True, kw_only=True):
+    """A piece of what a replay says: a difference, or, as the last one, its counts."""
+
+    difference: Difference | None = None
+    counts: ReplayCounts | None = None
 
 
 class QuotaView(Struct, frozen=True, kw_only=True):

@@ -1,17 +1,15 @@
 """Scans: what makes one, and how it stands."""
 
-from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 
 from services.contracts.claims import Entity
+from services.contracts.facts import Outcome
 from services.contracts.plan import Limits, Profile
+from services.contracts.scope import Activity, Role
+from services.contracts.states import ItemState, ScanState, SourceStanding
 from services.contracts.subjects import CarriedSubject
-
-ScanState = Literal["running", "paused", "stopped", "incomplete", "finished"]
-#: States in which nothing more happens unless somebody asks.
-ENDED = frozenset({"stopped", "incomplete", "finished"})
 
 
 class NewScan(Struct, frozen=True, kw_only=True):
@@ -20,7 +18,7 @@ class NewScan(Struct, frozen=True, kw_only=True):
     ``modules`` and ``exclude`` are module ids or activities. ``scope`` adds names, wildcards and networks to what the
     targets imply; ``exclude_scope`` takes away, and wins. ``networks`` are those that the guard shall allow.
     ``authorised`` says who allowed active work and why; without it no active module is planned. ``words`` is the
-    sha256 of an uploaded word list. ``resolvers`` are ``address[:port]``.
+    sha256 (hex) of an uploaded word list. ``resolvers`` are ``address[:port]``.
     """
 
     targets: tuple[str, ...]
@@ -34,7 +32,7 @@ class NewScan(Struct, frozen=True, kw_only=True):
     authorised: str | None = None
     limits: Limits = Limits()
     resolvers: tuple[str, ...] = ()
-    words: bytes | None = None
+    words: str | None = None
 
 
 class ScanRef(Struct, frozen=True):
@@ -57,17 +55,15 @@ class Swept(Struct, frozen=True):
 class SourceState(Struct, frozen=True, kw_only=True):
     """How one module fared in a scan: items by outcome, items still to do, and the last reason for a failure.
 
-    ``state`` sums it up: ``idle`` (nothing to ask about), ``waiting``, ``running``, ``answered``, ``truncated``
-    (answered, and more is there than was given), ``partial`` (some items could not be asked), or the outcome that all
-    share (``unauthorised``, ``unreachable``, ``rate_limited``, ``blocked``, ``failed``, ``skipped``).
+    ``state`` sums it up.
     """
 
     module: str
     version: int
-    activity: str
-    state: str
+    activity: Activity
+    state: SourceStanding
     open: int
-    outcomes: dict[str, int]
+    outcomes: dict[Outcome, int]
     claims: int
     requests: int
     reason: str = ""
@@ -85,7 +81,8 @@ class Waiting(Struct, frozen=True):
 class Scan(Struct, frozen=True, kw_only=True):
     """A scan as it stands. Times are UTC microseconds; ``items`` counts work items by state.
 
-    ``targets`` are the first of ``target_count``; the plan has all.
+    ``targets`` are the first of ``target_count``; the plan has all. ``evidence_root`` (hex) is the `merkle_root` of the
+    records of its results, once it has ended.
     """
 
     id: UUID
@@ -105,7 +102,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     authorised: str | None = None
     results: int = 0
     admissions: int = 0
-    evidence_root: bytes | None = None
+    evidence_root: str | None = None
     target_count: int = 0
 
 
@@ -177,7 +174,7 @@ class PreviewedModule(Struct, frozen=True, kw_only=True):
 
     id: str
     title: str
-    activity: str
+    activity: Activity
     consumes: tuple[str, ...]
     produces: tuple[str, ...]
     requests: float
@@ -195,22 +192,22 @@ class ItemsQuery(Struct, frozen=True, kw_only=True):
     scan: UUID
     subject: str = ""
     module: str = ""
-    outcome: str = ""
+    outcome: Outcome | None = None
     after: str = ""
     limit: int = 200
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One work item and how it went. ``state``: waiting, leased, done."""
+    """One work item and how it went."""
 
     id: UUID
     module: str
     version: int
     subject: CarriedSubject
-    state: str
-    outcome: str | None
+    state: ItemState
+    outcome: Outcome | None
     reason: str
-    role: str
+    role: Role
     distance: int
     claims: int
     requests: int
@@ -222,7 +219,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     entity: Entity
     admitted: bool
-    role: str
+    role: Role | None
     distance: int | None
     reason: str
     unseen: bool = False

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from services.contracts.claims import Claim
 from services.contracts.evidence import EvidenceRecord
+from services.contracts.scope import Role
 
 
 class Assertion(Struct, frozen=True, kw_only=True):
@@ -30,6 +31,13 @@ class AttributeValue(Struct, frozen=True, kw_only=True):
     assertions: tuple[Assertion, ...]
 
 
+class AbsenceView(Struct, frozen=True, kw_only=True):
+    """What an entity was said not to have: a type of relation, an attribute, or ``exists``."""
+
+    predicate: str
+    assertions: tuple[Assertion, ...]
+
+
 class EntityView(Struct, frozen=True, kw_only=True):
     """An entity with all that is said of it; ``relations`` lead both ways."""
 
@@ -39,11 +47,11 @@ class EntityView(Struct, frozen=True, kw_only=True):
     value: str
     first_seen: int
     last_seen: int
-    scope_role: str | None
+    scope_role: Role | None
     distance: int | None
     assertions: tuple[Assertion, ...]
     attributes: tuple[AttributeValue, ...]
-    absences: tuple[AttributeValue, ...]
+    absences: tuple[AbsenceView, ...]
     relations: tuple["RelationView", ...]
 
 
@@ -73,7 +81,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     text: str = ""
     type: str | None = None
     scan: UUID | None = None
-    role: str | None = None
+    role: Role | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -84,7 +92,7 @@ class EntityRow(Struct, frozen=True, kw_only=True):
     value: str
     first_seen: int
     last_seen: int
-    scope_role: str | None = None
+    scope_role: Role | None = None
     distance: int | None = None
 
 
@@ -149,6 +157,10 @@ class RecordQuery(Struct, frozen=True):
 
 
 class RecordView(Struct, frozen=True, kw_only=True):
+    """An evidence record and who asked; by ``id`` and ``blob`` (hex) it and its body are found."""
+
+    id: str
+    blob: str | None
     record: EvidenceRecord
     scan: UUID
     item: UUID

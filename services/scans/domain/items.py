@@ -11,9 +11,9 @@ from msgspec import Struct
 from services.contracts.claims import Entity, Relation
 from services.contracts.names import registrable
 from services.contracts.plan import Plan, PlannedModule
-from services.contracts.scope import ADMITTED, Scope
+from services.contracts.scope import ADMITTED, Activity, Scope
 from services.contracts.subjects import Level, NamesDigest
-from services.scans.domain.reach import WAYS, role_name
+from services.scans.domain.reach import WAYS, role_of
 
 #: The end of a relation on whose place a work item about it is judged, where it is not the source.
 _JUDGED_BY_TARGET: Final = frozenset({"serves", "covers_name", "reverse_resolves_to"})
@@ -66,8 +66,8 @@ class Wants:
         """The modules to ask about a subject of ``kind`` at a role of ``rank``."""
         found = self._of.get((kind, rank))
         if found is None:
-            role = role_name(rank)
-            allowed = ADMITTED[role] if rank > 0 else frozenset[str]()  # type: ignore[index]
+            role = role_of(rank) if rank > 0 else None
+            allowed = ADMITTED[role] if role else frozenset[Activity]()
             found = tuple(
                 asking
                 for asking in self._by_type.get(kind, ())

@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.contracts.claims import Entity, Malformed
+from services.contracts.evidence import DIGEST_BYTES
 from services.contracts.plan import PROFILES, Authorisation, Plan, PlannedModule
 from services.contracts.resources import Module, NewScan, PreviewedModule
 from services.contracts.scope import ACTIVITIES, scope
@@ -105,7 +106,7 @@ def plan_scan(
         limits=limits,
         salt=salt_of(workspace, targets),
         resolvers=new.resolvers,
-        words=new.words,
+        words=_digest(new.words),
         authorisation=Authorisation(new.authorised[:_LONGEST], at) if new.authorised else None,
     )
 
@@ -123,6 +124,19 @@ def _check_extent(rules: Iterable[str]) -> None:
                 f"{rule} is 2^{bits} addresses, which no scan would come to the end of: name networks of /{widest} or"
                 " longer, or the organisation's names and its AS number"
             )
+
+
+def _digest(words: str | None) -> bytes | None:
+    """The sha256 that ``words`` is, in hexadecimal digits."""
+    if words is None:
+        return None
+    try:
+        digest = bytes.fromhex(words)
+    except ValueError:
+        digest = b""
+    if len(digest) != DIGEST_BYTES:
+        raise Invalid(f"{words[:80]!a} is not the sha256 of a word list, 64 hexadecimal digits")
+    return digest
 
 
 def _check_resolver(text: str) -> None:

@@ -145,9 +145,11 @@ def pass_on(way: int, role: int, distance: int, depth: int) -> Place:
     return given if given[1] <= depth else UNPLACED
 
 
-def role_name(rank: int) -> str:
-    """The name of a role by its rank; empty for an entity that has none."""
-    return ROLES[len(ROLES) - rank] if rank > 0 else ""
+def role_of(rank: int) -> Role:
+    """The role of a rank; what has no place has no role."""
+    if rank <= 0:
+        raise ValueError(rank)
+    return ROLES[len(ROLES) - rank]
 
 
 class Member:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.contracts.resources import ScanState
+from services.contracts.states import ScanState
 
 
 class EndedScan(NamedTuple):

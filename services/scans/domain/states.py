@@ -1,8 +1,8 @@
 """The states of a scan and of a work item, and what may follow what."""
 
-from typing import Final
+from typing import Final, get_args
 
-from services.contracts.resources import ScanState
+from services.contracts.states import ItemState, ScanState
 from services.kernel.errors import Conflict
 
 #: What a person or the scan itself may do, in which state, and which state follows.
@@ -21,7 +21,7 @@ HELD: Final[frozenset[ScanState]] = frozenset({"paused", "stopped", "incomplete"
 WAITING: Final = 0
 LEASED: Final = 1
 DONE: Final = 2
-ITEM_STATES: Final = ("waiting", "leased", "done")
+ITEM_STATES: Final[tuple[ItemState, ...]] = get_args(ItemState)
 
 _DONE_TO_IT: Final = {
     "pause": "be paused",

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.contracts.facts import ANSWERED
-from services.contracts.resources import ScanState, SourceState
+from services.contracts.resources import SourceState
+from services.contracts.states import ScanState
 
 #: Sources that are named where there may be many.
 _NAMED: Final = 12

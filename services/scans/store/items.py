@@ -33,7 +33,7 @@ class Done(Struct):
     """How an item ended; ``records`` are the ids of its evidence records, one after the other."""
 
     id: bytes
-    outcome: str
+    outcome: Outcome
     reason: str
     claims: int
     requests: int
@@ -61,7 +61,7 @@ class ItemView(Struct):
     module: int
     subject: bytes
     state: int
-    outcome: str | None
+    outcome: Outcome | None
     reason: str
     claims: int
     requests: int
@@ -305,15 +305,15 @@ async def take_late(tx: Tx, key: Key, limit: int) -> list[bytes]:
 
 
 async def page(
-    view: Reader, key: Key, *, modules: Sequence[int], outcome: str, after: bytes, limit: int
+    view: Reader, key: Key, *, modules: Sequence[int], outcome: Outcome | None, after: bytes, limit: int
 ) -> list[ItemView]:
-    """Items in the order of their ids after one, of some modules and one outcome (empty for all)."""
+    """Items in the order of their ids after one, of some modules and one outcome (None for all)."""
     return await _view(
         view,
         "id > :after AND (:any_outcome = 1 OR outcome = :outcome) AND module IN :keys ORDER BY id LIMIT :limit",
         key,
         modules,
-        {"after": after, "outcome": outcome, "any_outcome": int(not outcome), "limit": limit},
+        {"after": after, "outcome": outcome, "any_outcome": int(outcome is None), "limit": limit},
     )
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from services.contracts.claims import Entity
 from services.contracts.facts import OUTCOMES
 from services.contracts.plan import Plan, Profile
-from services.contracts.resources import ScanState
+from services.contracts.states import ScanState
 from services.kernel.sql import Reader, Row, Tx
 from services.scans.domain.retention import EndedScan
 from services.scans.settings import TARGETS_SAID

@@ -20,7 +20,7 @@ from services.scans.domain.reach import (
     Frontier,
     Member,
     Place,
-    role_name,
+    role_of,
 )
 from services.scans.settings import MESSAGE_BYTES
 from services.scans.store import frontier as frontier_store
@@ -135,7 +135,7 @@ def _announce(ledger: Ledger, improved: Iterable[Member], kinds: dict[bytes, Ent
             ledger.row.entities += 1
         if member.role >= AFFILIATE > member.was_role:
             ledger.count_entity(entity.type)
-        admissions.append(Admission(entity, role_name(member.role), member.distance))
+        admissions.append(Admission(entity, role_of(member.role), member.distance))
         size += 60 + sum(map(len, entity.key))
         if size > MESSAGE_BYTES:
             _emit(ledger, admissions)

@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.evidence import Digests, merkle_root
-from services.contracts.facts import OUTCOMES, Finished, SourceOutcome
+from services.contracts.facts import OUTCOMES, Finished, Outcome, SourceOutcome
 from services.contracts.subjects import CarriedSubject, NamesDigest
 from services.kernel.messages import derive
 from services.scans.domain.items import Asking, subject_id
-from services.scans.domain.reach import IN_SCOPE, role_name
+from services.scans.domain.reach import IN_SCOPE, role_of
 from services.scans.domain.states import move
 from services.scans.domain.windows import Load, batch_size, next_load, room_of
 from services.scans.settings import MESSAGE_BYTES, NAME_ROUNDS, QUEUED
@@ -158,7 +158,7 @@ async def evidence_root(ledger: Ledger) -> bytes:
     return merkle_root(digests)
 
 
-def outcomes_of(ledger: Ledger) -> dict[str, int]:
+def outcomes_of(ledger: Ledger) -> dict[Outcome, int]:
     """Done items by outcome, over all modules."""
     sums = [sum(counts) for counts in zip(*(source.outcomes for source in ledger.sources.values()), strict=True)]
     return {outcome: count for outcome, count in zip(OUTCOMES, sums, strict=False) if count}
@@ -167,9 +167,7 @@ def outcomes_of(ledger: Ledger) -> dict[str, int]:
 def sources_of(ledger: Ledger) -> Iterator[SourceOutcome]:
     """Done items by outcome, for each module that has any."""
     for number, source in sorted(ledger.sources.items()):
-        outcomes: dict[str, int] = {
-            outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count
-        }
+        outcomes = {outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count}
         if outcomes:
             yield SourceOutcome(module=ledger.module(number).id, outcomes=outcomes, reason=source.reason)
 
@@ -215,9 +213,7 @@ async def _pack(ledger: Ledger, batches: Sequence[tuple[int, int, list[bytes]]])
             else:
                 carried, rank, distance = entities[subject]
                 size += sum(map(len, carried.key))
-            current.items.append(
-                WorkItem(UUID(bytes=identity), carried, role_name(rank), distance, items[identity].turn)
-            )
+            current.items.append(WorkItem(UUID(bytes=identity), carried, role_of(rank), distance, items[identity].turn))
             size += 120
             if size > MESSAGE_BYTES:
                 packed.append(current := Packed(module, attempt, []))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.contracts.facts import OUTCOMES
 from services.contracts.plan import Plan, PlannedModule
-from services.contracts.resources import ENDED
+from services.contracts.states import ENDED
 from services.kernel.messages import now
 from services.kernel.service import Ports, Unit
 from services.kernel.sql import Reader, Tx

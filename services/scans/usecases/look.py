@@ -10,10 +10,9 @@ import msgspec
 
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import ENTITY_TYPES, entity
-from services.contracts.facts import ANSWERED, OUTCOMES
+from services.contracts.facts import ANSWERED, OUTCOMES, Outcome
 from services.contracts.plan import Plan
 from services.contracts.resources import (
-    ENDED,
     Item,
     ItemsQuery,
     Progress,
@@ -24,6 +23,7 @@ from services.contracts.resources import (
     Swept,
     Waiting,
 )
+from services.contracts.states import ENDED, SourceStanding
 from services.contracts.subjects import CarriedSubject, Names
 from services.contracts.targets import recognise
 from services.kernel.calls import Caller
@@ -32,7 +32,7 @@ from services.kernel.messages import now
 from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.scans.domain.items import item_id
-from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_name
+from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_of
 from services.scans.domain.states import ITEM_STATES
 from services.scans.domain.unseen import cut_short, why_unseen
 from services.scans.settings import TARGETS_SAID
@@ -118,7 +118,7 @@ async def items(ports: Ports, caller: Caller, query: ItemsQuery) -> tuple[Item, 
             views = [
                 each
                 for each in await item_store.view_of(view, row.key, ids)
-                if each.id > after and query.outcome in ("", each.outcome)
+                if each.id > after and query.outcome in (None, each.outcome)
             ]
             views = sorted(views, key=lambda each: each.id)[:limit]
         else:
@@ -135,7 +135,7 @@ async def items(ports: Ports, caller: Caller, query: ItemsQuery) -> tuple[Item, 
             state=ITEM_STATES[each.state],
             outcome=each.outcome,
             reason=each.reason,
-            role=role_name(places[each.subject][0]),
+            role=role_of(places[each.subject][0]),
             distance=places[each.subject][1],
             claims=each.claims,
             requests=each.requests,
@@ -158,17 +158,17 @@ async def standing(ports: Ports, caller: Caller, scan: UUID, value: str) -> Stan
     if not seen:
         reason = _why_unseen(row, found, meant, sources)
         unseen = any(found.scope.role_of(each) for each in meant)
-        return Standing(entity=meant[0], admitted=False, role="", distance=None, reason=reason, unseen=unseen)
+        return Standing(entity=meant[0], admitted=False, role=None, distance=None, reason=reason, unseen=unseen)
     best, rank, distance = max(seen.values(), key=lambda each: each[1])
     if rank > 0:
         limited = row.limited and not await _has_items(ports, row, best)
         reason = f"not asked about: {_cut(row, found)}" if limited else ""
-        return Standing(entity=best, admitted=True, role=role_name(rank), distance=distance, reason=reason)
+        return Standing(entity=best, admitted=True, role=role_of(rank), distance=distance, reason=reason)
     if rank == RULED_OUT:
         reason = "it was ruled out of the scope"
     else:
         reason = f"it is out of scope, and further than {found.limits.max_depth} steps from what is in it"
-    return Standing(entity=best, admitted=False, role="", distance=None, reason=reason)
+    return Standing(entity=best, admitted=False, role=None, distance=None, reason=reason)
 
 
 def _why_unseen(row: ScanRow, found: Plan, meant: Sequence[Entity], sources: Sequence[SourceRow]) -> str:
@@ -280,7 +280,7 @@ async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
         authorised=row.authorised,
         results=row.results,
         admissions=row.admissions,
-        evidence_root=row.evidence_root,
+        evidence_root=None if row.evidence_root is None else row.evidence_root.hex(),
     )
 
 
@@ -307,13 +307,22 @@ async def progress_of(ports: Ports, view: Reader, row: ScanRow) -> Progress:
     )
 
 
+_ALL_FAILED: Final[dict[Outcome, SourceStanding]] = {
+    "rate_limited": "rate_limited",
+    "blocked": "blocked",
+    "unauthorised": "unauthorised",
+    "unreachable": "unreachable",
+    "failed": "failed",
+    "skipped": "skipped",
+}
+
+
 def _source_state(
     row: ScanRow, found: Plan, source: SourceRow, pauses: Mapping[str, int] = MappingProxyType({})
 ) -> SourceState:
     module = found.modules[source.module]
-    outcomes: dict[str, int] = {
-        outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count
-    }
+    outcomes = {outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count}
+    state: SourceStanding
     reason = source.reason
     if module.key_required and module.missing_key:
         state, reason = "unauthorised", f"no key {module.missing_key}"
@@ -325,7 +334,7 @@ def _source_state(
     elif not source.open and set(outcomes) <= ANSWERED:
         state = "truncated" if "truncated" in outcomes else "answered"
     elif not source.open and len(outcomes) == 1:
-        state = next(iter(outcomes))
+        state = _ALL_FAILED[next(iter(outcomes))]
     else:
         state = "partial"
     if source.open and row.state in ENDED:

@@ -8,7 +8,8 @@ from uuid import UUID
 import structlog
 
 from services.contracts.progress import Progressed
-from services.contracts.resources import ENDED, Watch, Watched
+from services.contracts.resources import Watch, Watched
+from services.contracts.states import ENDED
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid, MirageError, NotFound
 from services.kernel.messages import NAMESPACE, derive, envelop, message_type, now, open_envelope

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation
+from services.contracts.scope import Role
 from services.kernel.sql import Reader, Row
 from services.storage import domain
 from services.storage.domain import rank_of, role_of
@@ -38,7 +39,7 @@ class StoredEntity(NamedTuple):
     entity: Entity
     first_seen: int
     last_seen: int
-    role: str | None = None
+    role: Role | None = None
     distance: int | None = None
 
 
@@ -114,7 +115,7 @@ async def sighted(
     workspace: UUID,
     scan: UUID,
     *,
-    roles: Sequence[str] | None = None,
+    roles: Sequence[Role] | None = None,
     types: Sequence[str] | None = None,
     size: int = 500,
 ) -> AsyncIterator[list[StoredEntity]]:
@@ -141,7 +142,7 @@ async def sighted(
 
 
 async def sighted_after(
-    view: Reader, workspace: UUID, scan: UUID, after: int, *, role: str | None, type: str | None, limit: int
+    view: Reader, workspace: UUID, scan: UUID, after: int, *, role: Role | None, type: str | None, limit: int
 ) -> list[StoredEntity]:
     """The next entities of a scan as it saw them, in the order in which they came; of a role and a type, if given."""
     narrowed = (" AND sighting.role = :role" if role else "") + (" AND sighting.type = :type" if type else "")

@@ -7,7 +7,8 @@ import pytest
 
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.facts import OUTCOMES, Collected, Finished
-from services.contracts.resources import ENDED, Renew, ScanId
+from services.contracts.resources import Renew, ScanId
+from services.contracts.states import ENDED
 from services.scans import api
 from services.scans.usecases import tend
 from tests.services.scans.conftest import Clock, OpenDesk

@@ -11,8 +11,9 @@ import pytest
 from services.contracts.entities import name
 from services.contracts.facts import Collected, Deleted, Finished, Started
 from services.contracts.plan import Limits
-from services.contracts.resources import ENDED, Renew, ScanId
+from services.contracts.resources import Renew, ScanId
 from services.contracts.resources.scans import ScanState
+from services.contracts.states import ENDED
 from services.kernel.calls import Nothing
 from services.kernel.errors import Conflict, NotFound
 from services.scans import api
@@ -224,7 +225,10 @@ async def test_a_deleted_scan_is_gone_at_once_and_its_rows_soon_after(
 
 async def test_a_word_list_goes_with_the_last_scan_that_has_it(open_desk: OpenDesk) -> None:
     desk = await open_desk(NAMES)
-    scans = [await desk.create("example.org", words=words) for words in (b"a" * 32, b"a" * 32, b"b" * 32, None)]
+    scans = [
+        await desk.create("example.org", words=words and words.hex())
+        for words in (b"a" * 32, b"a" * 32, b"b" * 32, None)
+    ]
     for scan in scans:
         await api.delete_scan(desk.ports, CALLER, ScanId(scan))
     said = await desk.all_said(Deleted)

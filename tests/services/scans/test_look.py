@@ -19,6 +19,7 @@ from services.contracts.resources import (
     Standing,
     StandingQuery,
 )
+from services.contracts.scope import Role
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound
 from services.scans import api
@@ -147,27 +148,27 @@ async def test_a_standing_says_why_an_entity_is_not_in(open_desk: OpenDesk) -> N
     async def of(value: str) -> Standing:
         return await api.get_standing(desk.ports, CALLER, StandingQuery(scan, value))
 
-    def short(standing: Standing) -> tuple[bool, str, int | None, str]:
+    def short(standing: Standing) -> tuple[bool, Role | None, int | None, str]:
         return standing.admitted, standing.role, standing.distance, standing.reason
 
     assert short(await of("example.org")) == (True, "target", 0, "")
     assert short(await of("www.example.org")) == (True, "in_scope", 0, "")
     assert short(await of("192.0.2.1")) == (True, "affiliate", 1, "")
     assert short(await of("192.0.2.1:443/tcp")) == (True, "affiliate", 1, "")
-    assert short(await of("secret.example.org")) == (False, "", None, "it was ruled out of the scope")
-    assert short(await of("x.secret.example.org")) == (False, "", None, "it was ruled out of the scope")
+    assert short(await of("secret.example.org")) == (False, None, None, "it was ruled out of the scope")
+    assert short(await of("x.secret.example.org")) == (False, None, None, "it was ruled out of the scope")
     assert short(await of("nobody.example.org")) == (
         False,
-        "",
+        None,
         None,
         "it is in scope and was never seen: no source named it",
     )
     assert short(await of("nobody.example.net")) == (
-        *(False, "", None),
+        *(False, None, None),
         "it is out of scope, and nothing that was found led to it",
     )
     far = "it is out of scope, and further than 2 steps from what is in it"
-    assert short(await of("https://further.example.com/")) == (False, "", None, far)
+    assert short(await of("https://further.example.com/")) == (False, None, None, far)
 
 
 async def reason_for(desk: Desk, scan: UUID, value: str = "nobody.example.org") -> str:

@@ -67,7 +67,10 @@ async def test_a_long_plan_goes_with_its_scan(open_desk: OpenDesk) -> None:
 async def test_a_word_list_is_kept_as_long_as_a_scan_with_a_long_plan_has_it(open_desk: OpenDesk) -> None:
     desk = await open_desk(WEB)
     words = bytes(range(32))
-    first, second = await desk.create("https://a.example/", words=words), await desk.create(*URLS, words=words)
+    first, second = (
+        await desk.create("https://a.example/", words=words.hex()),
+        await desk.create(*URLS, words=words.hex()),
+    )
     async with desk.sql.begin() as tx:
         for scan, left in ((first, True), (second, False)):
             row = await scan_store.load_for_change(tx, CALLER.workspace.bytes, scan.bytes)

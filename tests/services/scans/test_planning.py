@@ -73,6 +73,8 @@ async def test_disabled_modules_and_those_that_no_collector_has_are_left_out(ope
         ({"targets": ("example.org",), "resolvers": ("192.0.2.1:0",)}, "is no resolver"),
         ({"targets": ("example.org",), "resolvers": ("192.0.2.1:70000",)}, "is no resolver"),
         ({"targets": ("example.org",), "resolvers": ("[2001:db8::1:53",)}, "is no resolver"),
+        ({"targets": ("example.org",), "words": "ab" * 31}, "is not the sha256"),
+        ({"targets": ("example.org",), "words": "xy" * 32}, "is not the sha256"),
         ({"targets": ("not a/target",)}, "not a/target"),
         ({"targets": ("example.org",), "exclude_scope": ("example.org",)}, "target and excluded at once"),
         ({"targets": ("example.org",), "scope": ("..",)}, "host name"),

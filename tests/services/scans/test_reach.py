@@ -20,7 +20,7 @@ from services.scans.domain.reach import (
     Place,
     Way,
     pass_on,
-    role_name,
+    role_of,
     way_found,
     ways_over,
 )
@@ -57,7 +57,7 @@ def places(start: dict[Entity, str], *claims: Relation, depth: int = 2) -> dict[
         if to_source:
             front.link(claim.target.id, claim.source.id, to_source)
     front.settle()
-    return {known[m.id]: (role_name(m.role), m.distance) for m in front.members.values() if m.role > 0}
+    return {known[m.id]: (role_of(m.role), m.distance) for m in front.members.values() if m.role > 0}
 
 
 @pytest.mark.parametrize("inside", ["target", "in_scope"])
@@ -162,7 +162,7 @@ def test_better_places_give_better_ones() -> None:
             assert better[0] >= worse[0]
             assert better[1] <= worse[1]
     assert FAR > 2
-    assert [role_name(RANKS[role]) for role in ROLES] == list(ROLES)
+    assert [role_of(RANKS[role]) for role in ROLES] == list(ROLES)
 
 
 NODES = [bytes([n]) * 16 for n in range(7)]

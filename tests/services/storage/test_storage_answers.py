@@ -170,7 +170,7 @@ async def test_an_entity_is_shown_with_all_that_is_said_of_it(store: Depot) -> N
         assert (view.type, view.key, view.scope_role, view.distance) == ("hostname", WWW.key, "in_scope", 2)
         assert [each.module for each in view.assertions] == ["web"]
         assert [(each.name, each.value) for each in view.attributes] == [("tag", "mail")]
-        assert [each.name for each in view.absences] == ["alias_of"]
+        assert [each.predicate for each in view.absences] == ["alias_of"]
         (relation,) = view.relations
         (assertion,) = relation.assertions
         assert (relation.type, relation.target_value, relation.qualifiers) == (
