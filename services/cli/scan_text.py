@@ -1,5 +1,7 @@
 """A scan in words: where it stands, what it found, which sources could not be asked."""
 
+from operator import itemgetter
+
 from services.cli.text import clean, count, instant, write_table
 from services.contracts.resources import Scan, SourceState
 from services.contracts.states import ENDED
@@ -7,8 +9,6 @@ from services.contracts.states import ENDED
 PLURAL_TYPES = {"ip_address": "IP address", "asn": "ASN", "url": "URL", "dns_record": "DNS record"}
 #: What a scan is called that is to run and that no process runs.
 INTERRUPTED = "interrupted"
-#: Reasons for waiting that say that all is well.
-AT_WORK = frozenset({"being asked", "in the queue"})
 HELD_SHOWN = 6
 #: Sources that are named one by one.
 FEW = 6
@@ -101,12 +101,12 @@ def write_sources(scan: Scan, *, interrupted: bool = False) -> None:
 
 def held_lines(scan: Scan) -> list[str]:
     """Whom a scan waits for, why, and until when: a line for each of the first, the one that comes first at the top."""
-    held = [waiting for waiting in scan.waiting if waiting.until or waiting.reason not in AT_WORK]
-    held.sort(key=lambda waiting: (waiting.until is None, waiting.until or 0))
+    held = [(waiting.until, waiting) for waiting in scan.waiting if waiting.until is not None]
+    held.sort(key=itemgetter(0))
     lines = []
-    for waiting in held[:HELD_SHOWN]:
-        until = f" until {instant(waiting.until)[11:]} UTC" if waiting.until else ""
-        lines.append(f"{waiting.module}, {count(waiting.items, 'item')}: {clean(waiting.reason)}{until}")
+    for until, waiting in held[:HELD_SHOWN]:
+        reason = f"{clean(waiting.reason)} until {instant(until)[11:]} UTC"
+        lines.append(f"{waiting.module}, {count(waiting.items, 'item')}: {reason}")
     if len(held) > HELD_SHOWN:
         lines.append(f"and {count(len(held) - HELD_SHOWN, 'other source')}")
     return lines
