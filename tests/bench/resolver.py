@@ -13,16 +13,18 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from socket import SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, socket
 from typing import cast
 
 import uvloop
 
-from services.collector.resolve import Resolver
+from services.collector.item.dns import CHUNK, CHUNKS_AHEAD
+from services.collector.resolve import Answer, Resolver
 from services.collector.resolve.transcript import encode
 from services.collector.resolve.wire import build_query, build_question
 from services.kernel.egress import Egress, Guard
@@ -127,10 +129,23 @@ def connected(port: int) -> socket:
     return client
 
 
+async def ask(resolver: Resolver, pairs: Iterable[tuple[str, str]]) -> AsyncIterator[list[Answer]]:
+    """Chunks of answers as they are complete, with as many under way as a sweep has."""
+    coming, asked = iter(pairs), set[asyncio.Task[list[Answer]]]()
+    while True:
+        while len(asked) < CHUNKS_AHEAD and (chunk := list(islice(coming, CHUNK))):
+            asked.add(asyncio.create_task(resolver.ask_all(chunk)))
+        if not asked:
+            return
+        done, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            yield task.result()
+
+
 async def look_up(resolver: Resolver, pairs: list[tuple[str, str]], evidence: Path | None) -> Rates:
     answered = 0
     clock, cpu = time.perf_counter(), time.process_time()
-    async for answers in resolver.ask_many(pairs):
+    async for answers in ask(resolver, pairs):
         answered += sum(answer.asked for answer in answers)
         if evidence:
             transcript = encode(answers)
@@ -146,7 +161,7 @@ async def stream(resolver: Resolver) -> Figure:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     clock, answered = time.perf_counter(), 0
     names = ((f"h{number}.{ZONE}", "A") for number in range(MANY))
-    async for answers in resolver.ask_many(names):
+    async for answers in ask(resolver, names):
         answered += sum(answer.asked for answer in answers)
     rate = answered / (time.perf_counter() - clock)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

@@ -1,14 +1,11 @@
 import asyncio
-from asyncio import Future
 from collections.abc import AsyncIterator, Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from services.collector.resolve import direct
 from services.collector.resolve.answer import Addresses, Answer
 from services.collector.resolve.cache import AddressCache
-from services.collector.resolve.chunk import Chunk
 from services.collector.resolve.dispatch import Dispatcher
 from services.collector.resolve.names import ParseError, normalise
 from services.collector.resolve.rdata import CODES, type_code, type_name
@@ -53,31 +50,6 @@ class Resolver:
         except asyncio.CancelledError:
             chunk.abandon()
             raise
-
-    async def ask_many(
-        self, pairs: Iterable[tuple[str, str]], *, batch: int = 1000, ahead: int = 32
-    ) -> AsyncIterator[list[Answer]]:
-        """Ask any number of ``pairs`` (name, type), taken as capacity allows.
-
-        Each list answers ``batch`` consecutive pairs in their order; the lists come as they are complete, so one
-        slow name holds up only its own. At most ``ahead`` are incomplete or not yet taken, which bounds memory.
-        """
-        coming = iter(pairs)
-        chunks: dict[Future[list[Answer]], Chunk] = {}
-        try:
-            while True:
-                while len(chunks) < ahead and (part := normalised(islice(coming, batch))):
-                    chunk = self._dispatcher.submit(part)
-                    chunks[chunk.done] = chunk
-                if not chunks:
-                    return
-                done, _ = await asyncio.wait(chunks, return_when=asyncio.FIRST_COMPLETED)
-                for future in done:
-                    del chunks[future]
-                    yield future.result()
-        finally:
-            for chunk in chunks.values():
-                chunk.abandon()
 
     async def addresses(self, name: str) -> list[str]:
         """The addresses of ``name``, IPv4 first, from a small cache; empty when there are none."""

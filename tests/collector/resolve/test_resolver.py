@@ -210,8 +210,9 @@ async def test_nobody_is_waited_for_who_never_answers(nameserver, resolver, monk
     server = await nameserver(silent)
     resolve = resolver(server if listens else ("127.0.0.1", 1), timeouts=(0.1, 0.1))
     statuses = set()
-    async for batch in resolve.ask_many((f"a{number}.example", "A") for number in range(20_000)):
-        statuses |= {each.status for each in batch}
+    chunks = ([(f"a{number}.b{chunk}.example", "A") for number in range(1000)] for chunk in range(20))
+    for answers in await asyncio.gather(*map(resolve.ask_all, chunks)):
+        statuses |= {each.status for each in answers}
     assert statuses == {"timeout"}
     assert len(server.asked) < 1000
 
@@ -273,15 +274,6 @@ async def test_a_chunk_is_answered_in_its_order(nameserver, resolver) -> None:
 async def test_nothing_asked_is_nothing_answered(nameserver, resolver) -> None:
     resolve = resolver(await nameserver(address))
     assert await resolve.ask_all([]) == []
-    assert [batch async for batch in resolve.ask_many([])] == []
-
-
-async def test_a_stream_of_names_is_answered_in_chunks_of_consecutive_ones(nameserver, resolver) -> None:
-    server = await nameserver(address)
-    pairs = [(f"n{number}.example", "A") for number in range(210)]
-    batches = [batch async for batch in resolver(server).ask_many(iter(pairs), batch=20)]
-    chunks = sorted([(each.name, each.type) for each in batch] for batch in batches)
-    assert chunks == sorted(pairs[at : at + 20] for at in range(0, 210, 20))
 
 
 async def test_a_slow_name_holds_up_only_its_own_chunk(nameserver, resolver) -> None:
@@ -297,35 +289,18 @@ async def test_a_slow_name_holds_up_only_its_own_chunk(nameserver, resolver) -> 
 
     server = await nameserver(hold)
     pairs = [(f"n{number}.example", "A") for number in range(200)]
-    order = [batch[0].name async for batch in resolver(server, timeouts=(10,)).ask_many(pairs, batch=10)]
-    assert len(order) == 20
-    assert order.index("n0.example") >= 15
+    resolve, order = resolver(server, timeouts=(10,)), []
+
+    async def ask(at: int) -> None:
+        order.append((await resolve.ask_all(pairs[at : at + 10]))[0].name)
+
+    await asyncio.gather(*map(ask, range(0, 200, 10)))
+    assert order[-1] == "n0.example"
 
 
-async def test_no_more_is_taken_than_may_be_under_way(nameserver, resolver) -> None:
-    taken = 0
-
-    def names():
-        nonlocal taken
-        for number in range(100_000):
-            taken += 1
-            yield f"n{number}.example", "A"
-
-    server = await nameserver(address)
-    done = 0
-    async for batch in resolver(server).ask_many(names(), batch=50, ahead=4):
-        done += len(batch)
-        assert taken <= done + 50 * 5
-        if done >= 500:
-            break
-
-
-async def test_an_abandoned_stream_leaves_the_resolver_usable(nameserver, resolver) -> None:
+async def test_an_abandoned_chunk_leaves_the_resolver_usable(nameserver, resolver) -> None:
     server = await nameserver(address)
     resolve = resolver(server)
-    stream = resolve.ask_many([(f"n{number}.example", "A") for number in range(5000)], batch=100)
-    await anext(stream)
-    await stream.aclose()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await resolve.ask_all([(f"m{number}.example", "A") for number in range(5000)])
