@@ -11,15 +11,15 @@ from msgspec import Struct
 from services.collector import store
 from services.collector.manifest import Manifest, Period
 from services.collector.store import Window
+from services.contracts.facts import LONGEST_WAIT
 from services.kernel.cache import Bucket, Cache
 from services.kernel.messages import now
 from services.kernel.sql import Sql
 
 #: Up to this many seconds a request waits where it is; longer, its batch goes back and holds no slot.
 PATIENCE: Final = 2.0
-#: A source that wants to be left alone for longer is not waited for: what would ask it ends as rate limited, at once.
-LONGEST_REST: Final = 600.0
-#: Nor for one that may be asked more rarely than once in this many seconds, when what it gives at once is used up.
+#: A source that may be asked more rarely than once in this many seconds is not waited for at all when what it gives at
+#: once is used up.
 SLOWEST: Final = 30.0
 #: Seconds of the pause that a source gets that does not say how long, and of the longest that it gets at all.
 PAUSE: Final = 30.0
@@ -59,7 +59,7 @@ class Account(Struct, frozen=True):
             full = max(wait, self.bucket.burst / self.bucket.rate)
             often = f"{self.bucket.burst:.0f} at once and then one in {1 / self.bucket.rate:.0f} s"
             return f"the source gives {often}; as many again in {full / 60:.0f} min", full
-        if wait > LONGEST_REST:
+        if wait > LONGEST_WAIT:
             return f"the source wants to be left alone for another {wait / 60:.0f} min", wait
         return None
 

@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 PLANS_KEPT: Final = 64
 RENEW_EVERY: Final = 15.0
 #: A batch that waits for a rate comes back after at most this long, well within its lease.
-LONGEST_WAIT: Final = 20.0
+LONGEST_DELAY: Final = 20.0
 
 
 class LeaseLost(Exception):
@@ -131,7 +131,7 @@ class Collector:
             until = now() + int(soonest * 1_000_000)
             with contextlib.suppress(LeaseLost, Unavailable):
                 await self._renew(workspace, command, Pause(command.scan, command.module, until))
-            hold.give_back(min(LONGEST_WAIT, soonest))
+            hold.give_back(min(LONGEST_DELAY, soonest))
 
     async def _run_one(
         self, workspace: UUID, command: Collect, plan: Plan, item: WorkItem, recorded: Recorded

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.collector.journal import Journal
-from services.collector.resolve import Answer, ParseError, transcript
+from services.collector.resolve import Answer, BadMessage, transcript
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.resources import Trace, TraceAnswer, TraceQuery
 from services.kernel.errors import Corrupt, Invalid
@@ -51,7 +51,7 @@ async def _look_through(
             asked.update(names)
             if name in names:
                 answers += [(record, answer) for answer in transcript.decode(content) if answer.name == name]
-        except ParseError as error:
+        except BadMessage as error:
             raise Corrupt(f"the evidence {record.id.hex()[:16]}: {error}") from error
     return asked, answers
 

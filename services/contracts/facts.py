@@ -17,6 +17,8 @@ Outcome = Literal[
     "found", "empty", "truncated", "rate_limited", "blocked", "unauthorised", "unreachable", "failed", "skipped"
 ]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+#: A source that is to be left alone for longer (seconds) is not waited for: what would ask it ends as rate limited.
+LONGEST_WAIT: Final = 600.0
 #: What a source was asked and answered, if only in part; with any other one it was not.
 ANSWERED: Final[frozenset[Outcome]] = frozenset({"found", "empty", "truncated"})
 

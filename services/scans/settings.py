@@ -28,9 +28,6 @@ TARGETS_SAID: Final = 100
 #: How often sets of names are handed out in a run, and how often an item waits for a rate in one run.
 NAME_ROUNDS: Final = 3
 RATE_TURNS: Final = 3
-#: The longest that an item waits for a source that says when to come back.
-PATIENCE: Final = 600 * SECOND
-
 #: Seconds between two looks of the timer, and between two messages of progress.
 TICK: Final = 0.5
 PROGRESS_EVERY: Final = 0.25

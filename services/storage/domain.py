@@ -41,7 +41,7 @@ class Seen(NamedTuple):
     distance: int | None = None
 
 
-class Answer(NamedTuple):
+class PartialResult(NamedTuple):
     """How far a result is: its parts that are here, how many there are once that is known, and what came of it."""
 
     module: str
@@ -65,7 +65,7 @@ class Rows:
         self.relations: dict[tuple[bytes, bytes], tuple[Relation, bytes, bytes]] = {}
         self.claims: list[ClaimRow] = []
         self.records: list[RecordRow] = []
-        self.results: dict[Turn, Answer] = {}
+        self.results: dict[Turn, PartialResult] = {}
 
     def add(self, workspace: UUID, message: Collected, recorded_at: int) -> None:
         """Take in one part of a result."""
@@ -141,10 +141,10 @@ def _widen(seen: Seen | None, entity: Entity, at: int) -> Seen:
     return seen._replace(first=min(at, seen.first), last=max(at, seen.last))
 
 
-def _join(known: Answer | None, message: Collected) -> Answer:
+def _join(known: PartialResult | None, message: Collected) -> PartialResult:
     if known is None:
         subject = subject_id(message.subject)
-        return Answer(message.module, message.version, subject, 1, message.parts, message.outcome or "")
+        return PartialResult(message.module, message.version, subject, 1, message.parts, message.outcome or "")
     return known._replace(
         seen=known.seen + 1,
         parts=max(known.parts, message.parts),

@@ -1,7 +1,7 @@
 """DNS: a stub resolver for bulk look-ups, the wildcards it meets and the transcripts it leaves."""
 
 from services.collector.resolve.answer import Addresses, Answer, Record, Status
-from services.collector.resolve.names import ParseError
+from services.collector.resolve.names import BadMessage
 from services.collector.resolve.resolver import Resolver, system_resolvers
 from services.collector.resolve.transfer import Part, TransferFailed
 from services.collector.resolve.wildcards import Wildcards
@@ -9,7 +9,7 @@ from services.collector.resolve.wildcards import Wildcards
 __all__ = [
     "Addresses",
     "Answer",
-    "ParseError",
+    "BadMessage",
     "Part",
     "Record",
     "Resolver",

@@ -6,7 +6,7 @@ from time import monotonic, time_ns
 from typing import Final
 
 from services.collector.resolve.answer import Answer
-from services.collector.resolve.names import ParseError
+from services.collector.resolve.names import BadMessage
 from services.collector.resolve.stream import ask_over_tcp
 from services.collector.resolve.wire import FORMERR, NOTIMP, Mismatch, build_query, build_question, read_answer
 from services.kernel.egress import Egress, EgressError, Forbidden, Guard
@@ -30,7 +30,7 @@ async def ask_at(
     label = join_host_port(*server)
     try:
         question = build_question(name, type)
-    except ParseError:
+    except BadMessage:
         return Answer(name, type, "broken", server=label)
     answer = Answer(name, type, "timeout", server=label, at=time_ns() // 1000)
     edns = True
@@ -40,7 +40,7 @@ async def ask_at(
                 answer = await once(egress, server, question, name, type, label, limit, allow, edns=edns)
         except Forbidden:
             raise
-        except ParseError:
+        except BadMessage:
             answer = Answer(name, type, "broken", server=label, at=time_ns() // 1000)
             continue
         except (EgressError, OSError):
@@ -98,7 +98,7 @@ class Asking(DatagramProtocol):
             self.answered.set_result(self._read(data))
         except Mismatch:
             return
-        except ParseError as error:
+        except BadMessage as error:
             self.answered.set_exception(error)
 
     def error_received(self, exc: Exception) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.collector.resolve.answer import Answer
 from services.collector.resolve.chunk import Chunk, Query
-from services.collector.resolve.names import ParseError
+from services.collector.resolve.names import BadMessage
 from services.collector.resolve.stream import ask_over_tcp
 from services.collector.resolve.upstream import CHANNELS, MOST_PENDING, Channel, Upstream
 from services.collector.resolve.wire import HEADS, TAILS, Mismatch, build_question, read_answer
@@ -176,7 +176,7 @@ class Dispatcher:
             name, kind = chunk.pairs[index]
             try:
                 return Query(chunk, index, name, kind, build_question(name, kind))
-            except ParseError:
+            except BadMessage:
                 chunk.settle(index, Answer(name, kind, "broken"))
         return None
 
@@ -232,7 +232,7 @@ class Dispatcher:
                 )
             except Mismatch:
                 continue
-            except ParseError:
+            except BadMessage:
                 answer = Answer(query.name, query.type, "broken", -1, (), None, wire, upstream.label, at)
             del pending[key]
             upstream.fastest = min(upstream.fastest, waited)
@@ -306,7 +306,7 @@ class Dispatcher:
                     connect_timeout=TCP_TIMEOUT,
                     exempt=True,
                 )
-        except (EgressError, Unavailable, OSError, ParseError):
+        except (EgressError, Unavailable, OSError, BadMessage):
             self._fail(query, upstream, self._lost(query, upstream))
         else:
             self._conclude(query, upstream, answer)

@@ -14,7 +14,7 @@ SUFFIXES: Final[dict[str, bytes]] = {}
 LENGTHS: Final = tuple(bytes([length]) for length in range(LONGEST_LABEL + 1))
 
 
-class ParseError(Exception):
+class BadMessage(Exception):
     """Bytes that are no DNS message, not the answer to the question asked, or a name that cannot be."""
 
 
@@ -27,14 +27,14 @@ def normalise(name: str) -> str:
 
 
 def to_wire(name: str) -> bytes:
-    """The uncompressed wire form of a normalised name; raises `ParseError` when it has none."""
+    """The uncompressed wire form of a normalised name; raises `BadMessage` when it has none."""
     first, _, rest = name.partition(".")
     suffix = SUFFIXES.get(rest)
     if suffix is None or not 0 < len(first) <= LONGEST_LABEL or not first.isascii() or "\\" in first:
         return label_by_label(name)
     wire = LENGTHS[len(first)] + first.encode() + suffix
     if len(wire) > LONGEST_NAME:
-        raise ParseError("a name of more than 255 bytes")
+        raise BadMessage("a name of more than 255 bytes")
     return wire
 
 
@@ -45,15 +45,15 @@ def label_by_label(name: str) -> bytes:
     try:
         raw = name.encode("ascii")
     except UnicodeEncodeError:
-        raise ParseError(f"{name!r} is not ASCII") from None
+        raise BadMessage(f"{name!r} is not ASCII") from None
     parts = []
     for label in unescaped(raw) if b"\\" in raw else raw.split(b"."):
         if not 0 < len(label) <= LONGEST_LABEL:
-            raise ParseError(f"a label of {len(label)} bytes in {name!r}")
+            raise BadMessage(f"a label of {len(label)} bytes in {name!r}")
         parts.append(LENGTHS[len(label)] + label)
     wire = b"".join([*parts, b"\0"])
     if len(wire) > LONGEST_NAME:
-        raise ParseError("a name of more than 255 bytes")
+        raise BadMessage("a name of more than 255 bytes")
     if b"\\" not in raw:
         if len(SUFFIXES) >= MOST_SUFFIXES:
             SUFFIXES.clear()
@@ -71,7 +71,7 @@ def unescaped(raw: bytes) -> list[bytes]:
         elif byte == b"\\" and raw[at + 1 : at + 4].isdigit() and len(raw) >= at + 4:
             code = int(raw[at + 1 : at + 4])
             if code > 0xFF:
-                raise ParseError(f"\\{code} is not a byte")
+                raise BadMessage(f"\\{code} is not a byte")
             label.append(code)
             at += 3
         elif byte == b"\\":
@@ -87,7 +87,7 @@ def read_name(wire: bytes, at: int) -> tuple[str, int]:
     """The name at ``at``, decompressed and normalised, and where what follows begins.
 
     Raises:
-        ParseError: a bad label or a pointer that does not lead backwards, so that none can loop.
+        BadMessage: a bad label or a pointer that does not lead backwards, so that none can loop.
         IndexError: the message ends within the name.
     """
     labels: list[bytes] = []
@@ -102,17 +102,17 @@ def read_name(wire: bytes, at: int) -> tuple[str, int]:
             size += length + 1
             at = end
             if size > LONGEST_NAME:
-                raise ParseError("a name of more than 255 bytes")
+                raise BadMessage("a name of more than 255 bytes")
         elif length >= 0xC0:
             if after < 0:
                 after = at + 2
             at = (length & 0x3F) << 8 | wire[at + 1]
             pointers += 1
             if at >= limit or pointers > MOST_POINTERS:
-                raise ParseError("a compression pointer that does not lead backwards, or too many")
+                raise BadMessage("a compression pointer that does not lead backwards, or too many")
             limit = at
         else:
-            raise ParseError("a label of unknown kind")
+            raise BadMessage("a label of unknown kind")
     if after < 0:
         after = at + 1
     joined = b".".join(labels).lower()

@@ -5,7 +5,7 @@ from socket import AF_INET6, inet_ntoa, inet_ntop
 from struct import Struct
 from typing import Final
 
-from services.collector.resolve.names import ParseError, quoted, read_name
+from services.collector.resolve.names import BadMessage, quoted, read_name
 
 Reader = Callable[[bytes, int, int], str]
 
@@ -48,12 +48,12 @@ MNEMONICS: Final = {code: name for name, code in CODES.items()}
 
 
 def type_code(type: str) -> int:
-    """The number of a record type, also written TYPE123 (RFC 3597); raises `ParseError`."""
+    """The number of a record type, also written TYPE123 (RFC 3597); raises `BadMessage`."""
     code = CODES.get(type)
     if code is None:
         digits = type.removeprefix("TYPE")
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) < 1 << 16):
-            raise ParseError(f"{type!r} is not a record type")
+            raise BadMessage(f"{type!r} is not a record type")
         code = int(digits)
     return code
 
@@ -64,20 +64,20 @@ def type_name(code: int) -> str:
 
 def a(wire: bytes, at: int, end: int) -> str:
     if end - at != 4:
-        raise ParseError("an A record of the wrong size")
+        raise BadMessage("an A record of the wrong size")
     return inet_ntoa(wire[at:end])
 
 
 def aaaa(wire: bytes, at: int, end: int) -> str:
     if end - at != 16:
-        raise ParseError("an AAAA record of the wrong size")
+        raise BadMessage("an AAAA record of the wrong size")
     return inet_ntop(AF_INET6, wire[at:end])
 
 
 def name(wire: bytes, at: int, end: int) -> str:
     text, after = read_name(wire, at)
     if after != end:
-        raise ParseError("a name that does not fill its record")
+        raise BadMessage("a name that does not fill its record")
     return text
 
 
@@ -94,7 +94,7 @@ def soa(wire: bytes, at: int, end: int) -> str:
     server, at = read_name(wire, at)
     mailbox, at = read_name(wire, at)
     if end - at != SOA_NUMBERS.size:
-        raise ParseError("an SOA record of the wrong size")
+        raise BadMessage("an SOA record of the wrong size")
     serial, refresh, retry, expire, minimum = SOA_NUMBERS.unpack_from(wire, at)
     return f"{server} {mailbox} {serial} {refresh} {retry} {expire} {minimum}"
 
@@ -104,7 +104,7 @@ def txt(wire: bytes, at: int, end: int) -> str:
     while at < end:
         after = at + 1 + wire[at]
         if after > end:
-            raise ParseError("a string that runs out of its record")
+            raise BadMessage("a string that runs out of its record")
         strings.append(quoted(wire[at + 1 : after]))
         at = after
     return " ".join(strings)
@@ -115,7 +115,7 @@ def caa(wire: bytes, at: int, end: int) -> str:
     value = at + 2 + wire[at + 1]
     tag = wire[at + 2 : value]
     if value > end or not (tag.isascii() and tag.isalnum()):
-        raise ParseError("a CAA record without a proper tag")
+        raise BadMessage("a CAA record without a proper tag")
     return f"{wire[at]} {tag.decode('ascii').lower()} {quoted(wire[value:end])}"
 
 
@@ -128,7 +128,7 @@ def nsec(wire: bytes, at: int, end: int) -> str:
         bitmap = wire[at + 2 : at + 2 + size]
         at += 2 + size
         if not 0 < size <= 32 or at > end:
-            raise ParseError("an NSEC record with a bad bitmap")
+            raise BadMessage("an NSEC record with a bad bitmap")
         types += [
             type_name(window << 8 | index << 3 | bit)
             for index, byte in enumerate(bitmap)
@@ -159,7 +159,7 @@ def read_data(code: int, wire: bytes, at: int, end: int) -> str:
     """The data between ``at`` and ``end`` as text; a type that nobody here knows as in RFC 3597.
 
     Raises:
-        ParseError, IndexError, struct.error: the data are not what their type promises.
+        BadMessage, IndexError, struct.error: the data are not what their type promises.
     """
     reader = READERS.get(code)
     return reader(wire, at, end) if reader else rare(code, wire, at, end)

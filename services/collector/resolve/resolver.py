@@ -7,7 +7,7 @@ from services.collector.resolve import direct
 from services.collector.resolve.answer import Addresses, Answer
 from services.collector.resolve.cache import AddressCache
 from services.collector.resolve.dispatch import Dispatcher
-from services.collector.resolve.names import ParseError, normalise
+from services.collector.resolve.names import BadMessage, normalise
 from services.collector.resolve.rdata import CODES, type_code, type_name
 from services.collector.resolve.transfer import Part, transfer
 from services.collector.resolve.upstream import Upstream
@@ -110,7 +110,7 @@ def normalised(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 def canonical(type: str) -> str:
     try:
         return type_name(type_code(type.upper()))
-    except ParseError:
+    except BadMessage:
         return type
 
 

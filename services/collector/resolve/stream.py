@@ -5,7 +5,7 @@ from asyncio import StreamReader, StreamWriter
 from time import monotonic, time_ns
 
 from services.collector.resolve.answer import Answer
-from services.collector.resolve.names import ParseError
+from services.collector.resolve.names import BadMessage
 from services.collector.resolve.wire import Mismatch, build_query, read_answer
 from services.kernel.egress import Egress, Guard
 
@@ -15,12 +15,12 @@ def write_message(writer: StreamWriter, message: bytes) -> None:
 
 
 async def read_message(reader: StreamReader) -> bytes:
-    """The next message; raises `ParseError` when the stream ends before it does, OSError when it breaks."""
+    """The next message; raises `BadMessage` when the stream ends before it does, OSError when it breaks."""
     try:
         size = int.from_bytes(await reader.readexactly(2), "big")
         return await reader.readexactly(size)
     except EOFError as error:  # which IncompleteReadError is
-        raise ParseError("the connection ended before the message did") from error
+        raise BadMessage("the connection ended before the message did") from error
 
 
 async def ask_over_tcp(
@@ -40,7 +40,7 @@ async def ask_over_tcp(
 
     Raises:
         EgressError, OSError: no connection, or one that broke.
-        ParseError: what came is not an answer.
+        BadMessage: what came is not an answer.
     """
     begun = monotonic()
     reader, writer = await egress.open(*server, timeout=connect_timeout, allow=allow, exempt=exempt)
@@ -55,5 +55,5 @@ async def ask_over_tcp(
     elapsed = int((monotonic() - begun) * 1_000_000)
     answer = read_answer(wire, question, name, type, label, time_ns() // 1000, elapsed)
     if answer is None:
-        raise ParseError("truncated even over TCP")
+        raise BadMessage("truncated even over TCP")
     return answer

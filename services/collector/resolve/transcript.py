@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from services.collector.resolve.answer import Answer, Status
-from services.collector.resolve.names import ParseError
+from services.collector.resolve.names import BadMessage
 from services.collector.resolve.wire import build_question, read_answer, read_transfer
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
@@ -73,25 +73,25 @@ def decode(transcript: bytes) -> list[Answer]:
     """The answers again, read anew from the kept responses; those without records lack their ``wire``.
 
     Raises:
-        ParseError: it is not a transcript, or a response in it is not one.
+        BadMessage: it is not a transcript, or a response in it is not one.
     """
     try:
         read = DECODER.decode(transcript)
         return [restored(row, read) for row in read.rows]
     except (msgspec.MsgspecError, IndexError, UnicodeDecodeError, RecursionError) as error:
-        raise ParseError(f"not a transcript: {error}") from error
+        raise BadMessage(f"not a transcript: {error}") from error
 
 
 def names(transcript: bytes) -> list[str]:
     """The names that were asked for, without reading what was answered.
 
     Raises:
-        ParseError: it is not a transcript.
+        BadMessage: it is not a transcript.
     """
     try:
         return [row.name for row in DECODER.decode(transcript).rows]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ParseError(f"not a transcript: {error}") from error
+        raise BadMessage(f"not a transcript: {error}") from error
 
 
 def restored(row: Row, read: Transcript) -> Answer:
@@ -105,5 +105,5 @@ def restored(row: Row, read: Transcript) -> Answer:
     question = build_question(row.name, row.type)
     answer = read_answer(row.wire, question, row.name, row.type, server, at, row.elapsed)
     if answer is None:
-        raise ParseError("a truncated response")
+        raise BadMessage("a truncated response")
     return answer

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from services.collector.resolve.answer import Record, Status
-from services.collector.resolve.names import ParseError
+from services.collector.resolve.names import BadMessage
 from services.collector.resolve.stream import read_message, write_message
 from services.collector.resolve.wire import FAILURES, build_query, build_question, read_transfer
 from services.kernel.egress import Egress, Guard, TimedOut, TooMuch
@@ -42,7 +42,7 @@ async def transfer(
     deadline = asyncio.get_running_loop().time() + limit
     try:
         question = build_question(zone, "AXFR")
-    except ParseError as error:
+    except BadMessage as error:
         raise TransferFailed("broken", str(error)) from error
     reader, writer = await egress.open(*server, timeout=limit, allow=allow)
     try:
@@ -67,7 +67,7 @@ async def transfer(
             yield Part(tuple(records), wire)
     except TimeoutError as error:
         raise TimedOut(f"the transfer of {zone} took too long") from error
-    except (OSError, ParseError) as error:
+    except (OSError, BadMessage) as error:
         raise TransferFailed("broken", str(error)) from error
     finally:
         writer.close()

@@ -6,7 +6,7 @@ from struct import error as StructError  # noqa: N812  it is an exception with a
 from typing import Final
 
 from services.collector.resolve.answer import Answer, Record, Status
-from services.collector.resolve.names import ParseError, read_name, to_wire
+from services.collector.resolve.names import BadMessage, read_name, to_wire
 from services.collector.resolve.rdata import read_data, type_code, type_name
 
 HEADER: Final = Struct("!6H").unpack_from
@@ -30,12 +30,12 @@ TAILS: Final = {False: b"", True: b"\0\0\x29\x04\xd0\0\0\0\0\0\0"}  # EDNS versi
 FAILURES: Final[dict[int, Status]] = {SERVFAIL: "servfail", REFUSED: "refused"}
 
 
-class Mismatch(ParseError):
+class Mismatch(BadMessage):
     """A message that is not the response to our question: late, stray or forged."""
 
 
 def build_question(name: str, type: str) -> bytes:
-    """The question section for a normalised name; raises `ParseError` when there is no such question."""
+    """The question section for a normalised name; raises `BadMessage` when there is no such question."""
     return to_wire(name) + type_code(type).to_bytes(2, "big") + b"\0\1"
 
 
@@ -52,7 +52,7 @@ def read_answer(
 
     Raises:
         Mismatch: it is not the response to this question.
-        ParseError: it is, and breaks the protocol.
+        BadMessage: it is, and breaks the protocol.
     """
     if len(wire) < 12:
         raise Mismatch("too short for a response")
@@ -77,7 +77,7 @@ def read_answer(
             return Answer(name, type, "found", 0, tuple(records), None, wire, server, at, elapsed)
         ttl = read_negative_ttl(wire, cursor, authorities)
     except (StructError, IndexError) as error:
-        raise ParseError(f"a message that ends too early: {error}") from error
+        raise BadMessage(f"a message that ends too early: {error}") from error
     status: Status = "nxdomain" if rcode == NXDOMAIN else "nodata"
     return Answer(name, type, status, rcode, tuple(records), ttl, wire, server, at, elapsed)
 
@@ -108,7 +108,7 @@ def read_section(wire: bytes, cursor: int, count: int, name: str) -> tuple[list[
         start = cursor + 10
         cursor = start + size
         if cursor > len(wire):
-            raise ParseError("a record that runs out of its message")
+            raise BadMessage("a record that runs out of its message")
         if network != IN:
             continue
         if ttl >= 1 << 31:
@@ -155,7 +155,7 @@ def read_transfer(wire: bytes, key: int, zone: str) -> tuple[int, list[Record]]:
     """The rcode and the records of one message of a zone transfer, which may leave the question out (RFC 5936 2.2).
 
     Raises:
-        ParseError: it is no such message.
+        BadMessage: it is no such message.
     """
     try:
         answered, flags, questions, answers, _, _ = HEADER(wire)
@@ -169,5 +169,5 @@ def read_transfer(wire: bytes, key: int, zone: str) -> tuple[int, list[Record]]:
             cursor += 4
         records, _, _ = read_section(wire, cursor, answers, zone)
     except (StructError, IndexError) as error:
-        raise ParseError(f"a message that ends too early: {error}") from error
+        raise BadMessage(f"a message that ends too early: {error}") from error
     return flags & RCODE, records

@@ -8,11 +8,11 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from services.contracts.facts import OUTCOMES, Collected, Outcome
+from services.contracts.facts import LONGEST_WAIT, OUTCOMES, Collected, Outcome
 from services.kernel.service import Ports, Received, Unit
 from services.scans.domain.candidates import Candidates
 from services.scans.domain.states import DONE, HELD, LEASED
-from services.scans.settings import PATIENCE, RATE_TURNS, SECOND
+from services.scans.settings import RATE_TURNS, SECOND
 from services.scans.store import items as item_store
 from services.scans.store.items import Done, ItemRow, PartRow
 from services.scans.usecases.admit import admit
@@ -208,7 +208,7 @@ def _may_wait(ledger: Ledger, result: Result) -> int | None:
         return None
     until = ledger.at + result.retry_after
     over_deadline = ledger.row.deadline is not None and until >= ledger.row.deadline
-    return None if result.retry_after > PATIENCE or over_deadline else until
+    return None if result.retry_after > LONGEST_WAIT * SECOND or over_deadline else until
 
 
 def _readable(reason: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.collector.resolve import Answer, ParseError
+from services.collector.resolve import Answer, BadMessage
 from services.collector.resolve.transcript import decode, encode
 from services.collector.resolve.wire import build_question, read_answer, read_transfer
 
@@ -98,14 +98,14 @@ def test_an_empty_chunk_is_a_transcript() -> None:
     ],
 )
 def test_what_is_no_transcript_is_refused(damage: bytes) -> None:
-    with pytest.raises(ParseError):
+    with pytest.raises(BadMessage):
         decode(damage)
 
 
 @settings(max_examples=150, deadline=None, database=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_raise_only_parse_errors(noise: bytes) -> None:
-    with contextlib.suppress(ParseError):
+    with contextlib.suppress(BadMessage):
         decode(noise)
 
 
@@ -115,5 +115,5 @@ def test_a_damaged_transcript_raises_only_parse_errors(data) -> None:
     transcript = bytearray(encode(CHUNK))
     for _ in range(data.draw(st.integers(1, 3))):
         transcript[data.draw(st.integers(0, len(transcript) - 1))] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(ParseError):
+    with contextlib.suppress(BadMessage):
         decode(bytes(transcript))
