@@ -13,35 +13,35 @@ from services.contracts.resources import (
 )
 from services.kernel.calls import Caller, Endpoint
 from services.kernel.service import Ports
-from services.storage import retract, usecases
+from services.storage.usecases import diff, evidence, export, find, retract, show, stored
 
 
 async def get_stored(ports: Ports, caller: Caller, question: ScanId) -> Stored:
-    return await usecases.get_stored(ports, caller, question.scan)
+    return await stored.get_stored(ports, caller, question.scan)
 
 
 async def swept_by_storage(ports: Ports, caller: Caller, question: ScanId) -> Swept:
-    return await usecases.swept(ports, caller, question.scan)
+    return await stored.swept(ports, caller, question.scan)
 
 
 async def find_records(ports: Ports, caller: Caller, question: RecordQuery) -> tuple[RecordView, ...]:
-    return await usecases.find_records(ports, caller, question.digest)
+    return await evidence.find_records(ports, caller, question.digest)
 
 
 def list_records(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[RecordView, None]:
-    return usecases.list_records(ports, caller, question.scan)
+    return evidence.list_records(ports, caller, question.scan)
 
 
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
-    e.FIND_ENTITIES: usecases.find_entities,
-    e.GET_ENTITY: usecases.get_entity,
-    e.EXPORT: usecases.export_scan,
+    e.FIND_ENTITIES: find.find_entities,
+    e.GET_ENTITY: show.get_entity,
+    e.EXPORT: export.export_scan,
     e.GET_STORED: get_stored,
     e.SWEPT_BY_STORAGE: swept_by_storage,
-    e.DIFF: usecases.diff_scans,
+    e.DIFF: diff.diff_scans,
     e.FIND_RECORDS: find_records,
     e.LIST_RECORDS: list_records,
-    e.LIST_CLAIMS: usecases.list_claims,
+    e.LIST_CLAIMS: evidence.list_claims,
     e.RETRACT: retract.retract,
     e.LIST_RETRACTIONS: retract.list_retractions,
 }

@@ -7,9 +7,9 @@ from uuid import UUID
 from services.contracts.facts import Admitted, Collected, Deleted
 from services.kernel.messages import now
 from services.kernel.service import Handles, Ports, Received, Unit
-from services.storage import index
 from services.storage.domain import Rows
 from services.storage.store import intake
+from services.storage.usecases import index
 
 
 async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected]]) -> None:

@@ -25,7 +25,7 @@ service: Final = Service(
     asks=(e.GET_PLAN,),
     doors="services.storage.api:DOORS",
     consumers="services.storage.consumers:CONSUMERS",
-    tasks="services.storage.index:TASKS",
+    tasks="services.storage.usecases.index:TASKS",
     migrations="services.storage.migrations",
     cache_mib=8,
 )

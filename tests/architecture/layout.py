@@ -36,5 +36,4 @@ OWN = {
         "ways",
         "wordlists",
     },
-    "storage": {"diff", "export", "index", "narrowed", "retract"},
 }

@@ -37,9 +37,9 @@ from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
 from services.storage.consumers import CONSUMERS
 from services.storage.domain import Rows
-from services.storage.index import index_new
 from services.storage.service import service
 from services.storage.store.intake import CLAIM
+from services.storage.usecases.index import index_new
 from tests.bench.declaration import Bench, Figure, Options, middle, span
 
 MILLION, FIRST, ROUND, BATCH, BAR = 1_000_000, 200_000, 50_000, 8, 5_000

@@ -29,10 +29,10 @@ from services.kernel.search.fts import FtsSearch
 from services.kernel.service import Ports, Received
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
-from services.storage import index
 from services.storage.api import DOORS
 from services.storage.consumers import CONSUMERS
 from services.storage.service import service
+from services.storage.usecases import index
 
 M = TypeVar("M", bound=msgspec.Struct)
 

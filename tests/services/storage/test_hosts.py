@@ -14,9 +14,9 @@ from services.kernel.once_store import MIGRATIONS
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
 from services.storage.domain import Rows
-from services.storage.export import export
 from services.storage.service import service
 from services.storage.store.intake import write_rows
+from services.storage.usecases.export import export
 
 WORKSPACE, SCAN = UUID(int=1), UUID(int=2)
 WWW = entities.name("www.example.org")

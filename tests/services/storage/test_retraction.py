@@ -11,7 +11,7 @@ from services.contracts.facts import Deleted
 from services.contracts.resources import ClaimsQuery, DiffQuery, EntityQuery, Retract, ScanId, SearchQuery
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound
-from services.storage import retract as retracting
+from services.storage.usecases import retract as retracting
 from tests.services.storage.depot import (
     ADDRESS,
     ELSEWHERE,

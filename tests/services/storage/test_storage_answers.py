@@ -101,7 +101,7 @@ async def pages(store: Depot, **fields) -> list[SearchPage]:
 async def test_what_is_narrowed_to_a_scan_has_full_pages_and_its_own_counts(
     store: Depot, monkeypatch: pytest.MonkeyPatch, text: str, counted: int
 ) -> None:
-    for place in ("kernel.search.fts", "storage.narrowed"):
+    for place in ("kernel.search.fts", "storage.usecases.narrowed"):
         monkeypatch.setattr(f"services.{place}.COUNTED", counted)
     others = [entities.hostname(f"n{number}.example.org") for number in range(40)]
     hosts = [entities.hostname(f"n{number}.example.org") for number in range(0, 60, 10)]
@@ -124,9 +124,9 @@ async def test_what_is_narrowed_to_a_scan_has_full_pages_and_its_own_counts(
 async def test_a_page_of_a_scan_ends_where_enough_was_looked_at_and_the_next_goes_on(
     store: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.storage.narrowed._AT_ONCE", 10)
-    monkeypatch.setattr("services.storage.narrowed.LOOKED_AT", 20)
-    for place in ("kernel.search.fts", "storage.narrowed"):
+    monkeypatch.setattr("services.storage.usecases.narrowed._AT_ONCE", 10)
+    monkeypatch.setattr("services.storage.usecases.narrowed.LOOKED_AT", 20)
+    for place in ("kernel.search.fts", "storage.usecases.narrowed"):
         monkeypatch.setattr(f"services.{place}.COUNTED", 1)
     hosts = [entities.hostname(f"n{number}.example.org") for number in range(50)]
     await store.take(result("web", *hosts, records=[]))

@@ -17,10 +17,10 @@ from services.kernel.errors import Invalid
 from services.kernel.search import COUNTED, Search
 from services.kernel.search.words import fold, terms
 from services.kernel.sql import Reader
-from services.storage import index
 from services.storage.store import reading
 from services.storage.store.reading import StoredEntity
 from services.storage.store.retractions import withdrawn
+from services.storage.usecases import index
 
 #: How many entities of a scan are gone through for a page at most; where there are more, it may be short.
 LOOKED_AT: Final = 20 * COUNTED

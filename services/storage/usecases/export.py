@@ -2,15 +2,18 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from services.contracts.claims import Entity, claim_line
-from services.contracts.resources import ExportQuery
+from services.contracts.endpoints import GET_PLAN
+from services.contracts.resources import Chunk, ExportQuery, ScanId
 from services.contracts.scope import Role
+from services.kernel.calls import Caller
+from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
 from services.storage.store import reading
@@ -18,11 +21,21 @@ from services.storage.store.reading import StoredClaim, StoredEntity, StoredRela
 
 IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
 NAMES: Final = ("domain", "hostname")
+RESOLVES: Final = "resolves_to"
 #: How often a module is shown to have said the same of one thing: of a hub, thousands of items do.
 ASSERTED: Final = 50
 CSV_HEAD: Final = ("type", "value", "scope_role", "distance", "first_seen", "last_seen", "attributes", "modules")
 
 _encode = msgspec.json.Encoder().encode
+
+
+async def export_scan(ports: Ports, caller: Caller, query: ExportQuery) -> AsyncGenerator[Chunk, None]:
+    """Stream an export of what is stored now."""
+    plan = await ports.calls.ask(GET_PLAN, ScanId(query.scan), caller)
+    resolving = {module.id for module in plan.modules if module.activity != "passive" and RESOLVES in module.produces}
+    async with ports.sql.read() as view:
+        async for text in export(view, caller.workspace, query, resolving=resolving):
+            yield Chunk(text)
 
 
 async def export(

@@ -3,7 +3,7 @@
 By the same rule it is new only where all who say it were asked the same before and answered; else it is newly known.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
@@ -11,9 +11,12 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.contracts.claims import Claim, Entity, Relation, claim_line
-from services.contracts.resources import Change
+from services.contracts.endpoints import GET_PLAN
+from services.contracts.resources import Change, DiffQuery, ScanId
+from services.kernel.calls import Caller
+from services.kernel.service import Ports
 from services.kernel.sql import Reader
-from services.storage.domain import ABSENCE, ATTRIBUTE, gone_or_unknown
+from services.storage.domain import ABSENCE, ATTRIBUTE, comparable, gone_or_unknown
 from services.storage.store import reading, retractions
 from services.storage.store.reading import StoredClaim
 
@@ -24,6 +27,14 @@ BATCH = 500
 Question = tuple[str, bytes]
 #: Of an entity that nobody describes, relations each way that tell who named it.
 NAMING = 20
+
+
+async def diff_scans(ports: Ports, caller: Caller, query: DiffQuery) -> AsyncGenerator[Change, None]:
+    """Stream the differences of two scans."""
+    plans = [await ports.calls.ask(GET_PLAN, ScanId(scan), caller) for scan in (query.before, query.after)]
+    async with ports.sql.read() as view:
+        async for change in diff(view, caller.workspace, query.before, query.after, comparable(*plans)):
+            yield change
 
 
 class Side(Struct, frozen=True):

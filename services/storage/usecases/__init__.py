@@ -1,0 +1,1 @@
+"""What storage does when it is asked, and what it does by itself."""
