@@ -96,6 +96,19 @@ class JsonLines:
         sys.stderr.flush()
 
 
+def display(*, quiet: bool, json_progress: bool) -> Display:
+    """How progress is shown: as JSON, not at all, live on a terminal, or elsewhere as what is waited for."""
+    if json_progress:
+        return JsonLines()
+    if quiet:
+        return Silent()
+    if not sys.stderr.isatty():
+        return Waits()
+    from services.cli.progress import LiveProgress
+
+    return LiveProgress()
+
+
 async def follow(hull: Hull, caller: Caller, scan: Scan, display: Display, *, only_watch: bool = False) -> Scan:
     """Return the scan as it ended. Ctrl-C pauses it and returns it paused; a second one gives up waiting.
 

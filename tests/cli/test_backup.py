@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.commands.backup import restore_backup, write_backup
+from services.cli.archive import restore_backup, write_backup
 from services.kernel.errors import Invalid, MirageError
 from services.kernel.folder import FORMAT, Folder
 

@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 from msgspec import Struct
 
-from services.cli.commands import backup
-from services.cli.commands.backup import Copied, databases, restore_backup, write_backup
+from services.cli import archive
+from services.cli.archive import Copied, databases, restore_backup, write_backup
 from services.cli.hull import HELD_SECONDS, HOLD, Held, Hull
 from services.kernel.blobs import Blob
 from services.kernel.blobs.segments import SegmentBlobs
@@ -66,7 +66,7 @@ def holding(runtime: Runtime) -> Callable[[str], AbstractAsyncContextManager[Non
 def meanwhile(monkeypatch: pytest.MonkeyPatch, name: str, work: Callable[[], Awaitable[object]]) -> None:
     """Let `work` be done as soon as one of the databases has been copied."""
     loop = asyncio.get_running_loop()
-    copy = backup.copy_database
+    copy = archive.copy_database
 
     async def all_of_it() -> None:
         await work()
@@ -77,7 +77,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, name: str, work: Callable[[], Awa
             asyncio.run_coroutine_threadsafe(all_of_it(), loop).result()
         return copied
 
-    monkeypatch.setattr(backup, "copy_database", copy_and_work)
+    monkeypatch.setattr(archive, "copy_database", copy_and_work)
 
 
 async def until(holds: Callable[[], Awaitable[object]]) -> None:

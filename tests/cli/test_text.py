@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.commands.scan import write_export
+from services.cli.exporting import write_export
 from services.cli.text import JsonDocument, escaped, fitting, write_json, write_table
 from services.contracts.resources import ExportQuery
 

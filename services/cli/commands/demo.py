@@ -32,8 +32,8 @@ def command(session: Session, *, quiet: bool, json_progress: bool, strict: bool)
 
 
 async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict: bool) -> int:
-    from services.cli.commands.scan import display, write_summary
-    from services.cli.following import exit_code, follow, wait_stored
+    from services.cli.following import display, exit_code, follow, wait_stored
+    from services.cli.summary import write_summary
     from services.contracts.endpoints import CREATE_SCAN
 
     with tempfile.TemporaryDirectory(prefix="mirage-lab-") as folder:

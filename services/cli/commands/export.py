@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from services.cli.commands.scan import write_export
+from services.cli.exporting import write_export
 from services.cli.finding import find_scan
 from services.cli.following import wait_stored
 from services.cli.options import Session, data_options, run_async

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from services.cli.commands.backup import restore_backup
+from services.cli.archive import restore_backup
 from services.cli.options import Session, data_options
 from services.cli.text import count
 from services.kernel.errors import Invalid

@@ -1,23 +1,20 @@
 """`mirage scan`: make a scan, follow it, print what it found."""
 
-import sys
 from collections.abc import Collection, Iterable
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 import click
 
-from services.cli.following import Display, JsonLines, Silent, Waits, exit_code, follow, wait_stored
+from services.cli.following import display, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.networks import described as networks_described
 from services.cli.options import Session, data_options, progress_options, run_async
-from services.cli.output import STDOUT, check_output, form_by_ending, kept, opened
+from services.cli.output import STDOUT, check_output, form_by_ending, kept
 from services.cli.targets import read_targets, without_credentials
 from services.cli.untaken import described as untaken_described
 from services.contracts.claims import Entity
-from services.contracts.endpoints import CREATE_SCAN, EXPORT, LIST_MODULES, PREVIEW_SCAN, UPLOAD
+from services.contracts.endpoints import CREATE_SCAN, LIST_MODULES, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import PROFILES, Limits
 from services.contracts.resources import ExportQuery, NewScan, Preview, Scan, Upload
 from services.contracts.targets import recognise
@@ -26,7 +23,6 @@ from services.kernel.errors import Invalid
 
 #: Who reads a word list.
 GUESSER: Final = "brute"
-RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
 
 
 @click.command("scan")
@@ -161,19 +157,6 @@ def words_unused(new: NewScan, modules: Collection[str]) -> str:
     return f"the word list is not used: {why}"
 
 
-def display(*, quiet: bool, json_progress: bool) -> Display:
-    """How progress is shown: as JSON, not at all, live on a terminal, or elsewhere as what is waited for."""
-    if json_progress:
-        return JsonLines()
-    if quiet:
-        return Silent()
-    if not sys.stderr.isatty():
-        return Waits()
-    from services.cli.progress import LiveProgress
-
-    return LiveProgress()
-
-
 def read_words(file: Path | None) -> bytes | None:
     """The content of a word list."""
     if file is None:
@@ -208,7 +191,9 @@ def form_of(form: str | None, output: str | None) -> str:
 
 async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str, Any]) -> None:
     """Write what was asked for to the output, and how it went to stderr."""
+    from services.cli.exporting import is_kept, write_export
     from services.cli.scan_text import left_out_lines
+    from services.cli.summary import write_how_to_go_on, write_summary
 
     if options["form"] == "summary":
         with kept(None, is_kept(scan.id, session.line(f"scans show {str(scan.id)[:8]}"))):
@@ -219,55 +204,6 @@ async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str
         for line in () if options["quiet"] else left_out_lines(scan):
             click.echo(line, err=True)
     write_how_to_go_on(session, scan)
-
-
-async def write_export(hull: Hull, session: Session, query: ExportQuery, output: str | None) -> None:
-    """Write an export as it is; to a terminal without what that would obey."""
-    from services.cli.text import escaped
-
-    flags = " --canonical" * query.canonical + " --all" * query.all
-    again = session.line(f"export {str(query.scan)[:8]} --format {query.format}{flags} --output FILE")
-    with kept(output, is_kept(query.scan, again)), opened(output) as out:
-        shown = escaped if out.isatty() else str
-        async with aclosing(hull.calls.follow(EXPORT, query, session.caller)) as chunks:
-            async for chunk in chunks:
-                out.write(shown(chunk.text))
-
-
-def is_kept(scan: UUID, again: str) -> str:
-    """What is said of a scan that could not be written out; ``again`` is the line that writes it."""
-    return f"scan {str(scan)[:8]} is kept, write it out again with: {again}"
-
-
-def write_how_to_go_on(session: Session, scan: Scan) -> None:
-    """Say on stderr how a scan that was interrupted or stopped short is taken up again."""
-    if scan.state in RESUMABLE:
-        reason = f" ({scan.reason})" if scan.reason else ""
-        click.echo(f"The scan is {scan.state}{reason}; go on with: {resuming(session, scan)}", err=True)
-
-
-def resuming(session: Session, scan: Scan) -> str:
-    """The line that takes a scan up again."""
-    return session.line(f"scans resume {str(scan.id)[:8]}")
-
-
-def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) -> None:
-    """Print where a scan stands and what it found; ``interrupted``: nobody runs it although it should be running."""
-    from services.cli.scan_text import found, headline, held_lines, left_out_lines, times, write_sources
-
-    short = str(scan.id)[:8]
-    click.echo(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
-    click.echo(f"Found: {found(scan)}")
-    write_sources(scan, interrupted=interrupted)
-    for line in left_out_lines(scan):
-        click.echo(line)
-    for held in () if interrupted else held_lines(scan):
-        click.echo(f"Waiting: {held}")
-    if interrupted:
-        click.echo(f"It was interrupted: the process that ran it is gone; go on with: {resuming(session, scan)}")
-        return
-    following = (f"export {short} --format hosts", "show NAME", f"evidence verify {short}")
-    click.echo("Next: " + "\n      ".join(session.line(words) for words in following))
 
 
 def write_preview(previewed: Preview, networks: Iterable[str], limits: Limits) -> None:

@@ -82,7 +82,7 @@ def show(session: Session, scan_id: str, form: str) -> int:
     """Show where a scan stands, source by source."""
 
     async def work() -> int:
-        from services.cli.commands.scan import write_summary
+        from services.cli.summary import write_summary
         from services.cli.text import write_json
 
         async with session.open() as hull:
@@ -132,8 +132,8 @@ def retry(session: Session, scan_id: str, *, quiet: bool, json_progress: bool) -
 async def _follow(
     session: Session, scan_id: str, opening: Endpoint[ScanId, Scan] | None, *, quiet: bool, json_progress: bool
 ) -> int:
-    from services.cli.commands.scan import display, write_how_to_go_on, write_summary
-    from services.cli.following import exit_code, follow, wait_stored
+    from services.cli.following import display, exit_code, follow, wait_stored
+    from services.cli.summary import write_how_to_go_on, write_summary
 
     async with session.open(works=True) as hull:
         scan = await find_scan(hull, session, scan_id)

@@ -1,0 +1,40 @@
+"""What is said when a scan has ended or is looked at: what it found, what was not asked, and what to do next."""
+
+from typing import Final
+
+import click
+
+from services.cli.options import Session
+from services.cli.scan_text import found, headline, held_lines, left_out_lines, times, write_sources
+from services.contracts.resources import Scan
+
+RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
+
+
+def write_how_to_go_on(session: Session, scan: Scan) -> None:
+    """Say on stderr how a scan that was interrupted or stopped short is taken up again."""
+    if scan.state in RESUMABLE:
+        reason = f" ({scan.reason})" if scan.reason else ""
+        click.echo(f"The scan is {scan.state}{reason}; go on with: {resuming(session, scan)}", err=True)
+
+
+def resuming(session: Session, scan: Scan) -> str:
+    """The line that takes a scan up again."""
+    return session.line(f"scans resume {str(scan.id)[:8]}")
+
+
+def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) -> None:
+    """Print where a scan stands and what it found; ``interrupted``: nobody runs it although it should be running."""
+    short = str(scan.id)[:8]
+    click.echo(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
+    click.echo(f"Found: {found(scan)}")
+    write_sources(scan, interrupted=interrupted)
+    for line in left_out_lines(scan):
+        click.echo(line)
+    for held in () if interrupted else held_lines(scan):
+        click.echo(f"Waiting: {held}")
+    if interrupted:
+        click.echo(f"It was interrupted: the process that ran it is gone; go on with: {resuming(session, scan)}")
+        return
+    following = (f"export {short} --format hosts", "show NAME", f"evidence verify {short}")
+    click.echo("Next: " + "\n      ".join(session.line(words) for words in following))
