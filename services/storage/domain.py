@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -39,6 +39,10 @@ class Seen(NamedTuple):
     last: int
     rank: int | None = None
     distance: int | None = None
+
+
+#: Who was asked about what: a module and the id of a subject.
+Question: TypeAlias = tuple[str, bytes]
 
 
 class PartialResult(NamedTuple):
@@ -208,6 +212,11 @@ def comparable(before: Plan, after: Plan) -> frozenset[str]:
         if (module.activity == "passive" or same_world) and (module.activity != "guess" or before.words == after.words):
             found.add(module.id)
     return frozenset(found)
+
+
+def direct(*plans: Plan) -> frozenset[str]:
+    """The modules that ask targets themselves."""
+    return frozenset(module.id for plan in plans for module in plan.modules if module.activity == "active")
 
 
 class Told(NamedTuple):

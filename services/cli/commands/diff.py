@@ -22,7 +22,8 @@ SIGNS = {"new": "+", "newly_known": "*", "gone": "-", "changed": "~", "unknown":
 def command(session: Session, before: str, after: str, form: str) -> int:
     """Compare two scans: + new, * newly known, ~ changed, - gone, ? unknown.
 
-    A thing is gone only where every source that had said it was asked again and answered; otherwise it is unknown.
+    A thing is gone only where every source that had said it was asked again, at the same place, and answered; otherwise
+    it is unknown.
     It is new only where every source that says it now had been asked before and had answered; otherwise it is newly
     known: it may have been there.
     """

@@ -16,15 +16,11 @@ from services.contracts.resources import Change, DiffQuery, ScanId
 from services.kernel.calls import Caller
 from services.kernel.service import Ports
 from services.kernel.sql import Reader
-from services.storage.domain import ABSENCE, ATTRIBUTE, comparable, gone_or_unknown
-from services.storage.store import reading, retractions
+from services.storage.domain import ABSENCE, ATTRIBUTE, Question, comparable, direct, gone_or_unknown
+from services.storage.store import reached, reading, retractions
 from services.storage.store.reading import StoredClaim
 
 BATCH = 500
-
-
-#: Who was asked about what: a module and the id of a subject.
-Question = tuple[str, bytes]
 #: Of an entity that nobody describes, relations each way that tell who named it.
 NAMING = 20
 
@@ -33,17 +29,18 @@ async def diff_scans(ports: Ports, caller: Caller, query: DiffQuery) -> AsyncGen
     """Stream the differences of two scans."""
     plans = [await ports.calls.ask(GET_PLAN, ScanId(scan), caller) for scan in (query.before, query.after)]
     async with ports.sql.read() as view:
-        async for change in diff(view, caller.workspace, query.before, query.after, comparable(*plans)):
+        async for change in diff(view, caller.workspace, query.before, query.after, comparable(*plans), direct(*plans)):
             yield change
 
 
 class Side(Struct, frozen=True):
-    """One of the two scans, and the modules that both asked in the same way."""
+    """One of the two scans, the modules that both asked in the same way, and those that ask targets themselves."""
 
     view: Reader
     workspace: UUID
     scan: UUID
     comparable: frozenset[str]
+    direct: frozenset[str]
 
     async def answered(self, asked: Iterable[Question]) -> set[Question]:
         """Those that were asked the same in this scan and answered completely, with nothing of it withdrawn."""
@@ -51,15 +48,31 @@ class Side(Struct, frozen=True):
         found = await reading.answered(self.view, self.workspace, self.scan, alike)
         return found - await retractions.doubted(self.view, self.workspace, self.scan, found)
 
+    async def elsewhere(self, groups: Sequence[Sequence[StoredClaim]]) -> list[bool]:
+        """For what each group says: whether it is about a service that this scan did not come by, or may not have.
+
+        Who asks a name is led to one of its addresses, and learns nothing of the services at the others.
+        """
+        about = {claim.about for group in groups for claim in group if claim.module in self.direct}
+        addresses = await reached.service_addresses(self.view, self.workspace, about)
+        asked = {_asked(claim) for group in groups for claim in group if claim.about in addresses}
+        led_to = await reached.led_to(self.view, self.workspace, self.scan, asked)
+        return [
+            any(
+                addresses[claim.about] not in led_to.get(_asked(claim), {addresses[claim.about]})
+                for claim in group
+                if claim.about in addresses and claim.module in self.direct
+            )
+            for group in groups
+        ]
+
 
 async def diff(
-    view: Reader, workspace: UUID, before: UUID, after: UUID, comparable: frozenset[str]
+    view: Reader, workspace: UUID, before: UUID, after: UUID, comparable: frozenset[str], direct: frozenset[str]
 ) -> AsyncIterator[Change]:
-    """Yield changes: what is new or changed in ``after``, then what ``before`` had alone.
-
-    ``comparable``: the modules that both scans asked in the same way.
-    """
-    earlier, later = Side(view, workspace, before, comparable), Side(view, workspace, after, comparable)
+    """Yield changes: what is new or changed in ``after``, then what ``before`` had alone; see `Side`."""
+    earlier = Side(view, workspace, before, comparable, direct)
+    later = Side(view, workspace, after, comparable, direct)
     async for subjects in reading.told_of(view, workspace, after, BATCH):
         old = _grouped(await reading.claims_about(view, workspace, subjects, before))
         new = _grouped(await reading.claims_about(view, workspace, subjects, after))
@@ -103,13 +116,13 @@ def _modules(claims: Sequence[StoredClaim]) -> tuple[str, ...]:
     return tuple(sorted({claim.module for claim in claims}))
 
 
-async def _untold(earlier: Side, later: Side, groups: Sequence[set[Question]]) -> list[bool]:
-    """For what is said in answer to each of ``groups``: whether the earlier scan could not have been told it.
+async def _untold(earlier: Side, later: Side, groups: Sequence[Sequence[StoredClaim]]) -> list[bool]:
+    """For what each group says: whether the earlier scan could not have been told it.
 
-    It could not where one of the questions was not answered then. A question about an entity that was not known then
-    could not be asked: of it, those decide that led to the entity.
+    It could not where one of the questions was not answered then, or asked elsewhere. A question about an entity that
+    was not known then could not be asked: of it, those decide that led to the entity.
     """
-    open_groups: dict[int | bytes, set[Question]] = dict(enumerate(groups))
+    open_groups: dict[int | bytes, set[Question]] = {place: _all_asked(group) for place, group in enumerate(groups)}
     rests_on: dict[int | bytes, set[bytes]] = {}
     untold: set[int | bytes] = set()
     while open_groups:
@@ -124,7 +137,8 @@ async def _untold(earlier: Side, later: Side, groups: Sequence[set[Question]]) -
         open_groups = await _led_to(later, {entity: n for entity, n in unseen.items() if entity not in rests_on})
     while more := {place for place, entities in rests_on.items() if place not in untold and entities & untold}:
         untold |= more
-    return [place in untold for place in range(len(groups))]
+    elsewhere = await earlier.elsewhere(groups)
+    return [place in untold or elsewhere[place] for place in range(len(groups))]
 
 
 async def _led_to(later: Side, entities: Mapping[bytes, int]) -> dict[int | bytes, set[Question]]:
@@ -150,7 +164,7 @@ async def _compare(
     new: dict[int, tuple[StoredClaim, ...]],
 ) -> AsyncIterator[Change]:
     fresh = [subject for subject in subjects if not _positive(old.get(subject, ()))]
-    untold = await _untold(earlier, later, [_all_asked(_positive(new[subject])) for subject in fresh])
+    untold = await _untold(earlier, later, [_positive(new[subject]) for subject in fresh])
     for kind, known in (("new", False), ("newly_known", True)):
         of_kind = [subject for subject, was_untold in zip(fresh, untold, strict=True) if was_untold is known]
         for change in await _describe(later, kind, of_kind, new):
@@ -162,7 +176,7 @@ async def _compare(
             was, is_now = _by_saying(old[subject]), _by_saying(new[subject])
             added += [group for said, group in is_now.items() if said not in was]
             vanished += [group for said, group in was.items() if said not in is_now]
-    untold = await _untold(earlier, later, [_all_asked(group) for group in added])
+    untold = await _untold(earlier, later, added)
     for group, was_untold, spoken in zip(
         added,
         untold,
@@ -173,7 +187,11 @@ async def _compare(
         yield _change(kind, spoken, f"now {group[0].name} = {group[0].value}", _modules(group))
     asked = [_asked(claim) for group in vanished for claim in group]
     answered = await later.answered(asked)
-    gone = [group for group in vanished if gone_or_unknown(list(map(_asked, group)), answered) == "gone"]
+    gone = [
+        group
+        for group, elsewhere in zip(vanished, await later.elsewhere(vanished), strict=True)
+        if not elsewhere and gone_or_unknown(list(map(_asked, group)), answered) == "gone"
+    ]
     for group, spoken in zip(
         gone, await reading.spoken(later.view, later.workspace, [group[0] for group in gone]), strict=True
     ):
@@ -183,10 +201,11 @@ async def _compare(
 async def _lost(later: Side, subjects: Sequence[int], old: dict[int, tuple[StoredClaim, ...]]) -> AsyncIterator[Change]:
     asked = [_asked(claim) for subject in subjects for claim in old.get(subject, ())]
     answered = await later.answered(asked)
+    groups = [_positive(old.get(subject, ())) for subject in subjects]
     by_kind: dict[str, list[int]] = {"gone": [], "unknown": []}
-    for subject in subjects:
-        responsible = list(map(_asked, _positive(old.get(subject, ()))))
-        by_kind[gone_or_unknown(responsible, answered)].append(subject)
+    for subject, group, elsewhere in zip(subjects, groups, await later.elsewhere(groups), strict=True):
+        kind = "unknown" if elsewhere else gone_or_unknown(list(map(_asked, group)), answered)
+        by_kind[kind].append(subject)
     for kind, lost in by_kind.items():
         for change in await _describe(later, kind, lost, old):
             yield change

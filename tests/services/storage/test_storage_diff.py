@@ -14,7 +14,7 @@ from services.contracts.plan import Plan
 from services.contracts.resources import Change, DiffQuery
 from services.contracts.scope import scope
 from services.contracts.subjects import NamesDigest
-from tests.services.storage.depot import ADDRESS, ELSEWHERE, LATER, SCAN, TARGET, WWW, Depot, result
+from tests.services.storage.depot import ADDRESS, ELSEWHERE, LATER, SCAN, TARGET, WWW, Depot, record, result
 
 API = entities.hostname("api.example.org")
 RESOLVES = relations.resolves_to(WWW, ADDRESS, record="A")
@@ -238,3 +238,66 @@ async def test_many_differences_are_streamed_each_once(store: Depot) -> None:
 async def test_another_workspace_sees_no_differences(store: Depot) -> None:
     await store.take(before("web", WWW), after("web", API))
     assert await store.follow(e.DIFF, DiffQuery(SCAN, LATER), ELSEWHERE) == []
+
+
+# A name that leads to another address each time
+
+HERE, THERE = entities.service("192.0.2.1", "tcp", 443), entities.service("192.0.2.2", "tcp", 443)
+PLAIN = entities.service("192.0.2.1", "tcp", 80)
+
+
+def met(scan: Callable[..., Collected], address: str, *claims: Claim, module: str = "web") -> Collected:
+    """What came of asking the name, which led to an address."""
+    records = [record(f"GET / at {address}", peer=f"{address}:443")]
+    return scan(module, *claims, subject=WWW, records=records)
+
+
+def led(scan: Callable[..., Collected], *addresses: str) -> Collected:
+    to = [relations.resolves_to(WWW, entities.ip_address(address), record="A") for address in addresses]
+    return scan("dns_records", WWW, *to, subject=WWW)
+
+
+async def test_a_service_at_an_address_to_which_the_name_did_not_lead_is_unknown_and_one_there_newly_known(
+    store: Depot,
+) -> None:
+    tag = attributes.attribute(HERE, "banner", "one")
+    found = await changes(
+        store, met(before, "192.0.2.1", WWW, HERE, tag), met(after, "192.0.2.2", WWW, THERE), after("crtsh", HERE)
+    )
+    assert [each for each in found if each[1] == "service"] == [("newly_known", "service", "192.0.2.2:443/tcp", "")]
+    found = await changes(store, met(after, "192.0.2.2", HERE, module="tls_certificate"))
+    assert ("newly_known", "service", "192.0.2.2:443/tcp", "") in found
+
+
+async def test_a_service_that_no_longer_answers_where_the_name_led_is_gone(store: Depot) -> None:
+    found = await changes(store, met(before, "192.0.2.1", WWW, HERE, PLAIN), met(after, "192.0.2.1", WWW, HERE))
+    assert found == [("gone", "service", "192.0.2.1:80/tcp", "")]
+
+
+async def test_a_relation_of_a_service_elsewhere_is_unknown(store: Depot) -> None:
+    exposes = relations.exposes(WWW, HERE)
+    found = await changes(store, met(before, "192.0.2.1", WWW, HERE, exposes), met(after, "192.0.2.2", WWW))
+    assert {each[:2] for each in found} == {("unknown", "service"), ("unknown", "exposes")}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "kind"),
+    [(("192.0.2.1",), "gone"), (("192.0.2.1", "192.0.2.2"), "unknown"), (("192.0.2.2",), "unknown"), ((), "gone")],
+    ids=repr,
+)
+async def test_without_an_answer_the_service_is_gone_only_if_the_name_led_there_alone(
+    store: Depot, addresses: tuple[str, ...], kind: str
+) -> None:
+    found = await changes(
+        store,
+        met(before, "192.0.2.1", WWW, HERE),
+        led(before, "192.0.2.1"),
+        after("web", subject=WWW, outcome="empty"),
+        led(after, *addresses),
+    )
+    assert (kind, "service", "192.0.2.1:443/tcp", "") in found
+
+
+async def test_where_a_source_was_met_says_nothing_of_what_it_speaks_of(store: Depot) -> None:
+    told = (met(before, "198.51.100.1", WWW, HERE, module="crtsh"), met(after, "198.51.100.2", WWW, module="crtsh"))
+    assert await changes(store, *told) == [("gone", "service", "192.0.2.1:443/tcp", "")]
