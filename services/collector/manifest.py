@@ -38,7 +38,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     that share one. ``concurrency``: items of this module at a time in one process; ``cost``: requests one item usually
     makes; ``freshness``: seconds that an answer stays good; ``timeout``: seconds that one item may take.
     ``options``: what a workspace may set, each with its default, whose type a value must have; a number with a default
-    of 0 or more is a count and is never set below 0.
+    of 0 or more is a count and is never set below 0. ``forms``: regular expressions that texts match in full.
     ``key_adds``: what is had with the key and not without it, for whoever decides whether to get one.
     """
 
@@ -53,6 +53,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hosts: tuple[str, ...] = ()
     affiliates: bool = True
     options: dict[str, bool | int | float | str] = {}
+    forms: dict[str, str] = {}
     key: str | None = None
     key_required: bool = False
     rate: float = 1.0

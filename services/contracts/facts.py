@@ -98,6 +98,7 @@ class DeclaredModule(Struct, frozen=True, kw_only=True):
     code: str
     affiliates: bool = True
     key_adds: str = ""
+    forms: dict[str, str] = {}
 
 
 class Announced(Struct, frozen=True, kw_only=True, tag="mirage.evt.collector.announced.v1"):

@@ -1,5 +1,6 @@
 """What the outcomes of a source say of its health, and which settings a module takes. Pure."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -52,7 +53,7 @@ def check_options(declared: DeclaredModule, options: Mapping[str, bool | float |
     """Options of the types that the module declares.
 
     Raises:
-        Invalid: an option that it does not have, a value of another type, or one that is too long or too large.
+        Invalid: an option that it does not have, a value of another type or form, or one that is too long or too large.
     """
     checked: Options = {}
     for name, value in options.items():
@@ -66,6 +67,9 @@ def check_options(declared: DeclaredModule, options: Mapping[str, bool | float |
             raise Invalid(f"the option {name} of {declared.id} is {SPOKEN[type(default)]}")
         if isinstance(value, str) and len(value) > LONGEST:
             raise Invalid(f"the option {name} of {declared.id} has at most {LONGEST} characters")
+        form = declared.forms.get(name)
+        if isinstance(value, str) and form is not None and not re.fullmatch(form, value):
+            raise Invalid(f"{value[:80]!a} is not what {declared.id} takes for {name}; the default is {default}")
         if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
             raise Invalid(f"the option {name} of {declared.id} is too large a number")
         if isinstance(value, int | float) and isinstance(default, int | float) and value < 0 <= default:

@@ -23,7 +23,7 @@ SHARED: Final = tuple(f"services.collector.{package}." for package in ("archetyp
 #: What a manifest says of how its module is run and shown, which makes no other version of it.
 OPERATED: Final = frozenset(
     {
-        *("version", "title", "source", "format", "licence", "affiliates", "key_adds"),
+        *("version", "title", "source", "format", "licence", "affiliates", "key_adds", "forms"),
         *("rate", "burst", "quota", "key_rate", "key_quota", "budget", "concurrency", "cost", "freshness", "timeout"),
     }
 )

@@ -105,7 +105,9 @@ def set_module(session: Session, name: str, *, enabled: bool | None, options: tu
 
     async def work() -> int:
         async with session.open() as hull:
-            parsed = {option.partition("=")[0]: _value(option.partition("=")[2]) for option in options}
+            known = (await hull.calls.ask(GET_MODULE, ModuleRef(name), session.caller)).declared.options
+            said = dict(option.partition("=")[::2] for option in options)
+            parsed = {option: _value(value, known.get(option)) for option, value in said.items()}
             settings = ModuleSettings(module=name, enabled=enabled, options=parsed or None)
             module = await hull.calls.ask(SET_MODULE, settings, session.caller)
         click.echo(
@@ -180,7 +182,9 @@ def _quotas(budget: BudgetView | None) -> str:
     return "; ".join(told) + (shared if told else "")
 
 
-def _value(text: str) -> bool | int | float | str:
+def _value(text: str, default: bool | float | str | None) -> bool | int | float | str:
+    if isinstance(default, str):
+        return text
     if text in {"true", "false"}:
         return text == "true"
     for form in (int, float):

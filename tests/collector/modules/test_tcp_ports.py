@@ -1,4 +1,5 @@
 import asyncio
+import re
 
 import pytest
 
@@ -39,3 +40,14 @@ async def test_an_address_out_of_scope_is_not_touched(lab: Lab, wire: Wire) -> N
 )
 def test_ports_are_listed_as_numbers_and_ranges(text: str, ports: tuple[int, ...]) -> None:
     assert ports_of(text) == ports
+
+
+@pytest.mark.parametrize("text", [str(MANIFEST.options["ports"]), "443", "22,80,8000-8010", "1-65535", "65535"])
+def test_lists_of_ports_are_taken(text: str) -> None:
+    assert re.fullmatch(MANIFEST.forms["ports"], text)
+    assert ports_of(text)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "0", "65536", "443,", ",443", "1-2-3", " 443", "80 443", "1--2", "null"])
+def test_what_is_no_list_of_ports_is_not_taken(text: str) -> None:
+    assert not re.fullmatch(MANIFEST.forms["ports"], text)

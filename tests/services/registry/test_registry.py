@@ -289,6 +289,14 @@ def test_an_option_that_counts_is_not_negative(option: str, value: float) -> Non
     assert check_options(below, {"offset": -5}) == {"offset": -5}
 
 
+@pytest.mark.parametrize("text", ["two", "1,", ""])
+def test_a_text_of_another_form_than_the_module_takes_is_refused(text: str) -> None:
+    formed = declared("formed", options={"pages": "1"}, forms={"pages": "[0-9](,[0-9])*"})
+    with pytest.raises(Invalid, match="is not what formed takes for pages; the default is 1"):
+        check_options(formed, {"pages": text})
+    assert check_options(formed, {"pages": "1,2"}) == {"pages": "1,2"}
+
+
 # --- health ---
 
 
