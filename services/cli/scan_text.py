@@ -118,4 +118,5 @@ def times(scan: Scan) -> str:
         return f"created {instant(scan.created)}"
     if scan.ended is None:
         return f"started {instant(scan.started)}"
-    return f"took {(scan.ended - scan.started) / 1_000_000:.1f} s"
+    took = f"{(scan.ended - scan.started) / 1_000_000:.1f} s"
+    return f"took {took}" if scan.run == 1 else f"{count(scan.run, 'run')} within {took}"

@@ -1,21 +1,19 @@
 """What is said when a scan has ended or is looked at: what it found, what was not asked, and what to do next."""
 
-from typing import Final
-
 import click
 
 from services.cli.options import Session
 from services.cli.scan_text import found, headline, held_lines, left_out_lines, times, write_sources
 from services.contracts.resources import Scan
 
-RESUMABLE: Final = frozenset({"paused", "stopped", "incomplete"})
-
 
 def write_how_to_go_on(session: Session, scan: Scan) -> None:
     """Say on stderr how a scan that was interrupted or stopped short is taken up again."""
-    if scan.state in RESUMABLE:
-        reason = f" ({scan.reason})" if scan.reason else ""
+    reason = f" ({scan.reason})" if scan.reason else ""
+    if scan.resumable:
         click.echo(f"The scan is {scan.state}{reason}; go on with: {resuming(session, scan)}", err=True)
+    elif scan.state == "incomplete":
+        click.echo(f"The scan is incomplete{reason}; a new scan with a larger limit finds more", err=True)
 
 
 def resuming(session: Session, scan: Scan) -> str:

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
 
@@ -58,9 +58,9 @@ def count(number: int, thing: str) -> str:
     return f"{number:,} {plural}"
 
 
-def write_json(value: Any) -> None:
-    """Print a value as indented JSON; digests are hexadecimal, as commands take them."""
-    sys.stdout.write(msgspec.json.format(_json(value), indent=2) + "\n")
+def write_json(value: Any, out: TextIO | None = None) -> None:
+    """Print a value as indented JSON, or write it to ``out``; digests are hexadecimal, as commands take them."""
+    (out or sys.stdout).write(msgspec.json.format(_json(value), indent=2) + "\n")
 
 
 class JsonDocument:

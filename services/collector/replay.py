@@ -21,7 +21,8 @@ class Tally:
     """What a replay counted; see `ReplayCounts`."""
 
     def __init__(self) -> None:
-        self.items = self.claims = self.skipped = self.superseded = 0
+        self.items = self.claims = self.skipped = self.superseded = self.failed = 0
+        self.failure = ""
 
 
 async def replay_scan(ports: Ports, collector: Collector, caller: Caller, scan: UUID) -> AsyncGenerator[Replayed, None]:
@@ -73,6 +74,9 @@ async def _replay_item(
     tally.claims += len(result.said)
     tally.superseded += file.manifest.version != row.version
     tally.skipped += result.outcome == "skipped" and row.outcome != "skipped"
+    if result.outcome == "failed" != row.outcome:
+        tally.failed += 1
+        tally.failure = tally.failure or result.reason
     if result.digest == row.claims:
         return
     before = set()

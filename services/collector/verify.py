@@ -1,4 +1,4 @@
-"""Checks every byte that the claims of a scan rest on."""
+"""Checks every byte that the claims of a scan rest on, and that the claims are those that were made."""
 
 import hashlib
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from services.contracts.claims import claim_line
+from services.contracts.claims import claim_key, claim_line
 from services.contracts.endpoints import GET_SCAN, LIST_CLAIMS, LIST_RECORDS
 from services.contracts.evidence import DIGEST_BYTES, Digests, EvidenceRecord, merkle_root, record_digest
 from services.contracts.resources import Checked, ClaimsQuery, ClaimView, Fault, FaultKind, ScanId, ScanRef, Verified
@@ -23,7 +23,7 @@ BODIES_REMEMBERED: Final = 1000
 
 
 async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerator[Verified, None]:
-    """Yield each fault with the claims that rest on it, and at the end the counts of what was sound."""
+    """Yield each fault with the claims that rest on it, and at the end the counts of what was looked at."""
     ids = Digests()
     bodies = Bodies(ports, caller.workspace)
     records = blobs = 0
@@ -45,7 +45,13 @@ async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerato
         differs = Fault(kind="root differs", artefact=root)
         async for piece in _pieces(differs, _resting_on_nothing(ports, caller, scan, set(ids))):
             yield Verified(fault=piece)
-    yield Verified(checked=Checked(records=records, blobs=blobs))
+    claims = 0
+    async with aclosing(ports.calls.follow(LIST_CLAIMS, ClaimsQuery(scan=scan, withdrawn=True), caller)) as told:
+        async for claim in told:
+            claims += 1
+            if claim_key(claim.claim, claim.module, claim.version).hex() != claim.key:
+                yield Verified(fault=Fault(kind="claim altered", artefact=claim.key, claims=(_line(claim),)))
+    yield Verified(checked=Checked(records=records, blobs=blobs, claims=claims))
 
 
 class Bodies:
@@ -87,8 +93,12 @@ async def _pieces(fault: Fault, claims: AsyncGenerator[ClaimView, None]) -> Asyn
             if len(lines) == CLAIMS_IN_PIECE:
                 yield replace(fault, claims=tuple(lines), more=True)
                 lines.clear()
-            lines.append(f"{view.module}: {claim_line(view.claim)}")
+            lines.append(_line(view))
     yield replace(fault, claims=tuple(lines))
+
+
+def _line(view: ClaimView) -> str:
+    return f"{view.module}: {claim_line(view.claim)}"
 
 
 async def _resting_on(

@@ -46,7 +46,9 @@ def accept(files: list[ModuleFile], ids: list[str]) -> None:
                 locked[module] = known
             continue
         if known and known[0] == now[0] and known[1] != now[1]:
-            sys.stderr.write(f"{module}: the code changed and the version is still {now[0]}\n")
+            sys.stderr.write(
+                f"{module}: the code changed and the version is still {now[0]}: scans made with it replay otherwise\n"
+            )
         locked[module] = now
     lines = ",\n".join(f" {json.dumps(module)}: {json.dumps(locked[module])}" for module in sorted(locked))
     LOCK.write_text(f"{{\n{lines}\n}}\n" if lines else "{}\n")

@@ -410,6 +410,40 @@ def test_why_not_says_what_is_out_of_scope(explained: Mirage) -> None:
     assert explanation(explained, OUT_OF_SCOPE)[0].endswith("it was ruled out of the scope.")
 
 
+def test_a_scan_that_came_to_its_number_of_items_is_not_to_be_resumed(mirage: Mirage) -> None:
+    done = mirage.run(*mirage.scan_arguments("--max-items", "5"))
+    assert done.returncode == 3
+    assert "a new scan with a larger limit finds more" in done.stderr
+    assert "scans resume" not in done.stderr
+    assert mirage.last()["resumable"] is False
+
+
+def test_a_dry_run_is_written_where_it_is_asked_for(mirage: Mirage, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    dry = ("scan", "https://192.0.2.1/", "--dry-run")
+    done = mirage.run(*dry, "--output", str(file))
+    assert (done.returncode, done.stdout) == (0, "")
+    asked = {module["id"]: module["requests"] for module in json.loads(file.read_text())["modules"]}
+    assert asked["cymru"] > 0, "the host of a URL is asked about at once"
+    assert mirage.run(*dry, "--format", "csv").returncode == 2
+
+
+def test_doctor_names_what_is_damaged_or_missing(mirage: Mirage) -> None:
+    mirage.scan("--module", "crtsh", "--module", "hackertarget")
+    assert mirage.run("doctor").returncode == 0
+    (segment,) = (mirage.folder / "evidence").glob("*.seg")
+    segment.write_bytes(segment.read_bytes()[:-1])
+    done = mirage.run("doctor")
+    assert (done.returncode, f"missing or cut off: {segment.name}" in done.stdout) == (1, True)
+    database = mirage.folder / "registry.db"
+    whole = bytearray(database.read_bytes())
+    whole[4096 : 3 * 4096] = bytes(2 * 4096)
+    database.write_bytes(whole)
+    done = mirage.run("doctor")
+    assert done.returncode == 1
+    assert "registry.db: " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "limit"),
     [

@@ -88,7 +88,7 @@ class Scanned:
             for fault in faults
             for part in (
                 f"{fault['fault']}: {fault['artefact']} {fault['request']}".rstrip(),
-                *map(resting_in_words, fault["claims"][:CLAIMS_SHOWN]),
+                *(resting_in_words(said, fault["fault"]) for said in fault["claims"][:CLAIMS_SHOWN]),
                 *others_in_words(fault["claims"][CLAIMS_SHOWN:]),
             )
         ]
@@ -96,9 +96,9 @@ class Scanned:
         return [(fault["fault"], fault["artefact"], Counter(fault["claims"])) for fault in faults]
 
 
-def resting_in_words(said: str) -> str:
+def resting_in_words(said: str, fault: str = "") -> str:
     module, _, claim = said.partition(": ")
-    return f"    rests on it: {claim_words(claim)}  [{module}]"
+    return f"    {'it says now' if fault == 'claim altered' else 'rests on it'}: {claim_words(claim)}  [{module}]"
 
 
 def others_in_words(claims: Sequence[str]) -> list[str]:
@@ -227,6 +227,33 @@ def test_records_that_are_not_those_of_the_scan_change_its_root(scanned: Scanned
 
 def test_the_root_of_a_finished_scan_is_that_of_its_records(scanned: Scanned) -> None:
     assert scanned.mirage.last()["evidence_root"] == merkle_root(sorted(scanned.records())).hex()
+
+
+def test_a_claim_that_was_altered_is_named_with_what_it_says_now(scanned: Scanned) -> None:
+    [(number, key)] = scanned.query("storage.db", "SELECT number, key FROM entity WHERE value LIKE 'www.%' LIMIT 1")
+    altered = key.replace("www.", "evil.")
+    scanned.query("storage.db", "UPDATE entity SET key = ? WHERE number = ?", altered, number)
+    faults = scanned.verify()
+    assert faults
+    assert {kind for kind, _, _ in faults} == {"claim altered"}
+    assert all("evil." in line for _, _, lines in faults for line in lines)
+    [(claims,)] = scanned.query(
+        "storage.db",
+        "SELECT COUNT(*) FROM claim LEFT JOIN relation ON relation.number = claim.about"
+        " WHERE claim.about = ? OR relation.source = ? OR relation.target = ?",
+        *(number, number, number),
+    )
+    assert len(faults) == claims
+
+
+def test_a_replay_over_altered_evidence_says_what_failed_and_how_to_check(scanned: Scanned) -> None:
+    body = next(record.blob for record in cited(scanned, list(scanned.records().values())) if record.blob)
+    scanned.flip(body)
+    replayed = scanned.mirage.run("replay", "last")
+    assert replayed.returncode == 1
+    failed, check = replayed.stdout.splitlines()[-1].split("; check with: ")
+    assert "failed, the first: Corrupt: the blob" in failed
+    assert "evidence verify" in check
 
 
 def in_any_order(faults: Sequence[tuple[str, str, Counter[str]]]) -> list[tuple[str, str, list[tuple[str, int]]]]:

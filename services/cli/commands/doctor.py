@@ -4,12 +4,15 @@ import platform
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import click
 
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import count, write_json, write_table
 from services.contracts.names import list_version
+from services.kernel.folder import EVIDENCE
 from services.kernel.sql.sqlite_file import OLDEST
 
 LEAST_ROOM = 500_000_000
@@ -19,7 +22,7 @@ LEAST_ROOM = 500_000_000
 @format_option("table", "json")
 @data_options
 def command(session: Session, form: str) -> int:
-    """Check this installation, its data folder and its resolvers; ask nobody outside."""
+    """Check this installation, its resolvers, its data folder and each database in it; ask nobody outside."""
     return run_async(examine(session, form))
 
 
@@ -31,6 +34,7 @@ async def examine(session: Session, form: str) -> int:
         ("public suffix list", True, list_version()),
         _room(session),
         *_resolvers(session),
+        *_files(session),
         *await _services(session),
     ]
     if form == "json":
@@ -64,6 +68,42 @@ def _resolvers(session: Session) -> list[tuple[str, bool, str]]:
 
     asked = list(session.settings.resolvers) or [f"{address}:{port}" for address, port in system_resolvers()]
     return [("resolvers", bool(asked), ", ".join(asked) or "none are configured")]
+
+
+def _files(session: Session) -> list[tuple[str, bool, str]]:
+    """Whether the databases of the data folder are whole, and the files there in which bodies lie."""
+    from services.cli.archive import files
+
+    folder = session.settings.folder
+    databases = [path for place, path in files(folder) if place.endswith(".db")]
+    if not databases:
+        return []
+    broken = [f"{path.relative_to(folder)}: {fault}" for path in databases if (fault := _fault(path))]
+    missing = _missing_segments(folder / EVIDENCE)
+    return [
+        ("databases", not broken, "; ".join(broken) or f"{count(len(databases), 'database')}, none is damaged"),
+        ("evidence", not missing, f"missing or cut off: {', '.join(missing)}" if missing else "every file is there"),
+    ]
+
+
+def _fault(database: Path) -> str:
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if said == "ok" else " ".join(str(said).split())
+
+
+def _missing_segments(evidence: Path) -> list[str]:
+    """Files of bodies that are not there, or shorter than the index says."""
+    try:
+        with closing(sqlite3.connect(f"file:{evidence / 'index.db'}?mode=ro", uri=True)) as connection:
+            segments = connection.execute("SELECT id, size FROM segment ORDER BY id").fetchall()
+    except sqlite3.Error:
+        return []  # said of the database already
+    files = [(evidence / f"{number:08d}.seg", size) for number, size in segments]
+    return [file.name for file, size in files if size and not (file.is_file() and file.stat().st_size >= size)]
 
 
 async def _services(session: Session) -> list[tuple[str, bool, str]]:

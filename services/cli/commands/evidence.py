@@ -66,7 +66,7 @@ def show(session: Session, digest: str, form: str, *, body: bool) -> int:
 @format_option("text", "json")
 @data_options
 def verify(session: Session, scan_id: str, form: str) -> int:
-    """Check every record and body of a scan; name what was altered and each claim resting on it."""
+    """Check every record, body and claim of a scan; name what was altered and each claim resting on it."""
 
     async def work() -> int:
         async with session.open() as hull:
@@ -91,8 +91,13 @@ class TextReport:
     def add(self, result: Verified) -> None:
         """Print a fault, further claims of the last one, or the counts."""
         if result.checked is not None:
-            checked = f"{count(result.checked.records, 'record')} and {count(result.checked.blobs, 'body')} checked"
-            click.echo(f"{checked}, {count(self.faults, 'fault')}")
+            numbers = (
+                (result.checked.records, "record"),
+                (result.checked.blobs, "body"),
+                (result.checked.claims, "claim"),
+            )
+            checked = ", ".join(count(number, what) for number, what in numbers)
+            click.echo(f"{checked} checked, {count(self.faults, 'fault')}")
         if result.fault is not None:
             self._add_fault(result.fault)
 
@@ -103,7 +108,8 @@ class TextReport:
             self._claims = 0
         for said in fault.claims[: max(0, CLAIMS_SHOWN - self._claims)]:
             module, _, claim = said.partition(": ")
-            click.echo(f"    rests on it: {clean(claim_words(claim))}  [{module}]")
+            rests = "it says now" if fault.kind == "claim altered" else "rests on it"
+            click.echo(f"    {rests}: {clean(claim_words(claim))}  [{module}]")
         self._claims += len(fault.claims)
         self._goes_on = fault.more
         if self._claims > CLAIMS_SHOWN and not fault.more:

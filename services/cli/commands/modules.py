@@ -149,7 +149,8 @@ def check(session: Session, form: str) -> int:
 def lock(names: tuple[str, ...]) -> int:
     """Accept the code of the modules NAME, or of all, as that of their versions, for who writes modules.
 
-    Evidence is replayed by module and version: a module whose code says something else needs a new version first.
+    Evidence is replayed by module and version: once scans were made with a module, code that says something else needs
+    a new version first.
     """
     from services.collector.manifest import MODULES
 

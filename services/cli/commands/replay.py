@@ -1,6 +1,7 @@
 """`mirage replay`: the same modules on the recorded evidence; no socket is opened."""
 
 from contextlib import aclosing
+from uuid import UUID
 
 import click
 from msgspec.structs import asdict
@@ -36,18 +37,22 @@ def command(session: Session, scan_id: str, form: str) -> int:
                         line = clean(result.difference.line)
                         click.echo(f"{result.difference.sign} {line} [{result.difference.module}]")
                     elif result.counts is not None:
-                        click.echo(_summary(result.counts, differences))
+                        click.echo(_summary(session, scan.id, result.counts, differences))
         return 1 if differences else 0
 
     return run_async(work())
 
 
-def _summary(counts: ReplayCounts, differences: int) -> str:
+def _summary(session: Session, scan: UUID, counts: ReplayCounts, differences: int) -> str:
     other = f", {count(counts.superseded, 'item')} in another version" if counts.superseded else ""
     missing = f", {count(counts.skipped, 'item')} not recorded" if counts.skipped else ""
+    failed = ""
+    if counts.failed:
+        check = session.line(f"evidence verify {str(scan)[:8]}")
+        failed = f"\n{count(counts.failed, 'item')} failed, the first: {clean(counts.failure)}; check with: {check}"
     return (
         f"{count(counts.items, 'item')} replayed, {count(counts.claims, 'claim')},"
-        f" {count(differences, 'difference')}{other}{missing}"
+        f" {count(differences, 'difference')}{other}{missing}{failed}"
     )
 
 

@@ -10,7 +10,7 @@ from services.cli.following import display, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.networks import described as networks_described
 from services.cli.options import Session, data_options, progress_options, run_async
-from services.cli.output import STDOUT, check_output, form_by_ending, kept
+from services.cli.output import STDOUT, check_output, form_by_ending, kept, opened
 from services.cli.targets import read_targets, without_credentials
 from services.cli.untaken import described as untaken_described
 from services.contracts.claims import Entity
@@ -87,11 +87,14 @@ def command(session: Session, **options: Any) -> int:
     check_output(options["output"])
     options["form"] = form_of(options["form"], options["output"])
     if options["dry_run"]:
-        return run_async(preview(session, new, words, options["form"]))
+        if options["form"] not in {"summary", "json"}:
+            raise Invalid("a dry run is written as a summary or, with --format json, as JSON")
+        return run_async(preview(session, new, words, options["form"], options["output"]))
     return run_async(scan_and_write(session, new, words, options))
 
 
-async def preview(session: Session, new: NewScan, words: bytes | None, form: str) -> int:
+async def preview(session: Session, new: NewScan, words: bytes | None, form: str, output: str | None) -> int:
+    """Print what a scan would do, or write it to a file as JSON."""
     async with session.open() as hull:
         previewed = await hull.calls.ask(PREVIEW_SCAN, new, session.caller, seconds=60.0)
         known = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
@@ -103,7 +106,8 @@ async def preview(session: Session, new: NewScan, words: bytes | None, form: str
     if form == "json":
         from services.cli.text import write_json
 
-        write_json(previewed)
+        with opened(output) as out:
+            write_json(previewed, out)
     else:
         write_preview(previewed, networks, new.limits)
     return 0

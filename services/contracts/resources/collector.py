@@ -26,11 +26,11 @@ class Uploaded(Struct, frozen=True):
     digest: str
 
 
-FaultKind: TypeAlias = Literal["record altered", "blob altered", "blob missing", "root differs"]
+FaultKind: TypeAlias = Literal["record altered", "blob altered", "blob missing", "root differs", "claim altered"]
 
 
 class Fault(Struct, frozen=True, kw_only=True):
-    """What is wrong with an artefact (its digest, hex), and claims that rest on it.
+    """What is wrong with an artefact (its digest, hex), and claims that rest on it; of a claim, what it says now.
 
     ``more``: the next fault is the same one with further claims.
     """
@@ -47,6 +47,7 @@ class Checked(Struct, frozen=True, kw_only=True):
 
     records: int
     blobs: int
+    claims: int = 0
 
 
 class Verified(Struct, frozen=True, kw_only=True):
@@ -93,12 +94,16 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 class ReplayCounts(Struct, frozen=True, kw_only=True):
-    """Work items that were replayed and their claims; items that were not recorded; items in another version."""
+    """Work items that were replayed and their claims; items that were not recorded; items in another version; items
+    that failed and had not in the scan, and why the first of them did.
+    """
 
     items: int
     claims: int
     skipped: int
     superseded: int
+    failed: int = 0
+    failure: str = ""
 
 
 class Replayed(Struct, frozen=True, kw_only=True):

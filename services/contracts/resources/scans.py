@@ -82,7 +82,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     """A scan as it stands. Times are UTC microseconds; ``items`` counts work items by state.
 
     ``targets`` are the first of ``target_count``; the plan has all. ``evidence_root`` (hex) is the `merkle_root` of the
-    records of its results, once it has ended.
+    records of its results, once it has ended. ``resumable``: it was held or cut short, and there is work to go on with.
     """
 
     id: UUID
@@ -104,6 +104,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     admissions: int = 0
     evidence_root: str | None = None
     target_count: int = 0
+    resumable: bool = False
 
 
 class Progress(Struct, frozen=True, kw_only=True):

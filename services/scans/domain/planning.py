@@ -173,10 +173,10 @@ def salt_of(workspace: UUID, targets: Iterable[Entity]) -> str:
     return hashlib.sha256("\n".join([workspace.hex, *lines]).encode()).hexdigest()[:32]
 
 
-def preview(module: Module, targets: Sequence[Entity], left: int | None = None) -> PreviewedModule:
-    """What asking ``module`` about the targets costs, who learns what by it, and what the source's quotas leave."""
+def preview(module: Module, subjects: Sequence[Entity], left: int | None = None) -> PreviewedModule:
+    """What it costs to ask ``module`` about ``subjects``, who learns what by it, and what the source's quotas leave."""
     declared = module.declared
-    asked = sum(target.type in declared.consumes for target in targets)
+    asked = sum(subject.type in declared.consumes for subject in subjects)
     missing = "" if module.has_key else declared.key or ""
     blocked = missing and declared.key_required
     return PreviewedModule(

@@ -1,5 +1,6 @@
 """Making scans, and saying beforehand what one would do."""
 
+from collections.abc import Iterable, Iterator
 from uuid import UUID, uuid4
 
 from services.contracts.claims import Entity
@@ -60,9 +61,10 @@ async def preview_scan(ports: Ports, caller: Caller, new: NewScan) -> Preview:
     plan = plan_scan(UUID(int=0), caller.workspace, new, read_targets(new), choice.taken, now())
     budgets = await ports.calls.ask(LIST_BUDGETS, Nothing(), caller)
     left = {budget.module: min(quota.left for quota in budget.quotas) for budget in budgets if budget.quotas}
+    subjects = list({entity.id: entity for entity in _with_hosts(plan.targets)}.values())
     return Preview(
         targets=plan.targets,
-        modules=tuple(preview(module, plan.targets, left.get(module.declared.id)) for module in choice.taken),
+        modules=tuple(preview(module, subjects, left.get(module.declared.id)) for module in choice.taken),
         left_out=choice.left_out,
     )
 
@@ -100,16 +102,21 @@ async def _choose(ports: Ports, caller: Caller, new: NewScan) -> Choice:
     return choice
 
 
-def _candidates(wants: Wants, targets: tuple[Entity, ...]) -> Candidates:
-    """The targets, and the hosts that their URLs are on."""
+def _candidates(wants: Wants, targets: Iterable[Entity]) -> Candidates:
     seen = Candidates(wants)
+    for entity in _with_hosts(targets):
+        seen.add(entity)
+    return seen
+
+
+def _with_hosts(targets: Iterable[Entity]) -> Iterator[Entity]:
+    """The targets, and the hosts that their URLs are on."""
     for target in targets:
-        seen.add(target)
+        yield target
         if target.type == "url":
             host = host_of(target.key[0])
             if "." in host or ":" in host:
-                seen.add(ip_address(host) if ":" in host or host[-1:].isdecimal() else name(host))
-    return seen
+                yield ip_address(host) if ":" in host or host[-1:].isdecimal() else name(host)
 
 
 def _row(workspace: UUID, plan: Plan, number: int) -> ScanRow:

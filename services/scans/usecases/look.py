@@ -33,7 +33,7 @@ from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.scans.domain.items import item_id
 from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_of
-from services.scans.domain.states import ITEM_STATES
+from services.scans.domain.states import HELD, ITEM_STATES
 from services.scans.domain.unseen import cut_short, why_unseen
 from services.scans.settings import TARGETS_SAID
 from services.scans.store import frontier as frontier_store
@@ -270,17 +270,20 @@ async def _row(view: Reader, caller: Caller, scan: UUID) -> ScanRow:
 
 async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
     found, _ = await plan_of(ports, view, row)
+    progress = await progress_of(ports, view, row)
+    open_items = progress.items["waiting"] + progress.items["leased"]
     return Scan(
         id=row.uuid,
         targets=found.targets[:TARGETS_SAID],
         target_count=len(found.targets),
         profile=found.profile,
         created=row.created,
-        **msgspec.structs.asdict(await progress_of(ports, view, row)),
+        **msgspec.structs.asdict(progress),
         authorised=row.authorised,
         results=row.results,
         admissions=row.admissions,
         evidence_root=None if row.evidence_root is None else row.evidence_root.hex(),
+        resumable=row.state in HELD and (open_items > 0 or not row.limited),
     )
 
 
