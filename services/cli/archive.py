@@ -198,6 +198,7 @@ def unpack(archive: tarfile.TarFile, members: list[tarfile.TarInfo], folder: Pat
     (folder / FORMAT_FILE).unlink()
     for member in sorted(members, key=lambda member: member.name == FORMAT_FILE):
         member.mode = 0o600
+        (folder / member.name).parent.mkdir(mode=0o700, exist_ok=True)
         archive.extract(member, folder, filter="data")
     return len(members)
 

@@ -11,6 +11,7 @@ import click
 from services.cli.folder_options import DEFAULT_WORKSPACE, folder_options, said
 from services.cli.hull import Hull
 from services.kernel.calls import Caller
+from services.kernel.errors import Invalid
 from services.kernel.folder import LOG
 from services.kernel.messages import workspace_id
 from services.kernel.observe import LogFile, configure_logs
@@ -28,8 +29,13 @@ class Session:
         self.workspace = workspace
         self.caller = Caller(workspace=workspace_id(workspace))
 
-    def open(self, *, works: bool = False) -> Hull:
-        """The services, to look at what there is and to change it; with ``works`` their scans go on."""
+    def open(self, *, works: bool = False, makes: bool = False) -> Hull:
+        """The services, to look at what there is and to change it; with ``works`` their scans go on.
+
+        ``makes``: a data folder that was named is made if need be; else one that is not there is a slip of the pen.
+        """
+        if self.data is not None and not (works or makes or self.settings.folder.exists()):
+            raise Invalid(f"there is no data folder {self.settings.folder}")
         return Hull(self.settings, works=works)
 
     def line(self, words: str) -> str:

@@ -40,16 +40,17 @@ class LiveProgress:
             more = f" and {len(running) - SHOWN} more" if len(running) > SHOWN else ""
             lines.append(Text(f"running  {busy}{more}"))
         lines += [Text(f"waiting  {held}") for held in held_lines(scan)]
-        left = self._left(done, total)
+        left = self._left(done, total, max((each.until for each in scan.waiting if each.until), default=0))
         if left:
             lines.append(Text(left))
         self._live.update(Group(*lines))
 
-    def _left(self, done: int, total: int) -> str:
+    def _left(self, done: int, total: int, held_until: int) -> str:
+        """How long what is known may take at the pace until now, and no less than what waits for a time."""
         spent = time.monotonic() - self._began
         if done < 20 or spent < 2:
             return ""
-        seconds = spent / done * (total - done)
+        seconds = max(spent / done * (total - done), held_until / 1_000_000 - time.time())
         return f"left     about {seconds:.0f} s for what is known so far"
 
     def close(self) -> None:

@@ -1,9 +1,12 @@
 """What is said when a scan has ended or is looked at: what it found, what was not asked, and what to do next."""
 
+from shlex import quote
+
 import click
 
 from services.cli.options import Session
 from services.cli.scan_text import found, headline, held_lines, left_out_lines, times, write_sources
+from services.cli.text import write_line
 from services.contracts.resources import Scan
 
 
@@ -24,15 +27,17 @@ def resuming(session: Session, scan: Scan) -> str:
 def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) -> None:
     """Print where a scan stands and what it found; ``interrupted``: nobody runs it although it should be running."""
     short = str(scan.id)[:8]
-    click.echo(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
-    click.echo(f"Found: {found(scan)}")
+    write_line(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
+    write_line(f"Found: {found(scan)}")
     write_sources(scan, interrupted=interrupted)
     for line in left_out_lines(scan):
-        click.echo(line)
+        write_line(line)
     for held in () if interrupted else held_lines(scan):
-        click.echo(f"Waiting: {held}")
+        write_line(f"Waiting: {held}")
     if interrupted:
         click.echo(f"It was interrupted: the process that ran it is gone; go on with: {resuming(session, scan)}")
         return
-    following = (f"export {short} --format hosts", "show NAME", f"evidence verify {short}")
+    form = "hosts" if scan.entities.keys() & {"domain", "hostname"} else "csv"
+    target = quote(scan.targets[0].value) if scan.targets else "NAME"
+    following = (f"export {short} --format {form}", f"show {target}", f"evidence verify {short}")
     click.echo("Next: " + "\n      ".join(session.line(words) for words in following))

@@ -43,6 +43,8 @@ def read_targets(arguments: Sequence[str], kind: str | None) -> tuple[tuple[str,
     targets: dict[str, None] = {}
     own: list[str] = []
     for argument in arguments:
+        if not argument.strip():
+            raise Invalid("a target is empty; is a variable unset?")
         if argument == STDIN or names_file(argument, kind):
             targets.update(dict.fromkeys(_read(argument, kind, own)))
         else:

@@ -1,7 +1,9 @@
 """How things are written for a person: times, tables, hostile values made harmless."""
 
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -23,6 +25,14 @@ _OBEYED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202
 def clean(text: str) -> str:
     """Text from the outside without what a terminal would obey."""
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def write_line(text: str) -> None:
+    """Print a line; on a terminal that is too narrow for it in several, broken between words."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if width < len(text) and width > NARROWEST:
+        text = textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+    sys.stdout.write(f"{text}\n")
 
 
 def escaped(text: str) -> str:

@@ -39,8 +39,8 @@ class KeyRing:
         if not _NAME.fullmatch(name):
             raise Invalid(f"{name!r} is no name of a key: small letters, digits and underscores")
         secret = secret.strip()
-        if not secret or len(secret) > MAX_SECRET or not secret.isprintable():
-            raise Invalid("a key is one line of printable characters")
+        if not secret or len(secret) > MAX_SECRET or not (secret.isascii() and secret.isprintable()):
+            raise Invalid("a key is one line of printable ASCII characters")
         self._write({**self._read(), name: secret})
 
     def remove(self, name: str) -> None:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_data_and_workspace_are_taken_before_the_command_and_after_it(tmp_path: Path, words: str) -> None:
+    (tmp_path / "data").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "services", *words.replace("DATA", str(tmp_path / "data")).split()],
         capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -30,6 +30,8 @@ class Lab:
 
     def __init__(self, folder: Path, process: "subprocess.Popen[str]") -> None:
         self.folder = folder
+        if not folder.exists():
+            folder.mkdir(parents=True)
         self.process = process
         described = json.loads((folder / "lab.json").read_bytes())
         self.target: str = described["target"]
@@ -95,6 +97,8 @@ class Mirage:
 
     def __init__(self, folder: Path, lab: Lab | None = None, **variables: str) -> None:
         self.folder = folder
+        if not folder.exists():
+            folder.mkdir(parents=True)
         self.lab = lab
         if lab is None:
             nowhere = folder.parent / "nowhere.json"

@@ -14,7 +14,10 @@ def documented() -> dict[str, set[str]]:
     fields: dict[str, set[str]] = {}
     verbs: list[str] = []
     for line in PAGE.read_text("utf-8").splitlines():
-        if line.startswith("### "):
+        if line.startswith("## "):
+            verbs = ["export"] if line == "## Fields of exports" else []
+            fields.update((verb, set()) for verb in verbs)
+        elif line.startswith("### "):
             verbs = re.findall(r"`([^`]+)`", line)
             fields.update((verb, set()) for verb in verbs)
         elif line.startswith("| `"):
@@ -25,7 +28,7 @@ def documented() -> dict[str, set[str]]:
 
 def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> None:
     mirage = Mirage(tmp_path / "data", lab, MIRAGE_KEY_CERTSPOTTER="0123456789abcdef")
-    mirage.scan("--module", "crtsh")
+    mirage.scan("--module", "crtsh", "--module", "hackertarget")
     target = lab.target
     record = json.loads(mirage.output("show", target, "--format", "json"))[0]["assertions"][0]["evidence"][0]
     calls = {
@@ -49,6 +52,9 @@ def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> No
     }
     printed = {verb: mirage.output(*verb.split(), *more, "--format", "json") for verb, more in calls.items()}
     found = {verb: fields_of(json.loads(text)) for verb, text in printed.items()}
+    found["export"] = {
+        field for each in json.loads(mirage.output("export", "last", "--format", "json")) for field in each
+    }
     assert found == documented()
     assert json.loads(printed["diff"])["changes"] == []
 

@@ -113,7 +113,7 @@ async def _services(session: Session) -> list[tuple[str, bool, str]]:
     from services.kernel.letters import LIST_DEAD
 
     try:
-        async with session.open() as hull:
+        async with session.open(makes=True) as hull:
             modules = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
             scans = await hull.calls.ask(LIST_SCANS, Nothing(), session.caller)
             dead = await hull.calls.ask(LIST_DEAD, Nothing(), session.caller)

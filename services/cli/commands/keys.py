@@ -1,6 +1,7 @@
 """`mirage keys`: provider keys, read from a prompt or stdin, never from the command line."""
 
 import sys
+from typing import Final
 
 import click
 
@@ -11,6 +12,9 @@ from services.contracts.endpoints import LIST_KEYS, REMOVE_KEY, SET_KEY
 from services.contracts.resources import KeyName, NewKey
 from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
+
+#: Characters that are read of what should be one line.
+MOST_READ: Final = 10_000
 
 
 @click.group("keys", cls=GroupOnData)
@@ -25,7 +29,7 @@ def list_keys(session: Session, form: str) -> int:
     """List the keys that are set, never their values."""
 
     async def work() -> int:
-        async with session.open() as hull:
+        async with session.open(makes=True) as hull:
             keys = await hull.calls.ask(LIST_KEYS, Nothing(), session.caller)
         if form == "json":
             write_json(keys)
@@ -46,14 +50,15 @@ def list_keys(session: Session, form: str) -> int:
 @data_options
 def set_key(session: Session, name: str) -> int:
     """Set a key; its value is read from a prompt, or from standard input when that is no terminal."""
-    secret = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
-    if not secret.strip():
-        raise Invalid(
-            f"there is no key on standard input; give it as one line: {session.line(f'keys set {name}')} < FILE"
-        )
+    secret = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(MOST_READ)
+    lines = secret.strip().splitlines()
+    if len(lines) != 1:
+        said = "more than one line" if lines else "no key"
+        raise Invalid(f"there is {said} on standard input; give one: {session.line(f'keys set {name}')} < FILE")
+    secret = lines[0]
 
     async def work() -> int:
-        async with session.open() as hull:
+        async with session.open(makes=True) as hull:
             key = await hull.calls.ask(SET_KEY, NewKey(name, secret), session.caller)
         used = f", used by {', '.join(key.modules)}" if key.modules else "; no module uses a key of this name"
         click.echo(f"{name} is set ({key.hint}){used}")
@@ -69,7 +74,7 @@ def remove(session: Session, name: str) -> int:
     """Forget a key."""
 
     async def work() -> int:
-        async with session.open() as hull:
+        async with session.open(makes=True) as hull:
             await hull.calls.ask(REMOVE_KEY, KeyName(name), session.caller)
         click.echo(f"{name} is removed")
         return 0

@@ -27,7 +27,7 @@ def list_modules(session: Session, form: str) -> int:
     """List modules with the health of their sources."""
 
     async def work() -> int:
-        async with session.open() as hull:
+        async with session.open(makes=True) as hull:
             modules = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
             budgets = await hull.calls.ask(LIST_BUDGETS, Nothing(), session.caller)
         if form == "json":
@@ -61,7 +61,7 @@ def show(session: Session, name: str, form: str) -> int:
     """Show a module: what it asks, of whom, how often, and how its source has been."""
 
     async def work() -> int:
-        async with session.open() as hull:
+        async with session.open(makes=True) as hull:
             module = await hull.calls.ask(GET_MODULE, ModuleRef(name), session.caller)
             budgets = await hull.calls.ask(LIST_BUDGETS, Nothing(), session.caller)
         if form == "json":
@@ -104,7 +104,7 @@ def set_module(session: Session, name: str, *, enabled: bool | None, options: tu
     """Switch a module on or off for this workspace, or set its options."""
 
     async def work() -> int:
-        async with session.open() as hull:
+        async with session.open(makes=True) as hull:
             known = (await hull.calls.ask(GET_MODULE, ModuleRef(name), session.caller)).declared.options
             said = dict(option.partition("=")[::2] for option in options)
             parsed = {option: _value(value, known.get(option)) for option, value in said.items()}

@@ -95,7 +95,7 @@ def command(session: Session, **options: Any) -> int:
 
 async def preview(session: Session, new: NewScan, words: bytes | None, form: str, output: str | None) -> int:
     """Print what a scan would do, or write it to a file as JSON."""
-    async with session.open() as hull:
+    async with session.open(makes=True) as hull:
         previewed = await hull.calls.ask(PREVIEW_SCAN, new, session.caller, seconds=60.0)
         known = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
     planned = [module.id for module in previewed.modules]

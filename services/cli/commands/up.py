@@ -39,6 +39,10 @@ async def serve(session: Session, listen: str) -> int:
             try:
                 port = listener.getsockname()[1]
                 click.echo(f"Mirage is up: http://localhost:{port}/api/docs (Ctrl-C ends it)", err=True)
+                if not ip_address(listener.getsockname()[0]).is_loopback:
+                    click.echo(
+                        "mirage: nobody has to log in: whoever reaches this port can scan and set keys", err=True
+                    )
                 await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 server.should_exit = True
