@@ -4,6 +4,7 @@ A port's fixture ``open_<port>`` returns a function that opens one more adapter 
 first of them. Both run once for each adapter there is.
 """
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -36,6 +37,34 @@ OpenBus = Callable[[], Bus]
 OpenBlobs = Callable[[], Blobs]
 OpenDocuments = Callable[[], Documents]
 OpenSearch = Callable[[], Search]
+Forward = Callable[[float], None]
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def forward(monkeypatch: pytest.MonkeyPatch) -> Forward:
+    """Put the clock of the event loop forward: whatever waits until then need not wait any more."""
+
+    def put_forward(seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time
+        monkeypatch.setattr(loop, "time", lambda: before() + seconds)
+
+    return put_forward
 
 
 @pytest.fixture(params=["sqlite"])
@@ -98,8 +127,9 @@ def blobs(open_blobs: OpenBlobs) -> Blobs:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def cache(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cache]:
-    opened = MemoryCache() if request.param == "memory" else SqliteCache(tmp_path / "data" / "cache.db")
+async def cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Cache]:
+    memory = request.param == "memory"
+    opened = MemoryCache(clock=clock) if memory else SqliteCache(tmp_path / "data" / "cache.db", clock=clock)
     yield opened
     await opened.close()
 

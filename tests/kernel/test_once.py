@@ -14,7 +14,7 @@ import pytest
 from msgspec import Struct
 
 from services.kernel import once
-from services.kernel.bus import Stream
+from services.kernel.bus import Delivery, Lag, Stream
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
 from services.kernel.messages import Envelope, bundle, derive, envelop, now
@@ -24,6 +24,7 @@ from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.sql import Migration
 from services.kernel.sql.sqlite import SqliteSql
 from services.kernel.workers import Workers
+from tests.kernel.conftest import Forward
 
 SPACE = UUID(int=7)
 
@@ -43,10 +44,29 @@ STREAMS = [
 ]
 
 
+class WatchedBus(SqliteBus):
+    """Knows who asks for more: whatever came before, a consumer of batches has it in hand no more."""
+
+    def __init__(self, path: Path, *, duplicate: bool) -> None:
+        super().__init__(path, duplicate=duplicate)
+        self.asking: set[str] = set()
+
+    async def pull(self, consumer: str, limit: int, wait: float) -> list[Delivery]:
+        self.asking.add(consumer)
+        try:
+            return await super().pull(consumer, limit, wait)
+        finally:
+            self.asking.remove(consumer)
+
+    def has_nothing_for(self, consumer: str) -> bool:
+        """Say whether a consumer waits, and not for what it is to get a second time."""
+        return consumer in self.asking and not self._place(consumer).echoes
+
+
 class Bench:
     """One service with a consumer, on real adapters; ``twice``: on a bus that delivers each message twice."""
 
-    def __init__(self, ports: Ports, bus: SqliteBus, outbox: Outbox, folder: Path, *, twice: bool) -> None:
+    def __init__(self, ports: Ports, bus: WatchedBus, outbox: Outbox, folder: Path, *, twice: bool) -> None:
         self.folder = folder
         self.ports = ports
         self.twice = twice
@@ -85,7 +105,7 @@ async def bench(
     monkeypatch.setattr(once, "LONGEST_REST", 0.01)
     sql = SqliteSql(tmp_path / "tester.db")
     await sql.migrate([*MIGRATIONS, TABLE])
-    bus = SqliteBus(tmp_path / "bus.db", duplicate=request.param)
+    bus = WatchedBus(tmp_path / "bus.db", duplicate=request.param)
     outbox = Outbox(sql, bus, "tester")
     ports = Ports("tester", sql=sql, bus=bus, outbox=outbox)
     yield Bench(ports, bus, outbox, tmp_path, twice=request.param)
@@ -401,20 +421,38 @@ async def test_a_damaged_row_of_the_bus_is_buried_with_its_bytes_and_stops_nothi
     ]
 
 
-async def test_long_work_is_kept_from_others_as_long_as_it_is_extended(bench: Bench) -> None:
+async def test_long_work_is_kept_from_others_as_long_as_it_is_extended(
+    bench: Bench, forward: Forward, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun: list[int] = []
+    extended: list[Delivery] = []
+    done = asyncio.Event()
+    extend = bench.bus.extend
+
+    async def count(deliveries: Sequence[Delivery]) -> None:
+        await extend(deliveries)
+        extended.extend(deliveries)
 
     async def work(ports: Ports, received: Received[Counted], hold: Hold) -> None:
+        await asyncio.sleep(0)  # whoever extends it has begun to wait
         begun.append(received.message.number)
-        await asyncio.sleep(2.0)  # longer than it is kept without being extended, on a machine that is busy
+        await done.wait()
         async with ports.outbox.unit() as unit:
             await unit.tx.execute("INSERT INTO effect (number) VALUES (:number)", number=received.message.number)
 
-    async with bench.running(Handles(name="work", takes=Counted, work=work, parallel=3, ack_wait=1.5)):
+    monkeypatch.setattr(bench.bus, "extend", count)
+    workers = 2 if bench.twice else 1
+    async with bench.running(Handles(name="work", takes=Counted, work=work, parallel=3, ack_wait=90)):
         await bench.publish(1)
-        await eventually(lambda: _equals(bench.effects, [1] * len(begun)) if begun else _idle(bench, "work"))
+        await eventually(lambda: _is(len(begun) == workers))
+        for times in range(1, 6):  # longer than it is kept without being extended
+            forward(30)
+            await eventually(lambda times=times: _is(len(extended) == times * workers))
+            assert await bench.bus.lag(durable("tester", "work")) == Lag(waiting=0, in_flight=1)
+        done.set()
+        await eventually(lambda: _equals(bench.effects, [1] * workers))
         await eventually(lambda: _idle(bench, "work"))
-    assert len(begun) == (2 if bench.twice else 1)
+    assert len(begun) == workers
 
 
 async def test_work_that_is_given_back_comes_again_uncounted(bench: Bench) -> None:
@@ -441,13 +479,18 @@ async def test_the_inbox_forgets_what_can_no_longer_come_back(bench: Bench) -> N
         assert await view.fetch("SELECT * FROM inbox") == []
 
 
+async def _is(condition: bool) -> bool:
+    return condition
+
+
 async def _equals(ask: Callable[[], Awaitable[list[int]]], wanted: list[int]) -> bool:
     return await ask() == wanted
 
 
 async def _idle(bench: Bench, name: str) -> bool:
+    """All that came is accepted, and what came twice was handled twice."""
     lag = await bench.bus.lag(durable("tester", name))
-    return (lag.waiting, lag.in_flight) == (0, 0)
+    return (lag.waiting, lag.in_flight) == (0, 0) and bench.bus.has_nothing_for(durable("tester", name))
 
 
 async def _dead(bench: Bench, consumer: str) -> bool:

@@ -6,20 +6,13 @@ import pytest
 
 from services.kernel.cache import Bucket, Cache
 from services.kernel.errors import Invalid, Unavailable
+from tests.kernel.conftest import Clock
 
 HOSTILE = ["", "a b", "ключ", "a:b/c*?[x]", "k" * 1000, "{tag}", "\n\t'\";--"]
 
 
 async def there(cache: Cache, key: str) -> bool:
     return await cache.get(key) is not None
-
-
-async def gone(cache: Cache, key: str) -> None:
-    for _ in range(500):
-        if await cache.get(key) is None:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it never expired")
 
 
 # Values
@@ -42,20 +35,24 @@ async def test_any_text_is_a_key(cache: Cache, key: str) -> None:
     assert await cache.get(key) is None
 
 
-async def test_a_value_expires(cache: Cache) -> None:
+async def test_a_value_expires(cache: Cache, clock: Clock) -> None:
     await cache.set("short", b"x", 0.4)
     await cache.set("long", b"x", 60)
+    clock.now += 0.39
     assert await there(cache, "short")
-    await gone(cache, "short")
+    clock.now += 0.02
+    assert not await there(cache, "short")
     assert await there(cache, "long")
 
 
-async def test_setting_again_begins_a_new_time(cache: Cache) -> None:
+async def test_setting_again_begins_a_new_time(cache: Cache, clock: Clock) -> None:
     await cache.set("key", b"old", 0.05)
+    clock.now += 0.04
     await cache.set("key", b"new", 60)
-    await cache.set("probe", b"x", 0.1)
-    await gone(cache, "probe")
+    clock.now += 59
     assert await cache.get("key") == b"new"
+    clock.now += 2
+    assert await cache.get("key") is None
 
 
 async def test_a_deleted_value_and_counter_are_gone(cache: Cache) -> None:
@@ -78,16 +75,13 @@ async def test_a_counter_adds_up(cache: Cache) -> None:
     assert await cache.get("n") is None
 
 
-async def test_a_counter_expires_after_its_first_change(cache: Cache) -> None:
-    last = await cache.add("n", 1, 0.3)
-    for _ in range(500):
-        value = await cache.add("n", 1, 60)
-        if value == 1:
-            break
-        assert value == last + 1
-        last = value
-        await asyncio.sleep(0.01)
-    assert last > 2
+async def test_a_counter_expires_after_its_first_change(cache: Cache, clock: Clock) -> None:
+    assert await cache.add("n", 1, 0.3) == 1
+    clock.now += 0.2
+    assert await cache.add("n", 1, 60) == 2
+    clock.now += 0.2
+    assert await cache.add("n", 1, 60) == 1
+    clock.now += 59
     assert await cache.add("n", 1, 60) == 2
 
 
@@ -117,19 +111,21 @@ async def test_several_tokens_are_taken_together_or_not_at_all(cache: Cache) -> 
     assert await cache.take("c", bucket, 2.5) == 0
 
 
-async def test_after_the_wait_there_is_a_token(cache: Cache) -> None:
+async def test_after_the_wait_there_is_a_token(cache: Cache, clock: Clock) -> None:
     bucket = Bucket(rate=5, burst=1)
     assert await cache.take("b", bucket) == 0
     wait = await cache.take("b", bucket)
-    assert 0 < wait <= 0.2
-    await asyncio.sleep(wait + 0.005)
+    assert wait == pytest.approx(0.2)
+    clock.now += wait / 2
+    assert await cache.take("b", bucket) == pytest.approx(wait / 2)
+    clock.now += wait / 2
     assert await cache.take("b", bucket) == 0
 
 
-async def test_tokens_are_saved_up_to_the_burst_only(cache: Cache) -> None:
+async def test_tokens_are_saved_up_to_the_burst_only(cache: Cache, clock: Clock) -> None:
     bucket = Bucket(rate=10, burst=2)
     await cache.take("b", bucket, 2)
-    await asyncio.sleep(0.3)
+    clock.now += 0.3
     assert await cache.take("b", bucket, 2) == 0
     assert await cache.take("b", bucket, 2) > 0
 
@@ -140,12 +136,12 @@ async def test_a_bucket_gives_no_more_than_it_has_however_many_ask(cache: Cache)
     assert waits.count(0) == 25
 
 
-async def test_a_paused_bucket_gives_nothing_and_then_one(cache: Cache) -> None:
+async def test_a_paused_bucket_gives_nothing_and_then_one(cache: Cache, clock: Clock) -> None:
     bucket = Bucket(rate=1, burst=10)
     await cache.empty("b", bucket, 0.4)
     wait = await cache.take("b", bucket)
     assert 0.1 < wait <= 0.4
-    await asyncio.sleep(wait + 0.005)
+    clock.now += wait
     assert await cache.take("b", bucket) == 0
     assert 0.5 < await cache.take("b", bucket) <= 1
 

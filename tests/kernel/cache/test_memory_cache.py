@@ -12,14 +12,7 @@ from hypothesis import strategies as st
 from services.kernel.cache import Bucket, memory, sqlite
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.cache.sqlite import SqliteCache
-
-
-class Clock:
-    def __init__(self, now: float = 1_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
+from tests.kernel.conftest import Clock
 
 
 @given(
@@ -54,6 +47,17 @@ async def test_who_waits_as_long_as_told_gets_a_token(seed: int) -> None:
     wait = await cache.take("b", bucket, bucket.burst)
     clock.now += wait
     assert wait == 0 or await cache.take("b", bucket, bucket.burst) == 0
+
+
+async def test_by_itself_it_goes_by_the_seconds_that_pass(tmp_path: Path) -> None:
+    for cache in (MemoryCache(), SqliteCache(tmp_path / "cache.db")):
+        await cache.set("long", b"x", 600)
+        await cache.set("short", b"x", 0.01)
+        async with asyncio.timeout(10):
+            while await cache.get("short"):
+                await asyncio.sleep(0.005)
+        assert await cache.get("long")
+        await cache.close()
 
 
 async def test_it_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
