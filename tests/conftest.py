@@ -1,10 +1,19 @@
 """No test asserts a time, those that make up their examples included: a machine may be busy."""
 
 import hypothesis
+import pytest
 import structlog
 
-hypothesis.settings.register_profile("mirage", deadline=None)
-hypothesis.settings.load_profile("mirage")
+from tests.examples import PROFILES
+
+for profile, number in PROFILES.items():
+    hypothesis.settings.register_profile(profile, deadline=None, max_examples=number)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the tests are read, which name their share of the examples."""
+    hypothesis.settings.load_profile("quick" if config.option.markexpr == "not slow" else "full")
+
 
 # By itself structlog draws each traceback with its source and its variables: half a second, of which nobody reads any.
 structlog.configure(

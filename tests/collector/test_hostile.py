@@ -11,18 +11,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from services.collector.archetypes import openpgp_keys, spf, urls, whois
 from services.collector.context import Answer, DnsAnswer, HttpAnswer, ParseError, TcpAnswer, TextAnswer, TlsAnswer
 from services.collector.modules import mail_policy
 from services.collector.pages import contacts, headers, names, robots, scripts, sitemaps, technologies, trackers
+from services.collector.resolve.answer import Answer as Resolution
 from services.contracts import targets
 from services.contracts.claims import Malformed
 from services.contracts.subjects import Subject
 from tests.collector.recorded import CASES, load_module, read_case, readable_modules, replay
 from tests.collector.test_cases import types_of
+from tests.examples import examples
 
 MANIFESTS = {file.manifest.id: file.manifest for file in readable_modules()}
 MAX_CLAIMS = 100_000  # more from one subject fail a work item
@@ -89,28 +91,48 @@ def parsed(body: bytes) -> Any:
         return None
 
 
+places = st.integers(0, 1 << 16)  # of one among however many there are
+other_headers = st.lists(st.tuples(places, st.text(max_size=30)), max_size=6)
+other_names = st.lists(
+    st.tuples(
+        places,
+        st.sampled_from(["owner", "data"]),
+        st.text(max_size=60) | st.sampled_from(["*.example.org", ".", "", "a." * 130, '"\\000" "x"']),
+    ),
+    max_size=8,
+)
+
+
+def with_other_headers(
+    headers: tuple[tuple[str, str], ...], others: list[tuple[int, str]]
+) -> tuple[tuple[str, str], ...]:
+    changed = list(headers)
+    for place, value in others if changed else ():
+        changed[place % len(changed)] = changed[place % len(changed)][0], value
+    return tuple(changed)
+
+
+def with_other_names(resolutions: tuple[Resolution, ...], others: list[tuple[int, str, str]]) -> tuple[Resolution, ...]:
+    records = {(i, j): record for i, each in enumerate(resolutions) for j, record in enumerate(each.records)}
+    for place, field, name in others if records else ():
+        at = list(records)[place % len(records)]
+        records[at] = msgspec.structs.replace(records[at], **{field: name})
+    return tuple(
+        msgspec.structs.replace(each, records=tuple(records[i, j] for j in range(len(each.records))))
+        for i, each in enumerate(resolutions)
+    )
+
+
 @st.composite
 def mutations(draw: st.DrawFn, answer: Answer) -> Answer:
     match answer:
         case HttpAnswer():
-            headers = tuple((name, draw(st.just(value) | st.text(max_size=30))) for name, value in answer.headers)
+            headers = with_other_headers(answer.headers, draw(other_headers))
             return msgspec.structs.replace(answer, body=draw(bodies(answer.body)), headers=headers)
         case TextAnswer():
             return msgspec.structs.replace(answer, body=draw(bodies(answer.body)))
         case DnsAnswer():
-            names = st.text(max_size=60) | st.sampled_from(["*.example.org", ".", "", "a." * 130, '"\\000" "x"'])
-            resolutions = tuple(
-                msgspec.structs.replace(
-                    resolution,
-                    records=tuple(
-                        msgspec.structs.replace(
-                            record, owner=draw(st.just(record.owner) | names), data=draw(st.just(record.data) | names)
-                        )
-                        for record in resolution.records
-                    ),
-                )
-                for resolution in answer.resolutions
-            )
+            resolutions = with_other_names(answer.resolutions, draw(other_names))
             return msgspec.structs.replace(answer, resolutions=resolutions)
         case TlsAnswer():
             return msgspec.structs.replace(answer, chain=tuple(draw(bodies(der)) for der in answer.chain))
@@ -137,7 +159,7 @@ def read(id: str, answer: Answer, seen: Subject) -> None:
 
 
 @each_module
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@examples(120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_a_mutated_answer_raises_only_parse_errors(id: str, data: st.DataObject) -> None:
     answer, seen = data.draw(st.sampled_from(recorded_answers(id)))
@@ -179,13 +201,13 @@ def read_armor(body: bytes) -> None:
 
 
 def read_targets(text: str) -> None:
-    for _ in range(200):
+    for _ in range(20):
         with suppress(Malformed):
             targets.recognise(text[:2048])
 
 
 def read_mail_policies(text: str) -> None:
-    for _ in range(50):
+    for _ in range(5):
         mail_policy.tags_of(text[:4000] + text[-2:])
 
 
@@ -274,7 +296,19 @@ RUNS = (
 )
 #: What stands before a run, so that a pattern has begun, and behind it, so that it cannot end.
 AROUND = ((b"", b""), (b"aaa:x", b"x"), (b"<loc>", b"<"), (b"x", b"x"), (b"v=x", b"x\n"), (b"http://x", b"\n@"))
-SIZE = 200_000
+SIZE = 64_000
+#: Seconds: a fifth of it suffices where each byte is read a few times, none where each is read again for each other.
+MOST = 0.1
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How much processor time a call takes; again when it seems much, which may have been another's work."""
+    taken = []
+    while len(taken) < 3 and (not taken or min(taken) > MOST):
+        started = time.process_time()
+        call()
+        taken.append(time.process_time() - started)
+    return min(taken)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -283,7 +317,4 @@ def test_a_run_of_anything_is_read_in_linear_time(reader: str) -> None:
     for unit in RUNS:
         for before, after in AROUND:
             body = before + unit * (SIZE // len(unit)) + after
-            started = time.process_time()
-            read(body)
-            # Milliseconds where each byte is read a few times, seconds where each is read again for each other.
-            assert time.process_time() - started < 1.0, (unit, before)
+            assert seconds(lambda body=body: read(body)) <= MOST, (unit, before)

@@ -1,13 +1,14 @@
 """Attributes are said in the words of the vocabulary, in their type, of entities that can have them."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.attributes import ATTRIBUTES, MAX_TEXT, attribute, general, network, society, surface
 from services.contracts.claims import Malformed, OutsideVocabulary
 from services.contracts.entities import ENTITY_TYPES, account, ip_address, name, url
 from services.contracts.relations import RELATION_TYPES
+from tests.examples import examples
 
 PAGE = url("https://example.org")
 USER = account("github", "octocat")
@@ -72,7 +73,7 @@ def test_what_the_vocabulary_does_not_have_is_malformed(about, attribute_name, v
         attribute(about, attribute_name, value)
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@examples(200, database=None)
 @given(st.text(st.characters(), max_size=60))
 def test_a_text_is_printable_and_its_own_normal_form(text: str) -> None:
     try:

@@ -1,7 +1,7 @@
 """Awkward URLs, mailboxes, numbers and addresses, each with the form it has or without one."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.claims import Malformed
@@ -22,6 +22,7 @@ from services.contracts.entities import (
     wifi_network,
 )
 from services.contracts.entities.chains import chain_of, keccak_256
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_url_has_one_form(text: str, normal: str) -> None:
     assert url(normal).value == normal
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@examples(300, database=None)
 @given(st.text("abcxyz.-_~/?=&%:@09", max_size=30))
 def test_a_url_that_looks_normal_is(rest: str) -> None:
     # A space before it keeps the short way from being taken.

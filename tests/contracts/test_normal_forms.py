@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import ENTITY_TYPES, entity
+from tests.examples import examples
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden/ids.json").read_text(encoding="utf-8"))
 
@@ -60,7 +61,7 @@ def keys(type_name: str) -> st.SearchStrategy[tuple[str, ...]]:
 
 @pytest.mark.parametrize("type_name", ENTITY_TYPES)
 def test_a_normal_form_is_reached_in_one_step(type_name: str) -> None:
-    @settings(max_examples=120, deadline=None, database=None)
+    @examples(120, database=None)
     @given(keys(type_name))
     def holds(parts: tuple[str, ...]) -> None:
         try:
@@ -79,7 +80,7 @@ def test_a_normal_form_is_reached_in_one_step(type_name: str) -> None:
     holds()
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@examples(200, database=None)
 @given(st.sampled_from(sorted(ENTITY_TYPES)), st.lists(any_text, max_size=5))
 @example("ip_address", [])
 @example("no such type", ["x"])

@@ -1,11 +1,12 @@
 """Targets are recognised by their form; anything else gets one clear sentence."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.contracts.claims import Entity, Malformed
 from services.contracts.targets import TARGET_TYPES, recognise
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_a_type_that_cannot_be_a_target_is_malformed() -> None:
             recognise("\x00", kind)
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@examples(300, database=None)
 @given(st.one_of(st.text(st.characters()), st.text("0123456789abcdefx.:/@+-*[]% AS()", max_size=45)))
 @example("[]")
 @example("::/")

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.collector.naming import Guesser
 from services.collector.naming.sequences import next_numbers
 from services.collector.naming.tokens import count_words, cut, is_noise, split
+from tests.examples import examples
 
 ZONE = "example.org"
 labels = st.text("abcdevprodtest019-", min_size=1, max_size=12).map(lambda text: text.strip("-") or "x")
@@ -163,7 +164,7 @@ def test_no_names_give_no_candidates() -> None:
     assert list(Guesser([ZONE, "www.example.net"], ZONE).guess(10)) == []
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(hosts, max_size=30))
 def test_every_candidate_is_a_new_name_that_can_exist(names: list[str]) -> None:
     found = list(Guesser(names, ZONE).guess(300))

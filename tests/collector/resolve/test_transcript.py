@@ -4,12 +4,13 @@ import dns.message
 import dns.rrset
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.collector.resolve import Answer, BadMessage
 from services.collector.resolve.transcript import decode, encode
 from services.collector.resolve.wire import build_question, read_answer, read_transfer
+from tests.examples import examples
 
 AT = 1_790_000_000_000_000
 
@@ -102,14 +103,14 @@ def test_what_is_no_transcript_is_refused(damage: bytes) -> None:
         decode(damage)
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_raise_only_parse_errors(noise: bytes) -> None:
     with contextlib.suppress(BadMessage):
         decode(noise)
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.data())
 def test_a_damaged_transcript_raises_only_parse_errors(data) -> None:
     transcript = bytearray(encode(CHUNK))

@@ -5,7 +5,7 @@ import dns.message
 import dns.name
 import dns.rrset
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.collector.resolve.names import BadMessage, normalise, read_name, to_wire, unquoted
@@ -18,6 +18,7 @@ from services.collector.resolve.wire import (
     read_answer,
     read_transfer,
 )
+from tests.examples import examples
 
 RECORDS = {
     "A": ("198.18.0.1", "198.18.0.1"),
@@ -219,7 +220,7 @@ labels = st.binary(min_size=1, max_size=63)
 names = st.lists(labels, min_size=1, max_size=8).filter(lambda each: sum(map(len, each)) + len(each) < 255)
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(names)
 def test_any_name_survives_the_way_to_text_and_back(labels: list[bytes]) -> None:
     wire = dns.name.Name([*labels, b""]).to_wire()
@@ -229,7 +230,7 @@ def test_any_name_survives_the_way_to_text_and_back(labels: list[bytes]) -> None
     assert to_wire(text) == wire.lower()
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.text(alphabet=string.ascii_letters + string.digits + "-_.\\ä", max_size=80))
 def test_a_name_has_the_wire_form_that_others_give_it(name: str) -> None:
     for _ in range(2):  # the second time from what the first one kept
@@ -247,14 +248,14 @@ def test_a_name_has_the_wire_form_that_others_give_it(name: str) -> None:
             assert ours == theirs
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.lists(st.binary(max_size=255), max_size=5))
 def test_strings_survive_their_quotes(strings: list[bytes]) -> None:
     wire = b"".join(bytes([len(each)]) + each for each in strings)
     assert unquoted(read_data(CODES["TXT"], wire, 0, len(wire))) == tuple(strings)
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_raise_only_parse_errors(wire: bytes) -> None:
     with contextlib.suppress(BadMessage):
@@ -266,7 +267,7 @@ def test_random_bytes_raise_only_parse_errors(wire: bytes) -> None:
 UNUSUAL = {13, 18, 29, 36, 37, 42, 45, 55, 108, 249, 250, 256, 260, 65280}
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.sampled_from(sorted({*CODES.values()} | UNUSUAL)), st.binary(max_size=80), st.integers(0, 3))
 def test_random_data_of_any_type_raise_only_parse_errors(code: int, data: bytes, count: int) -> None:
     head = response("www.example", "A")
@@ -278,7 +279,7 @@ def test_random_data_of_any_type_raise_only_parse_errors(code: int, data: bytes,
         read(wire, "www.example", "A")
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.data())
 def test_a_damaged_response_raises_only_parse_errors(data) -> None:
     kind = data.draw(st.sampled_from(sorted(RECORDS)))

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.documents import Document
 from services.kernel.documents.sqlite import SqliteDocuments, decode, encode, first_after
+from tests.examples import examples
 
 A = UUID(int=1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -24,7 +25,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.dictionaries(TEXT, JSON, max_size=5))
 def test_every_json_object_is_stored_as_it_is(content: dict[str, Any]) -> None:
     assert decode("k", encode(Document("k", content))).content == content

@@ -4,11 +4,12 @@ import contextlib
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.egress import Forbidden, Guard
 from services.kernel.egress.guard import FORBIDDEN_V4, FORBIDDEN_V6
+from tests.examples import examples
 
 INSIDE = {
     "0.0.0.0": "this network",
@@ -179,7 +180,7 @@ def test_an_allowed_outer_network_does_not_need_the_inner_one() -> None:
     Guard([ip_network("64:ff9b:1::/48")]).check("64:ff9b:1::a00:1")
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.sampled_from(FORBIDDEN_V4 + FORBIDDEN_V6), st.integers(min_value=0))
 def test_every_address_of_a_listed_network_is_refused(listed, offset: int) -> None:
     network, _ = listed
@@ -187,7 +188,7 @@ def test_every_address_of_a_listed_network_is_refused(listed, offset: int) -> No
         Guard().check(str(network[offset % network.num_addresses]))
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@examples(150, database=None)
 @given(st.text(max_size=50))
 def test_no_text_raises_anything_else(text: str) -> None:
     with contextlib.suppress(Forbidden):

@@ -1,0 +1,13 @@
+"""On how many examples a property is tried: on all of them in a full run, on some in the quick one."""
+
+from typing import Any
+
+from hypothesis import settings
+
+#: What a profile takes of a hundred examples it takes of any number.
+PROFILES = {"full": 100, "quick": 25}
+
+
+def examples(number: int, **more: Any) -> settings:
+    """Settings of a property that a full run tries on ``number`` examples."""
+    return settings(max_examples=number * settings.default.max_examples // 100, **more)
