@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,20 +13,9 @@ from services.contracts.resources import NewScan, Scan, ScanId, ScanRef
 from services.kernel.calls import Caller
 from services.kernel.messages import workspace_id
 from services.kernel.settings import Settings
+from tests.cli.conftest import Mirage
 
-ROOT = Path(__file__).parents[2]
 CALLER = Caller(workspace=workspace_id("default"))
-
-
-async def said(folder: Path, *words: str) -> str:
-    """What a command in another process prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services", *words, "--data", str(folder), stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out.decode()
 
 
 async def running_scan(hull: Hull) -> Scan:
@@ -41,16 +28,25 @@ async def running_scan(hull: Hull) -> Scan:
 
 
 @pytest.mark.parametrize("words", ["scans list", "scans show last", "why-not example.org"])
-async def test_a_scan_is_interrupted_while_the_owner_of_the_folder_only_looks(tmp_path: Path, words: str) -> None:
+async def test_a_scan_is_interrupted_while_the_owner_of_the_folder_only_looks(
+    mirage: Mirage, tmp_path: Path, words: str
+) -> None:
     folder = tmp_path / "data"
+
+    async def said(*more: str) -> str:
+        """What a command prints that has an event loop of its own, as in another process."""
+        code, printed, _ = await asyncio.to_thread(mirage, *words.split(), *more, "--data", str(folder))
+        assert code == 0
+        return printed
+
     async with Hull(Settings(data=str(folder)), works=False) as looking:
         await running_scan(looking)
         assert looking.runtime is not None
-        printed = await said(folder, *words.split())
+        printed = await said()
         assert "interrupted" in printed
         assert "running" not in printed
         if words.startswith("scans"):
-            document = json.loads(await said(folder, *words.split(), "--format", "json"))
+            document = json.loads(await said("--format", "json"))
             shown = document[0] if isinstance(document, list) else document
             assert (shown["state"], shown["interrupted"]) == ("running", True)
 

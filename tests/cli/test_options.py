@@ -1,13 +1,10 @@
 """The options about the data folder are taken before a command's name and after it; the last one counts."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.cli.conftest import Mirage
 
 
 @pytest.mark.parametrize(
@@ -19,12 +16,12 @@ ROOT = Path(__file__).parents[2]
         "--workspace theirs --data nowhere scans --workspace ours list --data DATA",
     ],
 )
-def test_data_and_workspace_are_taken_before_the_command_and_after_it(tmp_path: Path, words: str) -> None:
+def test_data_and_workspace_are_taken_before_the_command_and_after_it(
+    mirage: Mirage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-m", "services", *words.replace("DATA", str(tmp_path / "data")).split()],
-        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert f"./mirage scan example.org --data {tmp_path / 'data'} --workspace ours" in done.stdout
+    code, said, fault = mirage(*words.replace("DATA", str(tmp_path / "data")).split())
+    assert code == 0, fault
+    assert f"./mirage scan example.org --data {tmp_path / 'data'} --workspace ours" in said
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

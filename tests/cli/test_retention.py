@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +11,17 @@ from services.contracts.resources import NewScan, ScanId
 from services.kernel.calls import Caller, Nothing
 from services.kernel.messages import workspace_id
 from services.kernel.settings import Settings
+from tests.cli.conftest import Mirage
 
-ROOT = Path(__file__).parents[2]
 
-
-def retention(data: Path, *options: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "services", "retention", "--data", str(data), "--format", "json", *options],
-        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout)
+def retention(mirage: Mirage, data: Path, *options: str) -> dict[str, Any]:
+    code, said, _ = mirage("retention", "--data", str(data), "--format", "json", *options)
+    assert code == 0
+    found: dict[str, Any] = json.loads(said)
     return found
 
 
-def test_old_scans_are_deleted_in_their_workspace_and_a_dry_run_says_which(tmp_path: Path) -> None:
+def test_old_scans_are_deleted_in_their_workspace_and_a_dry_run_says_which(mirage: Mirage, tmp_path: Path) -> None:
     async def prepare() -> tuple[str, str]:
         async with Hull(Settings(data=str(tmp_path)), works=False) as hull:
             ids = []
@@ -45,9 +39,9 @@ def test_old_scans_are_deleted_in_their_workspace_and_a_dry_run_says_which(tmp_p
             return [len(await hull.calls.ask(LIST_SCANS, Nothing(), caller)) for caller in callers]
 
     stopped, _ = asyncio.run(prepare())
-    assert retention(tmp_path)["scans"] == []
-    would = retention(tmp_path, "--keep", "0", "--dry-run")
+    assert retention(mirage, tmp_path)["scans"] == []
+    would = retention(mirage, tmp_path, "--keep", "0", "--dry-run")
     assert ([scan["id"] for scan in would["scans"]], would["dry_run"]) == ([stopped], True)
     assert asyncio.run(left()) == [2, 1]
-    assert [scan["id"] for scan in retention(tmp_path, "--keep", "0")["scans"]] == [stopped]
+    assert [scan["id"] for scan in retention(mirage, tmp_path, "--keep", "0")["scans"]] == [stopped]
     assert asyncio.run(left()) == [1, 1]
