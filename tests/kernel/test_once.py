@@ -581,3 +581,55 @@ async def test_an_outbox_of_the_version_before_goes_out(tmp_path: Path) -> None:
     await asyncio.gather(relaying, return_exceptions=True)
     await bus.close()
     await sql.close()
+
+
+# Pauses
+
+
+def given_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """After how many seconds messages are to come again, each time that they are given back."""
+    nak, delays = bench.bus.nak, []
+
+    async def note(deliveries: Sequence[Delivery], delay: float) -> None:
+        delays.append(delay)
+        await nak(deliveries, delay)
+
+    monkeypatch.setattr(bench.bus, "nak", note)
+    return delays
+
+
+async def test_a_consumer_pauses_twice_as_long_each_time_up_to_the_longest_and_begins_anew_after_a_success(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "PAUSE", 1 / 1024)
+    monkeypatch.setattr(once, "LONGEST_PAUSE", 5 / 1024)
+    delays = given_back(bench, monkeypatch)
+    away = {1: 5, 2: 2}
+
+    async def away_for_a_while(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        number = batch[-1].message.number
+        if away[number]:
+            away[number] -= 1
+            raise Unavailable("the port is away")
+        await record(ports, unit, batch)
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=away_for_a_while)):
+        for number in (1, 2):
+            await bench.publish(number)
+            await eventually(lambda: _idle(bench, "record"))
+    assert [delay * 1024 for delay in delays] == [1, 2, 4, 5, 5, 1, 2]
+
+
+async def test_a_message_that_fails_comes_again_twice_as_late_each_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "RETRY_AFTER", 1 / 1024)
+    delays = given_back(bench, monkeypatch)
+
+    async def fail(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        raise Conflict("never")
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=fail)):
+        await bench.publish(1)
+        await eventually(lambda: _dead(bench, durable("tester", "record")))
+    assert [delay * 1024 for delay in delays] == [2, 4, 8, 16]
