@@ -82,6 +82,20 @@ async def test_results_name_the_command_that_led_to_them(tmp_path: Path) -> None
     assert causes == {command_id(WORKSPACE, each.batch).bytes for each in (batch, unknown)}
 
 
+async def test_a_bundle_names_the_last_of_the_commands_whose_results_are_in_it(tmp_path: Path) -> None:
+    async with process(tmp_path, World(), asks("/a")) as one:
+        one._tasks[1].cancel()  # results are gathered
+        running = []
+        for number in (1, 2, 3):
+            running.append(asyncio.create_task(one.run(command(item(number), batch=number))))
+            await until(lambda so_far=number: len(one.collector._results._waiting) == so_far)
+        one._tasks.append(asyncio.create_task(one.collector._results.run()))
+        await asyncio.gather(*running)
+        async with one.sql.read() as view:
+            causes = [bytes(row[0]) for row in await view.fetch("SELECT cause FROM outbox")]
+    assert causes == [command_id(WORKSPACE, UUID(int=3)).bytes]
+
+
 async def test_a_finished_request_is_never_made_twice_whenever_the_process_dies(tmp_path: Path) -> None:
     paths = ("/a", "/b", "/c", "/d")
     world = World()
@@ -238,6 +252,14 @@ async def test_a_batch_that_waits_for_a_rate_goes_back_with_what_is_done_publish
         again = await one.run(command(*(item(number) for number in range(5))))
         assert again is not None
     assert len(world.asked) == 2
+
+
+async def test_a_batch_comes_back_well_within_its_lease_however_long_its_rate_makes_it_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.collector.collector.LONGEST_WAIT", 3.0)
+    async with process(tmp_path, World(), asks("/a", rate=0.04)) as one:
+        assert await one.run(command(item(1), item(2))) == 3.0
 
 
 async def test_a_short_wait_is_waited_for(tmp_path: Path) -> None:

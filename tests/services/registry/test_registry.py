@@ -60,10 +60,10 @@ class Registry:
 
         self._runtime.calls.serve(self, {GET_ANNOUNCEMENT: get_announcement})
 
-    async def say(self, message: Struct, caller: Caller | None = None) -> None:
+    async def say(self, *messages: Struct, caller: Caller | None = None) -> None:
         workspace = caller.workspace if caller else EVERYWHERE
         await self._runtime.ports["registry"].bus.publish(
-            [envelop(message, source="test", workspace=workspace, id=uuid4())]
+            [envelop(message, source="test", workspace=workspace, id=uuid4()) for message in messages]
         )
 
     async def announce(self, *modules: DeclaredModule, digest: str = "") -> None:
@@ -74,7 +74,7 @@ class Registry:
             scan=uuid4(), run=1, state="finished", reason="", results=1, admissions=1, outcomes={}, sources=sources,
             evidence_root=bytes(32), at=at,
         )  # fmt: skip
-        await self.say(ended, OURS)
+        await self.say(ended, caller=OURS)
 
     async def modules(self, caller: Caller = OURS) -> dict[str, Module]:
         listed = await self._runtime.calls.ask(LIST_MODULES, Nothing(), caller)
@@ -166,6 +166,18 @@ async def test_who_asks_again_does_not_wait_for_what_was_not_announced_in_time(
     assert set(await registry.modules()) == {"crtsh", "shodan"}
     monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 60.0)
     assert set(await registry.modules()) == {"crtsh", "shodan"}
+
+
+async def test_of_announcements_that_come_together_the_last_counts_and_each_was_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 600.0)
+    async with open_registry(tmp_path / "data") as registry:
+        registry.start_collector("first")
+        asking = asyncio.create_task(registry.modules())
+        await registry.say(Announced(digest="first", modules=(CRTSH,)), Announced(digest="last", modules=(OTX,)))
+        listed = await asyncio.wait_for(asking, 60)
+    assert {name for name, module in listed.items() if module.live} == {"otx"}
 
 
 async def test_nobody_is_answered_before_a_module_is_live(tmp_path: Path) -> None:

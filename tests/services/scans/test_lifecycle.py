@@ -16,10 +16,12 @@ from services.contracts.resources.scans import ScanState
 from services.contracts.states import ENDED
 from services.kernel.calls import Nothing
 from services.kernel.errors import Conflict, NotFound
+from services.kernel.messages import Because, message_type
+from services.kernel.service import Received
 from services.scans import api
 from services.scans.domain.states import MOVES, move
 from services.scans.store import scans as scan_store
-from services.scans.usecases import tend
+from services.scans.usecases import intake, tend
 from tests.services.scans.conftest import Clock, OpenDesk
 from tests.services.scans.desk import CALLER, Desk, answers, module, received
 from tests.services.scans.worlds import MODULES, SCOPE, World, end_of
@@ -124,6 +126,21 @@ async def test_every_run_that_ends_says_so_once_and_with_all_that_was_accepted(o
     await desk.run(world)
     runs = [(one.run, one.state, one.results) for one in await desk.all_said(Finished)]
     assert runs == [(1, "stopped", 1), (2, "finished", 7)]
+
+
+async def test_what_is_said_of_results_that_come_together_names_the_last_one_of_its_scan(open_desk: OpenDesk) -> None:
+    desk = await open_desk(DNS)
+    for domain in ("example.net", "example.org"):
+        await desk.create(f"a.{domain}", f"b.{domain}")
+    results = [result for command in await desk.commands() for result in answers(command, lambda *_: [])]
+    last = {result.scan: result.item for result in results}
+    async with desk.unit() as unit:
+        together = [Received(result, CALLER.workspace, 0, Because(result.item)) for result in results]
+        await intake.take_results(desk.ports, unit, together)
+    async with desk.real.read() as view:
+        rows = await view.fetch("SELECT data, cause FROM outbox WHERE type = :type", type=message_type(Finished))
+    ended = {msgspec.json.decode(data, type=Finished).scan: UUID(bytes=cause) for data, cause in rows}
+    assert (ended, len(results)) == (last, 4)
 
 
 async def test_a_retry_asks_again_what_had_no_answer_and_nothing_else(open_desk: OpenDesk) -> None:
