@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.collector.item.parts import PART_CLAIMS, parts_of
+from services.collector.item.parts import CITED_PER_CLAIM, PART_CLAIMS, parts_of
 from services.collector.item.run import Result
 from services.contracts import entities
 from services.contracts.claims import Attribute, Claim
@@ -100,6 +100,13 @@ def test_a_claim_that_rests_on_more_than_a_message_holds_cites_what_fits_and_los
     ((claim, cites),) = assembled(parts)
     assert (claim, cites) == (WWW, [each.id for each in records][: len(cites)])
     assert cites
+    assert {each.id for part in parts for each in part.records} == {each.id for each in records}
+
+
+def test_a_claim_cites_so_many_records_at_most_and_the_others_are_not_lost() -> None:
+    records = [record(number) for number in range(CITED_PER_CLAIM + 50)]
+    parts = parts_of(command(ITEM), ITEM, result_of([(WWW, tuple(each.id for each in records))], records))
+    assert assembled(parts) == [(WWW, [each.id for each in records[:CITED_PER_CLAIM]])]
     assert {each.id for part in parts for each in part.records} == {each.id for each in records}
 
 

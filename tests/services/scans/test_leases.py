@@ -9,8 +9,9 @@ from services.contracts import entities
 from services.contracts.entities import name
 from services.contracts.facts import Superseded
 from services.contracts.plan import Limits, PlannedModule
-from services.contracts.resources import NewScan, Renew, ScanId
+from services.contracts.resources import NewScan, Pause, Renew, ScanId
 from services.kernel.calls import Caller
+from services.kernel.errors import Invalid
 from services.scans import api, settings
 from services.scans.domain.windows import Load, batch_size, next_load, room_of
 from services.scans.usecases import lease, tend
@@ -332,3 +333,28 @@ async def test_what_was_asked_by_the_old_version_is_not_asked_again_by_the_new_o
     (again,) = [command for command in await desk.commands() if command.module == "dns"]
     await desk.take(*answers(again, lambda *_: []))
     assert {command.version for command in await desk.commands() if command.module == "dns"} == set()
+
+
+# Limits of a renewal
+
+
+@pytest.mark.parametrize(("batches", "pauses"), [(4, 0), (0, 4)], ids=["leases", "pauses"])
+async def test_who_renews_more_at_once_than_there_can_be_is_refused(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, batches: int, pauses: int
+) -> None:
+    monkeypatch.setattr(lease, "MOST_RENEWED", 3)
+    desk = await open_desk(DNS)
+    pause = Pause(UUID(int=1), "dns", 1)
+    with pytest.raises(Invalid, match="at most 3 leases"):
+        await api.renew_leases(desk.ports, CALLER, Renew((UUID(int=2),) * batches, (pause,) * pauses))
+    await api.renew_leases(desk.ports, CALLER, Renew((UUID(int=2),) * 3, (pause,) * 3))
+
+
+async def test_no_more_pauses_are_remembered_than_there_can_be(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "MOST_RENEWED", 3)
+    desk = await open_desk(DNS)
+    for number in range(50):
+        await api.renew_leases(desk.ports, CALLER, Renew((), (Pause(UUID(int=number), "dns", number),)))
+        assert len(lease.paused(desk.ports)) <= 3

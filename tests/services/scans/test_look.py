@@ -132,6 +132,14 @@ async def test_items_can_be_listed_by_subject_module_and_outcome(open_desk: Open
     assert await listed(outcome="found") == [("names", "example.org", "found")]
     assert await listed(subject="example.org", module="dns") == [("dns", "example.org", "empty")]
     assert await listed(subject="nothing.example.org") == []
+    of_one, after = [], ""
+    while some := await api.list_items(
+        desk.ports, CALLER, ItemsQuery(scan=scan, subject=WWW.value, after=after, limit=1)
+    ):
+        (item,) = some
+        of_one.append(item.module)
+        after = item.id.hex
+    assert sorted(of_one) == ["dns", "tls"]
     paged, after = [], ""
     for _ in range(4):
         (item,) = await api.list_items(desk.ports, CALLER, ItemsQuery(scan=scan, after=after, limit=1))
