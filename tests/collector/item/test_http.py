@@ -154,6 +154,25 @@ async def test_a_source_that_keeps_failing_is_asked_three_times(net: Net, shop: 
     assert len(web.asked) == 3
 
 
+async def test_a_source_is_left_alone_for_a_while_before_it_is_asked_again_but_not_for_what_the_journal_has(
+    net: Net, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.collector.fetch.http.RETRY_DELAYS", (0.125, 0.375))
+    sleep, slept = asyncio.sleep, []
+
+    async def note(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("services.collector.fetch.http.asyncio.sleep", note)
+    await net.serve(serves(b"", "502 Bad Gateway"))
+    for offline in (False, False, True):
+        http = await shop.http(net.client(), SOURCE, offline=offline)
+        with pytest.raises(Unreachable, match="status 502"):
+            await http.get(URL)
+    assert [seconds for seconds in slept if seconds > 0.1] == [0.125, 0.375]
+
+
 RETRY_AFTERS = [
     ("0", 0.0),
     ("120", 120.0),
