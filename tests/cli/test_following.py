@@ -1,5 +1,8 @@
 """What a command waits for after it has asked, and what it says meanwhile where there is no terminal to draw on."""
 
+import asyncio
+import signal
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -7,10 +10,11 @@ from uuid import UUID
 import pytest
 
 from services.cli import following
-from services.cli.following import Waits
+from services.cli.following import Silent, Waits
 from services.cli.scan_text import unasked_line
+from services.contracts.endpoints import GET_SCAN, PAUSE_SCAN
 from services.contracts.entities import name
-from services.contracts.resources import Scan, ScanId, SourceState, Swept, Waiting
+from services.contracts.resources import Scan, ScanId, SourceState, Swept, Waiting, Watch, Watched
 from services.contracts.states import ScanState
 from services.kernel.calls import Caller, Endpoint
 
@@ -86,3 +90,32 @@ def test_what_was_not_asked_when_a_scan_ended_has_its_line() -> None:
     )  # fmt: skip
     assert unasked_line(scan(sources=(left,))) == ""
     assert "urlscan waiting (2 not asked: its rate" in unasked_line(scan(state="incomplete", sources=(left,)))
+
+
+class Followed:
+    """A scan that somebody watches until Ctrl-C; ``asked`` are the questions that were asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def follow(self, endpoint: Endpoint[Any, Any], question: Watch, _: Caller) -> AsyncIterator[Watched]:
+        signal.raise_signal(signal.SIGINT)
+        yield await asyncio.get_running_loop().create_future()
+
+    async def ask(self, endpoint: Endpoint[Any, Any], question: Any, _: Caller) -> Scan:
+        self.asked.append(endpoint.name)
+        return scan()
+
+
+@pytest.mark.parametrize(
+    ("only_watch", "runtime", "asked"),
+    [(True, None, GET_SCAN), (True, object(), PAUSE_SCAN), (False, None, PAUSE_SCAN), (False, object(), PAUSE_SCAN)],
+    ids=["watches-another", "watches-its-own", "scans-in-another", "scans"],
+)
+async def test_ctrl_c_pauses_a_scan_unless_it_runs_elsewhere_and_is_only_watched(
+    only_watch: bool, runtime: object, asked: Endpoint[Any, Any]
+) -> None:
+    calls = Followed()
+    hull: Any = SimpleNamespace(calls=calls, runtime=runtime)
+    await following.follow(hull, CALLER, scan(), Silent(), only_watch=only_watch)
+    assert calls.asked == [asked.name]
