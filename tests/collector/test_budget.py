@@ -12,11 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.collector import budget as budgets
-from services.collector.budget import BREAK, BREAKS_AFTER, Budget, UsedUp, Wait, left_for, windows_at
+from services.collector.budget import (
+    BREAK,
+    BREAKS_AFTER,
+    PATIENCE,
+    PAUSE,
+    Account,
+    Budget,
+    UsedUp,
+    Wait,
+    left_for,
+    windows_at,
+)
 from services.collector.context import RateLimited, Unreachable
 from services.collector.item.exchange import Performed
 from services.collector.manifest import Manifest
 from services.collector.store import Window
+from services.kernel.cache import Bucket
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
@@ -129,6 +141,30 @@ async def test_a_source_that_asks_for_a_pause_gets_it_in_every_collector(
     assert await Desk(cache, sql).ask(source) == 0
 
 
+async def test_a_source_that_does_not_say_for_how_long_gets_a_pause_too(
+    cache: MemoryCache, sql: SqliteSql, clock: Clock
+) -> None:
+    budget, source = Desk(cache, sql), manifest(rate=10.0, burst=10)
+    await budget.pause(budget.account(source), None)
+    assert await budget.ask(source) == pytest.approx(PAUSE)
+
+
+@pytest.mark.parametrize(("wait", "after"), [(PATIENCE, None), (PATIENCE + 1, 300.0), (400.0, 400.0)])
+def test_what_gives_one_a_minute_is_waited_for_where_that_takes_a_moment_and_else_left_until_it_is_full(
+    wait: float, after: float | None
+) -> None:
+    rarely = Account("source", bucket=Bucket(rate=1 / 60, burst=5.0))
+    refused = rarely.too_long(wait)
+    assert (refused and refused[1]) == pytest.approx(after)
+
+
+async def test_what_a_source_said_when_it_failed_is_kept_in_short(cache: MemoryCache, sql: SqliteSql) -> None:
+    budget, source = Desk(cache, sql), Desk(cache, sql).account(manifest())
+    for _ in range(BREAKS_AFTER):
+        await budget.failed(source, "no " * 10_000)
+    assert len(await budget.broken(source) or "") < 500
+
+
 async def test_a_source_that_fails_in_a_row_is_left_alone_for_a_while(
     cache: MemoryCache, sql: SqliteSql, clock: Clock
 ) -> None:
@@ -223,6 +259,19 @@ def test_nobody_is_left_more_than_there_is_and_who_is_alone_is_left_all(
     assert 0 <= left <= max(0, most - sum(counts.values()))
     if not counts.keys() - {workspace}:
         assert left == max(0, most - sum(counts.values()))
+
+
+@given(st.integers(1, 1000), st.dictionaries(st.uuids(), st.integers(0, 50), min_size=1, max_size=6))
+def test_as_long_as_there_is_something_left_it_is_left_to_one_of_those_who_ask(
+    most: int, counts: dict[UUID, int]
+) -> None:
+    window = Window("day", 0, 1, most)
+    left = [left_for(workspace, window, counts) for workspace in counts]
+    assert any(left) == (sum(counts.values()) < most)
+
+
+def test_a_window_that_ends_while_somebody_is_refused_is_asked_again_a_moment_later() -> None:
+    assert UsedUp(Window("hour", 0, 1, 5), shared=False).seconds == 1.0
 
 
 @given(st.integers(0, 4_000_000_000))
