@@ -50,9 +50,12 @@ async def go_on(ledger: Ledger) -> None:
 async def hand_out(ledger: Ledger) -> None:
     """Lease waiting items to new batches, as many as the windows have room for."""
     loads = await _loads(ledger)
+    if any(load.ready for load in loads):
+        await _lease(ledger, loads)
     ledger.row.wake = min((s.held_until for s in ledger.sources.values() if s.held and s.held_until), default=None)
-    if not any(load.ready for load in loads):
-        return
+
+
+async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
     in_flight = sum(batch.open > 0 for batch in ledger.batches.values())
     room = room_of(await scan_store.count_running(ledger.tx, ledger.row.workspace)) - in_flight
     modules = {load.number: ledger.module(load.number) for load in loads}
@@ -61,13 +64,15 @@ async def hand_out(ledger: Ledger) -> None:
         number = ledger.row.batches + len(leased) + 1
         size = batch_size(modules[load.number])
         ids = await item_store.lease(ledger.tx, ledger.key, load.number, size, number, ledger.at)
+        source = ledger.source(load.number)
+        if len(ids) < min(size, load.ready):  # the clock was put back: the others wait until it is as late again
+            source.held, source.held_until = await item_store.first_held(ledger.tx, ledger.key, load.number, ledger.at)
         load.ready = load.ready - len(ids) if len(ids) == size else 0
         load.leased += len(ids)
         load.batches += 1
         if ids:
             room -= 1
             leased.append((load.number, ids))
-            source = ledger.source(load.number)
             source.waiting -= len(ids)
             source.leased += len(ids)
     if leased:

@@ -7,16 +7,17 @@ import pytest
 
 from services.contracts import entities
 from services.contracts.entities import name
+from services.contracts.evidence import merkle_root
 from services.contracts.facts import Superseded
 from services.contracts.plan import Limits, PlannedModule
-from services.contracts.resources import NewScan, Pause, Renew, ScanId
+from services.contracts.resources import ItemsQuery, NewScan, Pause, Renew, ScanId
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.scans import api, settings
 from services.scans.domain.windows import Load, batch_size, next_load, room_of
 from services.scans.usecases import lease, tend
 from tests.services.scans.conftest import Clock, OpenDesk
-from tests.services.scans.desk import CALLER, Desk, answers, module, received
+from tests.services.scans.desk import CALLER, Desk, answer, answers, module, received
 
 TARGETS = tuple(f"h{number}.example.org" for number in range(6))
 DNS = module("dns", "dns", "hostname")
@@ -110,6 +111,21 @@ async def test_items_that_kill_every_collector_fail_in_the_end(open_desk: OpenDe
     ended = await desk.scan(scan)
     assert ended.state == "finished"
     assert (ended.sources[0].state, ended.sources[0].outcomes) == ("failed", {"failed": 6})
+
+
+async def test_what_waits_while_the_clock_is_put_back_is_handed_out_when_its_time_has_come_again(
+    open_desk: OpenDesk, clock: Clock
+) -> None:
+    desk = await open_desk(module("dns", "dns", "hostname", cost=100_000.0))
+    scan = await desk.create(*TARGETS)
+    first = await desk.commands()
+    assert len(first) < len(TARGETS), "one item each, and as many batches as a module may have"
+    clock.forward(-10)
+    await desk.take(*(result for command in first for result in answers(command, lambda *_: [])))
+    clock.forward(11)
+    await tend.tend(desk.ports)
+    await desk.run(lambda *_: [])
+    assert (await desk.scan(scan)).state == "finished"
 
 
 async def test_leases_are_those_of_a_workspace(open_desk: OpenDesk) -> None:
@@ -215,8 +231,10 @@ async def test_no_message_is_longer_than_a_message_may_be(open_desk: OpenDesk) -
     async with desk.real.read() as view:
         ((longest,),) = await view.fetch("SELECT MAX(LENGTH(data)) FROM outbox")
     assert longest < 400_000
-    for command in commands:
+    for done, command in enumerate(commands, 1):
         await desk.take(*answers(command, lambda *_: []))
+        batches = [each.batch for each in commands]
+        assert await lost(desk, *batches) == set(batches[:done]), "each batch is open as long as its own items are"
     await desk.run(lambda *_: [])
     assert (await desk.scan(scan)).items == {"waiting": 0, "leased": 0, "done": 151}
 
@@ -243,9 +261,41 @@ async def test_a_rate_limit_makes_an_item_wait_for_its_next_turn(open_desk: Open
     assert (await desk.all_said(Finished))[0].results == 4
 
 
-def answers_limited(command, after: float):
-    from tests.services.scans.desk import answer
+async def test_items_that_wait_for_a_rate_are_asked_again_each_at_its_time(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    await desk.create(*TARGETS[:3])
+    (command,) = await desk.commands()
+    for item, after in zip(command.items, (20.0, 10.0, 30.0), strict=True):
+        await desk.take(answer(command, item, "rate_limited", retry_after=after))
+    again = []
+    for _ in range(3):
+        clock.forward(10)
+        await tend.tend(desk.ports)
+        again.append([item.id for command in await desk.commands() for item in command.items])
+    first, second, third = (item.id for item in command.items)
+    assert again == [[second], [first], [third]]
 
+
+async def test_what_earlier_turns_of_an_item_brought_stays_with_it_and_in_the_root(
+    open_desk: OpenDesk, clock: Clock
+) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(TARGETS[0])
+    brought: list[bytes] = []
+    for outcome in ("rate_limited", "rate_limited", "found"):
+        (command,) = await desk.commands()
+        result = answer(command, command.items[0], [name(TARGETS[0])], outcome=outcome, retry_after=30.0)
+        brought += [record.id for record in result.records]
+        await desk.take(result)
+        clock.forward(31)
+        await tend.tend(desk.ports)
+    (item,) = await api.list_items(desk.ports, CALLER, ItemsQuery(scan=scan))
+    assert (item.outcome, item.claims, item.requests) == ("found", 3, 3)
+    assert len(brought) == 3
+    assert (await desk.scan(scan)).evidence_root == merkle_root(sorted(brought))
+
+
+def answers_limited(command, after: float):
     return [answer(command, item, "rate_limited", retry_after=after) for item in command.items]
 
 
