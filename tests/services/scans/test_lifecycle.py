@@ -285,6 +285,7 @@ async def test_the_time_limit_ends_a_run_and_pausing_stops_the_clock(open_desk: 
     await tend.tend(desk.ports)
     ended = await desk.scan(scan)
     assert (ended.state, ended.reason) == ("incomplete", "the time limit of 100 s was reached")
+    assert ended.deadline is None
     assert ended.items == {"waiting": 1, "leased": 0, "done": 0}
     (finished,) = await desk.all_said(Finished)
     assert (finished.state, finished.run) == ("incomplete", 2)
