@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from services.collector import journal as journals
 from services.collector import store
 from services.collector.budget import Budget
 from services.collector.context import SourceError, Unreachable
@@ -70,6 +71,34 @@ async def test_an_answer_is_found_by_other_items_of_the_scan_for_a_while(journal
 async def test_a_failure_is_no_answer_for_others(journal: Journal) -> None:
     await ask(journal, Performed(at=now(), failure=Unreachable("it hung up")))
     assert await exchanges(journal, 11).find_answer("http", REQUEST, b"", 60) is None
+
+
+async def test_of_a_scan_with_more_answers_than_a_process_keeps_in_mind_each_is_found_all_the_same(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "ANSWERS_KNOWN", 3)
+    asking = exchanges(journal, 10)
+    requests = [f"{REQUEST}{number}" for number in range(6)]
+    for request in requests:
+        assert await asking.find_answer("http", request, b"", 60) is None
+        await asking.make("http", request, answering(request.encode(), now()), shared=True)
+        assert sum(len(keys or ()) for keys in journal._answers.values()) <= 3
+    found = [await exchanges(journal, 11).find_answer("http", request, b"", 60) for request in requests]
+    assert [each and each.body for each in found] == [request.encode() for request in requests]
+
+
+async def test_a_process_keeps_in_mind_the_answers_of_so_many_scans_at_most(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "SCANS_KNOWN", 2)
+    scans = [UUID(int=number) for number in range(20, 25)]
+    for scan in scans:
+        asking = exchanges(journal, scan.int, scan)
+        assert await asking.find_answer("http", REQUEST, b"", 60) is None
+        await asking.make("http", REQUEST, answering(scan.bytes, now()), shared=True)
+        assert len(journal._answers) <= 2
+    found = [await exchanges(journal, 11, scan).find_answer("http", REQUEST, b"", 60) for scan in scans]
+    assert [each and each.body for each in found] == [scan.bytes for scan in scans]
 
 
 # What is kept, and until when

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.collector.budget import Wait
+from services.collector.budget import BREAKS_AFTER, Wait
 from services.collector.context import (
     Blocked,
     Nameless,
@@ -360,6 +360,17 @@ async def test_a_secret_is_masked_in_whatever_is_written_and_returned(shop: Work
     with pytest.raises(Unreachable) as raised:
         await ask(exchanges, World(failure(Unreachable("no way to s3cr3t key"))), "GET /b")
     assert str(raised.value) == f"no way to {MASK}"
+
+
+async def test_why_a_source_is_left_alone_tells_no_secret(shop: Workshop) -> None:
+    for number in range(BREAKS_AFTER):
+        exchanges = await shop.exchanges(SOURCE, number)
+        exchanges.conceal("s3cr3t")
+        with pytest.raises(Unreachable):
+            await ask(exchanges, World(failure(Unreachable("no way to s3cr3t"))))
+    broken = await shop.budget.broken(shop.budget.account(SOURCE))
+    assert broken is not None
+    assert broken.endswith(f"no way to {MASK}")
 
 
 async def test_a_secret_within_another_is_masked_as_well(shop: Workshop) -> None:

@@ -354,3 +354,22 @@ async def test_what_a_source_said_once_pauses_nobody_when_it_is_read_again(shop:
         result = await run_item(module(refused, lambda answer, seen: iter(())), TARGET, context)
         assert (result.outcome, result.retry_after) == ("rate_limited", 50.0)
         assert await shop.budget.take(shop.budget.account(often)) == (0 if again else pytest.approx(50, abs=5))
+
+
+async def test_a_limit_that_a_module_read_pauses_whom_it_asked_and_nobody_when_it_is_replayed(shop: Workshop) -> None:
+    directory = manifest(rate=100.0, burst=100, hosts=("*",))
+
+    async def collect(seen, ctx):
+        async def perform() -> Performed:
+            return Performed(at=1, status="200", body=b"none left")
+
+        yield await ctx.exchanges.make("http", "GET /", perform, host="rdap.one.example")
+        raise RateLimited("none left", 50.0)
+
+    for offline in (False, True):
+        shop.budget = Budget(MemoryCache(), shop.sql)
+        context = await world(shop, of=directory, offline=offline)
+        result = await run_item(module(collect, lambda *_: iter(())), TARGET, context)
+        assert (result.outcome, result.retry_after) == ("rate_limited", 50.0)
+        paused = [await shop.budget.take(shop.budget.account(directory, f"rdap.{n}.example")) for n in ("one", "two")]
+        assert paused == [0 if offline else pytest.approx(50, abs=5), 0]
