@@ -68,6 +68,13 @@ async def test_a_thing_that_cannot_be_written_fails_alone(group: GroupCommit[int
     assert sorted(writer.written) == [0, 1, 2, 4, 5]
 
 
+async def test_a_thing_that_is_alone_in_its_group_is_tried_once(group: GroupCommit[int, str], writer: Writer) -> None:
+    writer.refused[3] = Invalid("too large")
+    with pytest.raises(Invalid):
+        await group.put(3)
+    assert writer.groups == [[3]]
+
+
 async def test_what_passes_by_itself_is_told_to_all_and_not_tried_again(
     group: GroupCommit[int, str], writer: Writer
 ) -> None:

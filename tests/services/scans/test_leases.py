@@ -295,17 +295,38 @@ async def test_what_earlier_turns_of_an_item_brought_stays_with_it_and_in_the_ro
     assert (await desk.scan(scan)).evidence_root == merkle_root(sorted(brought))
 
 
-def answers_limited(command, after: float):
+def answers_limited(command, after: float | None):
     return [answer(command, item, "rate_limited", retry_after=after) for item in command.items]
 
 
 async def test_a_source_that_says_tomorrow_is_not_waited_for(open_desk: OpenDesk, clock: Clock) -> None:
-    for after, limits in ((86_400.0, Limits()), (50.0, Limits(timeout=40.0)), (None, Limits())):
+    longest = settings.PATIENCE / settings.SECOND
+    for after, timeout, waits in (
+        (86_400.0, None, False),
+        (longest + 1, None, False),
+        (longest, None, True),
+        (40.0, 40.0, False),
+        (39.0, 40.0, True),
+        (None, None, False),
+    ):
         desk = await open_desk(DNS)
-        scan = await desk.create("www.example.org", limits=limits)
+        scan = await desk.create("www.example.org", limits=Limits(timeout=timeout))
         await desk.take(*answers_limited((await desk.commands())[0], after))
         seen = await desk.scan(scan)
-        assert (seen.state, seen.sources[0].state) == ("finished", "rate_limited")
+        assert (seen.state, seen.sources[0].state) == (
+            ("running", "waiting") if waits else ("finished", "rate_limited")
+        )
+
+
+@pytest.mark.parametrize("after", [-5.0, -1e300, 1e300])
+async def test_no_time_that_a_collector_names_is_too_odd_to_be_kept(
+    open_desk: OpenDesk, clock: Clock, after: float
+) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create("www.example.org")
+    await desk.take(*answers_limited((await desk.commands())[0], after))
+    (source,) = (await desk.scan(scan)).sources
+    assert source.state == ("running" if after < 0 else "rate_limited"), "the past is now"
 
 
 async def test_items_held_by_a_rate_do_not_hold_up_the_others(open_desk: OpenDesk, clock: Clock) -> None:

@@ -23,7 +23,7 @@ from services.scans.domain.states import MOVES, move
 from services.scans.store import scans as scan_store
 from services.scans.usecases import intake, tend
 from tests.services.scans.conftest import Clock, OpenDesk
-from tests.services.scans.desk import CALLER, Desk, answers, module, received
+from tests.services.scans.desk import CALLER, Desk, answer, answers, module, received
 from tests.services.scans.worlds import MODULES, SCOPE, World, end_of
 
 NAMES = module("names", "passive", "domain")
@@ -294,18 +294,37 @@ async def test_the_time_limit_ends_a_run_and_pausing_stops_the_clock(open_desk: 
 
 
 async def test_a_result_that_cannot_be_taken_in_closes_its_item_as_failed(open_desk: OpenDesk) -> None:
-    from services.scans.usecases.intake import fail_item
-
     desk = await open_desk(NAMES)
     scan = await desk.create("example.org")
     (command,) = await desk.commands()
     (result,) = answers(command, world)
     async with desk.unit() as unit:
-        await fail_item(desk.ports, unit, received(result), "Malformed: nonsense")
+        await intake.fail_item(desk.ports, unit, received(result), "Malformed: nonsense")
     ended = await desk.scan(scan)
     assert (ended.state, ended.results) == ("finished", 0)
     (source,) = ended.sources
     assert (source.state, source.reason) == ("failed", "its result could not be taken in: Malformed: nonsense")
+
+
+async def test_a_result_of_an_earlier_turn_or_of_a_held_scan_closes_nothing_when_it_cannot_be_taken_in(
+    open_desk: OpenDesk, clock: Clock
+) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    (command,) = await desk.commands()
+    await desk.take(answer(command, command.items[0], "rate_limited", retry_after=1.0))
+    clock.forward(2)
+    await tend.tend(desk.ports)
+    (again,) = await desk.commands()
+    (early,), (late,) = answers(command, world), answers(again, world)
+    async with desk.unit() as unit:
+        await intake.fail_item(desk.ports, unit, received(early), "nonsense")
+    assert (await desk.scan(scan)).items == {"waiting": 0, "leased": 1, "done": 0}
+    await api.pause_scan(desk.ports, CALLER, ScanId(scan))
+    async with desk.unit() as unit:
+        await intake.fail_item(desk.ports, unit, received(late), "nonsense")
+    paused = await desk.scan(scan)
+    assert (paused.state, paused.items) == ("paused", {"waiting": 1, "leased": 0, "done": 0})
 
 
 async def test_parts_of_a_result_are_one_result_whatever_their_order(open_desk: OpenDesk) -> None:
@@ -327,6 +346,25 @@ async def test_parts_of_a_result_are_one_result_whatever_their_order(open_desk: 
     (source,) = ended.sources
     assert (ended.state, ended.results, source.claims, source.requests) == ("finished", 1, 5, 1)
     assert ended.entities == {"domain": 1, "hostname": 5}
+
+
+async def test_parts_of_a_turn_that_was_closed_make_no_result_of_the_next_one_whole(open_desk: OpenDesk) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    for turn in (0, 1):
+        (command,) = await desk.commands()
+        (whole,) = answers(command, world)
+        assert whole.turn == turn
+        beginning = msgspec.structs.replace(whole, said=whole.said[:2], outcome=None, parts=0, requests=0)
+        end = msgspec.structs.replace(whole, part=1, said=whole.said[2:], parts=2)
+        await desk.take(end if turn else beginning)
+        assert (await desk.scan(scan)).items["done"] == 0
+        if not turn:
+            async with desk.unit() as unit:
+                await intake.fail_item(desk.ports, unit, received(end), "nonsense")
+            await api.retry_scan(desk.ports, CALLER, ScanId(scan))
+    await desk.take(beginning)
+    assert (await desk.scan(scan)).state == "finished"
 
 
 async def test_the_reason_of_a_failure_is_one_short_printable_line(open_desk: OpenDesk) -> None:
