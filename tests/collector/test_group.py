@@ -87,12 +87,16 @@ async def test_what_passes_by_itself_is_told_to_all_and_not_tried_again(
 
 
 async def test_who_no_longer_waits_does_not_hold_up_the_others(group: GroupCommit[int, str], writer: Writer) -> None:
-    writer.free.clear()
-    tasks = [asyncio.create_task(group.put(number)) for number in range(3)]
-    while not writer.groups:
-        await asyncio.sleep(0)
-    tasks[1].cancel()
-    writer.free.set()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(result) for result in results] == [str, asyncio.CancelledError, str]
-    assert writer.written == [0, 1, 2]
+    for number, told in ((0, str), (10, Exhausted)):
+        writer.free.clear()
+        writer.groups.clear()
+        tasks = [asyncio.create_task(group.put(thing)) for thing in range(number, number + 3)]
+        while not writer.groups:
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        writer.refused = {12: Exhausted("the disk is full")}
+        writer.free.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results] == [told, asyncio.CancelledError, told]
+    assert await group.put(20) == "wrote 20"
+    assert writer.written == [0, 1, 2, 20]

@@ -16,6 +16,7 @@ from services.kernel.errors import Invalid
 from services.scans import api, settings
 from services.scans.domain.windows import Load, batch_size, next_load, room_of
 from services.scans.usecases import lease, tend
+from services.scans.usecases.watch import changes_of
 from tests.services.scans.conftest import Clock, OpenDesk
 from tests.services.scans.desk import CALLER, Desk, answer, answers, module, received
 
@@ -94,7 +95,7 @@ async def test_nobody_holds_a_batch_for_ever(
         assert await lost(desk, command.batch) == set()
         clock.forward(30)
     assert await lost(desk, command.batch) == {command.batch}, "six items of 10 s each, and a minute"
-    clock.forward(61)
+    clock.forward(1)
     await tend.tend(desk.ports)
     assert [again.attempt for again in await desk.commands()] == [2]
 
@@ -371,17 +372,34 @@ async def test_a_version_that_nobody_has_is_replaced_by_the_live_one(open_desk: 
     assert [(each.id, each.version) for each in plan.modules] == [("dns", 1), ("names", 1), ("dns", 2)]
     notes = {(source.module, source.version): source.reason for source in (await desk.scan(scan)).sources}
     assert notes["dns", 1] == "no collector has version 1 any more; asked by version 2"
+    async with desk.real.read() as view:
+        ((counted, there),) = await view.fetch("SELECT items, (SELECT COUNT(*) FROM item) FROM scan")
+    assert counted == there, "or the limit of items would be reached too early"
 
 
-async def test_a_module_that_nobody_has_any_more_is_skipped(open_desk: OpenDesk) -> None:
+@pytest.mark.parametrize("live", [None, 1], ids=["none", "the-same"])
+async def test_a_module_that_nobody_has_any_more_is_skipped(open_desk: OpenDesk, live: int | None) -> None:
     desk = await open_desk(DNS)
     scan = await desk.create(*TARGETS)
     (old,) = await desk.commands()
-    message = Superseded(scan=scan, run=1, batch=old.batch, module="dns", version=1, live=None)
+    message = Superseded(scan=scan, run=1, batch=old.batch, module="dns", version=1, live=live)
     async with desk.unit() as unit:
         await lease.take_superseded(desk.ports, unit, [received(message)])
     ended = await desk.scan(scan)
     assert (ended.state, ended.sources[0].state) == ("finished", "skipped")
+
+
+async def test_a_batch_of_a_paused_scan_is_not_made_again_for_a_new_version(open_desk: OpenDesk) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(*TARGETS)
+    (old,) = await desk.commands()
+    await api.pause_scan(desk.ports, CALLER, ScanId(scan))
+    async with desk.unit() as unit:
+        message = Superseded(scan=scan, run=1, batch=old.batch, module="dns", version=1, live=2)
+        await lease.take_superseded(desk.ports, unit, [received(message)])
+    assert await desk.commands() == []
+    paused = await desk.scan(scan)
+    assert (paused.state, paused.items) == ("paused", {"waiting": 6, "leased": 0, "done": 0})
 
 
 async def test_what_was_asked_by_the_old_version_is_not_asked_again_by_the_new_one(open_desk: OpenDesk) -> None:
@@ -429,3 +447,13 @@ async def test_no_more_pauses_are_remembered_than_there_can_be(
     for number in range(50):
         await api.renew_leases(desk.ports, CALLER, Renew((), (Pause(UUID(int=number), "dns", number),)))
         assert len(lease.paused(desk.ports)) <= 3
+
+
+async def test_a_pause_is_a_change_of_the_scan_once_however_often_it_is_said(open_desk: OpenDesk) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(*TARGETS)
+    unsaid = changes_of(desk.ports).unsaid
+    for until, changes in ((1, True), (1, False), (2, True)):
+        unsaid.clear()
+        await api.renew_leases(desk.ports, CALLER, Renew((), (Pause(scan, "dns", until),)))
+        assert (scan in unsaid) is changes
