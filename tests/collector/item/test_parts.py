@@ -118,6 +118,14 @@ def test_the_same_result_is_cut_the_same_way_each_time() -> None:
     assert parts_of(command(item), item, result) == parts_of(command(item), item, result)
 
 
+@pytest.mark.parametrize(("length", "most"), [(1, 3), (1000, 6)], ids=["by-number", "by-size"])
+def test_there_are_no_more_parts_than_it_takes(length: int, most: int) -> None:
+    hosts = [entities.hostname(f"n{number:04}.example.org") for number in range(1200)]
+    said = [(Attribute(host, "title", "x" * length), ()) for host in hosts]
+    parts = parts_of(command(ITEM), ITEM, result_of(said, ()))
+    assert (len(parts), max(len(part.said) for part in parts) <= PART_CLAIMS) == (most, True)
+
+
 def a_record(number: int) -> EvidenceRecord:
     key = number.to_bytes(32, "big")
     request = f"probes below level-{number}.example.org"

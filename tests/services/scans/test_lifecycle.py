@@ -20,6 +20,7 @@ from services.kernel.messages import Because, message_type
 from services.kernel.service import Received
 from services.scans import api
 from services.scans.domain.states import MOVES, move
+from services.scans.settings import RATE_TURNS
 from services.scans.store import scans as scan_store
 from services.scans.usecases import intake, tend
 from tests.services.scans.conftest import Clock, OpenDesk
@@ -85,6 +86,18 @@ async def test_a_paused_scan_takes_its_leases_back_and_goes_on_where_it_was(open
     assert [started.run for started in await desk.all_said(Started)] == [1, 2]
     (finished,) = await desk.all_said(Finished)
     assert (finished.run, finished.results) == (2, 7)
+
+
+async def test_what_waits_for_a_rate_is_asked_at_once_in_the_next_run(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create("a.example.org", "b.example.org")
+    for turn in range(2 * RATE_TURNS):
+        (command,) = await desk.commands()
+        assert [item.turn for item in command.items] == [turn, turn]
+        await desk.take(*(answer(command, item, "rate_limited", retry_after=300.0) for item in command.items))
+        assert await desk.commands() == []
+        await api.pause_scan(desk.ports, CALLER, ScanId(scan))
+        await api.resume_scan(desk.ports, CALLER, ScanId(scan))
 
 
 async def test_results_that_come_while_a_scan_is_held_count_when_it_goes_on(open_desk: OpenDesk) -> None:

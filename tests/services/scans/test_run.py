@@ -70,6 +70,16 @@ async def test_a_scan_goes_as_many_steps_outside_its_scope_as_it_may(
     assert (await desk.scan(scan)).entities == {"domain": 1, **({"hostname": reached} if reached else {})}
 
 
+async def test_nobody_is_asked_about_a_relation_to_what_was_ruled_out(open_desk: OpenDesk) -> None:
+    desk = await open_desk(module("names", "passive", "domain"), module("takeover", "dns", "alias_of"))
+    await desk.create("example.org", exclude_scope=("secret.example.org",))
+    www, secret, other = name("www.example.org"), name("secret.example.org"), name("a.example.net")
+    aliases = [alias_of(www, secret), alias_of(secret, www), alias_of(www, other)]
+    await desk.run(lambda asked, _: aliases if asked == "names" else [])
+    commands = [command for command in await desk.all_said(Collect) if command.module == "takeover"]
+    assert [item.subject for command in commands for item in command.items] == [aliases[2]]
+
+
 async def test_the_root_is_over_the_records_of_accepted_results_and_no_others(open_desk: OpenDesk) -> None:
     desk = await open_desk(module("names", "passive", "domain"), module("more", "passive", "domain"))
     await desk.create("example.org")
