@@ -45,10 +45,6 @@ class Wants:
         self.asking = tuple(
             Asking(number, module, id_stem(plan.scan, module)) for number, module in enumerate(plan.modules)
         )
-        self.replaced: dict[int, tuple[Asking, ...]] = {
-            number: tuple(older for older in self.asking[:number] if older.module.id == module)
-            for module, number in latest.items()
-        }
         self._by_type: dict[str, list[Asking]] = {}
         for number in latest.values():
             module = plan.modules[number]

@@ -53,10 +53,8 @@ async def admit(ledger: Ledger, seen: Candidates) -> None:
 async def make_items(ledger: Ledger, work: Sequence[tuple[Asking, bytes]]) -> int:
     """Make the items of (module, subject) that are not there yet; return how many are new.
 
-    No more are made than the limits allow; one that an older version of its module was asked about is there.
+    No more are made than the limits allow.
     """
-    if any(ledger.wants.replaced[asking.number] for asking, _ in work):
-        work = await _not_asked_before(ledger, work)
     made = {item_id(asking.stem, subject): (asking.number, subject) for asking, subject in work}
     rows = [(identity, number, subject) for identity, (number, subject) in made.items()]
     room = ledger.plan.limits.max_items - ledger.row.items
@@ -212,13 +210,3 @@ async def _work_on_names(ledger: Ledger, names: Sequence[str]) -> list[tuple[Ask
     rows_of_levels = [(identity, "level", NO_JUDGE, _encode(level).decode()) for identity, level in levels.items()]
     new = await frontier_store.insert_subjects(ledger.tx, ledger.key, rows_of_levels)
     return [(asking, identity) for identity in levels if identity in new for asking in wanted]
-
-
-async def _not_asked_before(ledger: Ledger, work: Sequence[tuple[Asking, bytes]]) -> list[tuple[Asking, bytes]]:
-    older = {
-        item_id(before.stem, subject): (asking.number, subject)
-        for asking, subject in work
-        for before in ledger.wants.replaced[asking.number]
-    }
-    asked = {older[identity] for identity in await item_store.existing(ledger.tx, ledger.key, list(older))}
-    return [(asking, subject) for asking, subject in work if (asking.number, subject) not in asked]

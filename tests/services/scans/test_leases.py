@@ -10,7 +10,8 @@ from services.contracts.entities import name
 from services.contracts.evidence import merkle_root
 from services.contracts.facts import Superseded
 from services.contracts.plan import Limits, PlannedModule
-from services.contracts.resources import ItemsQuery, NewScan, Pause, Renew, ScanId
+from services.contracts.relations import alias_of, runs
+from services.contracts.resources import ItemsQuery, NewScan, Pause, Renew, ScanId, StandingQuery
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.scans import api, settings
@@ -404,24 +405,24 @@ async def test_a_batch_of_a_paused_scan_is_not_made_again_for_a_new_version(open
 
 async def test_what_was_asked_by_the_old_version_is_not_asked_again_by_the_new_one(open_desk: OpenDesk) -> None:
     """An entity that gets a better place is not asked about twice because its module has a new version."""
-    from services.contracts.relations import resolves_to
-
-    address = entities.ip_address("192.0.2.1")
-    desk = await open_desk(module("seen", "passive", "hostname", "ip_address"), module("dns", "dns", "ip_address"))
-    scan = await desk.create("www.example.org", "a.example.org", limits=Limits(max_depth=3))
+    desk = await open_desk(module("names", "passive", "domain"), module("known", "dns", "technology"))
+    scan = await desk.create("example.org", "example.com")
     (first,) = await desk.commands()
-    claim = resolves_to(name("x.example.net"), address, record="A")
-    chain = resolves_to(name("www.example.org"), address, record="A")
-    results = answers(first, lambda asked, item: [claim, chain] if item.subject.value.startswith("www") else [])
-    await desk.take(results[0] if results[0].said else results[1])
-    commands = await desk.commands()
-    dns = next(command for command in commands if command.module == "dns")
-    message = Superseded(scan=scan, run=1, batch=dns.batch, module="dns", version=1, live=2)
+    www, far = name("www.example.org"), name("far.example.net")
+    nginx, apache = entities.technology("nginx"), entities.technology("apache")
+    one, other = first.items
+    await desk.take(answer(first, one, [alias_of(www, far), runs(far, nginx), runs(far, apache)]))
+    (old,) = await desk.commands()
+    await desk.take(*(answer(old, item, []) for item in old.items if item.subject == nginx))
     async with desk.unit() as unit:
+        message = Superseded(scan=scan, run=1, batch=old.batch, module="known", version=1, live=2)
         await lease.take_superseded(desk.ports, unit, [received(message)])
-    (again,) = [command for command in await desk.commands() if command.module == "dns"]
-    await desk.take(*answers(again, lambda *_: []))
-    assert {command.version for command in await desk.commands() if command.module == "dns"} == set()
+    (new,) = await desk.commands()
+    assert [(item.subject, item.role) for item in new.items] == [(apache, "affiliate")]
+    await desk.take(answer(first, other, [runs(www, nginx), runs(www, apache)]))
+    standing = await api.get_standing(desk.ports, CALLER, StandingQuery(scan, "nginx"))
+    assert standing.role == "in_scope"
+    assert await desk.commands() == []
 
 
 # Limits of a renewal
