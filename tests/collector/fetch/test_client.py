@@ -434,12 +434,15 @@ async def test_what_an_idle_connection_says_unasked_is_no_answer_to_the_next_req
             await spoken.wait()
             writer.write(page(b"evil"))
 
-    await net.serve(behave)
+    web = await net.serve(behave)
     client = net.client()
     await client.send(request())
     spoken.set()
-    await asyncio.sleep(0.05)  # until it has arrived
+    async with asyncio.timeout(10):
+        while not web.asked[0].gone():
+            await asyncio.sleep(0.005)
     assert (await client.send(request())).body == b"hello"
+    assert web.connections == 2
 
 
 async def test_one_thing_at_a_time_is_asked_of_a_target_host_and_four_of_a_source(net: Net) -> None:
@@ -483,6 +486,27 @@ async def test_waiting_for_a_turn_does_not_use_up_the_time(net: Net) -> None:
     sending = [client.send(request(verify=False, timeout=0.5)) for _ in range(10)]
     responses = await asyncio.gather(*sending)
     assert {response.body for response in responses} == {b"hello"}
+
+
+async def test_a_connection_that_was_left_alone_for_long_is_not_used_again(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.collector.fetch.client.IDLE_SECONDS", 0.0)
+    web = await net.serve(serves())
+    client = net.client()
+    for number in range(1, 4):
+        await client.send(request())
+        assert (web.connections, len(client._idle["http"])) == (number, 1)
+
+
+async def test_whose_turn_it_is_at_a_host_is_forgotten_with_its_last_request(net: Net) -> None:
+    await net.serve(serves())
+    client = net.client()
+    await asyncio.gather(*(client.send(request(f"http://www.example.org/{number}")) for number in range(9)))
+    net.names["gone.example.org"] = []
+    with pytest.raises(NoSuchName):
+        await client.send(request("http://gone.example.org/"))
+    assert not client._turns
 
 
 async def test_few_idle_connections_are_kept(net: Net) -> None:
