@@ -25,7 +25,7 @@ from services.collector.fetch.client import BadUrl, locate
 from services.collector.item.exchange import MASK
 from services.collector.item.http import MAX_URL, _retry_after
 from services.kernel.egress.proxy import Proxy
-from tests.collector.fetch.webs import ADDRESS, Net, page, says, serves
+from tests.collector.fetch.webs import ADDRESS, Behave, Net, page, says, serves
 from tests.collector.workshop import ELSEWHERE, WORKSPACE, Workshop, manifest, plan
 
 SOURCE = manifest()
@@ -152,6 +152,18 @@ async def test_a_source_that_keeps_failing_is_asked_three_times(net: Net, shop: 
     with pytest.raises(Unreachable, match="status 500"):
         await (await shop.http(net.client(), SOURCE)).get(URL)
     assert len(web.asked) == 3
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [serves(b"", "400 Bad Request"), serves(b"", "301 Moved"), says(b"garbage")],
+    ids=["400", "301", "garbage"],
+)
+async def test_a_source_whose_failure_does_not_pass_is_asked_once(net: Net, shop: Workshop, behave: Behave) -> None:
+    web = await net.serve(behave)
+    with pytest.raises(Unreachable):
+        await (await shop.http(net.client(), SOURCE)).get(URL)
+    assert len(web.asked) == 1
 
 
 async def test_a_source_is_left_alone_for_a_while_before_it_is_asked_again_but_not_for_what_the_journal_has(
