@@ -173,6 +173,7 @@ def test_a_batch_is_as_long_as_its_source_is_fast(module: PlannedModule, size: i
 def test_the_module_with_the_fewest_batches_is_next_and_a_part_waits_for_the_rest() -> None:
     modules = {0: planned(concurrency=10), 1: planned(concurrency=10), 2: planned("passive", rate=0.1)}
     assert next_load([Load(0, 500, 200, 1), Load(1, 500, 0, 0)], modules) == Load(1, 500, 0, 0)
+    assert next_load([Load(0, 500, 0, 1), Load(1, 500, 0, 1)], modules) == Load(0, 500, 0, 1), "first as planned"
     assert next_load([Load(0, 5, 0, 0)], modules) is not None
     assert next_load([Load(0, 5, 10, 1)], modules) is None, "five more items would make a poor batch"
     assert next_load([Load(0, 500, 800, settings.MODULE_WINDOW)], modules) is None
@@ -458,3 +459,18 @@ async def test_a_pause_is_a_change_of_the_scan_once_however_often_it_is_said(ope
         unsaid.clear()
         await api.renew_leases(desk.ports, CALLER, Renew((), (Pause(scan, "dns", until),)))
         assert (scan in unsaid) is changes
+
+
+async def test_a_scan_changes_later_each_time_also_when_the_clock_is_put_back(
+    open_desk: OpenDesk, clock: Clock
+) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(*TARGETS)
+    changed: list[int] = []
+    for turn in (api.pause_scan, api.resume_scan, api.stop_scan):
+        clock.forward(-10)
+        await turn(desk.ports, CALLER, ScanId(scan))
+        async with desk.real.read() as view:
+            ((at,),) = await view.fetch("SELECT changed FROM scan")
+        changed.append(at)
+    assert changed == sorted(set(changed))

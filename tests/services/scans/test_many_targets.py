@@ -13,7 +13,7 @@ from services.scans.domain.candidates import Candidates
 from services.scans.settings import TARGETS_SAID
 from services.scans.store import scans as scan_store
 from services.scans.usecases.admit import admit
-from services.scans.usecases.ledger import Ledger
+from services.scans.usecases.ledger import _PLANS, _PLANS_KEPT, Ledger
 from tests.services.scans.conftest import Clock, OpenDesk
 from tests.services.scans.desk import CALLER, module
 
@@ -49,6 +49,15 @@ async def test_the_row_that_every_result_changes_does_not_hold_all_targets(open_
     assert row[0] <= TARGETS_SAID * 2_100 + scan_store.PLAN_IN_ROW
     desk.ports.state.clear()  # as another process would find it
     assert await api.get_plan(desk.ports, CALLER, ScanId(scan)) == before
+
+
+async def test_the_plans_of_a_few_scans_are_kept_in_memory_and_all_are_there(open_desk: OpenDesk) -> None:
+    desk = await open_desk(module("dns", "dns", "domain"))
+    scans = [await desk.create(f"example{number}.org") for number in range(2 * _PLANS_KEPT)]
+    for number, scan in enumerate(scans):
+        (target,) = (await api.get_plan(desk.ports, CALLER, ScanId(scan))).targets
+        assert target.value == f"example{number}.org"
+    assert len(desk.ports.state[_PLANS]) <= _PLANS_KEPT
 
 
 async def test_a_long_plan_goes_with_its_scan(open_desk: OpenDesk) -> None:

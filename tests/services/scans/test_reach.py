@@ -1,6 +1,7 @@
 """The table of who gets which place from whom."""
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -13,6 +14,7 @@ from services.contracts.relations import RELATION_TYPES
 from services.contracts.scope import ROLES
 from services.scans.domain.reach import (
     FAR,
+    PROVIDER_ROLES,
     RANKS,
     UNPLACED,
     WAYS,
@@ -121,6 +123,13 @@ def test_links_lead_outside() -> None:
     found = places({URL: "in_scope"}, relations.links_to(URL, elsewhere), relations.mentions(URL, MAIL))
     assert found[elsewhere] == ("external", 1)
     assert found[MAIL] == ("affiliate", 1), "an address on a page may be asked about"
+
+
+@pytest.mark.parametrize("related", [relations.has_contact, relations.operated_by])
+@pytest.mark.parametrize("role", [*sorted(PROVIDER_ROLES), "registrant"])
+def test_who_acts_for_many_is_outside(related: Callable[..., Relation], role: str) -> None:
+    place = ("external", 1) if role in PROVIDER_ROLES else ("affiliate", 1)
+    assert places({BLOCK: "in_scope"}, related(BLOCK, ORG, role=role))[ORG] == place
 
 
 def test_what_an_owner_has_counts_only_inside() -> None:
