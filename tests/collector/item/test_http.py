@@ -25,6 +25,7 @@ from services.collector.fetch.client import BadUrl, locate
 from services.collector.item.exchange import MASK
 from services.collector.item.http import MAX_URL, _retry_after
 from services.kernel.egress.proxy import Proxy
+from tests.collector.fetch.conftest import Certified
 from tests.collector.fetch.webs import ADDRESS, Behave, Net, page, says, serves
 from tests.collector.workshop import ELSEWHERE, WORKSPACE, Workshop, manifest, plan
 
@@ -495,6 +496,20 @@ async def test_an_answer_found_in_the_journal_is_judged_by_who_finds_it(net: Net
     with pytest.raises(Unreachable, match="404"):
         await http.get(URL, statuses=(200,), share=60)
     assert len(web.asked) == 1
+
+
+async def test_an_answer_over_broken_tls_is_none_for_who_wants_it_whole(
+    net: Net, shop: Workshop, certified: Certified
+) -> None:
+    web = await net.serve(serves(b"x"), 443, tls=certified("other.example.net"))
+    url, client = "https://www.example.com/", net.client()
+    for item in (1, 2):
+        http = await shop.http(client, ACTIVE, item=item)
+        answer = await http.get(url, statuses="any", verify=False, share=60)
+        assert "not valid for" in answer.tls_error
+    assert len(web.asked) == 1
+    with pytest.raises(Unreachable, match="TLS"):
+        await (await shop.http(client, ACTIVE, item=3)).get(url, statuses="any", share=60)
 
 
 async def test_a_source_that_failed_those_who_share_counts_as_failed_once(net: Net, shop: Workshop) -> None:

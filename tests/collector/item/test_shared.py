@@ -55,6 +55,15 @@ async def test_only_so_many_bytes_are_kept() -> None:
     assert source.asked == 201
 
 
+async def test_an_answer_is_shared_for_so_long_and_what_comes_late_takes_no_room() -> None:
+    shared, source = Shared(), Source()
+    for asked in (1, 2):
+        await asyncio.gather(*(shared.once("GET https://a.example/", -1, source.answer) for _ in range(2)))
+        assert source.asked == 2 * asked
+    await shared.once("GET https://b.example/", 60, source.answer)
+    assert shared._size == sum(len(task.result().body) + 2_000 for _, task in shared._answers.values())
+
+
 async def test_a_shared_answer_is_paid_for_once_and_is_evidence_for_each(tmp_path: Path) -> None:
     manifest = read_manifest(MODULES / "rdap_ip.py").manifest
     budget = Budget(MemoryCache(), SqliteSql(tmp_path / "collector.db"))
