@@ -488,6 +488,17 @@ async def test_an_answer_that_is_none_for_another_item_is_not_shared_with_it(net
         await third.get(URL, max_bytes=1000, share=60)
 
 
+async def test_an_answer_that_was_cut_off_for_one_is_asked_for_again_by_who_takes_more(
+    net: Net, shop: Workshop
+) -> None:
+    web = await net.serve(serves(b"x" * 2000))
+    for item, most, kept in ((1, 1000, 1000), (2, 10_000, 2000), (3, 5000, 2000)):
+        http = await shop.http(net.client(), ACTIVE, item=item)
+        answer = await http.get(OURS, statuses="any", max_bytes=most, share=60)
+        assert (len(answer.body), answer.truncated) == (kept, kept < 2000)
+    assert len(web.asked) == 2
+
+
 async def test_an_answer_found_in_the_journal_is_judged_by_who_finds_it(net: Net, shop: Workshop) -> None:
     web = await net.serve(serves(b"x", "404 Not Found"))
     await (await shop.http(net.client(), SOURCE)).get(URL, share=60)

@@ -161,6 +161,21 @@ async def test_a_retraction_that_was_broken_off_is_made_whole_by_saying_it_again
     assert await store.export() == ""
 
 
+async def test_an_undoing_that_was_broken_off_leaves_it_listed_until_it_is_made_whole(
+    store: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retracting, "BATCH", 2)
+    hosts = [entities.hostname(f"n{number}.example.org") for number in range(5)]
+    await store.take(*(result("web", host, subject=host) for host in hosts))
+    assert await retract(store, module="web") == 5
+    batches = store.calls.follow(e.RETRACT, Retract(module="web", reason="", undo=True), Caller(WORKSPACE))
+    assert (await anext(batches)).claims == 2
+    await batches.aclose()
+    assert len(await store.ask(e.LIST_RETRACTIONS, Nothing())) == 1
+    assert await retract(store, module="web", undo=True) == 3
+    assert await store.ask(e.LIST_RETRACTIONS, Nothing()) == ()
+
+
 async def test_what_comes_later_counts_until_it_is_withdrawn_too(store: Depot) -> None:
     await store.take(result("web", WWW))
     await retract(store, module="web")
@@ -180,6 +195,35 @@ async def test_what_was_answered_and_withdrawn_makes_nothing_gone(store: Depot) 
     await retract(store, module="web", scan=LATER)
     (change,) = await store.follow(e.DIFF, DiffQuery(SCAN, LATER))
     assert (change.kind, change.value) == ("unknown", "www.example.org")
+
+
+@pytest.mark.parametrize(("cited", "kind"), [("GET /later", "unknown"), ("GET /crtsh/0", "gone")])
+async def test_a_record_that_is_withdrawn_casts_doubt_on_what_rests_on_it_alone(
+    store: Depot, cited: str, kind: str
+) -> None:
+    await store.take(
+        result("web", WWW),
+        result("web", of=LATER, outcome="empty", records=[record("GET /later")]),
+        result("crtsh", TARGET, of=LATER),
+    )
+    await retract(store, record=record(cited).id.hex())
+    changes = await store.follow(e.DIFF, DiffQuery(SCAN, LATER))
+    assert [change.kind for change in changes if change.value == "www.example.org"] == [kind]
+
+
+async def test_a_target_stays_whoever_named_it_too(store: Depot) -> None:
+    await store.take(result("web", TARGET, WWW), admitted((TARGET, "target", 0), (WWW, "in_scope", 0)))
+    await store.index()
+    await retract(store, module="web")
+    assert await values(store) == await values(store, SCAN) == {TARGET.value}
+
+
+async def test_a_claim_of_two_turns_is_withdrawn_with_the_record_that_it_is_kept_with(store: Depot) -> None:
+    least, other = sorted((record("GET /1"), record("GET /2")), key=lambda each: each.id)
+    await store.take(result("web", WWW, records=[other]), result("web", WWW, records=[least], turn=1))
+    assert await retract(store, record=other.id.hex()) == 0
+    assert await retract(store, record=least.id.hex()) == 1
+    assert await store.export() == ""
 
 
 async def test_a_replay_reads_withdrawn_claims_and_what_is_stored_is_counted_with_them(store: Depot) -> None:
