@@ -298,6 +298,25 @@ async def test_a_slow_name_holds_up_only_its_own_chunk(nameserver, resolver) -> 
     assert order[-1] == "n0.example"
 
 
+async def test_a_few_questions_go_before_those_of_a_long_list(nameserver, resolver) -> None:
+    server = await nameserver(nxdomain)
+    resolve = resolver(server)
+    many = asyncio.create_task(resolve.ask_all([(f"n{number}.example", "A") for number in range(300)]))
+    await asyncio.sleep(0)  # it has begun
+    await resolve.ask("few.example", "A")
+    await many
+    assert server.names().index("few.example") < 150
+
+
+async def test_where_nobody_listens_is_not_waited_for_as_long_as_for_an_answer(resolver, monkeypatch) -> None:
+    monkeypatch.setattr("services.collector.resolve.dispatch.REFUSED_TIMEOUT", 0.01)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        upstream = nobody.getsockname()
+    async with asyncio.timeout(30):
+        assert (await resolver(upstream, timeouts=(600.0,)).ask("www.example", "A")).status == "timeout"
+
+
 async def test_of_several_failures_the_one_that_says_something_counts(nameserver, resolver) -> None:
     asked = []
 

@@ -58,6 +58,12 @@ async def test_what_its_source_no_longer_says_is_gone(store: Depot) -> None:
     ]
 
 
+async def test_who_said_that_something_of_it_is_absent_does_not_answer_for_it(store: Depot) -> None:
+    absent = before("crtsh", Absence(API, "resolves_to"))
+    found = await changes(store, before("web", WWW, API), absent, after("web", WWW), after("crtsh", outcome="failed"))
+    assert found == [("gone", "hostname", "api.example.org", "")]
+
+
 NOT_ANSWERED = [
     [],
     [after("web", outcome="unreachable")],
