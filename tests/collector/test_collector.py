@@ -257,7 +257,7 @@ async def test_a_batch_that_waits_for_a_rate_goes_back_with_what_is_done_publish
 async def test_a_batch_comes_back_well_within_its_lease_however_long_its_rate_makes_it_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.collector.collector.LONGEST_WAIT", 3.0)
+    monkeypatch.setattr("services.collector.collector.LONGEST_DELAY", 3.0)
     async with process(tmp_path, World(), asks("/a", rate=0.04)) as one:
         assert await one.run(command(item(1), item(2))) == 3.0
 

@@ -25,7 +25,7 @@ from services.collector.fetch.client import BadUrl, locate
 from services.collector.item.exchange import MASK
 from services.collector.item.http import MAX_URL, _retry_after
 from services.kernel.egress.proxy import Proxy
-from tests.collector.fetch.conftest import Certified
+from tests.collector.conftest import Certified
 from tests.collector.fetch.webs import ADDRESS, Behave, Net, page, says, serves
 from tests.collector.workshop import ELSEWHERE, WORKSPACE, Workshop, manifest, plan
 
@@ -170,14 +170,14 @@ async def test_a_source_whose_failure_does_not_pass_is_asked_once(net: Net, shop
 async def test_a_source_is_left_alone_for_a_while_before_it_is_asked_again_but_not_for_what_the_journal_has(
     net: Net, shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.collector.fetch.http.RETRY_DELAYS", (0.125, 0.375))
+    monkeypatch.setattr("services.collector.item.http.RETRY_DELAYS", (0.125, 0.375))
     sleep, slept = asyncio.sleep, []
 
     async def note(seconds: float) -> None:
         slept.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("services.collector.fetch.http.asyncio.sleep", note)
+    monkeypatch.setattr("services.collector.item.http.asyncio.sleep", note)
     await net.serve(serves(b"", "502 Bad Gateway"))
     for offline in (False, False, True):
         http = await shop.http(net.client(), SOURCE, offline=offline)

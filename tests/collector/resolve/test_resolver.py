@@ -295,7 +295,8 @@ async def test_a_slow_name_holds_up_only_its_own_chunk(nameserver, resolver) -> 
         order.append((await resolve.ask_all(pairs[at : at + 10]))[0].name)
 
     await asyncio.gather(*map(ask, range(0, 200, 10)))
-    assert order[-1] == "n0.example"
+    assert len(order) == 20
+    assert order.index("n0.example") >= 15
 
 
 async def test_a_few_questions_go_before_those_of_a_long_list(nameserver, resolver) -> None:

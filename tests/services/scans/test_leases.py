@@ -8,7 +8,7 @@ import pytest
 from services.contracts import entities
 from services.contracts.entities import name
 from services.contracts.evidence import merkle_root
-from services.contracts.facts import Superseded
+from services.contracts.facts import LONGEST_WAIT, Superseded
 from services.contracts.plan import Limits, PlannedModule
 from services.contracts.relations import alias_of, runs
 from services.contracts.resources import ItemsQuery, NewScan, Pause, Renew, ScanId, StandingQuery
@@ -295,7 +295,7 @@ async def test_what_earlier_turns_of_an_item_brought_stays_with_it_and_in_the_ro
     (item,) = await api.list_items(desk.ports, CALLER, ItemsQuery(scan=scan))
     assert (item.outcome, item.claims, item.requests) == ("found", 3, 3)
     assert len(brought) == 3
-    assert (await desk.scan(scan)).evidence_root == merkle_root(sorted(brought))
+    assert (await desk.scan(scan)).evidence_root == merkle_root(sorted(brought)).hex()
 
 
 def answers_limited(command, after: float | None):
@@ -303,7 +303,7 @@ def answers_limited(command, after: float | None):
 
 
 async def test_a_source_that_says_tomorrow_is_not_waited_for(open_desk: OpenDesk, clock: Clock) -> None:
-    longest = settings.PATIENCE / settings.SECOND
+    longest = LONGEST_WAIT
     for after, timeout, waits in (
         (86_400.0, None, False),
         (longest + 1, None, False),

@@ -27,7 +27,7 @@ from services.contracts.resources import (
 )
 from services.kernel.calls import Endpoint, Nothing
 from services.kernel.errors import Invalid, NotFound, Unavailable
-from services.storage import index
+from services.storage.usecases import index
 from tests.services.storage.depot import (
     ADDRESS,
     ELSEWHERE,
