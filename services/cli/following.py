@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from services.contracts.endpoints import (
 from services.contracts.resources import Scan, ScanId, ScanRef, Watch
 from services.contracts.states import ENDED
 from services.kernel.calls import Caller
-from services.kernel.errors import NotFound, Unavailable
+from services.kernel.errors import Conflict, NotFound, Unavailable
 
 #: How long an export waits for storage to have what the scan found.
 STORING: Final = 30.0
@@ -129,9 +129,10 @@ async def _follow(hull: Hull, caller: Caller, scan: Scan, display: Display, *, o
             await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
                 return watching.result()
-            if only_watch and hull.runtime is None:
-                return await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), caller)
-            return await hull.calls.ask(PAUSE_SCAN, ScanId(scan.id), caller)
+            if not (only_watch and hull.runtime is None):
+                with suppress(Conflict):  # it ended, or somebody else held it, in the same moment
+                    return await hull.calls.ask(PAUSE_SCAN, ScanId(scan.id), caller)
+            return await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), caller)
         finally:
             watching.cancel()
             stopping.cancel()
@@ -181,7 +182,7 @@ async def wait_swept(hull: Hull, caller: Caller, scan: UUID) -> list[str]:
 
 @asynccontextmanager
 async def interrupted() -> AsyncIterator[asyncio.Event]:
-    """An event that is set at the first Ctrl-C or SIGTERM; the second one ends the process as usual."""
+    """An event that is set at the first Ctrl-C, SIGTERM or end of the terminal; a second one ends the process."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -189,7 +190,7 @@ async def interrupted() -> AsyncIterator[asyncio.Event]:
         event.set()
         loop.remove_signal_handler(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, interrupt, number)
     try:

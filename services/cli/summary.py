@@ -1,5 +1,8 @@
 """What is said when a scan has ended or is looked at: what it found, what was not asked, and what to do next."""
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from shlex import quote
 
 import click
@@ -8,6 +11,7 @@ from services.cli.options import Session
 from services.cli.scan_text import found, headline, held_lines, left_out_lines, times, write_sources
 from services.cli.text import write_line
 from services.contracts.resources import Scan
+from services.kernel.errors import Exhausted
 
 
 def write_how_to_go_on(session: Session, scan: Scan) -> None:
@@ -17,6 +21,16 @@ def write_how_to_go_on(session: Session, scan: Scan) -> None:
         click.echo(f"The scan is {scan.state}{reason}; go on with: {resuming(session, scan)}", err=True)
     elif scan.state == "incomplete":
         click.echo(f"The scan is incomplete{reason}; a new scan with a larger limit finds more", err=True)
+
+
+@contextmanager
+def kept_when_cut_off(session: Session, scan: Scan) -> Iterator[None]:
+    """Say how a scan goes on of which the block was cut off, as by a full disk."""
+    try:
+        yield
+    except (Exhausted, asyncio.CancelledError):  # what runs the services ends its user when one of them cannot go on
+        click.echo(f"Scan {str(scan.id)[:8]} is kept; go on with: {resuming(session, scan)}", err=True)
+        raise
 
 
 def resuming(session: Session, scan: Scan) -> str:

@@ -1,6 +1,7 @@
 """What a scan may look at: the roles of entities, the activities each admits, and the names and networks in scope."""
 
 import ipaddress
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -113,6 +114,8 @@ def scope(
 def rule(text: str) -> str:
     """The normal form of a rule: ``name``, ``*.name`` or a network, which an address is too; raises `Malformed`."""
     plain = text.strip()
+    if "://" in plain or _as_number(plain):
+        raise Malformed(f"{shown(text)} is no rule of a scope: say a name, a wildcard like *.example.org, or a network")
     if "/" in plain:
         return netblock_key(plain)[0]
     if _is_address(plain):
@@ -123,6 +126,9 @@ def rule(text: str) -> str:
     if "." not in name:
         raise Malformed(f"{shown(text)} is a whole top-level domain, which no scope can be")
     return f"*.{name}" if below else name
+
+
+_as_number = re.compile(r"[aA][sS][0-9]+").fullmatch
 
 
 def network(text: str) -> str:

@@ -17,6 +17,7 @@ from services.contracts.entities import name
 from services.contracts.resources import Scan, ScanId, SourceState, Swept, Waiting, Watch, Watched
 from services.contracts.states import ScanState
 from services.kernel.calls import Caller, Endpoint
+from services.kernel.errors import Conflict
 
 SCAN = UUID(int=1)
 CALLER = Caller(UUID(int=2))
@@ -119,3 +120,14 @@ async def test_ctrl_c_pauses_a_scan_unless_it_runs_elsewhere_and_is_only_watched
     hull: Any = SimpleNamespace(calls=calls, runtime=runtime)
     await following.follow(hull, CALLER, scan(), Silent(), only_watch=only_watch)
     assert calls.asked == [asked.name]
+
+
+async def test_ctrl_c_in_the_moment_in_which_the_scan_ends_gives_the_scan_as_it_ended() -> None:
+    class Ended(Followed):
+        async def ask(self, endpoint: Endpoint[Any, Any], question: Any, _: Caller) -> Scan:
+            if endpoint is PAUSE_SCAN:
+                raise Conflict("the scan is finished and cannot be paused")
+            return scan(state="finished")
+
+    hull: Any = SimpleNamespace(calls=Ended(), runtime=object())
+    assert (await following.follow(hull, CALLER, scan(), Silent())).state == "finished"

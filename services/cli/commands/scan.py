@@ -121,6 +121,8 @@ def networks_among(new: NewScan) -> list[Entity]:
 
 async def scan_and_write(session: Session, new: NewScan, words: bytes | None, options: dict[str, Any]) -> int:
     """Scan, then write the export or summary; return the exit code."""
+    from services.cli.summary import kept_when_cut_off
+
     async with session.open(works=True) as hull:
         if words is not None:
             from msgspec.structs import replace
@@ -135,10 +137,10 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
             warn(words_unused(new, planned))
         for sentence in () if options["quiet"] else networks_described(networks_among(new), planned, known):
             warn(sentence)
-        ended = await follow(
-            hull, session.caller, scan, display(quiet=options["quiet"], json_progress=options["json_progress"])
-        )
-        missing = await wait_stored(hull, session.caller, ended)
+        shown = display(quiet=options["quiet"], json_progress=options["json_progress"])
+        with kept_when_cut_off(session, scan):
+            ended = await follow(hull, session.caller, scan, shown)
+            missing = await wait_stored(hull, session.caller, ended)
         await write_scan(hull, session, ended, options)
     if missing:
         click.echo(f"mirage: the export is incomplete: {missing}", err=True)

@@ -133,7 +133,7 @@ async def _follow(
     session: Session, scan_id: str, opening: Endpoint[ScanId, Scan] | None, *, quiet: bool, json_progress: bool
 ) -> int:
     from services.cli.following import display, exit_code, follow, wait_stored
-    from services.cli.summary import write_how_to_go_on, write_summary
+    from services.cli.summary import kept_when_cut_off, write_how_to_go_on, write_summary
 
     async with session.open(works=True) as hull:
         scan = await find_scan(hull, session, scan_id)
@@ -142,7 +142,8 @@ async def _follow(
             scan = await hull.calls.ask(opening, ScanId(scan.id), session.caller)
         if scan.state not in ENDED:
             shown = display(quiet=quiet, json_progress=json_progress)
-            scan = await follow(hull, session.caller, scan, shown, only_watch=opening is None)
+            with kept_when_cut_off(session, scan):
+                scan = await follow(hull, session.caller, scan, shown, only_watch=opening is None)
         if scan.state in ENDED:
             await wait_stored(hull, session.caller, scan)
     write_summary(session, scan)
