@@ -45,13 +45,13 @@ class ScanWildcards:
         self._learning = asyncio.Lock()
         self._records: dict[str, dict[bytes, EvidenceRecord]] = {}
 
-    async def judge(self, answers: Sequence[Answer]) -> "Verdict":
-        """Tell which of ``answers`` a wildcard gives, and of which names nobody can say."""
+    async def judge(self, answers: Sequence[Answer], turn: int) -> "Verdict":
+        """Tell an item in its ``turn`` which of ``answers`` a wildcard gives, and of which names nobody can say."""
         found = [answer for answer in answers if answer.status == "found" and answer.type in ADDRESS_TYPES]
         if not found:
             return Verdict()
         async with self._learning:
-            await self._wildcards.learn(found)
+            await self._wildcards.learn(found, turn)
         judged = [answer for answer in found if not self._wildcards.is_unknown(answer.name, answer.type)]
         members = frozenset(answer.name for answer in judged if self._wildcards.is_member(answer.name, answer))
         # A host by one type is one by all: a wildcard answers only for names that do not exist (RFC 4592).
@@ -146,7 +146,7 @@ class ItemDns(Dns):
         return await self._answer(record, answers, judged=True)
 
     async def _answer(self, record: EvidenceRecord, answers: Sequence[Answer], *, judged: bool) -> DnsAnswer:
-        verdict = await self._wildcards.judge(answers) if judged else Verdict()
+        verdict = await self._wildcards.judge(answers, self._exchanges.turn) if judged else Verdict()
         self._exchanges.records.update(verdict.probes)
         return DnsAnswer(
             at=record.at,

@@ -99,6 +99,10 @@ class Exchanges:
     def workspace(self) -> UUID:
         return self._owner.workspace
 
+    @property
+    def turn(self) -> int:
+        return self._owner.turn
+
     async def make(
         self,
         protocol: str,

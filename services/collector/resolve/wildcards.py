@@ -37,6 +37,7 @@ class Level:
         self.settled = False
         self.boundless = False
         self.asked = 0
+        self.turn = 0
         self.lock = Lock()
         self._quiet = 0
         self._quiet_items = 0
@@ -57,6 +58,13 @@ class Level:
         growing = flooded or self._quiet_networks < min(len(self.networks), MOST_PROBES // 3)
         self.boundless = not self.settled and growing
         self.known = self.settled or flooded or self._futile >= FUTILE_ROUNDS or self.asked >= MOST_PROBES
+
+    def open_again(self, turn: int) -> bool:
+        """Whether to probe further in a later turn, since nothing that was asked until now was answered."""
+        if not self.unknown or turn <= self.turn or self.asked >= MOST_PROBES:
+            return False
+        self.turn, self.known, self._futile = turn, False, 0
+        return True
 
     def _see(self, items: set[str]) -> None:
         if items <= self.pool:
@@ -97,10 +105,13 @@ class Wildcards:
         self._salt = salt
         self._levels: dict[tuple[str, str], Level] = {}
 
-    async def learn(self, answers: Iterable[Answer]) -> None:
-        """Probe the levels of those answers that have records, as far as they are not known yet."""
+    async def learn(self, answers: Iterable[Answer], turn: int = 0) -> None:
+        """Probe the levels of those answers that have records, as far as they are not known yet.
+
+        In a later ``turn`` a level of which no probe was answered is probed further.
+        """
         levels = {level_of(answer.name, answer.type) for answer in answers if answer.records}
-        await asyncio.gather(*(self._probe(*level) for level in sorted(levels) if "." in level[0]))
+        await asyncio.gather(*(self._probe(*level, turn) for level in sorted(levels) if "." in level[0]))
 
     def is_member(self, name: str, answer: Answer) -> bool:
         """Whether ``answer`` is what the closest wildcard above ``name`` gives; its level must have been learnt."""
@@ -112,10 +123,10 @@ class Wildcards:
         level = self._levels.get(level_of(name, type))
         return level is not None and level.unknown
 
-    async def _probe(self, parent: str, type: str) -> None:
+    async def _probe(self, parent: str, type: str, turn: int) -> None:
         level = self._levels.setdefault((parent, type), Level(parent, type))
         async with level.lock:
-            while not level.known:
+            while not level.known or level.open_again(turn):
                 count = max(MORE_PROBES, level.asked // 2) if level.pool else FIRST_PROBES
                 count = min(count, MOST_PROBES - level.asked)
                 names = (self._name(parent, ordinal) for ordinal in range(level.asked, level.asked + count))

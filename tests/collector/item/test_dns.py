@@ -65,10 +65,16 @@ class Place:
         self._wildcards: dict[bool, ScanWildcards] = {}
 
     async def item(
-        self, number: int = 1, activity: str = "dns", planned: Plan | None = None, *, offline: bool = False
+        self,
+        number: int = 1,
+        activity: str = "dns",
+        planned: Plan | None = None,
+        *,
+        turn: int = 0,
+        offline: bool = False,
     ) -> ItemDns:
         made = manifest("probe", activity)
-        exchanges = await self.shop.exchanges(made, number, offline=offline)
+        exchanges = await self.shop.exchanges(made, number, turn=turn, offline=offline)
         if offline not in self._wildcards:
             probes = await self.shop.exchanges(manifest("probes", "dns"), WILDCARDS, offline=offline)
             self._wildcards[offline] = ScanWildcards(self.resolver, probes, "salt")
@@ -214,6 +220,22 @@ async def test_names_whose_level_cannot_be_probed_are_neither_hosts_nor_members(
     assert f"probes below {WILD}" in {shown[identity] for identity in chunk.records if identity in shown}
     again = await swept(await place.item(offline=True), names)
     assert [each.unjudged for each in again] == [chunk.unjudged]
+
+
+async def test_in_the_next_turn_a_level_of_which_no_probe_was_answered_is_probed_again(
+    place: Place, server: Nameserver
+) -> None:
+    server.behave = no_probe_is_answered
+    assert (await (await place.item()).ask(f"a.{WILD}", "A")).unjudged == {f"a.{WILD}"}
+    server.behave = zone
+    asked = len(server.asked)
+    assert (await (await place.item(2)).ask(f"b.{WILD}", "A")).unjudged == {f"b.{WILD}"}
+    assert len(server.asked) == asked + 1, "in the same turn it is not probed again"
+    for offline, forgotten in ((False, False), (False, True), (True, True)):
+        if forgotten:
+            place._wildcards.clear()
+        judged = await (await place.item(turn=1, offline=offline)).ask(f"a.{WILD}", "A")
+        assert (judged.unjudged, judged.members) == (frozenset(), {f"a.{WILD}"})
 
 
 async def test_a_host_by_one_type_is_one_though_another_cannot_be_probed(place: Place, server: Nameserver) -> None:

@@ -83,6 +83,8 @@ class Nameserver(asyncio.DatagramProtocol):
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        for _ in range(3):  # transports are closed in the next turns of the loop
+            await asyncio.sleep(0)
 
     def replies(self, wire: bytes, transport: str, port: int) -> list[bytes]:
         message = dns.message.from_wire(wire)
