@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import pytest
 import uvloop
 
-from services.collector.resolve import Resolver
+from services.collector.resolve import Resolver, dispatch
 from services.kernel.egress import Egress, Guard
 from tests.collector.resolve.nameserver import Behave, Nameserver
 
@@ -31,6 +31,13 @@ async def nameserver() -> AsyncIterator[Serve]:
         await server.stop()
     for _ in range(3):
         await asyncio.sleep(0)
+
+
+@pytest.fixture
+def short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is late, or was refused, is noticed soon."""
+    monkeypatch.setattr(dispatch, "TICK", 0.01)
+    monkeypatch.setattr(dispatch, "REFUSED_TIMEOUT", 0.01)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import asyncio
 import socket
 import time
+from collections import Counter
 from ipaddress import ip_network
 
 import dns.flags
@@ -102,6 +103,7 @@ async def test_forged_and_stray_responses_are_not_taken(nameserver, resolver) ->
         assert (await resolve.ask(name, "A")).values == ("198.18.0.1",)
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_a_lost_query_is_asked_again(nameserver, resolver) -> None:
     server = await nameserver(lambda question: None if question.number == 0 else address(question))
     found = await resolver(server, timeouts=(0.05, 5)).ask("www.example", "A")
@@ -110,13 +112,15 @@ async def test_a_lost_query_is_asked_again(nameserver, resolver) -> None:
     assert server.asked[0].message.id != server.asked[1].message.id
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_silence_is_a_timeout_and_not_an_answer(nameserver, resolver) -> None:
     server = await nameserver(silent)
-    found = await resolver(server, timeouts=(0.05, 0.05, 0.05)).ask("www.example", "A")
+    found = await resolver(server, timeouts=(0.02, 0.02, 0.02)).ask("www.example", "A")
     assert (found.status, found.asked, found.rcode, found.server) == ("timeout", False, -1, server.label)
     assert len(server.asked) == 3
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_a_late_response_is_not_taken_for_another_query(nameserver, resolver) -> None:
     late = []
 
@@ -145,19 +149,22 @@ async def test_a_failure_is_said_as_it_is(nameserver, resolver, behave, status, 
     assert len(server.asked) == times
 
 
+@pytest.mark.usefixtures("short_ticks")
 @pytest.mark.parametrize("behave", [silent, garbled, failing("SERVFAIL"), failing("REFUSED")])
 async def test_what_one_upstream_fails_another_is_asked(nameserver, resolver, behave) -> None:
     bad, good = await nameserver(behave), await nameserver(address)
-    resolve = resolver(bad, good, timeouts=(0.05, 5))
+    resolve = resolver(bad, good, timeouts=(0.03, 0.5, 10))
     for number in range(4):
         found = await resolve.ask(f"n{number}.example", "A")
         assert (found.status, found.server) == ("found", good.label)
     assert bad.asked
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_a_failing_upstream_is_left_out_and_taken_back(nameserver, resolver, monkeypatch) -> None:
-    monkeypatch.setattr("services.collector.resolve.upstream.SHORTEST_EJECTION", 0.5)
-    broken = True
+    monkeypatch.setattr("services.collector.resolve.upstream.SHORTEST_EJECTION", 60)
+    broken, ahead = True, 0
+    monkeypatch.setattr("services.collector.resolve.dispatch.monotonic", lambda: time.monotonic() + ahead)
     bad = await nameserver(lambda question: None if broken else address(question))
     good = await nameserver(address)
     resolve = resolver(bad, good, timeouts=(0.05, 5))
@@ -168,13 +175,14 @@ async def test_a_failing_upstream_is_left_out_and_taken_back(nameserver, resolve
     answers = await resolve.ask_all([(f"b{number}.example", "A") for number in range(50)])
     assert all(each.server == good.label for each in answers)
     assert len(bad.asked) == before
-    broken = False
+    broken, ahead = False, 61
     async with asyncio.timeout(10):
         number = 0
         while (await resolve.ask(f"c{number}.example", "A")).server != bad.label:
             number += 1
 
 
+@pytest.mark.usefixtures("short_ticks")
 @pytest.mark.parametrize("behave", [failing("SERVFAIL"), garbled, silent])
 async def test_a_single_try_is_a_single_try(nameserver, resolver, behave) -> None:
     servers = [await nameserver(behave) for _ in range(2)]
@@ -204,11 +212,12 @@ async def test_the_failures_of_a_zone_are_not_held_against_an_upstream(nameserve
     assert all(len(set(server.names())) == 220 for server in servers)
 
 
+@pytest.mark.usefixtures("short_ticks")
 @pytest.mark.parametrize("listens", [True, False])
 async def test_nobody_is_waited_for_who_never_answers(nameserver, resolver, monkeypatch, listens) -> None:
-    monkeypatch.setattr("services.collector.resolve.upstream.DEAD", 0.1)
+    monkeypatch.setattr("services.collector.resolve.upstream.DEAD", 0.05)
     server = await nameserver(silent)
-    resolve = resolver(server if listens else ("127.0.0.1", 1), timeouts=(0.1, 0.1))
+    resolve = resolver(server if listens else ("127.0.0.1", 1), timeouts=(0.05, 0.05))
     statuses = set()
     chunks = ([(f"a{number}.b{chunk}.example", "A") for number in range(1000)] for chunk in range(20))
     for answers in await asyncio.gather(*map(resolve.ask_all, chunks)):
@@ -217,12 +226,13 @@ async def test_nobody_is_waited_for_who_never_answers(nameserver, resolver, monk
     assert len(server.asked) < 1000
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_an_upstream_that_comes_up_later_is_heard(nameserver, resolver) -> None:
     server = await nameserver(address)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    resolve = resolver(("127.0.0.1", port), timeouts=(0.1, 0.1))
+    resolve = resolver(("127.0.0.1", port), timeouts=(5, 5))
     for number in range(CHANNELS + 1):
         assert (await resolve.ask(f"a{number}.example", "A")).status == "timeout"
     late, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: server, ("127.0.0.1", port))
@@ -232,20 +242,22 @@ async def test_an_upstream_that_comes_up_later_is_heard(nameserver, resolver) ->
         assert (await resolve.ask(f"b{number}.example", "A")).status == "found"
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_what_came_while_this_process_was_held_up_is_not_late(resolver) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        resolve = resolver(server.getsockname(), timeouts=(0.1,))
+        resolve = resolver(server.getsockname(), timeouts=(0.03,))
         asking = asyncio.create_task(resolve.ask_all([(f"n{number}.example", "A") for number in range(50)]))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         for _ in range(50):
             wire, client = server.recvfrom(4096)
             server.sendto(dns.message.make_response(dns.message.from_wire(wire)).to_wire(), client)
-        time.sleep(0.2)  # noqa: ASYNC251  holding the event loop up is the point
+        time.sleep(0.06)  # noqa: ASYNC251  holding the event loop up is the point
         assert {each.status for each in await asking} == {"nodata"}
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_a_closed_port_hands_over_to_the_other_upstream(nameserver, resolver) -> None:
     server = await nameserver(address)
     resolve = resolver(("127.0.0.1", 1), server)
@@ -385,10 +397,18 @@ async def test_a_worn_port_is_replaced(nameserver, resolver, monkeypatch) -> Non
     assert len({question.port for question in server.asked}) > CHANNELS
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_losses_do_not_lose_answers(nameserver, resolver) -> None:
-    server = await nameserver(lambda question: None if question.number % 7 == 0 else address(question))
-    pairs = [(f"n{number}.example", "A") for number in range(100)]
-    answers = await resolver(server, timeouts=(0.3,) * 12).ask_all(pairs)
+    tries = Counter()
+
+    def lose(question):
+        tries[question.name] += 1
+        return None if question.number % 7 == 0 and tries[question.name] < 3 else address(question)
+
+    server = await nameserver(lose)
+    pairs = [(f"n{number}.example", "A") for number in range(50)]
+    answers = await resolver(server, timeouts=(0.05, 0.1, 5, 10)).ask_all(pairs)
+    assert sum(tries.values()) > 50
     assert {each.status for each in answers} == {"found"}
 
 
@@ -465,9 +485,10 @@ async def test_addresses_are_forgotten_with_their_ttl(nameserver, resolver, monk
         assert len(server.asked) == times
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_one_who_gives_up_waiting_does_not_spoil_it_for_others(nameserver, resolver) -> None:
     server = await nameserver(lambda question: None if question.number < 2 else address(question))
-    resolve = resolver(server, timeouts=(0.1, 5))
+    resolve = resolver(server, timeouts=(0.05, 5))
     first = asyncio.create_task(resolve.addresses("www.example"))
     second = asyncio.create_task(resolve.addresses("www.example"))
     await asyncio.sleep(0)
@@ -543,6 +564,7 @@ async def test_where_no_name_server_is_the_answer_is_a_timeout(resolver, nameser
     assert time.monotonic() - begun < 1
 
 
+@pytest.mark.usefixtures("short_ticks")
 async def test_questions_wait_for_descriptors_to_ask_them_with(nameserver, resolver, monkeypatch) -> None:
     server = await nameserver(address)
     real, tries = Egress.datagram_socket, 0
@@ -648,7 +670,7 @@ async def test_a_transfer_has_limits(nameserver, resolver) -> None:
             pass
     stalled = await nameserver(lambda question: answer(question, APEX))
     with pytest.raises(TimedOut):
-        async for _ in resolve.transfer("127.0.0.1", "example", port=stalled.port, allow=LOOPBACK, timeout=0.1):
+        async for _ in resolve.transfer("127.0.0.1", "example", port=stalled.port, allow=LOOPBACK, timeout=0.05):
             pass
     with pytest.raises(Refused):
         await anext(resolve.transfer("127.0.0.1", "example", port=1, allow=LOOPBACK))
