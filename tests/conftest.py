@@ -4,6 +4,7 @@ import hypothesis
 import pytest
 import structlog
 
+from services.kernel.sql import sqlite_file
 from tests.examples import PROFILES
 
 for profile, number in PROFILES.items():
@@ -23,3 +24,8 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+#: What the databases of Mirage do by themselves.
+BY_ITSELF = sqlite_file.SYNCHRONOUS
+# A process that is killed loses nothing that the system has, and no test cuts the power: nobody waits for the disk.
+sqlite_file.SYNCHRONOUS = "OFF"

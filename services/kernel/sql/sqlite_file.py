@@ -25,6 +25,8 @@ Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
 BUSY_SECONDS: Final = 10.0
 IDLE_READERS: Final = 2
 OLDEST: Final = (3, 35, 0)  # RETURNING
+#: Whether the disk is waited for: in WAL, when it is checkpointed; a commit that a power cut takes leaves no damage.
+SYNCHRONOUS: Final = "NORMAL"
 
 _MEANING: Final[dict[int, type[MirageError]]] = {
     sqlite3.SQLITE_FULL: Exhausted,
@@ -286,7 +288,7 @@ class SqliteFile:
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         for pragma in (
-            "synchronous = NORMAL",
+            f"synchronous = {SYNCHRONOUS}",
             "secure_delete = FAST",
             f"cache_size = -{cache_kib}",
             "wal_autocheckpoint = 4000",  # a quarter more rows/s at a million rows than the default of 1,000

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from services.kernel.errors import Corrupt, Exhausted, Incompatible, Unavailable
-from services.kernel.sql import Migration
+from services.kernel.sql import Migration, sqlite_file
 from services.kernel.sql.sqlite import SqliteSql
+from tests.conftest import BY_ITSELF
 
 SCHEMA = Migration(1, "first", "CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT);\n")
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
@@ -33,6 +34,16 @@ async def opened(path: Path) -> SqliteSql:
 async def fill(sql: SqliteSql, first: int, last: int) -> None:
     async with sql.begin() as tx:
         await tx.bulk_upsert("t", ("a", "b"), ("a",), [(n, "x" * 100) for n in range(first, last)], {})
+
+
+async def test_by_itself_it_waits_for_the_disk_at_checkpoints(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "SYNCHRONOUS", BY_ITSELF)
+    sql = await opened(path)
+    for block in (sql.read, sql.begin):
+        async with block() as view:
+            assert await view.fetch("PRAGMA synchronous") == [(1,)]  # NORMAL
+            assert await view.fetch("PRAGMA journal_mode") == [("wal",)]
+    await sql.close()
 
 
 async def test_a_statement_whose_waiter_was_cancelled_leaves_no_word_in_the_log(path: Path) -> None:
