@@ -110,6 +110,6 @@ def _read_cursor(cursor: str | None) -> int:
     """The number of the entity that the page before ended with."""
     if cursor is None:
         return 0
-    if not (cursor.isascii() and cursor.isdecimal() and int(cursor[:20]) < 1 << 63):
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 20 and int(cursor) < 1 << 63):
         raise Invalid("this is no cursor of a search of a scan")
     return int(cursor)

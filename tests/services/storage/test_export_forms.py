@@ -72,6 +72,19 @@ async def states(store: Depot) -> None:
     )
 
 
+@pytest.mark.parametrize("later", ["dns_records", "brute"])
+async def test_a_name_that_does_not_exist_is_stale_whoever_finds_it_without_addresses_when(
+    store: Depot, later: str
+) -> None:
+    asked = name("gone")
+    await store.take(
+        result("dns_records", Attribute(asked, "response_code", "NXDOMAIN"), at=2 if later == "dns_records" else 1),
+        result("brute", Absence(asked, "resolves_to"), at=2 if later == "brute" else 1),
+        admitted((asked, "in_scope", 0)),
+    )
+    assert await store.export("hosts") == "gone.example.org\tstale\n"
+
+
 async def test_hosts_are_the_names_in_scope_that_answered(store: Depot) -> None:
     await states(store)
     assert await store.export("hosts", all=False) == (

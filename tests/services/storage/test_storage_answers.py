@@ -182,7 +182,14 @@ async def test_a_page_of_a_scan_ends_where_enough_was_looked_at_and_the_next_goe
     assert len(found_pages) == 3
 
 
-@pytest.mark.parametrize("fields", [{"role": "target"}, {"scan": SCAN, "cursor": "no"}, {"scan": SCAN, "cursor": "-1"}])
+ODD_CURSORS = ["", "no", "-1", "\xb2", "9" * 19, "9" * 30, "0" * 20 + "9" * 20, "0" * 5000]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"role": "target"}, *({"scan": SCAN, "cursor": cursor} for cursor in ODD_CURSORS)],
+    ids=lambda each: str(each)[-30:],
+)
 async def test_a_role_without_a_scan_and_a_cursor_that_is_none_are_refused(store: Depot, fields: dict) -> None:
     await store.take(result("web", WWW))
     with pytest.raises(Invalid):
