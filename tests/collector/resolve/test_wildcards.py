@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from services.collector.resolve import Answer, Record, Wildcards
-from services.collector.resolve.wildcards import MOST_POOLED
+from services.collector.resolve.wildcards import FUTILE_ROUNDS, MORE_PROBES, MOST_POOLED, Level
 
 Give = Callable[[str, str], Sequence[str]]
 
@@ -266,3 +266,14 @@ async def test_what_a_level_has_been_seen_to_give_is_kept_within_a_bound() -> No
     assert len(level.pool) < MOST_POOLED + 256
     assert len(world.probes) < 60  # as soon as it is full nothing more is asked
     assert wildcards.is_member(real.name, real)  # nothing can be told apart
+
+
+def test_a_level_is_given_up_when_nobody_answers_several_times_in_a_row() -> None:
+    level = Level("example.org", "A")
+    for number in range(FUTILE_ROUNDS):
+        level.take([Answer("x.example.org", "A", "timeout")] * MORE_PROBES)
+        assert not level.known
+        level.take([found("x.example.org", f"198.18.0.{number}")])
+    for known in [False] * (FUTILE_ROUNDS - 1) + [True]:
+        level.take([Answer("x.example.org", "A", "timeout")] * MORE_PROBES)
+        assert level.known is known
