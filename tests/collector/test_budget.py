@@ -1,6 +1,7 @@
 """How often sources are asked: their rate and quotas over all scans, the pauses they ask for, and being left alone."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -261,13 +262,15 @@ def test_nobody_is_left_more_than_there_is_and_who_is_alone_is_left_all(
         assert left == max(0, most - sum(counts.values()))
 
 
-@given(st.integers(1, 1000), st.dictionaries(st.uuids(), st.integers(0, 50), min_size=1, max_size=6))
-def test_as_long_as_there_is_something_left_it_is_left_to_one_of_those_who_ask(
-    most: int, counts: dict[UUID, int]
+@given(st.integers(1, 60), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_those_who_share_a_quota_use_all_of_it_in_whatever_order_they_ask(
+    most: int, sharers: int, rng: random.Random
 ) -> None:
     window = Window("day", 0, 1, most)
-    left = [left_for(workspace, window, counts) for workspace in counts]
-    assert any(left) == (sum(counts.values()) < most)
+    counts = {UUID(int=number): 0 for number in range(sharers)}
+    while left := [workspace for workspace in counts if left_for(workspace, window, counts)]:
+        counts[rng.choice(left)] += 1
+    assert sum(counts.values()) == most
 
 
 def test_a_window_that_ends_while_somebody_is_refused_is_asked_again_a_moment_later() -> None:

@@ -633,3 +633,16 @@ async def test_a_message_that_fails_comes_again_twice_as_late_each_time(
         await bench.publish(1)
         await eventually(lambda: _dead(bench, durable("tester", "record")))
     assert [delay * 1024 for delay in delays] == [2, 4, 8, 16]
+
+
+async def test_what_waits_to_leave_goes_out_when_the_bus_is_back_though_nothing_more_is_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "BUS_AWAY", 0.0)
+    away = {"publish": 3}
+    monkeypatch.setattr(bench.bus, "publish", flaky(bench.bus.publish, away, "publish"))
+    async with bench.running(Handles(name="record", takes=Counted, handle=record)):
+        async with bench.outbox.unit() as unit:
+            unit.emit(Echoed(1), workspace=SPACE, key="1")
+        await asyncio.wait_for(said_by(bench, 1), 30)
+    assert away == {"publish": 0}
