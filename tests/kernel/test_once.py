@@ -646,3 +646,26 @@ async def test_what_waits_to_leave_goes_out_when_the_bus_is_back_though_nothing_
             unit.emit(Echoed(1), workspace=SPACE, key="1")
         await asyncio.wait_for(said_by(bench, 1), 30)
     assert away == {"publish": 0}
+
+
+async def test_who_was_told_of_a_buried_message_is_told_again_when_it_fails_once_it_was_revived(bench: Bench) -> None:
+    told: list[int] = []
+
+    async def fail(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        raise Conflict("never")
+
+    async def close(ports: Ports, unit: Unit, received: Received[Counted], reason: str) -> None:
+        told.append(received.message.number)
+
+    async with bench.running(Handles(name="record", takes=Counted, handle=fail, buried=close)):
+        await bench.publish(5)
+        for _ in range(2):
+            await eventually(lambda: _dead(bench, durable("tester", "record")))
+            await eventually(lambda: _idle(bench, "record"))
+            before = len(told)
+            await bench.bus.revive([letter.id for letter in await bench.bus.dead()])
+            await eventually(lambda so_far=before: _more_than(told, so_far))
+
+
+async def _more_than(told: list[int], number: int) -> bool:
+    return len(told) > number
