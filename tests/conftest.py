@@ -1,5 +1,8 @@
 """No test asserts a time, those that make up their examples included: a machine may be busy."""
 
+import asyncio
+from collections.abc import Callable
+
 import hypothesis
 import pytest
 import structlog
@@ -9,6 +12,9 @@ from tests.examples import PROFILES
 
 for profile, number in PROFILES.items():
     hypothesis.settings.register_profile(profile, deadline=None, max_examples=number)
+
+
+Forward = Callable[[float], None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,3 +35,15 @@ structlog.configure(
 BY_ITSELF = sqlite_file.SYNCHRONOUS
 # A process that is killed loses nothing that the system has, and no test cuts the power: nobody waits for the disk.
 sqlite_file.SYNCHRONOUS = "OFF"
+
+
+@pytest.fixture
+def forward(monkeypatch: pytest.MonkeyPatch) -> Forward:
+    """Put the clock of the event loop forward: whatever waits until then need not wait any more."""
+
+    def put_forward(seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time
+        monkeypatch.setattr(loop, "time", lambda: before() + seconds)
+
+    return put_forward

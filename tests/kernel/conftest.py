@@ -4,7 +4,6 @@ A port's fixture ``open_<port>`` returns a function that opens one more adapter 
 first of them. Both run once for each adapter there is.
 """
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -37,7 +36,6 @@ OpenBus = Callable[[], Bus]
 OpenBlobs = Callable[[], Blobs]
 OpenDocuments = Callable[[], Documents]
 OpenSearch = Callable[[], Search]
-Forward = Callable[[float], None]
 
 
 class Clock:
@@ -53,18 +51,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def forward(monkeypatch: pytest.MonkeyPatch) -> Forward:
-    """Put the clock of the event loop forward: whatever waits until then need not wait any more."""
-
-    def put_forward(seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        before = loop.time
-        monkeypatch.setattr(loop, "time", lambda: before() + seconds)
-
-    return put_forward
 
 
 @pytest.fixture(params=["sqlite"])

@@ -24,7 +24,7 @@ from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.sql import Migration
 from services.kernel.sql.sqlite import SqliteSql
 from services.kernel.workers import Workers
-from tests.kernel.conftest import Forward
+from tests.conftest import Forward
 
 SPACE = UUID(int=7)
 

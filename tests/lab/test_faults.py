@@ -18,11 +18,11 @@ SOURCE = "https://crt.sh/?q=halyard-freight.example&output=json"
 
 
 async def test_a_slow_source_takes_its_time(lab: Lab) -> None:
-    lab.faults.set("crtsh", Fault(kind="slow", seconds=0.3))
+    lab.faults.set("crtsh", Fault(kind="slow", seconds=0.1))
     async with session(lab) as client:
         begun = time.monotonic()
         assert (await fetch(client, SOURCE))[0] == 200
-        assert time.monotonic() - begun >= 0.3
+        assert time.monotonic() - begun >= 0.1
 
 
 async def test_a_limited_source_says_when_to_come_back_and_then_answers(lab: Lab) -> None:
@@ -71,16 +71,16 @@ async def test_a_body_may_have_no_end(lab: Lab, kind: str) -> None:
 
 
 async def test_a_bomb_is_small_on_the_wire(lab: Lab) -> None:
-    lab.faults.set("crtsh", Fault(kind="gzip_bomb", size=200 << 20))
+    lab.faults.set("crtsh", Fault(kind="gzip_bomb", size=64 << 20))
     real, port = lab.dial(lab.routing.provider_addresses["crt.sh"], 80)
     reader, writer = await asyncio.open_connection(real, port)
     writer.write(b"GET / HTTP/1.1\r\nHost: crt.sh\r\n\r\n")
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     assert b"Content-Encoding: gzip" in head
-    assert len(body) < 1 << 20
+    assert len(body) < (64 << 20) // 200
     unpacked = zlib.decompressobj(-15)
-    assert len(unpacked.decompress(body[10:])) == 200 << 20
+    assert len(unpacked.decompress(body[10:])) == 64 << 20
 
 
 async def test_a_body_or_a_head_may_break_off_or_never_end(lab: Lab) -> None:
@@ -116,12 +116,12 @@ async def test_connections_may_be_reset_or_hang(lab: Lab) -> None:
         assert await say(lab, ip, 80, b"GET / HTTP/1.1\r\n\r\n") == b""
     lab.faults.set(ip, "hang")
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(say(lab, ip, 80, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 0.2)
+        await asyncio.wait_for(say(lab, ip, 80, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 0.1)
     lab.faults.set(ip)
     lab.faults.set(www.name, "hang")
     async with session(lab) as client:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(fetch(client, f"https://{www.name}/"), 0.3)
+            await asyncio.wait_for(fetch(client, f"https://{www.name}/"), 0.1)
         lab.faults.set(www.name, "reset")
         with pytest.raises(aiohttp.ClientError):
             await fetch(client, f"https://{www.name}/")
@@ -165,11 +165,11 @@ async def test_names_may_fail_in_each_way(lab: Lab) -> None:
     for kind in ("dns_silent", "dns_wrong_id"):
         lab.faults.set(name, kind)  # type: ignore[arg-type]
         with pytest.raises((dns.exception.Timeout, TimeoutError, dns.query.BadResponse)):
-            await asyncio.wait_for(ask(lab, name), 0.2)
-    lab.faults.set("resolver", Fault(kind="dns_slow", seconds=0.2))
+            await asyncio.wait_for(ask(lab, name), 0.1)
+    lab.faults.set("resolver", Fault(kind="dns_slow", seconds=0.1))
     begun = time.monotonic()
     assert values(await ask(lab, name), "A")
-    assert time.monotonic() - begun >= 0.2
+    assert time.monotonic() - begun >= 0.1
 
 
 async def test_a_rebinding_name_is_public_once_and_private_from_then_on(lab: Lab) -> None:

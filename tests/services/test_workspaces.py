@@ -17,6 +17,7 @@ from services.kernel.app import create_app, serve_hosts
 from services.kernel.messages import envelop, workspace_id
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
+from services.storage.usecases import index
 from tests.kernel.asgi import Reply, request
 
 NAME = entities.hostname("secret.example.org")
@@ -38,7 +39,8 @@ class Client:
 
 
 @pytest.fixture
-async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
+async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
+    monkeypatch.setattr(index, "GATHER", 0.01)
     nowhere = tmp_path / "nowhere.json"
     nowhere.write_text(json.dumps({"version": 1, "entries": []}))
     settings = Settings(data=str(tmp_path / "data"), dial_table=str(nowhere), resolvers=("192.0.2.53",))

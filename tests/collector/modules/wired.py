@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
+from msgspec import structs
+
 from lab.running import Lab
 from services.collector.budget import Budget
 from services.collector.fetch import Client
@@ -107,7 +109,8 @@ class Wire:
 
     def _module(self, id: str) -> Module:
         if id not in self._modules:
-            self._modules[id] = import_module_of(read_manifest(MODULES / f"{id}.py").manifest)
+            manifest = read_manifest(MODULES / f"{id}.py").manifest
+            self._modules[id] = import_module_of(structs.replace(manifest, rate=0.0))  # the lab bears any
         return self._modules[id]
 
     async def open(self) -> None:

@@ -9,7 +9,8 @@ import pytest
 from services.kernel.bus import Bus, Consumer, Delivery, Stream
 from services.kernel.errors import Conflict, Invalid, Unavailable
 from services.kernel.messages import Envelope
-from tests.kernel.conftest import Forward, OpenBus
+from tests.conftest import Forward
+from tests.kernel.conftest import OpenBus
 
 W = uuid.UUID(int=7)
 FACT = "mirage.evt.t.fact.v1"

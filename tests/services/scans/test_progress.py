@@ -17,6 +17,7 @@ from services.kernel.runtime import streams_of
 from services.scans import api, service
 from services.scans.settings import SECOND
 from services.scans.usecases import progress
+from tests.conftest import Forward
 from tests.services.scans.desk import CALLER, Desk, module
 
 SLOW = module("slow", "passive", "hostname", rate=0.1)
@@ -169,15 +170,26 @@ async def test_nobody_watches_a_scan_of_another_workspace_and_asking_leaves_no_t
         await asyncio.wait_for(anext(heard), 0.1)
 
 
-async def test_what_is_watched_never_looks_at_the_database_by_itself(desk: Desk) -> None:
+async def test_what_is_watched_never_looks_at_the_database_by_itself(desk: Desk, forward: Forward) -> None:
     scan = await desk.create("a.example.org")
     reads = []
     read = desk.ports.sql.read
     desk.ports.sql.read = lambda: reads.append(1) or read()  # type: ignore[method-assign]
-    viewers = [asyncio.create_task(watch(desk, scan)) for _ in range(3)]
-    await asyncio.sleep(0.3)
+    shown = asyncio.Semaphore(0)
+
+    async def view() -> None:
+        async with aclosing(api.watch_scan(desk.ports, CALLER, Watch(scan))) as parts:
+            async for _ in parts:
+                shown.release()
+
+    viewers = [asyncio.create_task(view()) for _ in range(3)]
+    for _ in viewers:
+        await shown.acquire()
+    await asyncio.sleep(0.05)  # until they wait for more
     reads.clear()
-    await asyncio.sleep(1.2)
+    for _ in range(10):
+        forward(60)  # whatever is looked after now and then
+        await asyncio.sleep(0.005)
     assert reads == []
     await api.stop_scan(desk.ports, CALLER, ScanId(scan))
     await asyncio.gather(*viewers)
