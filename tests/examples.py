@@ -11,3 +11,8 @@ PROFILES = {"full": 100, "quick": 25}
 def examples(number: int, **more: Any) -> settings:
     """Settings of a property that a full run tries on ``number`` examples."""
     return settings(max_examples=number * settings.default.max_examples // 100, **more)
+
+
+def seeds(number: int) -> range:
+    """Seeds of random worlds, of which a full run tries ``number``."""
+    return range(max(2, number * settings.default.max_examples // 100))

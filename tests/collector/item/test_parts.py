@@ -16,6 +16,7 @@ from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Collected
 from services.kernel.messages import derive, envelop
 from tests.collector.workshop import SCAN, TARGET
+from tests.examples import seeds
 
 WWW = entities.hostname("www.example.org")
 ITEM = WorkItem(id=UUID(int=9), subject=TARGET, role="target", distance=0, turn=0)
@@ -52,7 +53,7 @@ def assembled(parts: list[Collected]) -> list[tuple[Claim, list[bytes]]]:
     return [(said.claim, [part.records[place].id for place in said.cites]) for part in parts for said in part.said]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12))
 def test_parts_are_bounded_and_together_the_whole(seed: int) -> None:
     rng = random.Random(seed)
     records = [record(number, rng.choice((0, 10, 1000, 60_000))) for number in range(rng.randrange(1, 60))]

@@ -11,6 +11,7 @@ from services.contracts.resources import Renew, ScanId
 from services.contracts.states import ENDED
 from services.scans import api
 from services.scans.usecases import tend
+from tests.examples import seeds
 from tests.services.scans.conftest import Clock, OpenDesk
 from tests.services.scans.desk import CALLER, Desk, answer
 from tests.services.scans.worlds import MODULES, SCOPE, World, end_of, in_parts
@@ -68,7 +69,7 @@ class Collectors:
         return now + self.rng.sample(self.old, min(len(self.old), self.rng.randrange(3)))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8))
 async def test_the_books_are_right_and_the_end_is_the_same(open_desk: OpenDesk, clock: Clock, seed: int) -> None:
     world, rng = World(seed), random.Random(seed)
     plain = await open_desk(*MODULES)

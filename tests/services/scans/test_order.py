@@ -5,6 +5,7 @@ import random
 import pytest
 
 from services.contracts.facts import Admitted, Finished
+from tests.examples import seeds
 from tests.services.scans.conftest import OpenDesk
 from tests.services.scans.desk import Desk, answers
 from tests.services.scans.worlds import MODULES, SCOPE, World, end_of, in_parts
@@ -29,7 +30,7 @@ async def in_any_order(desk: Desk, world: World, rng: random.Random) -> None:
     raise AssertionError("the scan does not come to an end")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12))
 async def test_order_and_repetition_make_no_difference(open_desk: OpenDesk, seed: int) -> None:
     world = World(seed)
     plain = await open_desk(*MODULES)

@@ -11,6 +11,7 @@ from services.contracts.claims import Absence, Claim, Entity, stated
 from services.contracts.facts import Admitted, Collected, Deleted
 from services.contracts.resources import EntityQuery, ScanId
 from services.kernel.messages import Envelope
+from tests.examples import seeds
 from tests.services.storage.depot import (
     ADDRESS,
     LATER,
@@ -72,7 +73,7 @@ def random_world(seed: int) -> list[Envelope]:
     return [wrapped(message, at=rng.randrange(10_000)) for message in messages]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_any_order_and_repetition_of_messages_makes_the_same_tables(tmp_path: Path, seed: int) -> None:
     envelopes = random_world(seed)
     rng = random.Random(seed)
