@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 from services.cli.text import clean
 from services.kernel.errors import Invalid
 from services.kernel.folder import BEGINNINGS, BUS, EVIDENCE, FORMAT, FORMAT_FILE, Folder, Owned, is_data
+from services.kernel.sql.sqlite_file import open_read_only
 
 DATABASE: Final = ".db"
 #: What says of an archive that it is a backup, and of which format.
@@ -95,7 +96,7 @@ def turn(place: str) -> int:
 def copy_database(source: Path, copy: Path, place: str) -> Copied:
     """Copy a database as it is at one instant, whoever else reads or writes."""
     copy.parent.mkdir(parents=True, exist_ok=True)
-    origin = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
+    origin = open_read_only(source)
     target = sqlite3.connect(copy)
     try:
         origin.backup(target)

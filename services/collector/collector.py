@@ -18,7 +18,6 @@ from services.collector.group import GroupCommit
 from services.collector.item.exchange import Owner, Recorded
 from services.collector.item.parts import part_key, parts_of
 from services.collector.item.run import (
-    ItemContext,
     Module,
     Result,
     failed,
@@ -64,7 +63,7 @@ class Collector:
         self.journal = Journal(ports.sql, ports.blobs)
         self._results: GroupCommit[tuple[UUID, Collect, WorkItem, Result, int], None] = GroupCommit(self._publish, 200)
         self._budget = Budget(ports.cache, ports.sql, ports.settings.dial_table)
-        self._ways = Ways(ports, self.journal, self._budget, self.keys)
+        self.ways = Ways(ports, self.journal, self._budget, self.keys)
         self._code: dict[str, Module] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
@@ -86,7 +85,7 @@ class Collector:
         return (self.journal.run, self._results.run)
 
     async def close(self) -> None:
-        await self._ways.close()
+        await self.ways.close()
 
     async def run_batch(self, workspace: UUID, command: Collect, hold: Hold) -> None:
         """Run the items of a batch that have no published result yet, and publish theirs.
@@ -148,7 +147,7 @@ class Collector:
             started = now()
             owner = Owner(workspace, command.scan, item.id, item.turn)
             try:
-                context = await self.context(module.manifest, plan, owner, recorded, offline=False, at=started)
+                context = await self.ways.context(module.manifest, plan, owner, recorded, offline=False, at=started)
                 result = await run_item(module, await self.subject(workspace, plan, item.subject), context)
             except Wait as wait:
                 return wait.seconds
@@ -158,12 +157,6 @@ class Collector:
                 result = failed(f"{type(error).__name__}: {error}")
         await self._results.put((workspace, command, item, result, started))
         return 0.0
-
-    async def context(
-        self, manifest: Manifest, plan: Plan, owner: Owner, recorded: Recorded, *, offline: bool, at: int
-    ) -> ItemContext:
-        """Make the world of one work item."""
-        return await self._ways.context(manifest, plan, owner, recorded, offline=offline, at=at)
 
     async def subject(self, workspace: UUID, plan: Plan, carried: CarriedSubject) -> Subject:
         """What a module gets to see: sets are fetched by their digest."""
@@ -185,7 +178,7 @@ class Collector:
     def forget(self, workspace: UUID, scan: UUID) -> None:
         """Drop what is kept in memory of a scan."""
         self._plans.pop((workspace, scan), None)
-        self._ways.forget(workspace, scan)
+        self.ways.forget(workspace, scan)
 
     async def budgets(self, workspace: UUID) -> tuple[BudgetView, ...]:
         """How often each source that has a limit may be asked, and what is left for a workspace."""

@@ -63,7 +63,7 @@ async def _replay_item(
     module = collector.live(row.module, file.manifest.version)
     assert module is not None
     owner = Owner(caller.workspace, row.scan, row.item, row.turn)
-    context = await collector.context(file.manifest, plan, owner, recorded, offline=True, at=row.at)
+    context = await collector.ways.context(file.manifest, plan, owner, recorded, offline=True, at=row.at)
     tally.items += 1
     try:
         subject = await collector.subject(caller.workspace, plan, row.subject)

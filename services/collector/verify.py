@@ -33,11 +33,8 @@ async def verify_scan(ports: Ports, caller: Caller, scan: UUID) -> AsyncGenerato
             records += 1
             if len(record.id) == DIGEST_BYTES:
                 ids.add(record.id)
-            found: list[FaultKind | None] = ["record altered"] if record_digest(record) != record.id else []
-            if record.blob is not None:
-                blobs += 1
-                found.append(await bodies.fault(record.blob))
-            for kind in (each for each in found if each is not None):
+            blobs += record.blob is not None
+            for kind in await _faults_in(record, bodies):
                 async for piece in _pieces(_fault(kind, record), _resting_on(ports, caller, scan, record)):
                     yield Verified(fault=piece)
     root = (await ports.calls.ask(GET_SCAN, ScanRef(str(scan)), caller)).evidence_root
@@ -78,6 +75,12 @@ class Bodies:
         except Corrupt:
             return "blob altered"
         return None if hashlib.sha256(content).digest() == digest else "blob altered"
+
+
+async def _faults_in(record: EvidenceRecord, bodies: Bodies) -> list[FaultKind]:
+    found: list[FaultKind] = ["record altered"] if record_digest(record) != record.id else []
+    fault = None if record.blob is None else await bodies.fault(record.blob)
+    return found if fault is None else [*found, fault]
 
 
 def _fault(kind: FaultKind, record: EvidenceRecord) -> Fault:

@@ -13,6 +13,7 @@ from services.contracts.plan import Plan
 from services.contracts.resources import Retraction
 from services.contracts.scope import ROLES, Role
 from services.contracts.subjects import CarriedSubject, Level, NamesDigest
+from services.kernel.errors import Invalid
 
 ENTITY, RELATION, ATTRIBUTE, ABSENCE = range(4)
 RECORD_ID: Final = 32
@@ -186,6 +187,17 @@ def rank_of(role: Role) -> int:
 def role_of(rank: int | None) -> Role | None:
     """The role of a rank, None for none."""
     return ROLES[rank] if rank is not None and rank < len(ROLES) else None
+
+
+def record_id(text: str) -> bytes:
+    """The id of a record that somebody names, in hexadecimal digits; nothing for none."""
+    try:
+        identity = bytes.fromhex(text)
+    except ValueError:
+        identity = b"?"
+    if len(identity) not in {0, RECORD_ID}:
+        raise Invalid(f"the id of a record is {2 * RECORD_ID} hexadecimal digits")
+    return identity
 
 
 def record_ids(evidence: bytes) -> list[bytes]:

@@ -4,7 +4,7 @@ import platform
 import shutil
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
@@ -12,8 +12,9 @@ import click
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import count, write_json, write_table
 from services.contracts.names import list_version
+from services.kernel.blobs.segments import missing_segments
 from services.kernel.folder import EVIDENCE
-from services.kernel.sql.sqlite_file import OLDEST
+from services.kernel.sql.sqlite_file import OLDEST, open_read_only
 
 LEAST_ROOM = 500_000_000
 
@@ -72,14 +73,16 @@ def _resolvers(session: Session) -> list[tuple[str, bool, str]]:
 
 def _files(session: Session) -> list[tuple[str, bool, str]]:
     """Whether the databases of the data folder are whole, and the files there in which bodies lie."""
-    from services.cli.archive import files
+    from services.cli.archive import DATABASE, files
 
     folder = session.settings.folder
-    databases = [path for place, path in files(folder) if place.endswith(".db")]
+    databases = [(place, path) for place, path in files(folder) if path.suffix == DATABASE]
     if not databases:
         return []
-    broken = [f"{path.relative_to(folder)}: {fault}" for path in databases if (fault := _fault(path))]
-    missing = _missing_segments(folder / EVIDENCE)
+    broken = [f"{place}: {fault}" for place, path in databases if (fault := _fault(path))]
+    missing: list[str] = []
+    with suppress(sqlite3.Error):  # said of the database already
+        missing = [path.name for path in missing_segments(folder / EVIDENCE)]
     return [
         ("databases", not broken, "; ".join(broken) or f"{count(len(databases), 'database')}, none is damaged"),
         ("evidence", not missing, f"missing or cut off: {', '.join(missing)}" if missing else "every file is there"),
@@ -88,22 +91,11 @@ def _files(session: Session) -> list[tuple[str, bool, str]]:
 
 def _fault(database: Path) -> str:
     try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        with closing(open_read_only(database)) as connection:
             [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return str(error)
     return "" if said == "ok" else " ".join(str(said).split())
-
-
-def _missing_segments(evidence: Path) -> list[str]:
-    """Files of bodies that are not there, or shorter than the index says."""
-    try:
-        with closing(sqlite3.connect(f"file:{evidence / 'index.db'}?mode=ro", uri=True)) as connection:
-            segments = connection.execute("SELECT id, size FROM segment ORDER BY id").fetchall()
-    except sqlite3.Error:
-        return []  # said of the database already
-    files = [(evidence / f"{number:08d}.seg", size) for number, size in segments]
-    return [file.name for file, size in files if size and not (file.is_file() and file.stat().st_size >= size)]
 
 
 async def _services(session: Session) -> list[tuple[str, bool, str]]:

@@ -37,9 +37,9 @@ async def serve(session: Session, listen: str) -> int:
             serving = asyncio.create_task(server._serve([listener]))  # noqa: SLF001  `serve` would take the signals
             stopping = asyncio.create_task(interrupt.wait())
             try:
-                port = listener.getsockname()[1]
+                address, port = listener.getsockname()[:2]
                 click.echo(f"Mirage is up: http://localhost:{port}/api/docs (Ctrl-C ends it)", err=True)
-                if not ip_address(listener.getsockname()[0]).is_loopback:
+                if not ip_address(address).is_loopback:
                     click.echo(
                         "mirage: nobody has to log in: whoever reaches this port can scan and set keys", err=True
                     )

@@ -20,8 +20,9 @@ from uuid import UUID
 from services.kernel.blobs import Blob, Blobs
 from services.kernel.errors import Corrupt, Invalid, MirageError, NotFound
 from services.kernel.sql import statements
-from services.kernel.sql.sqlite_file import SqliteFile
+from services.kernel.sql.sqlite_file import SqliteFile, open_read_only
 
+INDEX: Final = "index.db"
 SEGMENT_BYTES: Final = 64 << 20
 MOVED_BYTES: Final = 8 << 20  # how much is rewritten before others get their turn
 WORTH_COMPRESSING: Final = 200
@@ -50,12 +51,24 @@ class Moved(Exception):
     """The segment was rewritten between looking up and reading."""
 
 
+def segment_path(folder: Path, segment: int) -> Path:
+    return folder / f"{segment:08d}.seg"
+
+
+def missing_segments(folder: Path) -> list[Path]:
+    """Files of contents that are not there, or shorter than the index says; whoever owns the folder."""
+    with contextlib.closing(open_read_only(folder / INDEX)) as connection:
+        sizes = connection.execute("SELECT id, size FROM segment ORDER BY id").fetchall()
+    paths = [(segment_path(folder, segment), size) for segment, size in sizes if size]
+    return [path for path, size in paths if not (path.is_file() and path.stat().st_size >= size)]
+
+
 class SegmentBlobs(Blobs):
     """Blobs in ``folder``, which one process owns."""
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
-        self._file = SqliteFile(self._folder / "index.db", setup=self._open)
+        self._file = SqliteFile(self._folder / INDEX, setup=self._open)
         self._reclaiming: asyncio.Task[None] | None = None
         self._moves = asyncio.Lock()
         # Touched on the writing thread only:
@@ -148,7 +161,7 @@ class SegmentBlobs(Blobs):
         return self._handle
 
     def _path(self, segment: int) -> Path:
-        return self._folder / f"{segment:08d}.seg"
+        return segment_path(self._folder, segment)
 
     def _put(self, workspace: bytes, contents: dict[bytes, bytes]) -> None:
         connection = self._file.writer()

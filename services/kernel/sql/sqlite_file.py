@@ -52,6 +52,11 @@ _MEANING: Final[dict[int, type[MirageError]]] = {
 FAILURES: Final = (sqlite3.Error, OverflowError, UnicodeEncodeError, OSError)
 
 
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """A connection of one's own to a database, whoever else has it open; raises `sqlite3.Error`."""
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+
+
 def translate(error: Exception, path: Path) -> MirageError:
     """Say one of Mirage's errors for one of `FAILURES`."""
     if isinstance(error, OSError):

@@ -1,7 +1,9 @@
 """The states of a scan and of a work item, and what may follow what."""
 
+from collections.abc import Sequence
 from typing import Final, get_args
 
+from services.contracts.facts import OUTCOMES, Outcome
 from services.contracts.states import ItemState, ScanState
 from services.kernel.errors import Conflict
 
@@ -38,6 +40,11 @@ _HINTS: Final = {
     ("pause", "paused"): "the scan is paused already",
     ("stop", "stopped"): "the scan is stopped already",
 }
+
+
+def by_outcome(counts: Sequence[int]) -> dict[Outcome, int]:
+    """Counts in the order of `OUTCOMES` by their names, without those that are 0."""
+    return {outcome: count for outcome, count in zip(OUTCOMES, counts, strict=True) if count}
 
 
 def move(state: ScanState, verb: str) -> ScanState:

@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.evidence import Digests, merkle_root
-from services.contracts.facts import OUTCOMES, Finished, Outcome, SourceOutcome
+from services.contracts.facts import Finished, Outcome, SourceOutcome
 from services.contracts.subjects import CarriedSubject, NamesDigest
 from services.kernel.messages import derive
 from services.scans.domain.items import Asking, subject_id
 from services.scans.domain.reach import IN_SCOPE, role_of
-from services.scans.domain.states import move
+from services.scans.domain.states import by_outcome, move
 from services.scans.domain.windows import Load, batch_size, next_load, room_of
 from services.scans.settings import MESSAGE_BYTES, NAME_ROUNDS, QUEUED
 from services.scans.store import batches as batch_store
@@ -166,13 +166,13 @@ async def evidence_root(ledger: Ledger) -> bytes:
 def outcomes_of(ledger: Ledger) -> dict[Outcome, int]:
     """Done items by outcome, over all modules."""
     sums = [sum(counts) for counts in zip(*(source.outcomes for source in ledger.sources.values()), strict=True)]
-    return {outcome: count for outcome, count in zip(OUTCOMES, sums, strict=False) if count}
+    return by_outcome(sums) if sums else {}
 
 
 def sources_of(ledger: Ledger) -> Iterator[SourceOutcome]:
     """Done items by outcome, for each module that has any."""
     for number, source in sorted(ledger.sources.items()):
-        outcomes = {outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count}
+        outcomes = by_outcome(source.outcomes)
         if outcomes:
             yield SourceOutcome(module=ledger.module(number).id, outcomes=outcomes, reason=source.reason)
 

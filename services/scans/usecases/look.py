@@ -10,7 +10,7 @@ import msgspec
 
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import ENTITY_TYPES, entity
-from services.contracts.facts import ANSWERED, OUTCOMES, Outcome
+from services.contracts.facts import ANSWERED, Outcome
 from services.contracts.plan import Plan
 from services.contracts.resources import (
     Item,
@@ -33,7 +33,7 @@ from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.scans.domain.items import item_id
 from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_of
-from services.scans.domain.states import HELD, ITEM_STATES
+from services.scans.domain.states import HELD, ITEM_STATES, by_outcome
 from services.scans.domain.unseen import cut_short, why_unseen
 from services.scans.settings import TARGETS_SAID
 from services.scans.store import frontier as frontier_store
@@ -324,7 +324,7 @@ def _source_state(
     row: ScanRow, found: Plan, source: SourceRow, pauses: Mapping[str, int] = MappingProxyType({})
 ) -> SourceState:
     module = found.modules[source.module]
-    outcomes = {outcome: count for outcome, count in zip(OUTCOMES, source.outcomes, strict=True) if count}
+    outcomes = by_outcome(source.outcomes)
     state: SourceStanding
     reason = source.reason
     if module.key_required and module.missing_key:

@@ -4,43 +4,28 @@ from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
-from services.contracts.evidence import EvidenceRecord
 from services.kernel.hostport import split_host_port
 from services.kernel.sql import Reader
 from services.storage.domain import Question
+from services.storage.store import reading
+from services.storage.store.reading import read_key
+from services.storage.store.records import read_record
 
 #: What is said to a target itself; the peer of the others is a resolver or a source.
 DIRECT: Final = frozenset({"http", "tls", "tcp"})
 NAMES: Final = frozenset({"domain", "hostname"})
 
-_record = msgspec.msgpack.Decoder(EvidenceRecord).decode
-_key = msgspec.json.Decoder(tuple[str, ...]).decode
-
 
 async def service_addresses(view: Reader, workspace: UUID, numbers: Collection[int]) -> dict[int, str]:
     """The addresses of those of ``numbers`` that are services, or relations of which an end is one."""
-    services = await view.fetch_in(
-        "SELECT number, key FROM entity WHERE workspace = :workspace AND type = 'service' AND number IN :keys",
-        list(numbers),
-        workspace=workspace.bytes,
-    )
-    ends = []
-    for end in ("source", "target"):
-        ends += await view.fetch_in(
-            "SELECT relation.number, entity.key FROM relation"  # noqa: S608  two literals
-            f" JOIN entity ON entity.workspace = relation.workspace AND entity.number = relation.{end}"
-            " WHERE relation.workspace = :workspace AND relation.number IN :keys AND entity.type = 'service'",
-            list(numbers),
-            workspace=workspace.bytes,
-        )
-    return {number: _key(key)[0] for number, key in (*ends, *services)}
+    related = await reading.relations(view, workspace, list(numbers))
+    ends = {number: (relation.source, relation.target) for number, relation in related.items()}
+    known = await reading.entities(view, workspace, [*numbers, *(end for pair in ends.values() for end in pair)])
+    services = {number: stored.entity.key[0] for number, stored in known.items() if stored.entity.type == "service"}
+    return {number: services[end] for number in numbers for end in ends.get(number, (number,)) if end in services}
 
 
-async def led_to(
-    view: Reader, workspace: UUID, scan: UUID, asked: Collection[Question]
-) -> dict[Question, frozenset[str]]:
+async def led_to(view: Reader, workspace: UUID, scan: UUID, asked: Collection[Question]) -> dict[Question, set[str]]:
     """Where those of ``asked`` that are about names were asked in a scan: at which addresses they got an answer.
 
     Without an answer it is where the name led in that scan, and nowhere for certain if it led to several addresses; a
@@ -59,14 +44,14 @@ async def led_to(
     for question in silent:
         if question[1] in resolved:
             found[question] = resolved[question[1]] if len(resolved[question[1]]) == 1 else set()
-    return {question: frozenset(addresses) for question, addresses in found.items()}
+    return found
 
 
 async def _answered_at(
     view: Reader, workspace: UUID, scan: UUID, asked: Collection[Question]
 ) -> dict[Question, set[str]]:
     rows = await view.fetch_in(
-        "SELECT result.module, result.subject, record.content FROM result JOIN record"
+        "SELECT result.module, result.subject, record.id, record.content FROM result JOIN record"
         " ON record.workspace = result.workspace AND record.scan = result.scan AND record.result = result.number"
         " WHERE result.workspace = :workspace AND result.scan = :scan AND result.subject IN :keys",
         list({subject for _, subject in asked}),
@@ -74,9 +59,9 @@ async def _answered_at(
         scan=scan.bytes,
     )
     wanted, found = set(asked), dict[Question, set[str]]()
-    for module, subject, content in rows:
+    for module, subject, identity, content in rows:
         if (module, bytes(subject)) in wanted:
-            record = _record(content)
+            record = read_record(bytes(identity), content)
             if record.peer and record.protocol in DIRECT:
                 found.setdefault((module, bytes(subject)), set()).add(split_host_port(record.peer, 0)[0])
     return found
@@ -97,5 +82,5 @@ async def _resolved(view: Reader, workspace: UUID, scan: UUID, names: Collection
     )
     found: dict[bytes, set[str]] = {}
     for name, key in rows:
-        found.setdefault(bytes(name), set()).add(_key(key)[0])
+        found.setdefault(bytes(name), set()).add(read_key(key)[0])
     return found

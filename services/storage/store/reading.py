@@ -13,7 +13,7 @@ from services.storage import domain
 from services.storage.domain import rank_of, role_of
 from services.storage.store.retractions import withdrawn
 
-_key = msgspec.json.Decoder(tuple[str, ...]).decode
+read_key = msgspec.json.Decoder(tuple[str, ...]).decode
 _qualifiers = msgspec.json.Decoder(dict[str, str]).decode
 _details = msgspec.json.Decoder(dict[str, str | int]).decode
 _VALUES: Final[msgspec.json.Decoder[str | bool | int | float]] = msgspec.json.Decoder(str | bool | int | float)
@@ -236,7 +236,7 @@ async def leading(
         scan=scan.bytes,
         **named,
     ):
-        yield [(_relation(row[:6]), Entity(row[6], _key(row[7]))) for row in rows]
+        yield [(_relation(row[:6]), Entity(row[6], read_key(row[7]))) for row in rows]
 
 
 async def claims_about(
@@ -413,7 +413,7 @@ async def unseen(view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]
 
 def _entity(row: Row) -> StoredEntity:
     identity, number, kind, key, first, last = row[:6]
-    return StoredEntity(bytes(identity), number, Entity(kind, _key(key)), first, last)
+    return StoredEntity(bytes(identity), number, Entity(kind, read_key(key)), first, last)
 
 
 def _relation(row: Row) -> StoredRelation:

@@ -64,10 +64,10 @@ async def records_of(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator
 
 def _stored_record(row: Row) -> StoredRecord:
     scan, item, module, version, identity, content = row
-    return StoredRecord(bytes(scan), bytes(item), module, version, _read_record(bytes(identity), content))
+    return StoredRecord(bytes(scan), bytes(item), module, version, read_record(bytes(identity), content))
 
 
-def _read_record(identity: bytes, content: bytes) -> EvidenceRecord:
+def read_record(identity: bytes, content: bytes) -> EvidenceRecord:
     """The record under the id that it is kept by; bytes that are none make one whose id does not fit."""
     try:
         record = _record(content)

@@ -53,18 +53,15 @@ class Side(Struct, frozen=True):
 
         Who asks a name is led to one of its addresses, and learns nothing of the services at the others.
         """
-        about = {claim.about for group in groups for claim in group if claim.module in self.direct}
+        told = [[claim for claim in group if claim.module in self.direct] for group in groups]
+        about = {claim.about for group in told for claim in group}
         addresses = await reached.service_addresses(self.view, self.workspace, about)
-        asked = {_asked(claim) for group in groups for claim in group if claim.about in addresses}
-        led_to = await reached.led_to(self.view, self.workspace, self.scan, asked)
-        return [
-            any(
-                addresses[claim.about] not in led_to.get(_asked(claim), {addresses[claim.about]})
-                for claim in group
-                if claim.about in addresses and claim.module in self.direct
-            )
-            for group in groups
+        placed = [
+            [(_asked(claim), addresses[claim.about]) for claim in group if claim.about in addresses] for group in told
         ]
+        asked = {question for group in placed for question, _ in group}
+        led_to = await reached.led_to(self.view, self.workspace, self.scan, asked)
+        return [any(address not in led_to.get(question, {address}) for question, address in group) for group in placed]
 
 
 async def diff(

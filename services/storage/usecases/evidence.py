@@ -8,7 +8,7 @@ from services.contracts.resources import ClaimsQuery, ClaimView, RecordView
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.service import Ports
-from services.storage.domain import RECORD_ID, record_ids
+from services.storage.domain import record_id, record_ids
 from services.storage.store import reading, records
 from services.storage.usecases.stored import check_scans
 
@@ -51,12 +51,7 @@ def _record_view(stored: records.StoredRecord) -> RecordView:
 
 async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> AsyncGenerator[ClaimView, None]:
     """Stream the claims of a scan, of one item or resting on one record where the query says so."""
-    try:
-        record = bytes.fromhex(query.record)
-    except ValueError:
-        record = b"?"
-    if len(record) not in {0, RECORD_ID}:
-        raise Invalid(f"the id of a record is {2 * RECORD_ID} hexadecimal digits")
+    record = record_id(query.record)
     await check_scans(ports, caller, query.scan)
     async with ports.sql.read() as view:
         async for rows in reading.claims_of(

@@ -9,7 +9,7 @@ from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports
-from services.storage.domain import RECORD_ID, retraction_id
+from services.storage.domain import record_id, retraction_id
 from services.storage.store import retractions
 
 #: Results in one transaction; most have half a dozen claims.
@@ -68,10 +68,4 @@ def _check(question: Retract) -> str:
         raise Invalid("the name of a module and a reason are printable text")
     if not question.undo and not 0 < len(question.reason.strip()) <= LONGEST_REASON:
         raise Invalid(f"say why, in at most {LONGEST_REASON} characters")
-    try:
-        record = bytes.fromhex(question.record)
-    except ValueError:
-        record = b"?"
-    if len(record) not in {0, RECORD_ID}:
-        raise Invalid(f"the id of a record is {2 * RECORD_ID} hexadecimal digits")
-    return record.hex()
+    return record_id(question.record).hex()
