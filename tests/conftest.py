@@ -14,12 +14,14 @@ for profile, number in PROFILES.items():
     hypothesis.settings.register_profile(profile, deadline=None, max_examples=number)
 
 
+pytest_plugins = ("tests.servers.plugin",)
+
 Forward = Callable[[float], None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before the tests are read, which name their share of the examples."""
-    hypothesis.settings.load_profile("quick" if config.option.markexpr == "not slow" else "full")
+    hypothesis.settings.load_profile("quick" if config.option.markexpr.startswith("not slow") else "full")
 
 
 # By itself structlog draws each traceback with its source and its variables: half a second, of which nobody reads any.

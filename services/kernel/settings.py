@@ -7,7 +7,7 @@ names, ``mirage/config.toml`` in the configuration folder of the XDG base direct
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from services.kernel.errors import Invalid
+from services.kernel.server import masked
 
 PREFIX: Final = "MIRAGE_"
 #: Variables that other programs know, taken where Mirage's own say nothing: the first that is set, as curl and Python
@@ -36,6 +37,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     reached directly. ``dial_table``: a file that maps every address that may be dialled (see
     `services.kernel.egress.dial`). ``ca_file``: certificates to trust instead of the system's.
     ``listen``: where HTTP is served. ``log``: the least level that is logged. ``user_agent``: how HTTP sources see us.
+
+    ``sql``, ``bus``, ``documents``, ``blobs``, ``search``, ``graph``, ``cache``, ``directory``, ``scheduler``: the
+    server of each port (see `services.kernel.server`); where one is empty, it is a file of the data folder or this
+    process. ``tls_ca``, ``tls_cert``, ``tls_key``: whom their TLS believes, and what we show them. ``connections``:
+    how many a process holds to one of them at most.
     """
 
     data: str = ""
@@ -47,6 +53,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     listen: str = "127.0.0.1:8080"
     log: Level = "info"
     user_agent: str = "Mirage/0.1 (+https://github.com/mirage-osint/mirage)"
+    sql: str = ""
+    bus: str = ""
+    documents: str = ""
+    blobs: str = ""
+    search: str = ""
+    graph: str = ""
+    cache: str = ""
+    directory: str = ""
+    scheduler: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    connections: int = 8
+
+    def __repr__(self) -> str:
+        """Without the passwords in URLs."""
+        said = (f"{name}={masked(value) if isinstance(value, str) else value!r}" for name, value in self._set())
+        return f"Settings({', '.join(said)})"
+
+    def _set(self) -> Iterator[tuple[str, Any]]:
+        return ((name, value) for name in FIELDS if (value := getattr(self, name)) != DEFAULTS[name])
 
     @property
     def folder(self) -> Path:
@@ -57,6 +84,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 FIELDS: Final = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Settings)}
 
 
 def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -85,7 +113,7 @@ def _check(name: str, value: Any, where: str) -> Any:
     if name not in FIELDS:
         raise Invalid(f"{where}: there is no setting {name}; there are {', '.join(FIELDS)}")
     try:
-        return msgspec.convert(value, FIELDS[name])
+        return msgspec.convert(value, FIELDS[name], strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"{where}: the setting {name} is wrong: {error}") from error
 

@@ -6,25 +6,29 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-test.lock")
+LOCKS = ("requirements.lock", "requirements-fleet.lock", "requirements-test.lock")
 #: Licences that ask for no more than the library itself, by their SPDX names, and by what packages call them.
 PERMITTED = {
-    "Apache-2.0": ("Apache 2.0", "Apache Software License"),
+    "Apache-2.0": ("Apache 2.0", "Apache License", "Apache Software License"),
     "BSD-2-Clause": ("BSD 2-Clause License",),
     "BSD-3-Clause": ("BSD License",),
     "ISC": (),
     "MIT": ("MIT License",),
     "MIT-0": (),
     "MPL-2.0": ("Mozilla Public License 2.0 (MPL 2.0)",),
-    "PSF-2.0": ("Python Software Foundation License",),
+    "PSF-2.0": ("Python Software Foundation License", "Python-2.0"),
 }
 SPELLINGS = {word.lower() for name, others in PERMITTED.items() for word in (name, *others)}
 
 
 def locked(lock: str) -> list[str]:
-    return re.findall(r"^([a-z0-9][a-z0-9._-]*)==", (ROOT / lock).read_text("utf-8"), re.MULTILINE)
+    """The packages that a lock asks of this Python for."""
+    lines = re.findall(r"^([a-z0-9][^\\]*?) \\$", (ROOT / lock).read_text("utf-8"), re.MULTILINE)
+    asked = [Requirement(line) for line in lines]
+    return [each.name for each in asked if each.marker is None or each.marker.evaluate()]
 
 
 NAMES = sorted({name for lock in LOCKS for name in locked(lock)})

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-test.lock")
+LOCKS = ("requirements.lock", "requirements-fleet.lock", "requirements-test.lock")
 
 
 def locked(lock: str) -> dict[str, Requirement]:
@@ -50,9 +50,10 @@ def test_a_lock_pins_every_hash_and_names_no_index(lock: str) -> None:
     assert 0 < text.count("==") <= text.count("--hash=sha256:")
 
 
-def test_tests_run_with_the_very_packages_that_mirage_runs_with() -> None:
-    mirage, tests = (locked(lock) for lock in LOCKS)
-    differing = {name for name, pinned in mirage.items() if str(pinned) != str(tests.get(name))}
+def test_the_fleet_and_the_tests_run_with_the_very_packages_that_mirage_runs_with() -> None:
+    mirage, fleet, tests = (locked(lock) for lock in LOCKS)
+    differing = {name for name, pinned in mirage.items() if str(pinned) != str(fleet.get(name))}
+    differing |= {name for name, pinned in fleet.items() if str(pinned) != str(tests.get(name))}
     assert differing == set()
 
 

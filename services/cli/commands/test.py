@@ -30,7 +30,7 @@ def command(arguments: tuple[str, ...], *, bench: bool, quick: bool) -> int:
     if bench:
         return _run("benchmarks", ("-m", "tests.bench", *(("--quick",) if quick else ()), *arguments))
     if quick or arguments:
-        fast = ("-m", "not slow", "-n", "logical", *BY_FILE)
+        fast = ("-m", "not slow and not server", "-n", "logical", *BY_FILE)
         return _run("tests", ("-m", "pytest", "-q", *(fast if quick else ()), *arguments))
     failed = [name for name, check in CHECKS if _run(name, check)]
     coverage = ("--cov=services", "--cov-report=term:skip-covered", "--cov-fail-under=90")
