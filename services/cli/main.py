@@ -12,6 +12,7 @@ import click
 from services.cli.folder_options import GroupOnData
 from services.cli.output import ClosedPipe, replace_closed_streams, written
 from services.kernel.errors import MirageError, meaning
+from services.kernel.version import VERSION
 
 #: Every command, the module in `services.cli.commands` that has it, and what it does.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -28,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "modules": ("modules", "List, show, set, check and lock modules."),
     "keys": ("keys", "Set, list and remove provider keys."),
     "up": ("up", "Serve everything over HTTP from this process."),
+    "serve": ("serve", "Serve one service of a fleet."),
     "backup": ("backup", "Write a consistent copy of the data folder to a file."),
     "restore": ("restore", "Make a data folder from a backup."),
     "retention": ("retention", "Delete scans that are old enough, but for the newest of each target."),
@@ -78,7 +80,7 @@ class Commands(GroupOnData):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option("0.1.0", prog_name="mirage")
+@click.version_option(VERSION, prog_name="mirage")
 def cli() -> None:
     """Collect what can be openly known about an organisation, with the bytes that prove it."""
 

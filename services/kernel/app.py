@@ -21,14 +21,19 @@ from litestar.response import File
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
 
+from services.kernel import metrics
 from services.kernel.calls import Caller, Calls, Endpoint
 from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, meaning
 from services.kernel.events import EventStream
 from services.kernel.messages import EVERYWHERE, workspace_id
+from services.kernel.observed import Observed, name_request
 from services.kernel.openapi import LAST_EVENT, PROBLEM, WORKSPACE, Problem, describe, in_body
+from services.kernel.request import SECONDS
 
 #: The longest name of a workspace, in bytes.
 LONGEST_NAME: Final = 200
+#: How long a question may take.
+LONGEST_SECONDS: Final = 30.0
 DOCS: Final = Path(__file__).parent / "docs"
 _CODES: Final = {404: "not_found", 405: "not_allowed", 413: "too_large", 415: "invalid"}
 
@@ -42,9 +47,10 @@ def create_app(
     hosts: frozenset[str],
     prefix: str = "",
     workspace: str = "default",
-    ready: Callable[[], Awaitable[None]] | None = None,
+    ready: Callable[[], Awaitable[Sequence[str]]] | None = None,
 ) -> Litestar:
-    """Serve ``endpoints``, answered by ``calls``, below ``prefix``; ``/health/ready`` raises what ``ready`` raises.
+    """Serve ``endpoints``, answered by ``calls``, below ``prefix``; ``/health/ready`` raises what ``ready`` raises, and
+    else says what it returns: what this process does without.
 
     ``workspace``: of requests that name none.
 
@@ -56,6 +62,7 @@ def create_app(
         route_handlers=[
             _live,
             _readiness(ready),
+            _metrics,
             *(_handler(calls, endpoint, prefix, workspace) for endpoint in answered),
             *_docs(prefix, describe(answered, prefix)),
         ],
@@ -65,7 +72,7 @@ def create_app(
         logging_config=None,
     )
     # Around the router, so that what no route takes is refused as well.
-    app.asgi_handler = LocalOnly(app.asgi_handler, hosts)
+    app.asgi_handler = Observed(LocalOnly(app.asgi_handler, hosts))
     return app
 
 
@@ -74,11 +81,14 @@ def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace:
     read = _reader(endpoint)
 
     async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
+        name_request(request.scope, endpoint.name)
         question = read(request, await request.body())
-        answered = await calls.ask(endpoint, question, Caller(workspace=_workspace(request, workspace)))
+        caller = Caller(workspace=_workspace(request, workspace))
+        answered = await calls.ask(endpoint, question, caller, seconds=_seconds(request))
         return Response(msgspec.json.encode(answered), media_type=MediaType.JSON)
 
     async def stream(request: Request[Any, Any, Any]) -> EventStream:
+        name_request(request.scope, endpoint.name)
         question = _resumed(endpoint, request, read(request, await request.body()))
         events = EventStream(
             calls.follow(endpoint, question, Caller(workspace=_workspace(request, workspace))),
@@ -91,6 +101,15 @@ def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace:
     path = re.sub(r"\{(\w+)\}", r"{\1:str}", prefix + endpoint.path)
     handle = stream if endpoint.streams else answer
     return route(path, http_method=endpoint.method, status_code=200, name=endpoint.name)(handle)
+
+
+def _seconds(request: Request[Any, Any, Any]) -> float:
+    """How long the caller waits, where it says so."""
+    said = request.headers.get(SECONDS)
+    try:
+        return LONGEST_SECONDS if said is None else max(0.0, min(LONGEST_SECONDS, float(said)))
+    except ValueError:
+        raise Invalid(f"{SECONDS} is no number of seconds") from None
 
 
 def _resumed(endpoint: Endpoint[Any, Any], request: Request[Any, Any, Any], question: Any) -> Any:
@@ -235,12 +254,16 @@ async def _live() -> dict[str, str]:
     return {"status": "live"}
 
 
-def _readiness(ready: Callable[[], Awaitable[None]] | None) -> HTTPRouteHandler:
+@get("/metrics")
+async def _metrics() -> Response[bytes]:
+    return Response(await metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+
+def _readiness(ready: Callable[[], Awaitable[Sequence[str]]] | None) -> HTTPRouteHandler:
     @get("/health/ready")
-    async def check() -> dict[str, str]:
-        if ready is not None:
-            await ready()
-        return {"status": "ready"}
+    async def check() -> dict[str, Any]:
+        without = list(await ready()) if ready is not None else []
+        return {"status": "degraded", "without": without} if without else {"status": "ready"}
 
     return check
 

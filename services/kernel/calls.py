@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.kernel.errors import NotFound, Unavailable
+from services.kernel.request import seconds_left, work
 
 Q = TypeVar("Q", bound=Struct)
 A = TypeVar("A")
@@ -104,9 +105,11 @@ class LocalCalls(Calls):
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         ports, handle = self._handler(endpoint)
+        seconds = seconds_left(seconds)
         try:
             async with asyncio.timeout(seconds) as deadline:
-                return await handle(ports, caller, question)  # type: ignore[no-any-return]
+                with work(seconds=seconds):
+                    return await handle(ports, caller, question)  # type: ignore[no-any-return]
         except TimeoutError:
             if not deadline.expired():
                 raise

@@ -7,7 +7,7 @@ nothing that happened stays unsaid.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from time import monotonic
 from typing import Any, Final
@@ -17,8 +17,10 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from services.kernel import metrics
 from services.kernel.bus import Bus, Consumer, Delivery
 from services.kernel.errors import Invalid, MirageError, Unavailable, meaning
+from services.kernel.intake import Intake
 from services.kernel.messages import (
     Because,
     Envelope,
@@ -34,6 +36,7 @@ from services.kernel.messages import (
     places_of,
 )
 from services.kernel.once_store import count_failure, first_times, known_of
+from services.kernel.request import current_trace, work
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql import Sql, Tx
 
@@ -76,6 +79,7 @@ class Outbox:
         """Open a unit of work; its messages go out soon after it commits."""
         async with self._sql.begin() as tx:
             unit = Unit(tx, self._service)
+            unit.because(Because(None, current_trace()))
             yield unit
             await self.store(unit)
         if unit.emitted or unit.bundles:
@@ -142,6 +146,18 @@ class Outbox:
                 self._wake.set()
                 await asyncio.sleep(BUS_AWAY)
 
+    async def flush(self, seconds: float) -> None:
+        """Wait until nothing waits in the outbox any more, so many seconds at most: another instance sends the rest."""
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(seconds):
+                while await self._waits():
+                    self._wake.set()
+                    await asyncio.sleep(RELAY_GATHERS)
+
+    async def _waits(self) -> bool:
+        async with self._sql.read() as view:
+            return await view.fetch_one("SELECT position FROM outbox LIMIT 1") is not None
+
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """While this is open nothing leaves; what is on its way has arrived before."""
@@ -185,21 +201,27 @@ class Inbox:
         self._bus = ports.bus
         self._outbox = outbox
         self._handles = handles
-        self._consumer = durable(ports.service, handles.name)
+        self.consumer = self._consumer = durable(ports.service, handles.name)
         self._failing = Failing(ports, outbox, handles)
+        self._intake = Intake()
 
     async def run(self) -> None:
-        """Consume as long as the service runs."""
+        """Consume as long as the service runs, or until it is drained."""
         pause = 0.0
-        while True:
+        while not self._intake.over:
             try:
-                deliveries = await self._bus.pull(self._consumer, self._handles.batch, wait=30.0)
+                deliveries = await self._intake.wait(self._bus.pull(self._consumer, self._handles.batch, wait=30.0))
                 if deliveries:
                     pause = await self._take_or_pause(deliveries, pause)
             except Unavailable as error:
                 # The bus itself is away; what was pulled comes again.
                 _log.warning("consumer waits for the bus", consumer=self._consumer, reason=str(error))
-                await asyncio.sleep(BUS_AWAY)
+                await self._intake.wait(asyncio.sleep(BUS_AWAY))
+        self._intake.ended.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Take in nothing more; what was taken in ends, or comes again where it takes longer than ``seconds``."""
+        await self._intake.drain(seconds)
 
     async def _take_or_pause(self, deliveries: Sequence[Delivery], pause: float) -> float:
         """Take a batch, or its messages one by one; return how long (seconds) the consumer paused for it."""
@@ -216,22 +238,27 @@ class Inbox:
                 pause = min(LONGEST_PAUSE, max(PAUSE, pause * 2))
                 _log.warning("consumer pauses", consumer=self._consumer, seconds=pause, reason=str(error))
                 await self._bus.nak(deliveries, pause)
-                await asyncio.sleep(pause)
+                await self._intake.wait(asyncio.sleep(pause))
                 return pause
             await self._take_singly(deliveries)
         else:
             if len(deliveries) < self._handles.batch:
-                await asyncio.sleep(min(LONGEST_REST, INBOX_RESTS * (monotonic() - began)))
+                await self._intake.wait(asyncio.sleep(min(LONGEST_REST, INBOX_RESTS * (monotonic() - began))))
         return 0.0
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
+        trace = deliveries[-1].envelope.traceparent if deliveries else ""
+        with metrics.batch(self._consumer, len(deliveries)), work(traceparent=trace):
+            await self._take_at_once(deliveries)
+        await self._bus.ack(deliveries)
+
+    async def _take_at_once(self, deliveries: Sequence[Delivery]) -> None:
         async with self._outbox.unit() as unit:
             fresh = await self._first_times(unit.tx, deliveries)
             received = [each for delivery in fresh for each in _all_received(delivery.envelope, self._handles.takes)]
             if received and self._handles.handle:
                 unit.because(received[-1].because)
                 await self._handles.handle(self._ports, unit, received)
-        await self._bus.ack(deliveries)
 
     async def _first_times(self, tx: Tx, deliveries: Sequence[Delivery]) -> list[Delivery]:
         by_id = {delivery.envelope.id: delivery for delivery in deliveries}

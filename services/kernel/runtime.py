@@ -1,31 +1,39 @@
 """A process with services in it: opens their ports, runs their consumers and tasks, answers their calls, stops.
 
-The embedded hull: SQLite files and a durable queue in one data folder, everything in this process.
+Embedded, all services are in one process, on files of one data folder. In a fleet a process has one of them, on the
+servers that the settings name, and asks the others over HTTP.
 """
 
 import asyncio
 import gc
 import resource
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 import structlog
 from msgspec import Struct
 
+from services.kernel import metrics
+from services.kernel.adapters import SHARED, Adapters
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus import Bus, Consumer, Stream
-from services.kernel.calls import LocalCalls
+from services.kernel.calls import Calls, LocalCalls
 from services.kernel.directory import Directory, Instance
 from services.kernel.errors import Invalid, MirageError, Unavailable
-from services.kernel.folder import BUS, CACHE, EVIDENCE, Folder
+from services.kernel.folder import Folder
 from services.kernel.messages import message_type
 from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import MIGRATIONS, forget
+from services.kernel.pauses import pauses
 from services.kernel.service import Handles, Ports, Service, load
 from services.kernel.settings import Settings
+from services.kernel.version import VERSION
 from services.kernel.workers import Workers
+
+if TYPE_CHECKING:
+    from services.kernel.http_calls import HttpCalls
 
 _log = structlog.get_logger(__name__)
 
@@ -34,31 +42,65 @@ PROGRESS_KEPT: Final = 600
 DESCRIPTORS: Final = 65_536
 
 
+#: Of the ports, those without which a service still answers: what needs them waits.
+WITHOUT: Final = frozenset({"bus", "cache", "directory", "search", "graph"})
+#: Seconds in which a port must answer that it is there.
+ANSWERING: Final = 1.5
+#: Seconds for which those who knew this process may still ask it, once it has left the directory.
+LEAVING: Final = 1.0
+
+
+class Place(Struct, frozen=True):
+    """Where others find a process: ``host:port``, its id among its like, and what else they may want to know."""
+
+    address: str
+    id: str
+    meta: dict[str, str] = {}
+
+
+class Opened(NamedTuple):
+    """An adapter and the port that it is for."""
+
+    name: str
+    port: Any
+
+
 class Runtime:
-    """Runs ``services`` on the data folder of ``settings``, which it owns while it is open.
+    """Runs ``services`` on what ``settings`` name; where that is a data folder, it owns it while it is open.
 
     ``calls`` reaches every one of them. A part of it that ends by itself is a failure of the process: see `failure`.
     Unless it ``works``, long work that is queued for them (`Handles.work`) stays so until `work` is called.
+    ``place``: where others find this process, and under which id.
     """
 
-    def __init__(self, services: Sequence[Service], settings: Settings, *, works: bool = True) -> None:
-        self.services = services
+    def __init__(
+        self, services: Sequence[Service], settings: Settings, *, works: bool = True, place: Place | None = None
+    ) -> None:
+        self.services = tuple(services)
         self.settings = settings
+        self.place = place or Place(address="local", id=uuid4().hex)
         self.calls = LocalCalls()
         self.ports: dict[str, Ports] = {}
         self.bus: Bus
         self.directory: Directory
         self._instances: list[Instance] = []
         self.folder = Folder(settings.folder)
+        self._adapters = Adapters(settings, self.folder)
         self.works = works
         self._workers: dict[str, Workers] = {}
+        self._consuming: list[Inbox | Workers] = []
         self._running: list[asyncio.Task[None]] = []
-        self._opened: list[Any] = []
+        self._opened: list[Opened] = []
+        self._asking: Calls = self.calls
         self._failed: asyncio.Future[None] | None = None
         self._stopping = False
+        self._draining = False
+        self._settled = False
+        self._others: HttpCalls | None = None
 
     async def __aenter__(self) -> Self:
-        self.folder.acquire()
+        if self._adapters.need_folder(self.services):
+            self.folder.acquire()
         try:
             await self._start()
         except BaseException:
@@ -69,19 +111,24 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         await self._stop()
 
-    async def ping(self) -> None:
-        """Raise `Unavailable`, or what a port raises, unless everything that was opened answers."""
-        for port in self._opened:
-            await port.ping()
+    async def ping(self) -> list[str]:
+        """Raise `Unavailable`, or what a port raises, unless what the services cannot do without answers.
+
+        Return what they do without for now (`WITHOUT`), and why.
+        """
         if self._failed is not None and self._failed.done():
             raise Unavailable("a part of this process has ended")
+        failures = await asyncio.gather(*(_ping(opened) for opened in self._opened))
+        for opened, failure in zip(self._opened, failures, strict=True):
+            if failure is not None and opened.name not in WITHOUT:
+                raise failure
+        return [f"{opened.name}: {failure}" for opened, failure in zip(self._opened, failures, strict=True) if failure]
 
-    async def ready(self) -> None:
-        """Raise `Unavailable` unless everything answers and every service is in the directory, from its start on."""
-        await self.ping()
-        for service in self.services:
-            if not await self.directory.resolve(service.name):
-                raise Unavailable(f"the service {service.name} is not registered")
+    async def ready(self) -> list[str]:
+        """As `ping`, and raise `Unavailable` unless this process is in the directory: from its start to its end."""
+        if self._draining or not self._settled:
+            raise Unavailable("this process is ending" if self._draining else "this process is starting")
+        return await self.ping()
 
     async def failure(self) -> None:
         """Raise what ended a part of this process that should never end; wait as long as all run."""
@@ -89,21 +136,19 @@ class Runtime:
         await asyncio.shield(self._failed)
 
     async def _start(self) -> None:
-        from services.kernel.bus.sqlite import SqliteBus
-
         self._failed = asyncio.get_running_loop().create_future()
         _tune_collector()
         _raise_descriptor_limit()
-        self.bus = bus = self._keep(SqliteBus(self.folder.path / BUS))
         handled = {
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
         }
-        await bus.declare(streams_of(self.services), consumers_of(handled))
-        shared = {"bus": bus, **self._open_shared()}
+        shared = self._open_shared()
+        await self.bus.declare(streams_of(self.services), consumers_of(handled))
         for service in self.services:
             self.ports[service.name] = ports = await self._open_ports(service, shared)
             if service.doors:
                 self.calls.serve(ports, load(service.doors))
+        metrics.read_with(self._measure)
         for service in self.services:
             self._run_service(service, self.ports[service.name], handled.get(service.name, ()))
         if self.works:
@@ -115,19 +160,34 @@ class Runtime:
         self.works = True
         workers, self._workers = self._workers, {}
         for name, each in workers.items():
-            self._run(name, each.run())
+            self._consume(name, each)
+
+    async def drain(self, seconds: float) -> None:
+        """Take in no more: leave the directory, and let what was begun end; what does not in time comes again.
+
+        What services said is still on its way to the bus, and questions are answered until this process ends.
+        """
+        self._draining = True
+        await self._leave()
+        await asyncio.sleep(LEAVING)
+        await asyncio.gather(*(each.drain(seconds) for each in self._consuming))
+        for ports in self.ports.values():
+            if isinstance(outbox := vars(ports).get("outbox"), Outbox):
+                await outbox.flush(seconds)
 
     async def _register(self) -> None:
         """Make the services known, now that all of them are open and answer."""
-        instance = uuid4().hex
-        for service in self.services:
-            known = Instance(service.name, f"{service.name}-{instance}", "local", {})
-            self._instances.append(known)
+        address, meta = self.place.address, {"version": VERSION, **self.place.meta}
+        for service in self.services if self.settings.register == "self" else ():
+            known = Instance(service.name, f"{service.name}-{self.place.id}", address, meta)
             await self.directory.register(known)
+            self._instances.append(known)
+        self._settled = True
 
     async def _leave(self) -> None:
         """Take the services out of the directory, so that nobody is sent here while they end."""
-        for known in self._instances:
+        leaving, self._instances = self._instances, []
+        for known in leaving:
             try:
                 await self.directory.deregister(known.service, known.id)
             except MirageError as error:
@@ -152,26 +212,21 @@ class Runtime:
             yield
 
     def _open_shared(self) -> dict[str, Any]:
-        from services.kernel.cache.sqlite import SqliteCache
-        from services.kernel.directory.local import LocalDirectory
-        from services.kernel.egress import DialTable, Direct, Egress, Guard, Proxy
+        """What all services of this process share; the bus and the directory are there in any case."""
+        needed = {"bus", "directory"}.union(*(service.needs for service in self.services))
+        first = self.services[0]
+        shared: dict[str, Any] = {name: self._open(name, first) for name in SHARED if name in needed}
+        self.bus, self.directory = shared["bus"], shared["directory"]
+        if self.settings.directory:
+            from services.kernel.http_calls import HttpCalls
 
-        self.directory = self._keep(LocalDirectory())
-        try:
-            table = DialTable.read(self.settings.dial_table) if self.settings.dial_table else None
-            proxy = Proxy.parse(self.settings.proxy) if self.settings.proxy else None
-        except (OSError, ValueError) as error:
-            raise Invalid(f"the way out is not set up: {error}") from error
-        return {
-            "directory": self.directory,
-            "egress": Egress(Guard(), table, proxy, Direct.parse(self.settings.no_proxy)),
-            "cache": self._keep(SqliteCache(self.folder.path / CACHE)),
-        }
+            self._asking = self._others = HttpCalls(self.calls, self.directory)
+        return shared
 
     async def _open_ports(self, service: Service, shared: dict[str, Any]) -> Ports:
-        ports = Ports(service.name, settings=self.settings, calls=self.calls)
+        ports = Ports(service.name, settings=self.settings, calls=self._asking)
         for name in service.needs:
-            setattr(ports, name, shared[name] if name in shared else self._keep(self._open_own(name, service)))
+            setattr(ports, name, shared[name] if name in shared else self._open(name, service))
         if "sql" in service.needs:
             from services.kernel.sql import migrations
 
@@ -183,43 +238,45 @@ class Runtime:
             raise Invalid(f"the service {service.name} publishes or consumes, and so needs sql and bus")
         return ports
 
-    def _open_own(self, name: str, service: Service) -> Any:
-        """Open a port that no other service shares."""
-        match name:
-            case "sql":
-                from services.kernel.sql.sqlite import SqliteSql
-
-                return SqliteSql(self.folder.path / f"{service.name}.db", cache_kib=1024 * service.cache_mib)
-            case "blobs":
-                return SegmentBlobs(self.folder.path / EVIDENCE)
-            case "search":
-                from services.kernel.search.fts import FtsSearch
-
-                return FtsSearch(self.folder.path / f"{service.name}-search.db")
-            case "documents":
-                from services.kernel.documents.sqlite import SqliteDocuments
-
-                return SqliteDocuments(self.folder.path / f"{service.name}-documents.db")
-            case _:
-                raise Invalid(f"the service {service.name} needs {name}, and there is no such port")
-
-    def _keep(self, port: Any) -> Any:
-        self._opened.append(port)
+    def _open(self, name: str, service: Service) -> Any:
+        port = self._adapters.open(name, service)
+        if name != "egress":
+            self._opened.append(Opened(name, port))
         return port
+
+    async def _measure(self) -> list[metrics.Sample]:
+        """What the adapters say of themselves, and how far the consumers are behind."""
+        samples = [
+            metrics.Sample(f"{opened.name}_{name}", value)
+            for opened in self._opened
+            if hasattr(opened.port, "measures")
+            for name, value in opened.port.measures().items()
+        ]
+        for each in self._consuming:
+            with suppress(MirageError):
+                lag = await self.bus.lag(each.consumer)
+                labels = {"consumer": each.consumer}
+                samples.append(metrics.Sample("consumer_waiting", lag.waiting, labels))
+                samples.append(metrics.Sample("consumer_in_flight", lag.in_flight, labels))
+        return samples
 
     def _run_service(self, service: Service, ports: Ports, handled: Sequence[Handles]) -> None:
         for task in load(service.tasks) if service.tasks else ():
-            self._run(f"{service.name}.{task.__name__}", task(ports), endless=False)
+            self._run(f"{service.name}.{task.__name__}", _as_long_as_it_takes(task, ports), endless=False)
         if "outbox" not in vars(ports):
             return
         self._run(f"{service.name}.relay", ports.outbox.relay())
-        self._run(f"{service.name}.forget", _forget_daily(ports))
+        self._run(f"{service.name}.forget", _as_long_as_it_takes(_forget_daily, ports))
         for handles in handled:
             name = f"{service.name}.{handles.name}"
             if handles.work:
                 self._workers[name] = Workers(ports, ports.outbox, handles)
             else:
-                self._run(name, Inbox(ports, ports.outbox, handles).run())
+                self._consume(name, Inbox(ports, ports.outbox, handles))
+
+    def _consume(self, name: str, consumer: Inbox | Workers) -> None:
+        self._consuming.append(consumer)
+        self._run(name, consumer.run())
 
     def _run(self, name: str, work: Coroutine[Any, Any, None], *, endless: bool = True) -> None:
         task = asyncio.create_task(work, name=name)
@@ -235,7 +292,7 @@ class Runtime:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         assert self._failed is not None
-        if self._failed.done() or (self._stopping and error is None):
+        if self._failed.done() or ((self._stopping or self._draining) and error is None):
             return
         name = task.get_name()
         if isinstance(error, MirageError):
@@ -256,11 +313,13 @@ class Runtime:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
-            for port in reversed(self._opened):
+            if self._others is not None:
+                await self._others.close()
+            for opened in reversed(self._opened):
                 try:
-                    await port.close()
+                    await opened.port.close()
                 except Exception as error:  # noqa: BLE001  the others are to be closed all the same
-                    _log.warning("a port did not close", port=type(port).__name__, reason=str(error))
+                    _log.warning("a port did not close", port=type(opened.port).__name__, reason=str(error))
         finally:
             self.folder.close()
 
@@ -311,6 +370,30 @@ def stream_of(message: type[Struct]) -> str:
     """The stream that keeps messages of this type."""
     _, kind, owner, *_ = message_type(message).split(".")
     return "PROGRESS" if kind == "progress" else f"{kind.upper()}_{owner.upper()}"
+
+
+async def _ping(opened: Opened) -> MirageError | None:
+    """What a port has to say when it does not answer."""
+    try:
+        async with asyncio.timeout(ANSWERING):
+            await opened.port.ping()
+    except MirageError as error:
+        return error
+    except TimeoutError:
+        return Unavailable(f"{opened.name} did not answer within {ANSWERING:g} s")
+    return None
+
+
+async def _as_long_as_it_takes(task: Callable[[Ports], Awaitable[None]], ports: Ports) -> None:
+    """Run a task, from its beginning again after what it needs was away."""
+    for pause in pauses(0.5, 10.0):
+        try:
+            await task(ports)
+        except Unavailable as error:
+            _log.warning("a task waits", service=ports.service, task=task.__name__, reason=str(error))
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 async def _forget_daily(ports: Ports) -> None:

@@ -26,6 +26,8 @@ COMMON: Final = {
     "no_proxy": ("no_proxy", "NO_PROXY"),
 }
 
+#: Who makes a process of a fleet known: it itself, Nomad by its job, or nobody.
+Registrar = Literal["self", "nomad", "off"]
 Level = Literal["debug", "info", "warning", "error", "critical"]
 
 
@@ -41,7 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ``sql``, ``bus``, ``documents``, ``blobs``, ``search``, ``graph``, ``cache``, ``directory``, ``scheduler``: the
     server of each port (see `services.kernel.server`); where one is empty, it is a file of the data folder or this
     process. ``tls_ca``, ``tls_cert``, ``tls_key``: whom their TLS believes, and what we show them. ``connections``:
-    how many a process holds to one of them at most.
+    how many a process holds to one of them at most. ``advertise``: where others reach a process of a fleet, if not
+    where it listens; ``instance``: its id among its like, made up if none is given; ``register``: who makes it known.
     """
 
     data: str = ""
@@ -66,6 +69,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls_cert: str = ""
     tls_key: str = ""
     connections: int = 8
+    advertise: str = ""
+    instance: str = ""
+    register: Registrar = "self"
 
     def __repr__(self) -> str:
         """Without the passwords in URLs."""

@@ -6,10 +6,13 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from services.kernel import metrics
 from services.kernel.bus import Delivery
 from services.kernel.errors import Unavailable
+from services.kernel.intake import Intake
 from services.kernel.messages import Because, Envelope, open_envelope
 from services.kernel.once import BUS_AWAY, Failing, Outbox, durable
+from services.kernel.request import work
 from services.kernel.service import Handles, Hold, Ports, Received
 
 _log = structlog.get_logger(__name__)
@@ -22,26 +25,41 @@ class Workers:
         self._ports = ports
         self._bus = ports.bus
         self._handles = handles
-        self._consumer = durable(ports.service, handles.name)
+        self.consumer = self._consumer = durable(ports.service, handles.name)
         self._failing = Failing(ports, outbox, handles)
+        self._intake = Intake()
+        self._working: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Consume as long as the service runs; what is in work when it is cancelled comes again."""
+        """Consume as long as the service runs, or until it is drained; what is cancelled in the middle comes again."""
         free = asyncio.Semaphore(self._handles.parallel)
         async with asyncio.TaskGroup() as group:
-            while True:
-                await free.acquire()
-                try:
-                    deliveries = await self._bus.pull(self._consumer, 1, wait=30.0)
-                except Unavailable as error:
-                    _log.warning("consumer waits for the bus", consumer=self._consumer, reason=str(error))
-                    await asyncio.sleep(BUS_AWAY)
-                    deliveries = []
+            while not self._intake.over:
+                await self._intake.wait(free.acquire())
+                deliveries = await self._pull()
                 if not deliveries:
                     free.release()
                     continue
                 task = group.create_task(self._work_or_leave(deliveries[0]))
+                self._working.add(task)
+                task.add_done_callback(self._working.discard)
                 task.add_done_callback(lambda _: free.release())
+        self._intake.ended.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Take in nothing more; what is in work ends, or is given back where it takes longer than ``seconds``."""
+        if not await self._intake.drain(seconds):
+            for task in self._working:
+                task.cancel()
+            await self._intake.ended.wait()
+
+    async def _pull(self) -> list[Delivery] | None:
+        try:
+            return await self._intake.wait(self._bus.pull(self._consumer, 1, wait=30.0))
+        except Unavailable as error:
+            _log.warning("consumer waits for the bus", consumer=self._consumer, reason=str(error))
+            await self._intake.wait(asyncio.sleep(BUS_AWAY))
+            return None
 
     async def _work_or_leave(self, delivery: Delivery) -> None:
         try:
@@ -56,7 +74,12 @@ class Workers:
         try:
             received = _received(delivery.envelope, self._handles.takes)
             assert self._handles.work is not None
-            await self._handles.work(self._ports, received, hold)
+            with metrics.batch(self._consumer, 1), work(traceparent=delivery.envelope.traceparent):
+                await self._handles.work(self._ports, received, hold)
+        except asyncio.CancelledError:
+            if self._intake.over:
+                await self._bus.nak([delivery], 0.0)  # so that another instance has it at once
+            raise
         except Exception as error:  # noqa: BLE001  whatever a handler raises is counted, never lost
             await self._failing.fail(delivery, error)
         else:

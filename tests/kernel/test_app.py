@@ -1,6 +1,7 @@
 """Endpoints over HTTP: one form of question, of answer, of error, of stream, and nobody from elsewhere."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator
 from typing import Literal
@@ -413,12 +414,20 @@ async def test_the_pages_of_the_api_need_nothing_from_elsewhere(app: Litestar) -
 async def test_health_tells_living_from_being_ready() -> None:
     ready = True
 
-    async def check() -> None:
+    without: list[str] = []
+
+    async def check() -> list[str]:
         if not ready:
-            raise Unavailable("the bus is away")
+            raise Unavailable("the database is away")
+        return without
 
     app = create_app(LocalCalls(), [], hosts=serve_hosts("127.0.0.1:1"), ready=check)
-    assert (await request(app, "GET", "/health/ready")).status == 200
+    answered = await request(app, "GET", "/health/ready")
+    assert (answered.status, json.loads(answered.body)) == (200, {"status": "ready"})
+    without.append("bus: it is away")
+    answered = await request(app, "GET", "/health/ready")
+    assert answered.status == 200
+    assert json.loads(answered.body) == {"status": "degraded", "without": ["bus: it is away"]}
     ready = False
     assert (await request(app, "GET", "/health/live")).status == 200
     assert is_problem(await request(app, "GET", "/health/ready"), "unavailable", 503)

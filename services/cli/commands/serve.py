@@ -1,0 +1,43 @@
+"""`mirage serve`: services of a fleet in a process of their own, as Nomad runs them."""
+
+import os
+import socket
+from uuid import uuid4
+
+import click
+
+from services.catalogue import SERVICES, load_service
+from services.cli.commands.up import listening
+from services.cli.options import run_async
+from services.kernel.errors import Invalid
+from services.kernel.observe import configure_logs
+from services.kernel.settings import Settings, read_settings
+
+
+@click.command("serve")
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@click.option("--listen", metavar="ADDRESS:PORT", help="Where to listen (127.0.0.1:8080; port 0 takes a free one).")
+def command(names: tuple[str, ...], listen: str | None) -> int:
+    """Serve services until SIGTERM; the environment says where their servers are."""
+    settings = read_settings({"listen": listen}, os.environ)
+    configure_logs(settings.log)
+    for name in names:
+        if name not in SERVICES:
+            raise Invalid(f"there is no service {name}; there are {', '.join(SERVICES)}")
+    return run_async(_serve(names, settings))
+
+
+async def _serve(names: tuple[str, ...], settings: Settings) -> int:
+    from services.kernel.process import serve
+    from services.kernel.runtime import Place
+
+    with listening(settings.listen) as listener:
+        address = settings.advertise or _address(listener)
+        place = Place(address, settings.instance or uuid4().hex, {"host": socket.gethostname()})
+        await serve([load_service(name) for name in names], settings, listener, place)
+    return 0
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,231 @@
+"""Calls over HTTP: a service is found by its name, and asked within the time that is left for it.
+
+One pool of connections a process. A question that may be asked twice is asked of another instance when one fails, as
+long as there is time; one that may not is asked again only where nobody can have heard it. A service that fails again
+and again is left alone for a moment, and only so many questions wait for one service at a time, so that one that hangs
+takes nobody with it.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from time import monotonic
+from typing import Any, Final
+
+import aiohttp
+import structlog
+
+from services.kernel import metrics
+from services.kernel.breaker import Breaker
+from services.kernel.calls import A, Caller, Calls, Endpoint, LocalCalls, Q
+from services.kernel.directory import Directory, Instance
+from services.kernel.directory.balance import Balancer
+from services.kernel.errors import MirageError, NotFound, Unavailable
+from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
+from services.kernel.openapi import WORKSPACE
+from services.kernel.pauses import pauses
+from services.kernel.request import SECONDS, TRACE, continue_trace, current_trace, seconds_left, work
+
+#: Instances that are asked one question at most.
+TRIES: Final = 3
+#: Questions that wait for one service at a time, and that wait to wait.
+AT_ONCE: Final = 64
+#: An instance that does not take a connection in so many seconds is away.
+CONNECTING: Final = 2.0
+#: Seconds for which a stream may say nothing; the other side says so much earlier that there is nothing new.
+SILENCE: Final = 45.0
+LARGEST_ANSWER: Final = 256_000_000
+
+_log = structlog.get_logger(__name__)
+
+
+class _Unheard(Unavailable):
+    """Nobody was there to hear the question."""
+
+
+class _Broken(Unavailable):
+    """The instance went away while it was asked; it may have heard."""
+
+
+class Peer:
+    """One service as others see it: its instances, its circuit, and how many wait for it."""
+
+    def __init__(self, service: str, directory: Directory) -> None:
+        self.balancer = Balancer(directory, service)
+        self.breaker = Breaker(f"the service {service}", monotonic)
+        self.room = asyncio.Semaphore(AT_ONCE)
+
+
+class Http:
+    """The connections of a process to other services; opened when first used."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    @asynccontextmanager
+    async def request(
+        self, base: str, asked: Asked, headers: dict[str, str], seconds: float | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request.
+
+        Raises:
+            _Unheard: it did not arrive.
+            _Broken: it may have, but no answer came back in full.
+        """
+        if self._closed:
+            raise Unavailable("this process is ending")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=30),
+                auto_decompress=True,
+                trust_env=False,
+            )
+        silence = SILENCE if seconds is None else None
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECTING, sock_read=silence)
+        try:
+            async with self._session.request(
+                asked.method, base + asked.target, data=asked.body, headers=headers, timeout=timeout,
+                allow_redirects=False,
+            ) as response:  # fmt: skip
+                yield response
+        except aiohttp.ClientConnectorError as error:
+            raise _Unheard(f"{base} does not answer: {error.os_error.strerror or error}") from error
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError) as error:
+            raise _Unheard(f"{base} does not answer") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise _Broken(f"{base} went away: {error}") from error
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+
+class HttpCalls(Calls):
+    """Asks this process where it answers itself, and otherwise an instance that the directory knows."""
+
+    def __init__(self, local: LocalCalls, directory: Directory) -> None:
+        self._local = local
+        self._directory = directory
+        self._http = Http()
+        self._peers: dict[str, Peer] = {}
+
+    def peer(self, service: str) -> Peer:
+        """What is known of a service."""
+        found = self._peers.get(service)
+        if found is None:
+            found = self._peers[service] = Peer(service, self._directory)
+        return found
+
+    async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
+        seconds = seconds_left(seconds)
+        if self._answers(endpoint):
+            return await self._local.ask(endpoint, question, caller, seconds=seconds)
+        peer = self.peer(endpoint.service)
+        with metrics.call(endpoint.service, endpoint.name), work(seconds=seconds):
+            try:
+                async with asyncio.timeout(seconds) as deadline, peer.room:
+                    peer.breaker.enter()
+                    return await self._ask(peer, endpoint, question, caller)
+            except TimeoutError:
+                if not deadline.expired():
+                    raise
+                peer.breaker.fail()
+                reason = f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s"
+                raise Unavailable(reason) from None
+
+    async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
+        if self._answers(endpoint):
+            async with aclosing(self._local.follow(endpoint, question, caller)) as parts:
+                async for part in parts:
+                    yield part
+            return
+        balancer = self.peer(endpoint.service).balancer
+        instance = await balancer.pick()
+        asked = write_question(endpoint, question)
+        with balancer.using(instance):
+            async with self._http.request(_base(instance), asked, _headers(caller), None) as response:
+                if response.status != 200:
+                    raise read_problem(endpoint.service, response.status, await _body(response))
+                events = read_events(endpoint, response.content.iter_any(), endpoint.service)
+                async for part in events:
+                    yield part
+
+    async def close(self) -> None:
+        """Hang up on everybody."""
+        await self._http.close()
+        for peer in self._peers.values():
+            await peer.balancer.close()
+
+    def _answers(self, endpoint: Endpoint[Any, Any]) -> bool:
+        try:
+            self._local.endpoint(endpoint.service, endpoint.name)
+        except NotFound:
+            return False
+        return True
+
+    async def _ask(self, peer: Peer, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> A:
+        """Ask one instance after the other, as far as asking again does no harm."""
+        asked = write_question(endpoint, question)
+        tried: list[str] = []
+        for pause in pauses(0.05, 0.5):
+            try:
+                instance = await peer.balancer.pick(exclude=tried)
+                tried.append(instance.id)
+                answer = await self._ask_one(peer, instance, endpoint, asked, caller)
+            except Unavailable as error:
+                again = isinstance(error, _Unheard) or endpoint.idempotent
+                if not again or len(tried) >= TRIES or not tried:
+                    peer.breaker.fail()
+                    raise Unavailable(str(error)) from error
+                _log.info("asked again", service=endpoint.service, name=endpoint.name, reason=str(error))
+                await asyncio.sleep(pause)
+            except MirageError:
+                peer.breaker.succeed()  # it answers, if only with a no
+                raise
+            except BaseException:
+                peer.breaker.leave()
+                raise
+            else:
+                peer.breaker.succeed()
+                return answer
+        raise AssertionError  # pauses do not end
+
+    async def _ask_one(
+        self, peer: Peer, instance: Instance, endpoint: Endpoint[Any, A], asked: Asked, caller: Caller
+    ) -> A:
+        left = seconds_left(3600.0)
+        with peer.balancer.using(instance):
+            try:
+                async with self._http.request(_base(instance), asked, _headers(caller, left), left) as response:
+                    body = await _body(response)
+            except Unavailable:
+                peer.balancer.failed(instance)
+                raise
+        peer.balancer.succeeded(instance)
+        if response.status != 200:
+            raise read_problem(endpoint.service, response.status, body)
+        return read_answer(endpoint, body)
+
+
+def _base(instance: Instance) -> str:
+    return f"http://{instance.address}"
+
+
+def _headers(caller: Caller, seconds: float | None = None) -> dict[str, str]:
+    headers = {
+        WORKSPACE: str(caller.workspace),
+        TRACE: continue_trace(current_trace()),
+        "Content-Type": "application/json",
+    }
+    return headers if seconds is None else {**headers, SECONDS: f"{seconds:.3f}"}
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > LARGEST_ANSWER:
+            raise Unavailable(f"an answer of more than {LARGEST_ANSWER} bytes is not read")
+    return bytes(content)

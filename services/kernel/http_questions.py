@@ -1,0 +1,98 @@
+"""How a question and its answer look over HTTP, from the side that asks: the other half of `services.kernel.app`."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from services.kernel.calls import A, Endpoint, Q
+from services.kernel.errors import BY_CODE, Incompatible, MirageError, Unavailable
+from services.kernel.openapi import Problem, in_body
+
+#: The longest line of a stream of events that is read.
+LONGEST_LINE: Final = 16_000_000
+_PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
+_STATUS: Final = {404: "not_found", 403: "denied", 401: "denied", 429: "unavailable", 400: "invalid", 413: "invalid"}
+
+
+class Asked(Struct, frozen=True):
+    """A question as a request: ``target`` is the path and the query."""
+
+    method: str
+    target: str
+    body: bytes | None
+
+
+def write_question(endpoint: Endpoint[Q, Any], question: Q) -> Asked:
+    """Put the fields of a question where its endpoint takes them."""
+    fields: dict[str, Any] = msgspec.to_builtins(question)
+    path = _PARAMETER.sub(lambda match: quote(_text(fields[match[1]]), safe=""), endpoint.path)
+    inside = in_body(endpoint)
+    query = {
+        name: _text(value)
+        for name, value in fields.items()
+        if name not in inside and name not in endpoint.path_fields and value is not None
+    }
+    body = msgspec.json.encode({name: fields[name] for name in inside}) if inside else None
+    return Asked(endpoint.method, f"{path}?{urlencode(query)}" if query else path, body)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def read_answer(endpoint: Endpoint[Any, A], body: bytes) -> A:
+    """Decode an answer; fields that are not known are skipped, so that a newer service does no harm."""
+    try:
+        return msgspec.json.decode(body, type=endpoint.answers)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Incompatible(f"{endpoint.service} answers {endpoint.name} in another way: {error}") from error
+
+
+def read_problem(service: str, status: int, body: bytes) -> MirageError:
+    """The error that the other side had, as it would be raised here."""
+    try:
+        problem = msgspec.json.decode(body, type=Problem)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return BY_CODE.get(_STATUS.get(status, ""), Unavailable)(f"{service} answered with status {status}")
+    return BY_CODE.get(problem.code, MirageError)(problem.detail)
+
+
+async def read_events(endpoint: Endpoint[Any, A], chunks: AsyncIterator[bytes], service: str) -> AsyncIterator[A]:
+    """The parts of a stream of server-sent events, up to its end.
+
+    Raises:
+        Unavailable: it broke off.
+        MirageError: the other side says that it failed, and why.
+    """
+    event, data = "", b""
+    async for line in _lines(chunks):
+        if line:
+            field, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if field == b"event":
+                event = value.decode("utf-8", "replace")
+            elif field == b"data":
+                data = value
+            continue
+        if event == "end":
+            return
+        if event == "problem":
+            raise read_problem(service, 500, data)
+        if data:
+            yield read_answer(endpoint, data)
+        event, data = "", b""
+    raise Unavailable(f"the stream of {service} broke off")
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    left = b""
+    async for chunk in chunks:
+        *whole, left = (left + chunk).split(b"\n")
+        if len(left) > LONGEST_LINE:
+            raise Incompatible(f"a line of more than {LONGEST_LINE} bytes is no event")
+        for line in whole:
+            yield line.removesuffix(b"\r")
