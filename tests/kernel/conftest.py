@@ -8,10 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from msgspec import json as codec
 
 from services.kernel.blobs import Blobs
 from services.kernel.blobs.segments import SegmentBlobs
@@ -21,13 +24,17 @@ from services.kernel.cache import Cache
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.directory import Directory
+from services.kernel.directory.consul import ConsulDirectory
 from services.kernel.directory.local import LocalDirectory
+from services.kernel.directory.registration import Check
 from services.kernel.documents import Documents
 from services.kernel.documents.sqlite import SqliteDocuments
 from services.kernel.search import Search
 from services.kernel.search.fts import FtsSearch
+from services.kernel.server import Server
 from services.kernel.sql import Sql
 from services.kernel.sql.sqlite import SqliteSql
+from tests.servers.running import Server as Running
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,11 +127,33 @@ async def cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) ->
     await opened.close()
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", pytest.param("consul", marks=pytest.mark.server)])
 async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Directory]:
-    opened = LocalDirectory()
+    if request.param == "local":
+        opened: Directory = LocalDirectory()
+        yield opened
+        await opened.close()
+        return
+    url = request.getfixturevalue("consul_url")
+    # Nobody listens where the tests say that their instances do: no check may come round while they run.
+    opened = ConsulDirectory(Server.parse(url), check=Check(interval=1e6))
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def consul_url(shared_server: Callable[[str], Running]) -> Iterator[str]:
+    """The shared Consul, below a name of this test's own; what the test leaves there is removed."""
+    running, own = shared_server("consul"), f"t{uuid4().hex[:12]}"
+    yield f"{running.url}/{own}"
+    with urllib.request.urlopen(asked(running, "/v1/agent/services")) as answer:
+        left = [each for each in codec.decode(answer.read(), type=dict[str, object]) if each.startswith(own)]
+    for path in (*(f"/v1/agent/service/deregister/{each}" for each in left), f"/v1/kv/{own}/?recurse"):
+        urllib.request.urlopen(asked(running, path, "DELETE" if "/kv/" in path else "PUT")).close()
+
+
+def asked(running: Running, path: str, method: str = "GET") -> urllib.request.Request:
+    return urllib.request.Request(f"http://127.0.0.1:{running.port}{path}", method=method)
 
 
 @pytest.fixture(params=["sqlite"])

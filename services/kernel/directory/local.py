@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from services.kernel.directory import Directory, Instance
+from services.kernel.directory import Directory, Instance, check_instance
 from services.kernel.errors import Unavailable
 
 
@@ -15,6 +15,7 @@ class LocalDirectory(Directory):
 
     async def register(self, instance: Instance) -> None:
         self._check_open()
+        check_instance(instance)
         known = self._services.setdefault(instance.service, {})
         if known.get(instance.id) != instance:
             known[instance.id] = instance

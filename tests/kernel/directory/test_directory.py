@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.kernel.directory import Directory, Instance
-from services.kernel.errors import Unavailable
+from services.kernel.errors import Invalid, Unavailable
 
 
 def instance(id: str, address: str = "127.0.0.1:80", service: str = "scans", **meta: str) -> Instance:
@@ -44,6 +44,37 @@ async def test_an_instance_that_has_changed_is_known_as_it_is_now(directory: Dir
     await directory.register(instance("a", "127.0.0.1:1"))
     await directory.register(instance("a", "127.0.0.1:2"))
     assert await directory.resolve("scans") == [instance("a", "127.0.0.1:2")]
+
+
+async def test_what_an_instance_says_of_itself_comes_back_as_it_was(directory: Directory) -> None:
+    said = instance("a.b_c-1", "[2001:db8::1]:65535", Role="búho", empty="", version="1" * 512)
+    nobody_dials = instance("scans-2", "local", _="x")
+    await directory.register(said)
+    await directory.register(nobody_dials)
+    assert await directory.resolve("scans") == [said, nobody_dials]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        instance("a", service="Scans"),
+        instance("a", service="scans/../x"),
+        instance("a", service=""),
+        instance("a b"),
+        instance(""),
+        instance("a", "127.0.0.1"),
+        instance("a", "127.0.0.1:0"),
+        instance("a", ":80"),
+        instance("a", "localhost:http"),
+        instance("a", **{"a key": "1"}),
+        instance("a", key="1" * 513),
+        instance("a", **{f"k{number}": "" for number in range(33)}),
+    ],
+)
+async def test_what_not_every_directory_can_hold_is_refused(directory: Directory, bad: Instance) -> None:
+    with pytest.raises(Invalid):
+        await directory.register(bad)
+    assert await directory.resolve("scans") == []
 
 
 async def test_the_list_is_the_callers_own(directory: Directory) -> None:

@@ -1,0 +1,144 @@
+"""`directory` on Consul: services register themselves with their node's agent and are found by blocking queries."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from services.kernel.consul import WAIT_SECONDS, Consul, Entry, jittered
+from services.kernel.directory import LOCAL, Directory, Instance, check_instance
+from services.kernel.directory.registration import ID_KEY, Check, Registration, consul_id
+from services.kernel.errors import Unavailable
+from services.kernel.hostport import join_host_port
+from services.kernel.long_poll import LongPoll
+from services.kernel.server import Server
+
+#: Seconds between two looks at what this process has registered.
+RECONCILE_SECONDS: Final = 10.0
+#: Seconds that a process waits to see in its own list what it has just registered.
+SEEN_SECONDS: Final = 2.0
+
+
+class ConsulDirectory(Directory):
+    """Instances under their service's name; a path in the URL goes before it, for fleets that share a Consul."""
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        check: Check = Check(),  # noqa: B008  frozen
+        reconcile: float = RECONCILE_SECONDS,
+        wait: float = WAIT_SECONDS,
+    ) -> None:
+        self._consul = Consul(server)
+        self._prefix = f"{server.path}-" if server.path else ""
+        self._check = check
+        self._reconcile = reconcile
+        self._wait = wait
+        self._registered: dict[tuple[str, str], Registration] = {}
+        self._polls: dict[str, LongPoll[list[Instance]]] = {}
+        self._closed = False
+
+    async def register(self, instance: Instance) -> None:
+        self._check_open()
+        check_instance(instance)
+        key = (instance.service, instance.id)
+        known = self._registered.get(key)
+        if known is not None:
+            if known.instance == instance:
+                return
+            await known.stop()
+        registration = Registration(self._consul, self._prefix, instance, self._check, self._reconcile)
+        self._registered[key] = registration
+        try:
+            await registration.begin()
+        except BaseException:
+            if self._registered.get(key) is registration:
+                del self._registered[key]
+            raise
+        await self._see(instance.service)
+
+    async def deregister(self, service: str, id: str) -> None:
+        self._check_open()
+        known = self._registered.pop((service, id), None)
+        if known is not None:
+            await known.leave()
+        else:
+            await self._consul.deregister(consul_id(self._prefix, service, id))
+        await self._see(service)
+
+    async def resolve(self, service: str) -> list[Instance]:
+        self._check_open()
+        return list(await self._poll(service).latest())
+
+    async def watch(self, service: str) -> AsyncIterator[list[Instance]]:
+        self._check_open()
+        async with contextlib.aclosing(self._poll(service).changes()) as lists:
+            async for found in lists:
+                yield list(found)
+
+    async def ping(self) -> None:
+        self._check_open()
+        await self._consul.ping()
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for registration in self._registered.values():
+            await registration.stop()
+        for poll in self._polls.values():
+            await poll.close()
+        await self._consul.close()
+
+    def measures(self) -> dict[str, float]:
+        registered = self._registered.values()
+        return {
+            "calls": self._consul.calls,
+            "watched": len(self._polls),
+            "stale_seconds": max((poll.away for poll in self._polls.values()), default=0.0),
+            "registered": len(registered),
+            "registered_not_well": sum(not each.well for each in registered),
+            "registered_again": sum(each.repeated for each in registered),
+        }
+
+    def _poll(self, service: str) -> LongPoll[list[Instance]]:
+        poll = self._polls.get(service)
+        if poll is None:
+
+            async def ask(index: int, wait: float) -> tuple[int, list[Instance]]:
+                found, entries = await self._consul.well(self._prefix + service, index, wait)
+                return found, sorted((self._instance(service, each) for each in entries), key=_id)
+
+            # What is lost is registered again within the reconcile interval, and a try or two when Consul is away.
+            poll = self._polls[service] = LongPoll(
+                ask, _union, wait=jittered(self._wait), patience=self._reconcile * 1.5
+            )
+        return poll
+
+    async def _see(self, service: str) -> None:
+        """Let this process find what it has just done; a Consul that does not answer now will be asked again."""
+        if service in self._polls:
+            with contextlib.suppress(TimeoutError, Unavailable):
+                async with asyncio.timeout(SEEN_SECONDS):
+                    await self._polls[service].refresh()
+
+    def _instance(self, service: str, entry: Entry) -> Instance:
+        has = entry.service
+        meta = dict(has.meta or {})
+        own_id = meta.pop(ID_KEY, has.id.removeprefix(self._prefix))
+        address = join_host_port(has.address or entry.node.address, has.port) if has.port else LOCAL
+        return Instance(service=service, id=own_id, address=address, meta=meta)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the directory is closed")
+
+
+def _union(before: list[Instance], now: list[Instance]) -> list[Instance]:
+    by_id = {each.id: each for each in (*before, *now)}
+    return sorted(by_id.values(), key=_id)
+
+
+def _id(instance: Instance) -> str:
+    return instance.id
