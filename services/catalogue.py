@@ -9,6 +9,7 @@ SERVICES: Final = (
     "registry",
     "collector",
     "storage",
+    "gateway",
 )
 
 
@@ -22,3 +23,8 @@ def load_service(name: str) -> Service:
 def load_services() -> list[Service]:
     """The declarations of all services."""
     return [load_service(name) for name in SERVICES]
+
+
+def load_embedded() -> list[Service]:
+    """Of those that have something to do where all are in one process."""
+    return [service for service in load_services() if not service.fleet_only]

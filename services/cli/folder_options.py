@@ -19,10 +19,16 @@ SAID: Final[dict[str, Any]] = {"expose_value": False, "callback": _remember}
 
 
 def folder_options() -> list[click.Option]:
-    """``--data``, ``--workspace`` and ``--log``; what is said last counts, before a command's name or after it."""
+    """What is said last counts, before a command's name or after it."""
     return [
         click.Option(
             ["--data"], metavar="DIR", help="The data folder (MIRAGE_DATA; else by the XDG convention).", **SAID
+        ),
+        click.Option(
+            ["--server"],
+            metavar="URL",
+            help="Ask the fleet at this address (MIRAGE_SERVER), not a data folder.",
+            **SAID,
         ),
         click.Option(["--workspace"], metavar="NAME", help=f"The workspace to work in ({DEFAULT_WORKSPACE}).", **SAID),
         click.Option(

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.catalogue import load_services
+from services.catalogue import load_embedded
 from services.kernel import letters
 from services.kernel.calls import A, Caller, Calls, Endpoint, Nothing, Q
 from services.kernel.errors import Exhausted, MirageError, NotFound, Unavailable
@@ -200,7 +200,7 @@ class Hull:
         return True
 
     async def _own(self) -> None:
-        runtime = await self._stack.enter_async_context(Runtime(load_services(), self.settings, works=self._works))
+        runtime = await self._stack.enter_async_context(Runtime(load_embedded(), self.settings, works=self._works))
         runtime.calls.serve(runtime, {HOLD: hold})
         if not self._works:
             runtime.calls.serve(runtime, {WORK: begin_work, WORKS: say_whether_it_works})

@@ -10,6 +10,7 @@ import click
 
 from services.cli.folder_options import DEFAULT_WORKSPACE, folder_options, said
 from services.cli.hull import Hull
+from services.cli.tokens import find_token, server_url
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.folder import LOG
@@ -34,13 +35,21 @@ class Session:
 
         ``makes``: a data folder that was named is made if need be; else one that is not there is a slip of the pen.
         """
+        if self.settings.server:
+            return self._open_remote(server_url(self.settings.server))
         if self.data is not None and not (works or makes or self.settings.folder.exists()):
             raise Invalid(f"there is no data folder {self.settings.folder}")
         return Hull(self.settings, works=works)
 
+    def _open_remote(self, url: str) -> Hull:
+        from services.cli.remote import RemoteHull
+
+        return RemoteHull(self.settings, url, find_token(url, os.environ))
+
     def line(self, words: str) -> str:
         """The line that calls a command on the same data, to be copied."""
         data = f" --data {quote(self.data)}" if self.data else ""
+        data += f" --server {quote(self.settings.server)}" if self.settings.server else ""
         workspace = f" --workspace {quote(self.workspace)}" if self.workspace != DEFAULT_WORKSPACE else ""
         return f"./mirage {words}{data}{workspace}"
 
@@ -49,8 +58,10 @@ def data_options(function: F) -> F:
     """Add ``--data``, ``--workspace`` and ``--log``; the command gets a `Session` first."""
 
     def run(**options: Any) -> Any:
-        data, workspace, log = (said(name) for name in ("data", "workspace", "log"))
-        settings = read_settings({"data": data, "log": log}, os.environ)
+        data, server, workspace, log = (said(name) for name in ("data", "server", "workspace", "log"))
+        settings = read_settings({"data": data, "server": server, "log": log}, os.environ)
+        if data and settings.server:
+            raise Invalid(f"either the data folder {data} is asked or the server {settings.server}")
         configure_logs(settings.log, None if log else LogFile(settings.folder / LOG))
         return function(Session(settings, workspace or DEFAULT_WORKSPACE, data), **options)
 

@@ -23,11 +23,12 @@ from msgspec import Struct
 
 from services.kernel import metrics
 from services.kernel.calls import Caller, Calls, Endpoint
-from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, meaning
+from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError
 from services.kernel.events import EventStream
 from services.kernel.messages import EVERYWHERE, workspace_id
 from services.kernel.observed import Observed, name_request
 from services.kernel.openapi import LAST_EVENT, PROBLEM, WORKSPACE, Problem, describe, in_body
+from services.kernel.problems import problem_of
 from services.kernel.request import SECONDS
 
 #: The longest name of a workspace, in bytes.
@@ -76,6 +77,17 @@ def create_app(
     return app
 
 
+def create_docs(endpoints: Iterable[Endpoint[Any, Any]], prefix: str) -> Litestar:
+    """Serve the pages that show ``endpoints``, and nothing else."""
+    described = describe(sorted(endpoints, key=lambda endpoint: (endpoint.path, endpoint.method)), prefix)
+    return Litestar(
+        route_handlers=[_live, *_docs(prefix, described)],
+        exception_handlers={HTTPException: _their_problem, Exception: _our_problem},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
 def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace: str) -> HTTPRouteHandler:
     """Make the route of an endpoint: the fields of its question come from path, query and body."""
     read = _reader(endpoint)
@@ -92,7 +104,7 @@ def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace:
         question = _resumed(endpoint, request, read(request, await request.body()))
         events = EventStream(
             calls.follow(endpoint, question, Caller(workspace=_workspace(request, workspace))),
-            _problem,
+            problem_of,
             resumes=endpoint.resumes,
         )
         await events.begin()
@@ -210,24 +222,8 @@ def _host(url: str) -> str:
         return ""
 
 
-def _problem(error: Exception) -> Problem:
-    """What is told of an error; of one that is not ours nothing but that it is logged."""
-    means = meaning(error)
-    detail = str(error)
-    if means is UNKNOWN:
-        _log.error("a request failed", exc_info=error)
-        detail = "a fault of Mirage; see its log"
-    return Problem(
-        type="about:blank",
-        title=means.code.replace("_", " ").capitalize(),
-        status=means.status,
-        detail=detail,
-        code=means.code,
-    )
-
-
 def _our_problem(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    problem = _problem(error)
+    problem = problem_of(error)
     return Response(problem, status_code=problem.status, media_type=PROBLEM)
 
 

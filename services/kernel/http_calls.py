@@ -7,13 +7,14 @@ takes nobody with it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import structlog
+from msgspec import Struct
 
 from services.kernel import metrics
 from services.kernel.breaker import Breaker
@@ -35,6 +36,9 @@ CONNECTING: Final = 2.0
 #: Seconds for which a stream may say nothing; the other side says so much earlier that there is nothing new.
 SILENCE: Final = 45.0
 LARGEST_ANSWER: Final = 256_000_000
+
+T = TypeVar("T")
+Attempt = Callable[[Instance], Awaitable[T]]
 
 _log = structlog.get_logger(__name__)
 
@@ -102,6 +106,15 @@ class Http:
             await self._session.close()
 
 
+class Forwarded(Struct, frozen=True):
+    """The beginning of an answer that is passed on as it comes; ``instance`` gave it."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+    instance: Instance
+
+
 class HttpCalls(Calls):
     """Asks this process where it answers itself, and otherwise an instance that the directory knows."""
 
@@ -111,29 +124,24 @@ class HttpCalls(Calls):
         self._http = Http()
         self._peers: dict[str, Peer] = {}
 
-    def peer(self, service: str) -> Peer:
-        """What is known of a service."""
-        found = self._peers.get(service)
-        if found is None:
-            found = self._peers[service] = Peer(service, self._directory)
-        return found
-
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         seconds = seconds_left(seconds)
         if self._answers(endpoint):
             return await self._local.ask(endpoint, question, caller, seconds=seconds)
-        peer = self.peer(endpoint.service)
+        asked = write_question(endpoint, question)
+        headers = _headers(caller)
+
+        async def attempt(instance: Instance) -> A:
+            left = seconds_left(seconds)
+            timed = {**headers, SECONDS: f"{left:.3f}"}
+            async with self._http.request(_base(instance), asked, timed, left) as response:
+                body = await _body(response)
+            if response.status != 200:
+                raise read_problem(endpoint.service, response.status, body)
+            return read_answer(endpoint, body)
+
         with metrics.call(endpoint.service, endpoint.name), work(seconds=seconds):
-            try:
-                async with asyncio.timeout(seconds) as deadline, peer.room:
-                    peer.breaker.enter()
-                    return await self._ask(peer, endpoint, question, caller)
-            except TimeoutError:
-                if not deadline.expired():
-                    raise
-                peer.breaker.fail()
-                reason = f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s"
-                raise Unavailable(reason) from None
+            return await self._in_time(endpoint, seconds, attempt)
 
     async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
         if self._answers(endpoint):
@@ -141,22 +149,47 @@ class HttpCalls(Calls):
                 async for part in parts:
                     yield part
             return
-        balancer = self.peer(endpoint.service).balancer
-        instance = await balancer.pick()
-        asked = write_question(endpoint, question)
-        with balancer.using(instance):
-            async with self._http.request(_base(instance), asked, _headers(caller), None) as response:
-                if response.status != 200:
-                    raise read_problem(endpoint.service, response.status, await _body(response))
-                events = read_events(endpoint, response.content.iter_any(), endpoint.service)
-                async for part in events:
-                    yield part
+        async with self.forward(endpoint, write_question(endpoint, question), _headers(caller)) as answer:
+            if answer.status != 200:
+                body = b"".join([chunk async for chunk in answer.chunks])
+                raise read_problem(endpoint.service, answer.status, body)
+            async for part in read_events(endpoint, answer.chunks, endpoint.service):
+                yield part
+
+    @asynccontextmanager
+    async def forward(
+        self, endpoint: Endpoint[Any, Any], asked: Asked, headers: Mapping[str, str], *, seconds: float = 30.0
+    ) -> AsyncIterator[Forwarded]:
+        """Ask as it is, and give the answer as it comes; its beginning must come within ``seconds``.
+
+        Raises:
+            Unavailable: no instance answers, or the one that began to went away.
+        """
+        async with AsyncExitStack() as stack:
+
+            async def attempt(instance: Instance) -> Forwarded:
+                opened = AsyncExitStack()
+                request = self._http.request(_base(instance), asked, dict(headers), None)
+                response = await opened.enter_async_context(request)
+                opened.enter_context(self._peer(endpoint.service).balancer.using(instance))
+                stack.push_async_exit(opened)
+                return Forwarded(response.status, response.headers, response.content.iter_any(), instance)
+
+            with metrics.call(endpoint.service, endpoint.name):
+                answer = await self._in_time(endpoint, seconds, attempt)
+            yield answer
 
     async def close(self) -> None:
         """Hang up on everybody."""
         await self._http.close()
         for peer in self._peers.values():
             await peer.balancer.close()
+
+    def _peer(self, service: str) -> Peer:
+        found = self._peers.get(service)
+        if found is None:
+            found = self._peers[service] = Peer(service, self._directory)
+        return found
 
     def _answers(self, endpoint: Endpoint[Any, Any]) -> bool:
         try:
@@ -165,61 +198,64 @@ class HttpCalls(Calls):
             return False
         return True
 
-    async def _ask(self, peer: Peer, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> A:
-        """Ask one instance after the other, as far as asking again does no harm."""
-        asked = write_question(endpoint, question)
+    async def _in_time(self, endpoint: Endpoint[Any, Any], seconds: float, attempt: Attempt[T]) -> T:
+        """Attempt it within ``seconds``, once there is room for one more question, and unless the circuit is open."""
+        peer = self._peer(endpoint.service)
+        try:
+            async with asyncio.timeout(seconds) as deadline, peer.room:
+                peer.breaker.enter()
+                try:
+                    result = await self._attempt(peer, endpoint, attempt)
+                except Unavailable:
+                    peer.breaker.fail()
+                    raise
+                except MirageError:
+                    peer.breaker.succeed()  # it answers, if only with a no
+                    raise
+                except BaseException:
+                    peer.breaker.leave()
+                    raise
+                peer.breaker.succeed()
+                return result
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            peer.breaker.fail()
+            reason = f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s"
+            raise Unavailable(reason) from None
+
+    async def _attempt(self, peer: Peer, endpoint: Endpoint[Any, Any], attempt: Attempt[T]) -> T:
+        """Try one instance after the other, as far as asking again does no harm."""
         tried: list[str] = []
         for pause in pauses(0.05, 0.5):
+            instance = await peer.balancer.pick(exclude=tried)
+            tried.append(instance.id)
             try:
-                instance = await peer.balancer.pick(exclude=tried)
-                tried.append(instance.id)
-                answer = await self._ask_one(peer, instance, endpoint, asked, caller)
+                with peer.balancer.using(instance):
+                    result = await attempt(instance)
             except Unavailable as error:
-                again = isinstance(error, _Unheard) or endpoint.idempotent
-                if not again or len(tried) >= TRIES or not tried:
-                    peer.breaker.fail()
-                    raise Unavailable(str(error)) from error
+                if isinstance(error, _Unheard | _Broken):
+                    peer.balancer.failed(instance)
+                if len(tried) >= TRIES or not (isinstance(error, _Unheard) or endpoint.idempotent):
+                    raise Unavailable(f"{endpoint.service}: {error}") from error
                 _log.info("asked again", service=endpoint.service, name=endpoint.name, reason=str(error))
                 await asyncio.sleep(pause)
-            except MirageError:
-                peer.breaker.succeed()  # it answers, if only with a no
-                raise
-            except BaseException:
-                peer.breaker.leave()
-                raise
             else:
-                peer.breaker.succeed()
-                return answer
+                peer.balancer.succeeded(instance)
+                return result
         raise AssertionError  # pauses do not end
-
-    async def _ask_one(
-        self, peer: Peer, instance: Instance, endpoint: Endpoint[Any, A], asked: Asked, caller: Caller
-    ) -> A:
-        left = seconds_left(3600.0)
-        with peer.balancer.using(instance):
-            try:
-                async with self._http.request(_base(instance), asked, _headers(caller, left), left) as response:
-                    body = await _body(response)
-            except Unavailable:
-                peer.balancer.failed(instance)
-                raise
-        peer.balancer.succeeded(instance)
-        if response.status != 200:
-            raise read_problem(endpoint.service, response.status, body)
-        return read_answer(endpoint, body)
 
 
 def _base(instance: Instance) -> str:
     return f"http://{instance.address}"
 
 
-def _headers(caller: Caller, seconds: float | None = None) -> dict[str, str]:
-    headers = {
+def _headers(caller: Caller) -> dict[str, str]:
+    return {
         WORKSPACE: str(caller.workspace),
         TRACE: continue_trace(current_trace()),
         "Content-Type": "application/json",
     }
-    return headers if seconds is None else {**headers, SECONDS: f"{seconds:.3f}"}
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

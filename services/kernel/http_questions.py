@@ -1,7 +1,7 @@
 """How a question and its answer look over HTTP, from the side that asks: the other half of `services.kernel.app`."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -61,7 +61,9 @@ def read_problem(service: str, status: int, body: bytes) -> MirageError:
     return BY_CODE.get(problem.code, MirageError)(problem.detail)
 
 
-async def read_events(endpoint: Endpoint[Any, A], chunks: AsyncIterator[bytes], service: str) -> AsyncIterator[A]:
+async def read_events(
+    endpoint: Endpoint[Any, A], chunks: AsyncIterator[bytes], service: str
+) -> AsyncGenerator[A, None]:
     """The parts of a stream of server-sent events, up to its end.
 
     Raises:

@@ -18,9 +18,10 @@ from services.kernel import metrics
 from services.kernel.app import create_app
 from services.kernel.calls import A, Caller, Calls, Endpoint, Q
 from services.kernel.errors import Exhausted, MirageError, Unavailable
+from services.kernel.listening import open_listener
 from services.kernel.pauses import pauses
 from services.kernel.runtime import Place, Runtime
-from services.kernel.service import Service
+from services.kernel.service import Service, load
 from services.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Process(Calls):
         self._runtime: Runtime | None = None
         self._missing: MirageError = Unavailable("this process is starting")
         self._ending = asyncio.Event()
+        self._front: Front | None = None
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         return await self._open.calls.ask(endpoint, question, caller, seconds=seconds)
@@ -91,18 +93,52 @@ class Process(Calls):
         try:
             async with Runtime(self._services, self._settings, place=self._place) as runtime:
                 self._runtime = runtime
+                await self._open_front(runtime)
                 _log.info("ready", services=[service.name for service in self._services], address=self._place.address)
                 await runtime.failure()
         finally:
             self._runtime = None
+            if self._front is not None:
+                await self._front.close()
+
+    async def _open_front(self, runtime: Runtime) -> None:
+        """Let the world in, now that all is there to answer it."""
+        for service in self._services:
+            if service.public:
+                self._front = Front(load(service.public)(runtime.ports[service.name]), self._settings.public)
+                self._front.open()
 
     async def _drain(self, running: "asyncio.Task[None]") -> None:
         self._missing = Unavailable("this process is ending")
         if self._runtime is not None:
             _log.info("draining")
-            await self._runtime.drain(DRAINING)
+            closing = [self._front.close()] if self._front is not None else []
+            await asyncio.gather(self._runtime.drain(DRAINING), *closing)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+class Front:
+    """A public port, shared with others of its like: while one ends, the next one has it already."""
+
+    def __init__(self, app: Any, address: str) -> None:
+        self._app = app
+        self._address = address
+        self._serving: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Listen; raises `Invalid` when the port is somebody else's."""
+        self._listener = open_listener(self._address, shared=True)
+        self._server = uvicorn.Server(uvicorn.Config(self._app, lifespan="off", **_CONFIG))
+        self._serving = asyncio.create_task(self._server._serve([self._listener]))  # noqa: SLF001  as below
+
+    async def close(self) -> None:
+        """Take no more requests, and end when those that were begun are answered."""
+        if self._serving is not None:
+            self._server.should_exit = True
+            serving, self._serving = self._serving, None
+            await asyncio.gather(serving, return_exceptions=True)
+            self._listener.close()
 
 
 async def serve(services: Sequence[Service], settings: Settings, listener: socket.socket, place: Place) -> None:

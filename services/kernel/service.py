@@ -36,6 +36,8 @@ class Service(Struct, frozen=True, kw_only=True):
     ``doors``: import string of ``{endpoint: function}``. ``consumers``: of a sequence of `Handles`. ``tasks``: of a
     sequence of functions that take the service's `Ports`, run beside it and raise only what shall end the process.
     ``migrations``: a package. ``cache_mib``: the page cache of its embedded database, for one that writes much.
+    ``public``: of a function that takes the service's `Ports` and returns the ASGI application which the world may ask.
+    ``fleet_only``: where all services are in one process, there is nothing for it to do.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Service(Struct, frozen=True, kw_only=True):
     tasks: str = ""
     migrations: str = ""
     cache_mib: int = 2
+    public: str = ""
+    fleet_only: bool = False
 
 
 class Ports:

@@ -45,6 +45,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     process. ``tls_ca``, ``tls_cert``, ``tls_key``: whom their TLS believes, and what we show them. ``connections``:
     how many a process holds to one of them at most. ``advertise``: where others reach a process of a fleet, if not
     where it listens; ``instance``: its id among its like, made up if none is given; ``register``: who makes it known.
+    ``public``: where a gateway listens for the world; ``token``: what the world needs to be let in. ``server``: the
+    address of a fleet that the command line asks, instead of a data folder.
     """
 
     data: str = ""
@@ -72,10 +74,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     advertise: str = ""
     instance: str = ""
     register: Registrar = "self"
+    public: str = "127.0.0.1:8080"
+    token: str = ""
+    server: str = ""
 
     def __repr__(self) -> str:
-        """Without the passwords in URLs."""
-        said = (f"{name}={masked(value) if isinstance(value, str) else value!r}" for name, value in self._set())
+        """Without what is secret: passwords in URLs, and the token."""
+        said = (f"{name}={_shown(name, value)}" for name, value in self._set())
         return f"Settings({', '.join(said)})"
 
     def _set(self) -> Iterator[tuple[str, Any]]:
@@ -89,6 +94,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         return _xdg(os.environ, "XDG_DATA_HOME", "~/.local/share") / "mirage"
 
 
+def _shown(name: str, value: Any) -> str:
+    if name == "token":
+        return "'***'"
+    return repr(masked(value) if isinstance(value, str) else value)
+
+
 FIELDS: Final = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Settings)}
 
@@ -100,7 +111,7 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         Invalid: names the setting that is wrong, and where it was said.
     """
     settings: dict[str, Any] = {}
-    file = _xdg(environ, "XDG_CONFIG_HOME", "~/.config") / "mirage" / "config.toml"
+    file = config_folder(environ) / "config.toml"
     for name, value in _read_file(file).items():
         settings[name] = _check(name, value, str(file))
     for name in FIELDS:
@@ -113,6 +124,11 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         if value not in (None, (), ""):
             settings[name] = _check(name, value, f"--{name.replace('_', '-')}")
     return Settings(**settings)
+
+
+def config_folder(environ: Mapping[str, str]) -> Path:
+    """Where a user's configuration is."""
+    return _xdg(environ, "XDG_CONFIG_HOME", "~/.config") / "mirage"
 
 
 def _check(name: str, value: Any, where: str) -> Any:

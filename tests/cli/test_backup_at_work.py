@@ -217,7 +217,7 @@ def test_databases_are_copied_before_what_they_refer_to(tmp_path: Path) -> None:
 
 @pytest.fixture
 async def owner(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hull]:
-    monkeypatch.setattr("services.cli.hull.load_services", town)
+    monkeypatch.setattr("services.cli.hull.load_embedded", town)
     async with Hull(settings) as hull:
         yield hull
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.commands.up import listening
 from services.kernel.errors import Invalid
+from services.kernel.listening import open_listener
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,16 +85,16 @@ async def test_a_port_that_is_taken_is_said_so_before_anything_is_started(tmp_pa
 @pytest.mark.parametrize("listen", ["", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "example.org:80", "1.2:3"])
 def test_what_is_no_address_and_port_is_refused(listen: str) -> None:
     with pytest.raises(Invalid, match="is not ADDRESS:PORT"):
-        listening(listen)
+        open_listener(listen)
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:70000", "127.0.0.1:-1", "192.0.2.1:8080"])
 def test_an_address_that_is_not_ours_is_refused(listen: str) -> None:
     with pytest.raises(Invalid, match="nobody can listen"):
-        listening(listen)
+        open_listener(listen)
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "localhost:0", "[::1]:0"])
 def test_both_kinds_of_addresses_are_listened_at(listen: str) -> None:
-    with listening(listen) as listener:
+    with open_listener(listen) as listener:
         assert listener.getsockname()[1] > 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis.strategies import none, sampled_from, sets
 from litestar import Litestar
 
-from services.catalogue import load_services
+from services.catalogue import load_embedded
 from services.contracts.endpoints import DIFF
 from services.kernel.app import create_app
 from services.kernel.calls import Endpoint
@@ -36,7 +36,7 @@ class Mirage:
         await receive()
         from schemathesis.python import asgi  # here and below: it takes a second that a run without these tests lacks
 
-        async with Runtime(load_services(), settings) as runtime:
+        async with Runtime(load_embedded(), settings) as runtime:
             self._app = create_app(
                 runtime.calls, runtime.calls.endpoints, hosts=frozenset({asgi.HOST}), prefix="/api", ready=runtime.ready
             )
@@ -55,7 +55,7 @@ def doors() -> Any:
         asgi.shutdown_lifespans()
 
 
-ENDPOINTS = [endpoint for service in load_services() for endpoint in service.answers]
+ENDPOINTS = [endpoint for service in load_embedded() for endpoint in service.answers]
 
 
 #: What makes sense where a question has a field of this name; whatever else is asked is made up.

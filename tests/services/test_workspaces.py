@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from litestar import Litestar
 
-from services.catalogue import load_services
+from services.catalogue import load_embedded
 from services.contracts import entities
 from services.contracts.facts import Admission, Admitted, Collected, Said
 from services.kernel.app import create_app, serve_hosts
@@ -44,7 +44,7 @@ async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     nowhere = tmp_path / "nowhere.json"
     nowhere.write_text(json.dumps({"version": 1, "entries": []}))
     settings = Settings(data=str(tmp_path / "data"), dial_table=str(nowhere), resolvers=("192.0.2.53",))
-    async with Runtime(load_services(), settings) as started:
+    async with Runtime(load_embedded(), settings) as started:
         yield started
 
 

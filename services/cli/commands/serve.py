@@ -7,9 +7,9 @@ from uuid import uuid4
 import click
 
 from services.catalogue import SERVICES, load_service
-from services.cli.commands.up import listening
 from services.cli.options import run_async
 from services.kernel.errors import Invalid
+from services.kernel.listening import open_listener
 from services.kernel.observe import configure_logs
 from services.kernel.settings import Settings, read_settings
 
@@ -31,7 +31,7 @@ async def _serve(names: tuple[str, ...], settings: Settings) -> int:
     from services.kernel.process import serve
     from services.kernel.runtime import Place
 
-    with listening(settings.listen) as listener:
+    with open_listener(settings.listen) as listener:
         address = settings.advertise or _address(listener)
         place = Place(address, settings.instance or uuid4().hex, {"host": socket.gethostname()})
         await serve([load_service(name) for name in names], settings, listener, place)

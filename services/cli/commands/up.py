@@ -1,23 +1,19 @@
 """`mirage up`: the same services behind HTTP, in one process."""
 
 import asyncio
-import errno
-import socket
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.following import interrupted
 from services.cli.options import Session, data_options, run_async
-from services.kernel.errors import Invalid, Unavailable
+from services.kernel.errors import Unavailable
+from services.kernel.listening import open_listener
 from services.kernel.runtime import Runtime
 
 if TYPE_CHECKING:
     from uvicorn import Server
-
-BACKLOG: Final = 1024
-LAST_PORT: Final = 65_535
 
 
 @click.command("up")
@@ -29,7 +25,7 @@ def command(session: Session, listen: str | None) -> int:
 
 
 async def serve(session: Session, listen: str) -> int:
-    with listening(listen) as listener:
+    with open_listener(listen) as listener:
         async with session.open(works=True) as hull, interrupted() as interrupt:
             if hull.runtime is None:
                 raise Unavailable("another process owns this data folder; end it first, or use another --data")
@@ -68,29 +64,3 @@ def http_server(runtime: Runtime, listen: str, workspace: str) -> "Server":
     )
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3)
     return uvicorn.Server(config)
-
-
-def listening(listen: str) -> socket.socket:
-    """A socket that listens at ``address:port``, had before anything else is started.
-
-    Raises:
-        Invalid: that is no address and port, or they cannot be had.
-    """
-    host, _, port = listen.rpartition(":")
-    try:
-        address = ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
-        number = int(port)
-    except ValueError:
-        raise Invalid(f"{listen} is not ADDRESS:PORT") from None
-    listener = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((str(address), number))
-        listener.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
-            other = f"{host}:{number + 1 if number < LAST_PORT else 0}"
-            raise Invalid(f"port {number} is taken at {host}: choose another one with --listen {other}") from error
-        raise Invalid(f"nobody can listen at {listen}: {getattr(error, 'strerror', None) or error}") from error
-    return listener

@@ -1,0 +1,122 @@
+"""The services behind a server: the same questions over HTTP, through the gateway of a fleet."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final, Literal, Self
+
+import structlog
+
+from services.cli.hull import Hull
+from services.kernel.calls import A, Caller, Calls, Endpoint, Q
+from services.kernel.errors import Invalid, Unavailable
+from services.kernel.http_calls import Http
+from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
+from services.kernel.openapi import WORKSPACE
+from services.kernel.pauses import pauses
+from services.kernel.request import SECONDS
+from services.kernel.settings import Settings
+
+PREFIX: Final = "/api"
+#: Seconds for which a server may be away before a command that follows something gives up.
+PATIENCE: Final = 120.0
+#: Seconds that the server has beyond those of a question.
+GRACE: Final = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+class RemoteCalls(Calls):
+    """Asks the gateway at ``url``."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._token = token
+        self._http = Http()
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` unless it answers."""
+        async with self._http.request(self._url, Asked("GET", f"{PREFIX}/openapi.json", None), {}, 5.0) as answer:
+            if answer.status != 200:
+                raise Unavailable(f"{self._url} answers with status {answer.status}: is this a server of Mirage?")
+
+    async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
+        headers = {**self._headers(caller), SECONDS: f"{seconds:.3f}"}
+        asked = self._asked(endpoint, question)
+        try:
+            async with self._http.request(self._url, asked, headers, seconds + GRACE) as answer:
+                body = await answer.read()
+        except TimeoutError:
+            raise Unavailable(f"{self._url} did not answer {endpoint.name} within {seconds:g} s") from None
+        if answer.status != 200:
+            raise read_problem(endpoint.service, answer.status, body)
+        return read_answer(endpoint, body)
+
+    async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
+        asked = self._asked(endpoint, question)
+        async with self._http.request(self._url, asked, self._headers(caller), None) as answer:
+            if answer.status != 200:
+                raise read_problem(endpoint.service, answer.status, await answer.read())
+            async with aclosing(read_events(endpoint, answer.content.iter_any(), endpoint.service)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    def _asked(self, endpoint: Endpoint[Q, Any], question: Q) -> Asked:
+        asked = write_question(endpoint, question)
+        return Asked(asked.method, PREFIX + asked.target, asked.body)
+
+    def _headers(self, caller: Caller) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self._token}",
+            WORKSPACE: str(caller.workspace),
+            "Content-Type": "application/json",
+        }
+
+
+class RemoteHull(Hull):
+    """A fleet: its scans go on whoever looks, and what is lost is asked again when it is back."""
+
+    def __init__(self, settings: Settings, url: str, token: str) -> None:
+        super().__init__(settings)
+        self._remote = RemoteCalls(url, token)
+
+    @property
+    def calls(self) -> Calls:
+        return self._remote
+
+    @property
+    def nearest(self) -> Calls:
+        return self._remote
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._remote.close()
+
+    async def somebody_works(self) -> bool:
+        return True
+
+    @asynccontextmanager
+    async def held(self, what: Literal["relays", "segments"]) -> AsyncIterator[None]:
+        raise Invalid("a fleet is backed up database by database, not from here")
+        yield
+
+    async def lost(self, error: Unavailable) -> bool:
+        """Whether the server is back after ``error``, within `PATIENCE`."""
+        _log.info("the server is away", reason=str(error))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for pause in pauses(0.5, 5.0):
+                    await asyncio.sleep(pause)
+                    try:
+                        await self._remote.ping()
+                    except (Unavailable, TimeoutError):
+                        continue
+                    return True
+        except TimeoutError:
+            return False
+        return False
