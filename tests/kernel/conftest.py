@@ -174,17 +174,39 @@ def documents(open_documents: OpenDocuments) -> Documents:
     return open_documents()
 
 
-@pytest.fixture(params=["fts"])
-async def open_search(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenSearch]:
+@pytest.fixture(params=["fts", pytest.param("elasticsearch", marks=pytest.mark.server)])
+def search_place(request: pytest.FixtureRequest) -> str:
+    """The URL of the server, or nothing for the adapter in the data folder."""
+    if request.param == "fts":
+        return ""
+    return f"{request.getfixturevalue('shared_server')('elasticsearch').url}/test-{uuid4().hex}"
+
+
+@pytest.fixture
+async def open_search(search_place: str, tmp_path: Path) -> AsyncIterator[OpenSearch]:
+    from services.kernel.search.elastic import ElasticsearchSearch
+
     opened: list[Search] = []
 
     def open_one() -> Search:
-        opened.append(FtsSearch(tmp_path / "data" / "search.db"))
+        server = Server.parse(search_place) if search_place else None
+        opened.append(ElasticsearchSearch(server) if server else FtsSearch(tmp_path / "data" / "search.db"))
         return opened[-1]
 
     yield open_one
     for search in opened:
         await search.close()
+    if search_place:
+        await drop_indexes(Server.parse(search_place))
+
+
+async def drop_indexes(server: Server) -> None:
+    """Leave no index of a test behind: a server has a limited number of them."""
+    from elasticsearch import AsyncElasticsearch
+
+    async with AsyncElasticsearch(f"http://{server.address}") as client:
+        for name in await client.indices.get(index=f"{server.path}-*"):
+            await client.indices.delete(index=name)
 
 
 @pytest.fixture

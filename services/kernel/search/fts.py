@@ -56,7 +56,8 @@ class FtsSearch(Search):
             raise Invalid(f"{index} ({', '.join(fields)}) cannot be the name of an index and of its fields")
         known = tuple(dict.fromkeys((*self._fields.get(index, ()), *fields)))
         await self._file.write(lambda connection: _declare(connection, index, known))
-        self._fields[index] = known
+        # Another call may have declared more meanwhile.
+        self._fields[index] = tuple(dict.fromkeys((*self._fields.get(index, ()), *known)))
 
     async def put(self, workspace: UUID, index: str, documents: Sequence[Indexed]) -> None:
         fields = self._check(index, *(name for document in documents for name in document.fields))

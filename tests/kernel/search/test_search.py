@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.kernel.errors import Invalid, Unavailable
-from services.kernel.search import Found, Indexed, Search
+from services.kernel.search import COUNTED, Found, Indexed, Search
 from tests.kernel.conftest import OpenSearch
 
 A, B = uuid.UUID(int=1), uuid.UUID(int=2)
@@ -216,6 +216,24 @@ async def test_pages_follow_each_other_without_gap_or_repetition(search: Search,
         assert pages == -(-whole.total // 10)
 
 
+@pytest.mark.parametrize("text", ["", "example", "host"])
+async def test_beyond_what_is_counted_the_counts_are_at_least_that_many(search: Search, text: str) -> None:
+    await put(search, [indexed(f"host{n}.example.org", type="ab"[n % 2]) for n in range(COUNTED + 100)])
+    found = await find(search, text, facets=["type"], limit=1000)
+    assert found.total >= COUNTED
+    assert sum(found.facets["type"].values()) >= COUNTED
+    following = await find(search, text, limit=1000, cursor=found.cursor)
+    assert len(set(found.ids) | set(following.ids)) == 2000
+
+
+@pytest.mark.parametrize("text", ["example", ""])
+async def test_as_many_as_are_counted_are_counted_exactly(search: Search, text: str) -> None:
+    await put(search, [indexed(f"host{n}.example.org", type=f"t{n}") for n in range(COUNTED - 1)])
+    found = await find(search, text, facets=["type"])
+    assert found.total == COUNTED - 1
+    assert found.facets["type"] == {f"t{n}": 1 for n in range(COUNTED - 1)}
+
+
 async def test_a_cursor_holds_while_others_are_added(search: Search) -> None:
     await put(search, [indexed(f"host{n}.example.org") for n in range(20)])
     first = await find(search, "example", limit=10)
@@ -258,6 +276,16 @@ async def test_a_field_may_be_added_later(search: Search) -> None:
     assert (await find(search, "alpha", facets=["type", "colour"])).facets == {"type": {"a": 2}, "colour": {"red": 1}}
 
 
+async def test_an_index_may_be_declared_by_several_at_once(open_search: OpenSearch) -> None:
+    one, other = open_search(), open_search()
+    await asyncio.gather(
+        *(each.declare("entities", fields) for each in (one, other) for fields in (["type"], ["scope"]))
+    )
+    await one.declare("entities", [])
+    await put(one, [indexed("k", "alpha", type="a", scope="s")])
+    assert (await find(other, "alpha", where={"type": "a", "scope": "s"})).ids == [ident("k")]
+
+
 # Lives
 
 
@@ -278,26 +306,32 @@ async def test_the_index_is_there_after_opening_again(open_search: OpenSearch, s
 KILLED = """
 import asyncio, uuid
 from services.kernel.search import Indexed
-from services.kernel.search.fts import FtsSearch
+from services.kernel.server import Server
+{opening}
 
 async def main():
-    search = FtsSearch("data/search.db")
     await search.declare("entities", ["type", "scope"])
-    document = Indexed(uuid.uuid5(uuid.NAMESPACE_DNS, "mail-01.eu.example.org").bytes, "mail-01.eu.example.org", {})
+    document = Indexed(uuid.uuid5(uuid.NAMESPACE_DNS, "mail-01.eu.example.org").bytes, "mail-01.eu.example.org", {{}})
     await search.put(uuid.UUID(int=1), "entities", [document])
     print("ready", flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main())
 """
+ON_FILE = """from services.kernel.search.fts import FtsSearch
+search = FtsSearch("data/search.db")"""
+ON_SERVER = """from services.kernel.search.elastic import ElasticsearchSearch
+search = ElasticsearchSearch(Server.parse("{url}"))"""
 
 
 async def test_a_killed_process_keeps_what_it_indexed(
-    open_search: OpenSearch, kill_when_ready: Callable[[str], None]
+    open_search: OpenSearch, search_place: str, kill_when_ready: Callable[[str], None]
 ) -> None:
-    await asyncio.to_thread(kill_when_ready, KILLED)
+    opening = ON_SERVER.format(url=search_place) if search_place else ON_FILE
+    await asyncio.to_thread(kill_when_ready, KILLED.format(opening=opening))
     search = open_search()
     await search.declare("entities", ["type", "scope"])
+    await search.refresh("entities")
     assert (await find(search, "mail")).ids == [ident(HOST)]
 
 
