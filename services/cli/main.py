@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("keys", "Set, list and remove provider keys."),
     "up": ("up", "Serve everything over HTTP from this process."),
     "serve": ("serve", "Serve one service of a fleet."),
+    "migrate": ("migrate", "Bring the database of a service of a fleet forward."),
     "backup": ("backup", "Write a consistent copy of the data folder to a file."),
     "restore": ("restore", "Make a data folder from a backup."),
     "retention": ("retention", "Delete scans that are old enough, but for the newest of each target."),

@@ -29,6 +29,7 @@ from services.kernel.once_store import MIGRATIONS, forget
 from services.kernel.pauses import pauses
 from services.kernel.service import Handles, Ports, Service, load
 from services.kernel.settings import Settings
+from services.kernel.sql import Migration, Sql, migrations
 from services.kernel.version import VERSION
 from services.kernel.workers import Workers
 
@@ -228,10 +229,7 @@ class Runtime:
         for name in service.needs:
             setattr(ports, name, shared[name] if name in shared else self._open(name, service))
         if "sql" in service.needs:
-            from services.kernel.sql import migrations
-
-            own = migrations.load(service.migrations) if service.migrations else []
-            await ports.sql.migrate([*MIGRATIONS, *own])
+            await ports.sql.migrate(migrations_of(service))
         if {"sql", "bus"} <= set(service.needs):
             ports.outbox = Outbox(ports.sql, ports.bus, service.name)
         elif service.publishes or service.consumers:
@@ -370,6 +368,28 @@ def stream_of(message: type[Struct]) -> str:
     """The stream that keeps messages of this type."""
     _, kind, owner, *_ = message_type(message).split(".")
     return "PROGRESS" if kind == "progress" else f"{kind.upper()}_{owner.upper()}"
+
+
+def migrations_of(service: Service) -> list[Migration]:
+    """The steps of a service's schema, the kernel's own among them."""
+    own = migrations.load(service.migrations) if service.migrations else []
+    return [*MIGRATIONS, *own]
+
+
+async def migrate(service: Service, settings: Settings) -> None:
+    """Bring the database of a service forward, once it is there."""
+    adapters = Adapters(settings, Folder(settings.folder))
+    for pause in pauses(0.5, 5.0):
+        sql: Sql = adapters.open("sql", service)
+        try:
+            await sql.migrate(migrations_of(service))
+        except Unavailable as error:
+            _log.warning("the database is waited for", service=service.name, reason=str(error))
+            await asyncio.sleep(pause)
+        else:
+            return
+        finally:
+            await sql.close()
 
 
 async def _ping(opened: Opened) -> MirageError | None:

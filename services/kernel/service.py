@@ -37,7 +37,8 @@ class Service(Struct, frozen=True, kw_only=True):
     sequence of functions that take the service's `Ports`, run beside it and raise only what shall end the process.
     ``migrations``: a package. ``cache_mib``: the page cache of its embedded database, for one that writes much.
     ``public``: of a function that takes the service's `Ports` and returns the ASGI application which the world may ask.
-    ``fleet_only``: where all services are in one process, there is nothing for it to do.
+    ``fleet_only``: where all services are in one process, there is nothing for it to do. In a fleet it has between the
+    two numbers of ``instances``, each of which may take ``memory_mib``.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Service(Struct, frozen=True, kw_only=True):
     cache_mib: int = 2
     public: str = ""
     fleet_only: bool = False
+    instances: tuple[int, int] = (1, 4)
+    memory_mib: int = 256
 
 
 class Ports:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
     "--check", is_flag=True, help="Write nothing; exit with 1 and show the difference when something is stale."
 )
 def command(*, check: bool) -> int:
-    """Write what is rendered from declarations: the AsyncAPI document and the tables of the README."""
+    """Write what is rendered from declarations: jobs, intentions, policies, AsyncAPI, the README's tables."""
     from services.cli.rendering import render_all
 
     stale = 0
@@ -30,6 +30,7 @@ def command(*, check: bool) -> int:
             )
             click.echo("\n".join(difference))
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(rendered.text, "utf-8")
             click.echo(rendered.path)
     if check and stale:

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli.commands import render
+from services.cli.rendering import render_all
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = Path("services/contracts/asyncapi.json")
@@ -13,7 +14,7 @@ DOCUMENT = Path("services/contracts/asyncapi.json")
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for path in (DOCUMENT, Path("README.md")):
+    for path in (rendered.path for rendered in render_all(ROOT)):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text((ROOT / path).read_text())
     monkeypatch.setattr(render, "ROOT", tmp_path)

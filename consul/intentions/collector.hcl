@@ -1,0 +1,22 @@
+# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.
+
+Kind = "service-intentions"
+Name = "mirage-collector"
+Sources = [
+  {
+    Name   = "mirage-gateway"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-registry"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-scans"
+    Action = "allow"
+  },
+  {
+    Name   = "*"
+    Action = "deny"
+  },
+]

@@ -1,0 +1,22 @@
+# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.
+
+Kind = "service-intentions"
+Name = "mirage-scans"
+Sources = [
+  {
+    Name   = "mirage-collector"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-gateway"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-storage"
+    Action = "allow"
+  },
+  {
+    Name   = "*"
+    Action = "deny"
+  },
+]

@@ -1,0 +1,21 @@
+# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.
+
+service "mirage-registry" {
+  policy = "write"
+}
+
+service_prefix "mirage-" {
+  policy = "read"
+}
+
+node_prefix "" {
+  policy = "read"
+}
+
+agent_prefix "" {
+  policy = "read"
+}
+
+key_prefix "mirage/settings/registry/" {
+  policy = "read"
+}

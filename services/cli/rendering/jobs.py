@@ -1,0 +1,226 @@
+"""The Nomad job of each service, as HCL: https://developer.hashicorp.com/nomad/docs/job-specification.
+
+What differs between one machine and a cluster is a variable of the job; what is secret is a variable of Nomad, which
+only the job itself can read.
+"""
+
+from collections.abc import Iterator
+from string import Template
+from typing import Final
+
+from services.kernel.adapters import KINDS
+from services.kernel.service import Service
+
+#: What a job is called in Nomad, and its service in Consul: others may run there too.
+PREFIX: Final = "mirage-"
+
+_JOB: Final = Template("""\
+# Rendered from services/$name/service.py by `mirage render`: change it there.
+
+variable "driver" {
+  type        = string
+  default     = "raw_exec"
+  description = "raw_exec on one machine, docker on clusters (the image: jobs/image/)."
+}
+
+variable "command" {
+  type        = string
+  default     = "mirage"
+  description = "With raw_exec: the command line of Mirage, on every node."
+}
+
+variable "image" {
+  type        = string
+  default     = "mirage:$version"
+  description = "With docker."
+}
+
+variable "datacenters" {
+  type    = list(string)
+  default = ["*"]
+}
+
+variable "count" {
+  type    = number
+  default = $least
+}
+
+variable "environment" {
+  type        = map(string)
+  default     = {}
+  description = "Settings of all instances that are not secret, as MIRAGE_…"
+}
+
+job "$job" {
+  type        = "service"
+  datacenters = var.datacenters
+
+  # One new instance beside the old ones; they go when it is well, and come back when it does not get well.
+  update {
+    max_parallel      = 1
+    canary            = 1
+    auto_promote      = true
+    auto_revert       = true
+    health_check      = "checks"
+    min_healthy_time  = "3s"
+    healthy_deadline  = "2m"
+    progress_deadline = "5m"
+  }
+
+  group "$name" {
+    count = var.count
+
+    scaling {
+      enabled = true
+      min     = $least
+      max     = $most
+    }
+
+    network {
+      port "http" {
+      }
+    }
+
+    # For Nomad alone, which waits for it; the instance makes itself known to Consul when it is ready.
+    service {
+      name     = "$job"
+      provider = "nomad"
+      port     = "http"
+
+      check {
+        name     = "ready"
+        type     = "http"
+        path     = "/health/ready"
+        interval = "2s"
+        timeout  = "2s"
+      }
+
+      check {
+        name     = "live"
+        type     = "http"
+        path     = "/health/live"
+        interval = "5s"
+        timeout  = "3s"
+
+        check_restart {
+          limit = 3
+          grace = "30s"
+        }
+      }
+    }
+
+    restart {
+      attempts = 10
+      interval = "1m"
+      delay    = "1s"
+      mode     = "delay"
+    }
+$migrate
+    task "$name" {
+      driver = var.driver
+
+      config {
+        command      = var.driver == "docker" ? null : var.command
+        args         = ["serve", "$name"]
+        image        = var.driver == "docker" ? var.image : null
+        network_mode = var.driver == "docker" ? "host" : null
+      }
+
+      env = merge(var.environment, {
+        MIRAGE_LISTEN   = "$${NOMAD_ADDR_http}"
+        MIRAGE_INSTANCE = "$${NOMAD_ALLOC_ID}"
+      })
+
+      template {
+        destination = "secrets/settings.env"
+        env         = true
+        data        = <<-EOT
+$secrets
+        EOT
+      }
+
+      # Longer than it takes to drain: what is in work ends, or goes to another instance.
+      kill_signal  = "SIGTERM"
+      kill_timeout = "30s"
+
+      resources {
+        cpu    = 100
+        memory = $memory
+      }
+    }
+  }
+}
+""")
+
+_MIGRATE: Final = Template("""
+    task "migrate" {
+      driver = var.driver
+
+      lifecycle {
+        hook    = "prestart"
+        sidecar = false
+      }
+
+      config {
+        command      = var.driver == "docker" ? null : var.command
+        args         = ["migrate", "$name"]
+        image        = var.driver == "docker" ? var.image : null
+        network_mode = var.driver == "docker" ? "host" : null
+      }
+
+      env = var.environment
+
+      template {
+        destination = "secrets/settings.env"
+        env         = true
+        data        = <<-EOT
+$secrets
+        EOT
+      }
+
+      resources {
+        cpu    = 100
+        memory = 128
+      }
+    }
+""")
+
+
+def job_name(service: str) -> str:
+    """What the job of a service is called."""
+    return PREFIX + service
+
+
+def secrets_of(service: Service) -> tuple[str, ...]:
+    """The settings of a service that its Nomad variable must have: its servers, with what it logs in there."""
+    servers = {port for port in service.needs if port in KINDS} | {"directory"}
+    return tuple(sorted(servers | ({"token"} if service.public else set())))
+
+
+def render_job(service: Service, version: str) -> str:
+    """The job of ``service``."""
+    job = job_name(service.name)
+    least, most = service.instances
+    migrate = _MIGRATE.substitute(name=service.name, secrets=_secrets(job, ("sql",))) if service.migrations else ""
+    return _JOB.substitute(
+        name=service.name,
+        job=job,
+        version=version,
+        least=least,
+        most=most,
+        memory=service.memory_mib,
+        migrate=migrate,
+        secrets=_secrets(job, secrets_of(service)),
+    )
+
+
+def _secrets(job: str, names: tuple[str, ...]) -> str:
+    return "\n".join(_indented(job, names))
+
+
+def _indented(job: str, names: tuple[str, ...]) -> Iterator[str]:
+    indent = " " * 10
+    yield f'{indent}{{{{ with nomadVar "nomad/jobs/{job}" }}}}'
+    for name in names:
+        yield f"{indent}MIRAGE_{name.upper()}={{{{ .{name} }}}}"
+    yield f"{indent}{{{{ end }}}}"

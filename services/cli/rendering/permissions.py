@@ -1,0 +1,48 @@
+"""Who may ask whom, and what each may do in Consul: intentions and ACL policies, as HCL.
+
+https://developer.hashicorp.com/consul/docs/reference/config-entry/service-intentions and
+https://developer.hashicorp.com/consul/docs/reference/acl/rule.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from services.cli.rendering.jobs import job_name
+from services.kernel.service import Service
+
+_HEAD: Final = "# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.\n"
+
+
+def render_intentions(service: Service, services: Sequence[Service]) -> str:
+    """Who may ask ``service``: those that declare so, the gateways, and nobody else."""
+    askers = [each.name for each in services if _asks(each, service)]
+    sources = "\n".join(
+        f'  {{\n    Name   = "{source}"\n    Action = "{action}"\n  }},'
+        for source, action in [*((job_name(name), "allow") for name in sorted(askers)), ("*", "deny")]
+    )
+    return f'{_HEAD}\nKind = "service-intentions"\nName = "{job_name(service.name)}"\nSources = [\n{sources}\n]\n'
+
+
+def render_policy(service: Service) -> str:
+    """What a process of ``service`` may do in Consul."""
+    return _HEAD + "".join(
+        f'\n{kind} "{name}" {{\n  policy = "{policy}"\n}}\n' for kind, name, policy in _rules(service)
+    )
+
+
+def _rules(service: Service) -> Iterable[tuple[str, str, str]]:
+    yield "service", job_name(service.name), "write"
+    yield "service_prefix", "mirage-", "read"
+    yield "node_prefix", "", "read"
+    yield "agent_prefix", "", "read"
+    if "values" in service.needs:
+        yield "key_prefix", "mirage/", "write"
+        yield "session_prefix", "", "write"
+    else:
+        yield "key_prefix", f"mirage/settings/{service.name}/", "read"
+
+
+def _asks(asker: Service, asked: Service) -> bool:
+    if asker.name == asked.name:
+        return False
+    return bool(asker.public and asked.answers) or any(endpoint.service == asked.name for endpoint in asker.asks)
