@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
-from consul import base  # type: ignore[import-untyped]
+from consul import base
 from msgspec import Struct
 from yarl import URL
 
