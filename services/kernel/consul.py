@@ -14,10 +14,10 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
-from consul import base
 from msgspec import Struct
 from yarl import URL
 
+from consul import base
 from services.kernel.errors import Conflict, Denied, Incompatible, Invalid, MirageError, NotFound, Unavailable
 from services.kernel.server import Server
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import aiohttp
 import structlog
 from msgspec import Struct
+from yarl import URL
 
 from services.kernel import metrics
 from services.kernel.breaker import Breaker
@@ -89,7 +90,7 @@ class Http:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECTING, sock_read=silence)
         try:
             async with self._session.request(
-                asked.method, base + asked.target, data=asked.body, headers=headers, timeout=timeout,
+                asked.method, URL(base + asked.target, encoded=True), data=asked.body, headers=headers, timeout=timeout,
                 allow_redirects=False,
             ) as response:  # fmt: skip
                 yield response

@@ -1,139 +1,28 @@
 """Endpoints over HTTP: one form of question, of answer, of error, of stream, and nobody from elsewhere."""
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator
-from typing import Literal
 from uuid import UUID
 
-import msgspec
 import pytest
 from litestar import Litestar
 from msgspec import Struct
 
 from services.kernel import errors, events
 from services.kernel.app import DOCS, create_app, serve_hosts
-from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
-from services.kernel.errors import MEANING, Conflict, MirageError, NotFound, Unavailable
+from services.kernel.calls import LocalCalls
+from services.kernel.errors import MEANING, MirageError, Unavailable
 from services.kernel.messages import EVERYWHERE, workspace_id
 from services.kernel.openapi import describe
 from tests.kernel.asgi import Reply, request
-
-
-class Tune(Struct, frozen=True, kw_only=True):
-    """A tune to play, by its number."""
-
-    number: UUID
-    key: Literal["c", "d"] = "c"
-    volume: int = 5
-    loud: bool = False
-    by: str | None = None
-
-
-class Played(Struct, frozen=True, kw_only=True):
-    number: UUID
-    key: str
-    volume: int
-    loud: bool
-    by: str | None
-    workspace: UUID
-
-
-class Named(Struct, frozen=True):
-    name: str
-
-
-class Upload(Struct, frozen=True):
-    name: str
-    content: bytes
-
-
-class Note(Struct, frozen=True):
-    pitch: int
-
-
-class From(Struct, frozen=True):
-    after: int | None = None
-
-
-class Hole(Struct, frozen=True):
-    sequence: int
-
-
-def endpoint(name: str, method: str, path: str, takes: type, answers: type, *, streams: bool = False) -> Endpoint:
-    return Endpoint(
-        service="organ", name=name, method=method, path=path, takes=takes, answers=answers, summary=name,
-        streams=streams,
-    )  # fmt: skip
-
-
-PLAY = endpoint("play_tune", "GET", "/v1/tunes/{number}", Tune, Played)
-COMPOSE = endpoint("compose_tune", "POST", "/v1/tunes/{number}", Tune, Played)
-FAIL = endpoint("fail", "GET", "/v1/errors/{name}", Named, Nothing)
-KEEP = endpoint("keep", "PUT", "/v1/files/{name}", Upload, Upload)
-LISTEN = endpoint("listen", "GET", "/v1/notes", Nothing, Note, streams=True)
-STUMBLE = endpoint("stumble", "GET", "/v1/stumbles/{name}", Named, Note, streams=True)
-HOLD = endpoint("hold", "GET", "/v1/long", Nothing, Note, streams=True)
-ROLL = msgspec.structs.replace(endpoint("roll", "GET", "/v1/roll", From, Hole, streams=True), resumes=True)
-
-
-class Organ:
-    def __init__(self) -> None:
-        self.closed = asyncio.Event()
-
-
-async def play(organ: Organ, caller: Caller, tune: Tune) -> Played:
-    return Played(
-        number=tune.number, key=tune.key, volume=tune.volume, loud=tune.loud, by=tune.by, workspace=caller.workspace
-    )
-
-
-async def fail(organ: Organ, caller: Caller, question: Named) -> Nothing:
-    raise getattr(errors, question.name, ZeroDivisionError)("the reason")
-
-
-async def keep(organ: Organ, caller: Caller, question: Upload) -> Upload:
-    return question
-
-
-async def listen(organ: Organ, caller: Caller, question: Nothing) -> AsyncGenerator[Note, None]:
-    yield Note(1)
-    yield Note(2)
-
-
-async def stumble(organ: Organ, caller: Caller, question: Named) -> AsyncGenerator[Note, None]:
-    if question.name == "first":
-        raise NotFound("no such notes")
-    yield Note(1)
-    raise Conflict("lost the page") if question.name == "later" else ZeroDivisionError("the secret inside")
-
-
-async def hold(organ: Organ, caller: Caller, question: Nothing) -> AsyncGenerator[Note, None]:
-    try:
-        yield Note(1)
-        await asyncio.Event().wait()
-    finally:
-        organ.closed.set()
-
-
-async def roll(organ: Organ, caller: Caller, question: From) -> AsyncGenerator[Hole, None]:
-    for number in range(question.after or 0, 4):
-        yield Hole(number + 1)
-
-
-DOORS = {
-    ROLL: roll,
-    PLAY: play, COMPOSE: play, FAIL: fail, KEEP: keep, LISTEN: listen, STUMBLE: stumble, HOLD: hold,
-}  # fmt: skip
+from tests.kernel.organ import COMPOSE, DOORS, PLAY, Organ, compose_app, endpoint
 
 
 @pytest.fixture(scope="module")
 def built() -> tuple[Litestar, Organ]:
     """Putting an application together is what takes time."""
-    calls, organ = LocalCalls(), Organ()
-    calls.serve(organ, DOORS)
-    return create_app(calls, calls.endpoints, hosts=serve_hosts("127.0.0.1:8080"), prefix="/api"), organ
+    organ = Organ()
+    return compose_app(organ, "/api"), organ
 
 
 @pytest.fixture
