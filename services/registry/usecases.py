@@ -6,6 +6,7 @@ from typing import Final, Self
 from services.contracts.endpoints import GET_ANNOUNCEMENT, LIST_KEYS
 from services.contracts.resources import Health, Module, ModuleSettings
 from services.kernel.calls import Caller, Nothing
+from services.kernel.documents import Documents
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.service import Ports
 from services.registry import store
@@ -13,19 +14,24 @@ from services.registry.domain import check_options, fit_options
 
 #: Seconds that a collector which is there may take to say which modules it has.
 ANNOUNCED_WITHIN: Final = 10.0
+#: Seconds after which it is looked up what other instances have taken in.
+OTHERS_EVERY: Final = 0.25
 
 
 class Announcements:
-    """The announcements that this process has taken in, for who waits for one."""
+    """The announcements that were taken in, for who waits for one: by this process, or by another instance."""
 
-    def __init__(self) -> None:
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
         self._digests: set[str] = set()
         self._next = asyncio.Event()
 
     @classmethod
     def of(cls, ports: Ports) -> Self:
         """Those of this process."""
-        found = ports.state.setdefault("announcements", cls())
+        found = ports.state.get("announcements")
+        if found is None:
+            found = ports.state["announcements"] = cls(ports.documents)
         assert isinstance(found, cls)
         return found
 
@@ -40,8 +46,17 @@ class Announcements:
         with suppress(TimeoutError):
             async with asyncio.timeout(ANNOUNCED_WITHIN):
                 while not (digest in self._digests if digest else self._digests):
-                    await self._next.wait()
+                    await self._hear(digest)
         self._digests.add(digest)  # whoever comes next need not wait for it again
+
+    async def _hear(self, digest: str) -> None:
+        """Wait a moment for the next one that this process takes in, then see whether another has that one."""
+        try:
+            async with asyncio.timeout(OTHERS_EVERY):
+                await self._next.wait()
+        except TimeoutError:
+            if digest and await store.last_announced(self._documents) == digest:
+                self._digests.add(digest)
 
 
 async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:

@@ -90,7 +90,10 @@ async def publish_expired(ports: Ports, unit: Unit, workspace: UUID, scan: UUID)
 
 
 async def take_superseded(ports: Ports, unit: Unit, received: Sequence[Received[Superseded]]) -> None:
-    """Make the items of batches again under the version that collectors have; without one they are skipped."""
+    """Make the items of batches again under the version that collectors have; without one they are skipped.
+
+    A version that is older than what was asked for counts only when nobody has the newer one, again and again.
+    """
     for each in sorted(received, key=lambda one: (one.message.scan, one.message.batch)):
         ledger = await Ledger.open(ports, unit, each.workspace, each.message.scan)
         if ledger is not None and ledger.row.state == "running":
@@ -108,6 +111,11 @@ async def _supersede(ledger: Ledger, message: Superseded) -> None:
     rows = await item_store.load(ledger.tx, ledger.key, items[batch.number])
     left = [item for item in rows.values() if _still_in(item, batch.number)]
     old = ledger.module(batch.module)
+    if message.live is not None and message.live < old.version and batch.attempt < ATTEMPTS:
+        # While a new version is deployed, collectors of the old one take what is not for them: another may have it.
+        await ledger.drop_batches([batch.number])
+        await publish(ledger, [(batch.module, batch.attempt + 1, [item.id for item in left])])
+        return
     if message.live is None or message.live == old.version:
         await close_unasked(ledger, left, "skipped", f"no collector has {old.id} {old.version}")
         return

@@ -379,6 +379,25 @@ async def test_a_version_that_nobody_has_is_replaced_by_the_live_one(open_desk: 
     assert counted == there, "or the limit of items would be reached too early"
 
 
+async def test_an_older_version_does_a_newer_one_s_work_only_when_nobody_else_takes_it(open_desk: OpenDesk) -> None:
+    desk = await open_desk(module("dns", "dns", "hostname", version=2))
+    scan = await desk.create(*TARGETS)
+    attempts = 0
+    while True:
+        (command,) = await desk.commands()
+        if command.version == 1:
+            break
+        attempts += 1
+        message = Superseded(scan=scan, run=1, batch=command.batch, module="dns", version=2, live=1)
+        async with desk.unit() as unit:
+            await lease.take_superseded(desk.ports, unit, [received(message)])
+    assert attempts == settings.ATTEMPTS
+    assert len(command.items) == len(TARGETS)
+    await desk.take(*answers(command, lambda *_: []))
+    ended = await desk.scan(scan)
+    assert (ended.state, ended.items) == ("finished", {"waiting": 0, "leased": 0, "done": len(TARGETS)})
+
+
 @pytest.mark.parametrize("live", [None, 1], ids=["none", "the-same"])
 async def test_a_module_that_nobody_has_any_more_is_skipped(open_desk: OpenDesk, live: int | None) -> None:
     desk = await open_desk(DNS)
