@@ -19,7 +19,19 @@ from tests.bench.declaration import Bench, Figure, Options, Unable
 from tests.bench.table import Measured
 
 #: Small things first, scans last.
-ORDER = ("start", "sql", "bus", "blobs", "storage", "scans_intake", "pages_parse", "pages", "resolver", "full_scan")
+ORDER = (
+    "start",
+    "sql",
+    "bus",
+    "blobs",
+    "search",
+    "storage",
+    "scans_intake",
+    "pages_parse",
+    "pages",
+    "resolver",
+    "full_scan",
+)
 ROOT = Path(__file__).parents[2]
 
 

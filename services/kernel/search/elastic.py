@@ -89,17 +89,14 @@ class ElasticsearchSearch(Search):
     async def refresh(self, index: str) -> None:
         self._check(index)
         alias = self._alias(index)
+        await self._check_health(alias)  # without its shards the server would wait for a minute, and then not say so
         shards = (await self._connection.call(lambda client: client.indices.refresh(index=alias)))["_shards"]
         if shards["failed"]:
             raise Unavailable(f"{self._server} could not refresh {shards['failed']} shards")
 
     async def ping(self) -> None:
         """Raise `Unavailable` when a part of what is indexed cannot be searched, too."""
-        health = await self._connection.call(
-            lambda client: client.cluster.health(index=f"{self._prefix}-*", master_timeout=SERVER_WAITS)
-        )
-        if health["status"] == "red":
-            raise Unavailable(f"{self._server} lacks a part of its indexes (its health is red)")
+        await self._check_health(f"{self._prefix}-*")
 
     async def close(self) -> None:
         await self._connection.close()
@@ -121,6 +118,15 @@ class ElasticsearchSearch(Search):
         known = self._fields.get(index)
         if known is None or not set(known).issuperset(fields):
             raise Invalid(f"nobody declared the index {index} with {', '.join(sorted(set(fields))) or 'no field'}")
+
+    async def _check_health(self, indexes: str) -> None:
+        health = await self._connection.call(
+            lambda client: client.options(ignore_status=408).cluster.health(
+                index=indexes, timeout="0s", master_timeout=SERVER_WAITS
+            )
+        )
+        if health["status"] == "red":
+            raise Unavailable(f"{self._server} lacks a part of {indexes} (its health is red)")
 
     async def _check_version(self) -> None:
         number = str((await self._connection.call(lambda client: client.info()))["version"]["number"])

@@ -21,8 +21,8 @@ from services.kernel.search.words import fold
 FORMAT: Final = 1
 #: Characters of a folded text that tell whether it is, or begins with, what is asked for.
 BEGINNING: Final = 1_000
-#: Bytes of one request, unless a single document has more.
-MAX_BULK: Final = 4 << 20
+#: Bytes of one request, unless a single document has more; of larger ones aiohttp warns that they hold up others.
+MAX_BULK: Final = 1_000_000
 MAX_ID: Final = 256
 
 Json = dict[str, Any]
