@@ -33,16 +33,46 @@ from services.kernel.search import Search
 from services.kernel.search.fts import FtsSearch
 from services.kernel.server import Server
 from services.kernel.sql import Sql
+from services.kernel.sql.postgres import PostgresSql
 from services.kernel.sql.sqlite import SqliteSql
+from tests.servers.databases import MakeDatabase
 from tests.servers.running import Server as Running
 
 ROOT = Path(__file__).parents[2]
 
-OpenSql = Callable[[], Sql]
 OpenBus = Callable[[], Bus]
 OpenBlobs = Callable[[], Blobs]
 OpenDocuments = Callable[[], Documents]
 OpenSearch = Callable[[], Search]
+
+
+class OpenSql:
+    """Opens one more adapter on the same database: the server's, or a file's."""
+
+    def __init__(self, path: Path, server: Server | None) -> None:
+        self.server = server
+        self._path = path
+        self._opened: list[Sql] = []
+
+    def __call__(self) -> Sql:
+        sql = SqliteSql(self._path, strict=True) if self.server is None else PostgresSql(self.server)
+        self._opened.append(sql)
+        return sql
+
+    @property
+    def code(self) -> str:
+        """What a script says to open it as ``sql``."""
+        if self.server is None:
+            return f"from services.kernel.sql.sqlite import SqliteSql\nsql = SqliteSql({str(self._path)!r})\n"
+        url = f"postgresql://{self.server.user}@{self.server.address}/{self.server.path}"
+        return (
+            "from services.kernel.server import Server\nfrom services.kernel.sql.postgres import PostgresSql\n"
+            f"sql = PostgresSql(Server.parse({url!r}))\n"
+        )
+
+    async def close(self) -> None:
+        for sql in self._opened:
+            await sql.close()
 
 
 class Clock:
@@ -60,17 +90,14 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite"])
-async def open_sql(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenSql]:
-    opened: list[Sql] = []
-
-    def open_one() -> Sql:
-        opened.append(SqliteSql(tmp_path / "data" / "test.db", strict=True))
-        return opened[-1]
-
-    yield open_one
-    for sql in opened:
-        await sql.close()
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
+async def open_sql(
+    request: pytest.FixtureRequest, tmp_path: Path, make_database: MakeDatabase
+) -> AsyncIterator[OpenSql]:
+    server = await make_database() if request.param == "postgres" else None
+    opener = OpenSql(tmp_path / "data" / "test.db", server)
+    yield opener
+    await opener.close()
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ def main() -> int:
             held.read()
         os.killpg(0, signal.SIGKILL)
 
-    signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGTERM))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: child.send_signal(received))
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     return child.wait()
 

@@ -3,11 +3,14 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from services.kernel import server as service
+from services.kernel.sql import Migration
+from tests.servers.databases import Databases, MakeDatabase
 from tests.servers.running import REQUIRED, SHARED, Server, Stable, missing, required
 
 HELD = pytest.StashKey[tuple[Path, int]]()
@@ -70,6 +73,21 @@ def own_server(stable: Stable) -> Iterator[Callable[[str], Server]]:
     yield begin
     for server in begun:
         stable.give_back(server)
+
+
+@pytest.fixture
+async def make_database(shared_server: Callable[[str], Server]) -> AsyncIterator[MakeDatabase]:
+    """Make a database on the PostgreSQL that the run shares, at the steps that are given; it is dropped afterwards."""
+    databases: list[Databases] = []
+
+    async def make(migrations: Sequence[Migration] = ()) -> service.Server:
+        if not databases:
+            databases.append(Databases(shared_server("postgresql")))
+        return await databases[0].make(migrations)
+
+    yield make
+    for each in databases:
+        await each.drop_all()
 
 
 def require(name: str) -> None:

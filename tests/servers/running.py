@@ -43,6 +43,7 @@ class Kind(Struct, frozen=True):
     user: str | None = None
     prepare: Callable[["Server"], None] | None = None
     environ: Mapping[str, str] = {}
+    ends_at: signal.Signals = signal.SIGTERM
 
 
 class Server:
@@ -137,7 +138,7 @@ class Server:
     def stop(self) -> None:
         """End it in order."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(self.kind.ends_at)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(20)
             self.kill()
@@ -265,7 +266,8 @@ KINDS: Final = {
         Kind("nats", _built("nats"), _is_built("{bin} -js -sd {folder} -a 127.0.0.1 -p {port}"), listens,
              "nats://127.0.0.1:{port}"),
         Kind("postgresql", _postgres, _postgres_command, _postgres_ready,
-             "postgresql://mirage@127.0.0.1:{port}/postgres", user="postgres", prepare=_initdb),
+             "postgresql://mirage@127.0.0.1:{port}/postgres", user="postgres", prepare=_initdb,
+             ends_at=signal.SIGINT),  # at SIGTERM it waits until the last client leaves
         Kind("redis", lambda: shutil.which("redis-server"),
              _is_built("{bin} --port {port} --bind 127.0.0.1 --dir {folder} --appendonly yes"), listens,
              "redis://127.0.0.1:{port}"),

@@ -13,7 +13,7 @@ PIECES: Final = (512, 64, 8, 1)
 _IN_KEYS: Final = re.compile(r"\bIN\s+:keys\b", re.IGNORECASE)
 
 # NULL is no value: whatever it meets wins, and it takes nothing away.
-_MERGED: Final[dict[Merge, str]] = {
+MERGED: Final[dict[Merge, str]] = {
     "replace": "excluded.{c}",
     "min": "CASE WHEN {t}.{c} IS NULL OR excluded.{c} < {t}.{c} THEN excluded.{c} ELSE {t}.{c} END",
     "max": "CASE WHEN {t}.{c} IS NULL OR excluded.{c} > {t}.{c} THEN excluded.{c} ELSE {t}.{c} END",
@@ -94,7 +94,7 @@ def upsert(
     statement = f"{insert(table, columns, count)} ON CONFLICT ({', '.join(key)}) DO "
     if not merge:
         return statement + "NOTHING"
-    merged = {name: _MERGED[how].format(t=table, c=name) for name, how in merge}
+    merged = {name: MERGED[how].format(t=table, c=name) for name, how in merge}
     sets = ", ".join(f"{name} = {value}" for name, value in merged.items())
     changes = " OR ".join(f"{table}.{name} IS NOT {value}" for name, value in merged.items())
     return f"{statement}UPDATE SET {sets} WHERE {changes}"

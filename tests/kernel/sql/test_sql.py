@@ -333,10 +333,8 @@ async def test_a_task_cancelled_anywhere_leaves_all_or_nothing(sql: Sql) -> None
 
 KILLED = """
 import asyncio
-from services.kernel.sql.sqlite import SqliteSql
 
 async def main():
-    sql = SqliteSql("data/test.db")
     async with sql.begin() as tx:
         await tx.execute("INSERT INTO counter (name, value) VALUES ('committed', 1)")
     async with sql.begin() as tx:
@@ -351,7 +349,7 @@ asyncio.run(main())
 async def test_a_killed_process_keeps_what_it_committed_and_nothing_else(
     open_sql: OpenSql, sql: Sql, kill_when_ready: Callable[[str], None]
 ) -> None:
-    await asyncio.to_thread(kill_when_ready, KILLED)
+    await asyncio.to_thread(kill_when_ready, open_sql.code + KILLED)
     async with open_sql().read() as view:
         assert await view.fetch("SELECT name FROM counter") == [("committed",)]
 

@@ -1,0 +1,106 @@
+"""Takes the steps of a schema on PostgreSQL, all or none, and knows the types of the columns that they made."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from services.kernel.errors import Invalid
+from services.kernel.messages import now
+from services.kernel.pauses import pauses
+from services.kernel.sql import Migration
+from services.kernel.sql.migrations import steps_ahead
+from services.kernel.sql.postgres_connections import Connections, Lent
+from services.kernel.sql.postgres_errors import Locked
+
+#: The advisory lock of those who migrate one database; a number of our own.
+_MIGRATING: Final = 0x6D69726167650001
+#: Seconds to wait for tables that others read before they are let through, and in all.
+_LOCK_SECONDS: Final = 2
+PATIENCE: Final = 600.0
+_VERSIONS: Final = (
+    "CREATE TABLE IF NOT EXISTS schema_version"
+    " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL)"
+)
+
+
+class Columns:
+    """The types of columns by table, asked for once."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, dict[str, str]] = {}
+
+    async def types_of(self, lent: Lent, table: str, columns: Sequence[str]) -> tuple[str, ...]:
+        known = self._types.get(table, {})
+        if any(column not in known for column in columns):
+            rows = await lent.run(
+                lambda connection: connection.fetch(
+                    "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute"
+                    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+                    table,
+                )
+            )
+            known = self._types[table] = {str(name): str(kind) for name, kind in rows}
+        try:
+            return tuple(known[column] for column in columns)
+        except KeyError as error:
+            raise Invalid(f"the table {table} has no column {error.args[0]}") from None
+
+
+async def migrate(connections: Connections, migrations: Sequence[Migration]) -> None:
+    """Take the steps that the database is still to take; whoever reads for long is let through, and we try again."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    for pause in pauses(0.2, 5.0):
+        try:
+            await _migrate_once(connections, migrations)
+        except Locked:
+            if loop.time() + pause >= end:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return
+
+
+async def _migrate_once(connections: Connections, migrations: Sequence[Migration]) -> None:
+    lent = await connections.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", writes=True)
+    try:
+        await _step_forward(lent, connections, migrations)
+        await lent.run(lambda connection: connection.execute("COMMIT"))
+    except BaseException:
+        connections.discard(lent)
+        raise
+    connections.give_back(lent)
+
+
+async def _step_forward(lent: Lent, connections: Connections, migrations: Sequence[Migration]) -> None:
+    await lent.run(lambda connection: connection.fetch("SELECT pg_advisory_xact_lock($1)", _MIGRATING))
+    await _check_order(lent, connections)
+    await lent.run(lambda connection: connection.execute(_VERSIONS))
+    rows = await lent.run(lambda connection: connection.fetch("SELECT version, digest FROM schema_version"))
+    server = connections.server
+    ahead = steps_ahead(f"{server}/{server.path}", {row[0]: row[1] for row in rows}, migrations)
+    if ahead:
+        await lent.run(lambda connection: connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
+    for step in ahead:
+        await _apply(lent, step)
+
+
+async def _check_order(lent: Lent, connections: Connections) -> None:
+    asked = "SELECT 'Z' < '_' AND '_' < 'a' AND 'z' < 'é' AND current_setting('server_encoding') = 'UTF8'"
+    in_order = await lent.run(lambda connection: connection.fetchval(asked))
+    if not in_order:
+        raise Invalid(
+            f"{connections.server}/{connections.server.path} does not sort by bytes: make it with"
+            " CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"
+        )
+
+
+async def _apply(lent: Lent, step: Migration) -> None:
+    if step.script.strip():
+        await lent.run(lambda connection: connection.execute(step.script))
+    row = (step.version, step.name, step.digest, now())
+    await lent.run(
+        lambda connection: connection.execute(
+            "INSERT INTO schema_version (version, name, digest, at) VALUES ($1, $2, $3, $4)", *row
+        )
+    )

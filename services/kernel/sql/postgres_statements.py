@@ -1,0 +1,140 @@
+"""What the PostgreSQL adapter makes of the port's statements and batches: ``$n`` parameters, arrays, merges."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from services.kernel.errors import Invalid
+from services.kernel.sql import Merge, Row, statements
+
+#: Keys of one statement, and rows of one insert.
+PIECE: Final = 10_000
+_IN_KEYS: Final = re.compile(r"\bIN\s+:keys\b", re.IGNORECASE)
+_TOKEN: Final = re.compile(
+    r"""
+      \b[eE]'(?:[^'\\]|\\.|'')*'      # text with escapes
+    | '(?:[^']|'')*'                  # text
+    | "(?:[^"]|"")*"                  # a quoted name
+    | --[^\n]* | /\*.*?\*/            # remarks
+    | (\$\w*\$).*?\1                  # text between dollars
+    | ::                              # a cast
+    | :(?P<name>[A-Za-z_]\w*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@lru_cache(maxsize=4096)
+def numbered(statement: str) -> tuple[str, tuple[str, ...]]:
+    """Write the ``:name`` parameters of ``statement`` as ``$1``, ``$2`` …; return it and the names in that order."""
+    places: dict[str, int] = {}
+
+    def place(token: re.Match[str]) -> str:
+        name = token["name"]
+        return f"${places.setdefault(name, len(places) + 1)}" if name else token[0]
+
+    return _TOKEN.sub(place, statement), tuple(places)
+
+
+def arguments(names: Iterable[str], values: Mapping[str, Any]) -> list[Any]:
+    """The values of parameters in the order of ``names``."""
+    try:
+        return [values[name] for name in names]
+    except KeyError as error:
+        raise Invalid(f"the statement has a parameter :{error.args[0]} without a value") from None
+
+
+@lru_cache(maxsize=1024)
+def any_of_keys(statement: str) -> str:
+    """Write the one ``IN :keys`` of ``statement`` as a comparison with an array."""
+    written, found = _IN_KEYS.subn("= ANY(:keys)", statement)
+    if found != 1:
+        raise Invalid("the statement needs exactly one IN :keys")
+    return written
+
+
+def pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), PIECE):
+        yield values[start : start + PIECE]
+
+
+def first_by_key(columns: Sequence[str], key: Sequence[str], rows: Sequence[Row]) -> dict[Row, Row]:
+    """The first row of each key, in the order of the keys."""
+    places = statements.places_of(columns, key)
+    by_key: dict[Row, Row] = {}
+    for row in in_order(columns, key, rows):
+        by_key.setdefault(tuple(row[place] for place in places), row)
+    return by_key
+
+
+def merged_by_key(
+    columns: Sequence[str], key: Sequence[str], rows: Sequence[Row], merges: Sequence[tuple[str, Merge]]
+) -> list[Row]:
+    """One row for each key, in their order: a statement may meet a key once, so the rows that share one are merged."""
+    places = statements.places_of(columns, key)
+    how = [(columns.index(name), merge) for name, merge in merges]
+    by_key: dict[Row, Row] = {}
+    for row in in_order(columns, key, rows):
+        identity = tuple(row[place] for place in places)
+        before = by_key.get(identity)
+        by_key[identity] = row if before is None else _merge(before, row, how)
+    return list(by_key.values())
+
+
+def in_order(columns: Sequence[str], key: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    if any(len(row) != len(columns) for row in rows):
+        raise Invalid(f"a row for {len(columns)} columns has another number of values")
+    return statements.in_key_order(columns, key, rows)
+
+
+def _merge(before: Row, row: Row, how: Sequence[tuple[int, Merge]]) -> Row:
+    merged = list(before)
+    for place, merge in how:
+        old, new = before[place], row[place]
+        if merge == "replace" or old is None:
+            merged[place] = new
+        elif new is not None and merge != "keep":
+            merged[place] = old + new if merge == "sum" else min(old, new) if merge == "min" else max(old, new)
+    return tuple(merged)
+
+
+@lru_cache(maxsize=1024)
+def insert(table: str, columns: tuple[str, ...], types: tuple[str, ...]) -> str:
+    """Insert the rows of one array for each column."""
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - names come from code
+
+
+@lru_cache(maxsize=1024)
+def find_numbers(table: str, key: tuple[str, ...], types: tuple[str, ...], number: str) -> str:
+    """The number of each row whose key is in one array for each column of the key."""
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
+    given = ", ".join(f"key_{place}" for place in range(len(key)))
+    keys = ", ".join(f"{table}.{name}" for name in key)
+    same = " AND ".join(f"{table}.{name} = given.key_{place}" for place, name in enumerate(key))
+    return f"SELECT {keys}, {table}.{number} FROM unnest({arrays}) AS given ({given}) JOIN {table} ON {same}"  # noqa: S608 - as above
+
+
+@lru_cache(maxsize=1024)
+def on_conflict(table: str, key: tuple[str, ...], merge: tuple[tuple[str, Merge], ...]) -> str:
+    """What an insert does with rows that are there: a merge that would leave one as it is does not write it."""
+    conflict = f" ON CONFLICT ({', '.join(key)}) DO "
+    if not merge:
+        return conflict + "NOTHING"
+    merged = {name: statements.MERGED[how].format(t=table, c=name) for name, how in merge}
+    sets = ", ".join(f"{name} = {value}" for name, value in merged.items())
+    changes = " OR ".join(f"{table}.{name} IS DISTINCT FROM {value}" for name, value in merged.items())
+    return f"{conflict}UPDATE SET {sets} WHERE {changes}"
+
+
+@lru_cache(maxsize=256)
+def claim(table: str, key: tuple[str, ...], where: str, order: str, assign: str) -> str:
+    taken = ", ".join(f"{name} AS taken_{place}" for place, name in enumerate(key))
+    same = " AND ".join(f"{table}.{name} = taken.taken_{place}" for place, name in enumerate(key))
+    returned = ", ".join(f"{table}.{name}" for name in key)
+    return (
+        f"WITH taken AS MATERIALIZED (SELECT {taken} FROM {table} WHERE {where} ORDER BY {order}"  # noqa: S608 - names and clauses come from code
+        f" LIMIT :claim_limit FOR UPDATE SKIP LOCKED)"
+        f" UPDATE {table} SET {assign} FROM taken WHERE {same} RETURNING {returned}"
+    )
