@@ -13,7 +13,8 @@ from services.kernel.sql import Merge, Migration, Reader, Row, Sql, Tx, statemen
 from services.kernel.sql import postgres_statements as written
 from services.kernel.sql.postgres_connections import Connection, Connections, Lent
 from services.kernel.sql.postgres_errors import Outdated
-from services.kernel.sql.postgres_schema import Columns, migrate
+from services.kernel.sql.postgres_rows import Columns, fetch, insert_rows, numbers_of
+from services.kernel.sql.postgres_schema import migrate
 
 T = TypeVar("T")
 
@@ -195,17 +196,22 @@ class _Write(_View, Tx):
     ) -> list[Row]:
         columns, key = tuple(columns), tuple(key)
         by_key = written.first_by_key(columns, key, rows)
-        return await self._insert(table, columns, key, key, list(by_key.values()))
+        return await self._insert(table, columns, key, list(by_key.values()), returned=key)
 
     async def insert_numbered(
         self, table: str, columns: Sequence[str], key: Sequence[str], number: str, rows: Sequence[Row]
     ) -> dict[Row, int]:
         columns, key = tuple(columns), tuple(key)
         by_key = written.first_by_key(columns, key, rows)
-        fresh = await self._insert(table, columns, key, (*key, number), list(by_key.values()))
+        fresh = await self._insert(table, columns, key, list(by_key.values()), returned=(*key, number))
         numbers = {row[:-1]: row[-1] for row in fresh}
         there = [each for each in by_key if each not in numbers]
-        return numbers | await self._numbers_of(table, key, number, there)
+
+        async def call(lent: Lent) -> dict[Row, int]:
+            types = await self._columns.types_of(lent, table, key)
+            return await numbers_of(lent, table, key, types, number, there)
+
+        return numbers | await self._run(call) if there else numbers
 
     async def bulk_upsert(
         self,
@@ -217,18 +223,27 @@ class _Write(_View, Tx):
     ) -> None:
         columns, key = tuple(columns), tuple(key)
         merges = statements.check_merge(columns, key, merge)
-        merged = written.merged_by_key(columns, key, rows, merges)
-        if not merged:
-            return
+        await self._insert(table, columns, key, written.merged_by_key(columns, key, rows, merges), merges)
 
-        async def call(lent: Lent) -> None:
+    async def _insert(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        key: tuple[str, ...],
+        rows: Sequence[Row],
+        merges: tuple[tuple[str, Merge], ...] = (),
+        returned: tuple[str, ...] = (),
+    ) -> list[Row]:
+        """Insert rows, or merge them into those that have their keys; return what is asked for of those written."""
+        if not rows:
+            return []
+        ending = written.on_conflict(table, key, merges) + (f" RETURNING {', '.join(returned)}" if returned else "")
+
+        async def call(lent: Lent) -> list[Row]:
             types = await self._columns.types_of(lent, table, columns)
-            statement = written.insert(table, columns, types) + written.on_conflict(table, key, merges)
-            for piece in written.pieces(merged):
-                given = list(zip(*piece, strict=True))
-                await lent.run(lambda connection: connection.fetch(statement, *given))  # noqa: B023 - awaited here
+            return await insert_rows(lent, table, columns, types, rows, ending)
 
-        await self._run(call)
+        return await self._run(call)
 
     async def claim_rows(
         self,
@@ -246,44 +261,6 @@ class _Write(_View, Tx):
     async def lock(self, key: str) -> None:
         digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
         await self.fetch("SELECT pg_advisory_xact_lock(:digest)", digest=digest)
-
-    async def _insert(
-        self, table: str, columns: tuple[str, ...], key: tuple[str, ...], returned: tuple[str, ...], rows: Sequence[Row]
-    ) -> list[Row]:
-        """Insert those of ``rows`` whose key is not there; return of each what is asked for."""
-        if not rows:
-            return []
-
-        async def call(lent: Lent) -> list[Row]:
-            types = await self._columns.types_of(lent, table, columns)
-            statement = (
-                written.insert(table, columns, types)
-                + written.on_conflict(table, key, ())
-                + f" RETURNING {', '.join(returned)}"
-            )
-            new: list[Row] = []
-            for piece in written.pieces(rows):
-                given = list(zip(*piece, strict=True))
-                new += await _rows(lent, statement, given)
-            return new
-
-        return await self._run(call)
-
-    async def _numbers_of(self, table: str, key: tuple[str, ...], number: str, keys: Sequence[Row]) -> dict[Row, int]:
-        """The ``number`` of each of ``keys``, which are there."""
-        if not keys:
-            return {}
-
-        async def call(lent: Lent) -> dict[Row, int]:
-            types = await self._columns.types_of(lent, table, key)
-            statement = written.find_numbers(table, key, types, number)
-            numbers: dict[Row, int] = {}
-            for piece in written.pieces(keys):
-                given = list(zip(*piece, strict=True))
-                numbers |= {row[:-1]: row[-1] for row in await _rows(lent, statement, given)}
-            return numbers
-
-        return await self._run(call)
 
 
 class _Begin(AbstractAsyncContextManager[Tx]):
@@ -317,11 +294,7 @@ class _Begin(AbstractAsyncContextManager[Tx]):
 
 async def _fetch(lent: Lent, statement: str, values: Mapping[str, Any]) -> list[Row]:
     text, names = written.numbered(statement)
-    return await _rows(lent, text, written.arguments(names, values))
-
-
-async def _rows(lent: Lent, text: str, given: Sequence[Any]) -> list[Row]:
-    return [tuple(row) for row in await lent.run(lambda connection: connection.fetch(text, *given))]
+    return await fetch(lent, text, written.arguments(names, values))
 
 
 async def _execute(lent: Lent, statement: str, values: Mapping[str, Any]) -> int:

@@ -60,6 +60,8 @@ class Lent:
     ) -> None:
         self._connections = connections
         self.writes = writes
+        #: Tables of the session's own that this transaction has filled.
+        self.filled: set[str] = set()
         self.places = places
         self.holder = holder
         self.connection: Connection | None = None

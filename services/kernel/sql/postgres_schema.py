@@ -1,4 +1,4 @@
-"""Takes the steps of a schema on PostgreSQL, all or none, and knows the types of the columns that they made."""
+"""Takes the steps of a schema on PostgreSQL, all or none, and notes each with its digest."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,29 +21,6 @@ _VERSIONS: Final = (
     "CREATE TABLE IF NOT EXISTS schema_version"
     " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL)"
 )
-
-
-class Columns:
-    """The types of columns by table, asked for once."""
-
-    def __init__(self) -> None:
-        self._types: dict[str, dict[str, str]] = {}
-
-    async def types_of(self, lent: Lent, table: str, columns: Sequence[str]) -> tuple[str, ...]:
-        known = self._types.get(table, {})
-        if any(column not in known for column in columns):
-            rows = await lent.run(
-                lambda connection: connection.fetch(
-                    "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute"
-                    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-                    table,
-                )
-            )
-            known = self._types[table] = {str(name): str(kind) for name, kind in rows}
-        try:
-            return tuple(known[column] for column in columns)
-        except KeyError as error:
-            raise Invalid(f"the table {table} has no column {error.args[0]}") from None
 
 
 async def migrate(connections: Connections, migrations: Sequence[Migration]) -> None:

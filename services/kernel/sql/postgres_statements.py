@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 
 from services.kernel.errors import Invalid
@@ -102,8 +103,24 @@ def _merge(before: Row, row: Row, how: Sequence[tuple[int, Merge]]) -> Row:
 @lru_cache(maxsize=1024)
 def insert(table: str, columns: tuple[str, ...], types: tuple[str, ...]) -> str:
     """Insert the rows of one array for each column."""
-    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
-    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - names come from code
+    arrays = ", ".join(f"unnest(${place}::{kind}[])" for place, kind in enumerate(types, 1))
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {arrays}"
+
+
+@lru_cache(maxsize=256)
+def gather(table: str, columns: tuple[str, ...], types: tuple[str, ...]) -> tuple[str, str, str]:
+    """A table of the session's own for rows on their way to ``table``: its name, how it is made, how it is poured out.
+
+    Its name says what it is like, so that a change of the schema makes another.
+    """
+    described = ", ".join(f"{name} {kind}" for name, kind in zip(columns, types, strict=True))
+    name = f"gathered_{blake2b(f'{table} {described}'.encode(), digest_size=8).hexdigest()}"
+    names = ", ".join(columns)
+    return (
+        name,
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({described}) ON COMMIT DELETE ROWS",
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM {name}",  # noqa: S608 - names come from code
+    )
 
 
 @lru_cache(maxsize=1024)

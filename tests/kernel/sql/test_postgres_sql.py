@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -424,6 +424,16 @@ async def test_close_waits_for_the_statement_under_way(sql: PostgresSql) -> None
 # A server that goes away
 
 
+def kill_all(postgres: running.Server) -> None:
+    """Those that serve connections too: by themselves they would end what they are at."""
+    parts = psutil.Process(postgres.pid).children(recursive=True)
+    postgres.kill()
+    for part in parts:
+        with suppress(psutil.NoSuchProcess):
+            part.kill()
+    psutil.wait_procs(parts)
+
+
 async def test_a_server_that_is_killed_keeps_what_was_committed_and_nothing_else(own_server: OwnServer) -> None:
     postgres = own_server("postgresql")
     sql = PostgresSql(Server.parse(postgres.url))
@@ -433,7 +443,7 @@ async def test_a_server_that_is_killed_keeps_what_was_committed_and_nothing_else
     with pytest.raises(Unavailable):
         async with sql.begin() as tx:
             await tx.execute("INSERT INTO t (a) VALUES (2)")
-            await asyncio.to_thread(postgres.kill)
+            await asyncio.to_thread(kill_all, postgres)
             await tx.execute("INSERT INTO t (a) VALUES (3)")
     async with asyncio.timeout(30):
         with pytest.raises(Unavailable):

@@ -447,6 +447,22 @@ async def test_a_large_upsert_merges_some_and_inserts_the_rest(sql: Sql) -> None
     assert rows == [(ident(n), "new", 1) if n % 2 else (ident(n), "old", n + 1) for n in range(1000)]
 
 
+async def test_two_large_batches_of_one_transaction_do_not_mix(sql: Sql) -> None:
+    async with sql.begin() as tx:
+        for turn in (1, 2):
+            rows = [(W, ident(n), f"turn {turn}", n) for n in range(2500 * (turn - 1), 2500 * turn)]
+            assert len(await tx.insert_new("thing", COLUMNS, KEY, rows)) == 2500
+        await tx.execute("DELETE FROM thing")
+        await tx.bulk_upsert("thing", COLUMNS, KEY, [(W, ident(n), "last", n) for n in range(1200)], {})
+        given = [(W, ident(n), "numbered", n + 5) for n in range(1100, 2400)]
+        numbers = await tx.insert_numbered("thing", COLUMNS, KEY, "number", given)
+        assert numbers == {(W, ident(n)): n if n < 1200 else n + 5 for n in range(1100, 2400)}
+        assert await tx.fetch("SELECT name, COUNT(*) FROM thing GROUP BY name ORDER BY name") == [
+            ("last", 1200),
+            ("numbered", 1200),
+        ]
+
+
 async def test_text_merges_by_its_bytes(sql: Sql) -> None:
     async with sql.begin() as tx:
         for name in ("b", "Z", "é"):
