@@ -229,7 +229,7 @@ class Runtime:
         for name in service.needs:
             setattr(ports, name, shared[name] if name in shared else self._open(name, service))
         if "sql" in service.needs:
-            await ports.sql.migrate(migrations_of(service))
+            await ports.sql.migrate(migrations_of(service), shared=bool(self.settings.sql))
         if {"sql", "bus"} <= set(service.needs):
             ports.outbox = Outbox(ports.sql, ports.bus, service.name)
         elif service.publishes or service.consumers:
@@ -382,7 +382,7 @@ async def migrate(service: Service, settings: Settings) -> None:
     for pause in pauses(0.5, 5.0):
         sql: Sql = adapters.open("sql", service)
         try:
-            await sql.migrate(migrations_of(service))
+            await sql.migrate(migrations_of(service), shared=True)
         except Unavailable as error:
             _log.warning("the database is waited for", service=service.name, reason=str(error))
             await asyncio.sleep(pause)

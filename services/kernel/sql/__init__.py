@@ -151,8 +151,10 @@ class Sql(ABC):
         """Open a view that only reads."""
 
     @abstractmethod
-    async def migrate(self, migrations: Sequence[Migration]) -> None:
+    async def migrate(self, migrations: Sequence[Migration], *, shared: bool = False) -> None:
         """Bring the schema forward, all steps or none; two at once wait for each other.
+
+        ``shared``: with a newer version of the service, whose steps, not known here, have left this one working.
 
         Raises:
             Incompatible: the database has a version that ``migrations`` does not know, or made by another script.

@@ -30,8 +30,12 @@ def load(package: str) -> list[Migration]:
     return found
 
 
-def steps_ahead(database: str, made: Mapping[int, str], migrations: Sequence[Migration]) -> list[Migration]:
+def steps_ahead(
+    database: str, made: Mapping[int, str], migrations: Sequence[Migration], *, shared: bool = False
+) -> list[Migration]:
     """The steps that ``database`` is still to take, in order; ``made`` has the digest of each that it has taken.
+
+    Where it is ``shared``, those of a newer version may have been taken.
 
     Raises:
         Incompatible: one of them is not known, or had another script.
@@ -39,6 +43,8 @@ def steps_ahead(database: str, made: Mapping[int, str], migrations: Sequence[Mig
     # The kernel's steps count down from 0, and those of a service up from 1: each sequence grows by itself.
     known = {step.version: step for step in sorted(migrations, key=lambda step: (step.version > 0, abs(step.version)))}
     for version in sorted(made):
+        if version not in known and shared and not min(known, default=0) <= version <= max(known, default=0):
+            continue
         if version not in known:
             raise Incompatible(
                 f"{database} has schema version {version}, and this Mirage knows up to {max(known, default=0)}:"

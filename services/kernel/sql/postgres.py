@@ -40,9 +40,9 @@ class PostgresSql(Sql):
     def read(self) -> AbstractAsyncContextManager[Reader]:
         return _Read(self._connections)
 
-    async def migrate(self, migrations: Sequence[Migration]) -> None:
+    async def migrate(self, migrations: Sequence[Migration], *, shared: bool = False) -> None:
         self._connections.check_open()
-        await migrate(self._connections, migrations)
+        await migrate(self._connections, migrations, shared=shared)
 
     async def backup(self, path: str) -> None:
         """A server is copied by its own tools, which know of its disks and its log; raises `Invalid`."""

@@ -23,13 +23,13 @@ _VERSIONS: Final = (
 )
 
 
-async def migrate(connections: Connections, migrations: Sequence[Migration]) -> None:
+async def migrate(connections: Connections, migrations: Sequence[Migration], *, shared: bool) -> None:
     """Take the steps that the database is still to take; whoever reads for long is let through, and we try again."""
     loop = asyncio.get_running_loop()
     end = loop.time() + PATIENCE
     for pause in pauses(0.2, 5.0):
         try:
-            await _migrate_once(connections, migrations)
+            await _migrate_once(connections, migrations, shared=shared)
         except Locked:
             if loop.time() + pause >= end:
                 raise
@@ -38,10 +38,10 @@ async def migrate(connections: Connections, migrations: Sequence[Migration]) -> 
             return
 
 
-async def _migrate_once(connections: Connections, migrations: Sequence[Migration]) -> None:
+async def _migrate_once(connections: Connections, migrations: Sequence[Migration], *, shared: bool) -> None:
     lent = await connections.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", writes=True)
     try:
-        await _step_forward(lent, connections, migrations)
+        await _step_forward(lent, connections, migrations, shared=shared)
         await lent.run(lambda connection: connection.execute("COMMIT"))
     except BaseException:
         connections.discard(lent)
@@ -49,13 +49,14 @@ async def _migrate_once(connections: Connections, migrations: Sequence[Migration
     connections.give_back(lent)
 
 
-async def _step_forward(lent: Lent, connections: Connections, migrations: Sequence[Migration]) -> None:
+async def _step_forward(lent: Lent, connections: Connections, migrations: Sequence[Migration], *, shared: bool) -> None:
     await lent.run(lambda connection: connection.fetch("SELECT pg_advisory_xact_lock($1)", _MIGRATING))
     await _check_order(lent, connections)
     await lent.run(lambda connection: connection.execute(_VERSIONS))
     rows = await lent.run(lambda connection: connection.fetch("SELECT version, digest FROM schema_version"))
     server = connections.server
-    ahead = steps_ahead(f"{server}/{server.path}", {row[0]: row[1] for row in rows}, migrations)
+    made = {row[0]: row[1] for row in rows}
+    ahead = steps_ahead(f"{server}/{server.path}", made, migrations, shared=shared)
     if ahead:
         await lent.run(lambda connection: connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
     for step in ahead:

@@ -36,10 +36,10 @@ class SqliteSql(Sql):
     def read(self) -> AbstractAsyncContextManager[Reader]:
         return _Read(self._file, strict=self._strict)
 
-    async def migrate(self, migrations: Sequence[Migration]) -> None:
+    async def migrate(self, migrations: Sequence[Migration], *, shared: bool = False) -> None:
         self._file.check_open()
         async with self._turn:
-            await asyncio.shield(self._file.threads.run(partial(migrate, self._file, migrations)))
+            await asyncio.shield(self._file.threads.run(partial(migrate, self._file, migrations, shared=shared)))
 
     async def backup(self, path: str) -> None:
         await self._file.copy(Path(path))

@@ -17,14 +17,16 @@ _ENDS: Final = re.compile(r";[ \t]*(?:--[^\n]*)?$", re.MULTILINE)
 _FOR_SQLITE: Final = re.compile(r"^([ \t]*)--sqlite:", re.MULTILINE)
 
 
-def migrate(file: SqliteFile, migrations: Sequence[Migration]) -> None:
+def migrate(file: SqliteFile, migrations: Sequence[Migration], *, shared: bool) -> None:
     """Take the steps that the file is still to take, after a copy of what was there; runs on its writing thread."""
-    file.transact(partial(_step_forward, file, migrations), patience=PATIENCE)
+    file.transact(partial(_step_forward, file, migrations, shared), patience=PATIENCE)
 
 
-def _step_forward(file: SqliteFile, migrations: Sequence[Migration], connection: sqlite3.Connection) -> None:
+def _step_forward(
+    file: SqliteFile, migrations: Sequence[Migration], shared: bool, connection: sqlite3.Connection
+) -> None:
     made = _steps_made(connection)
-    ahead = steps_ahead(str(file.path), made, migrations)
+    ahead = steps_ahead(str(file.path), made, migrations, shared=shared)
     if ahead and made:
         file.write_copy(file.path.with_name(f"{file.path.name}.v{max(made)}"))
     for step in ahead:

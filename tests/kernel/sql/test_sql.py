@@ -602,6 +602,15 @@ async def test_a_newer_schema_is_refused(sql: Sql) -> None:
         await sql.migrate([SCHEMA])
 
 
+async def test_a_version_of_a_service_works_on_beside_a_newer_one_that_has_changed_their_schema(sql: Sql) -> None:
+    await sql.migrate([SCHEMA, Migration(2, "colour", "ALTER TABLE thing ADD COLUMN colour TEXT;\n")])
+    await sql.migrate([SCHEMA], shared=True)
+    async with sql.read() as view:
+        assert await view.fetch("SELECT version FROM schema_version ORDER BY version") == [(1,), (2,)]
+    with pytest.raises(Incompatible, match="made by another build"):
+        await sql.migrate([Migration(1, "thing", "")], shared=True)
+
+
 async def test_a_schema_made_by_another_script_is_refused_and_left_as_it_is(open_sql: OpenSql, sql: Sql) -> None:
     other = Migration(1, "thing", SCHEMA.script.replace("weight DOUBLE PRECISION", "weight BIGINT"))
     second = Migration(2, "colour", "ALTER TABLE thing ADD COLUMN colour TEXT;\n")
