@@ -31,9 +31,9 @@ from services.collector.manifest import Manifest
 from services.collector.store import Window
 from services.kernel.cache import Bucket
 from services.kernel.cache.memory import MemoryCache
-from services.kernel.sql import migrations
-from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.sql import Sql, migrations
 from tests.collector.workshop import ELSEWHERE, WORKSPACE, Workshop, manifest
+from tests.stores import Stores
 
 NOON = int(datetime(2026, 11, 28, 12, 30, 5, tzinfo=UTC).timestamp()) * 1_000_000
 HOUR = 3_600_000_000
@@ -58,8 +58,8 @@ def cache(clock: Clock) -> MemoryCache:
 
 
 @pytest.fixture
-async def sql(tmp_path: Path) -> AsyncIterator[SqliteSql]:
-    opened = SqliteSql(tmp_path / "collector.db", strict=True)
+async def sql(tmp_path: Path, stores: Stores) -> AsyncIterator[Sql]:
+    opened = stores.open(tmp_path / "collector.db")
     await opened.migrate(migrations.load("services.collector.migrations"))
     yield opened
     await opened.close()
@@ -75,9 +75,7 @@ class Desk(Budget):
         return await self.spend(self.account(source, secret=secret), workspace)
 
 
-async def test_a_source_is_asked_by_its_rate_over_all_collectors(
-    cache: MemoryCache, sql: SqliteSql, clock: Clock
-) -> None:
+async def test_a_source_is_asked_by_its_rate_over_all_collectors(cache: MemoryCache, sql: Sql, clock: Clock) -> None:
     one, other, source = Desk(cache, sql), Desk(cache, sql), manifest(rate=0.5, burst=3)
     assert [await budget.ask(source) for budget in (one, other, one)] == [0, 0, 0]
     assert await other.ask(source) == pytest.approx(2.0)
@@ -86,14 +84,14 @@ async def test_a_source_is_asked_by_its_rate_over_all_collectors(
     assert await one.ask(source) > 0
 
 
-async def test_each_source_has_a_budget_of_its_own(cache: MemoryCache, sql: SqliteSql) -> None:
+async def test_each_source_has_a_budget_of_its_own(cache: MemoryCache, sql: Sql) -> None:
     budget = Desk(cache, sql)
     assert await budget.ask(manifest("one", rate=0.1)) == 0
     assert await budget.ask(manifest("two", rate=0.1)) == 0
     assert await budget.ask(manifest("one", rate=0.1)) > 0
 
 
-async def test_modules_that_share_an_allowance_have_one_budget(cache: MemoryCache, sql: SqliteSql) -> None:
+async def test_modules_that_share_an_allowance_have_one_budget(cache: MemoryCache, sql: Sql) -> None:
     budget = Desk(cache, sql)
     users, orgs = (manifest(name, rate=0.1, quota={"hour": 1}, budget="github") for name in ("users", "orgs"))
     assert await budget.ask(users) == 0
@@ -102,7 +100,7 @@ async def test_modules_that_share_an_allowance_have_one_budget(cache: MemoryCach
     assert await budget.spend_on(orgs) is not None
 
 
-async def test_a_directory_that_leads_anywhere_has_a_budget_for_each_host(cache: MemoryCache, sql: SqliteSql) -> None:
+async def test_a_directory_that_leads_anywhere_has_a_budget_for_each_host(cache: MemoryCache, sql: Sql) -> None:
     budget, source = Desk(cache, sql), manifest(rate=0.1, hosts=("data.iana.org", "*"))
     assert await budget.ask(source, "rdap.one.example") == 0
     assert await budget.ask(source, "rdap.two.example") == 0
@@ -116,7 +114,7 @@ async def test_a_directory_that_leads_anywhere_has_a_budget_for_each_host(cache:
     assert not await budget.broken(budget.account(source, "rdap.four.example"))
 
 
-async def test_who_has_a_key_has_its_rate_and_its_quota(cache: MemoryCache, sql: SqliteSql) -> None:
+async def test_who_has_a_key_has_its_rate_and_its_quota(cache: MemoryCache, sql: Sql) -> None:
     budget = Desk(cache, sql)
     source = manifest(rate=0.1, key_rate=10.0, burst=1, quota={"hour": 1}, key_quota={"hour": 2})
     assert [await budget.ask(source), await budget.ask(source)] == [0, pytest.approx(10.0)]
@@ -126,14 +124,14 @@ async def test_who_has_a_key_has_its_rate_and_its_quota(cache: MemoryCache, sql:
     assert [await budget.spend_on(source, secret="k1") is None for _ in range(3)] == [True, True, False]
 
 
-async def test_a_source_without_a_rate_is_never_waited_for(cache: MemoryCache, sql: SqliteSql) -> None:
+async def test_a_source_without_a_rate_is_never_waited_for(cache: MemoryCache, sql: Sql) -> None:
     budget, source = Desk(cache, sql), manifest(rate=0.0)
     await budget.pause(budget.account(source), 100.0)
     assert [await budget.ask(source) for _ in range(100)] == [0] * 100
 
 
 async def test_a_source_that_asks_for_a_pause_gets_it_in_every_collector(
-    cache: MemoryCache, sql: SqliteSql, clock: Clock
+    cache: MemoryCache, sql: Sql, clock: Clock
 ) -> None:
     source, other = manifest(rate=10.0, burst=10), Desk(cache, sql)
     await other.pause(other.account(source), 30.0)
@@ -143,7 +141,7 @@ async def test_a_source_that_asks_for_a_pause_gets_it_in_every_collector(
 
 
 async def test_a_source_that_does_not_say_for_how_long_gets_a_pause_too(
-    cache: MemoryCache, sql: SqliteSql, clock: Clock
+    cache: MemoryCache, sql: Sql, clock: Clock
 ) -> None:
     budget, source = Desk(cache, sql), manifest(rate=10.0, burst=10)
     await budget.pause(budget.account(source), None)
@@ -159,7 +157,7 @@ def test_what_gives_one_a_minute_is_waited_for_where_that_takes_a_moment_and_els
     assert (refused and refused[1]) == pytest.approx(after)
 
 
-async def test_what_a_source_said_when_it_failed_is_kept_in_short(cache: MemoryCache, sql: SqliteSql) -> None:
+async def test_what_a_source_said_when_it_failed_is_kept_in_short(cache: MemoryCache, sql: Sql) -> None:
     budget, source = Desk(cache, sql), Desk(cache, sql).account(manifest())
     for _ in range(BREAKS_AFTER):
         await budget.failed(source, "no " * 10_000)
@@ -167,7 +165,7 @@ async def test_what_a_source_said_when_it_failed_is_kept_in_short(cache: MemoryC
 
 
 async def test_a_source_that_fails_in_a_row_is_left_alone_for_a_while(
-    cache: MemoryCache, sql: SqliteSql, clock: Clock
+    cache: MemoryCache, sql: Sql, clock: Clock
 ) -> None:
     budget, source = Desk(cache, sql), Desk(cache, sql).account(manifest())
     for number in range(BREAKS_AFTER):
@@ -182,7 +180,7 @@ async def test_a_source_that_fails_in_a_row_is_left_alone_for_a_while(
     assert not await budget.broken(source), "the row begins anew"
 
 
-async def test_an_answer_begins_the_row_anew(cache: MemoryCache, sql: SqliteSql) -> None:
+async def test_an_answer_begins_the_row_anew(cache: MemoryCache, sql: Sql) -> None:
     budget = Desk(cache, sql)
     source = budget.account(manifest())
     for _ in range(3):
@@ -196,7 +194,7 @@ async def test_an_answer_begins_the_row_anew(cache: MemoryCache, sql: SqliteSql)
 
 
 async def test_of_many_who_ask_at_once_as_many_get_through_as_the_quota_has(
-    cache: MemoryCache, sql: SqliteSql, monkeypatch: pytest.MonkeyPatch
+    cache: MemoryCache, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budgets, "now", lambda: NOON)
     collectors, source = [Desk(cache, sql) for _ in range(50)], manifest(quota={"day": 100})
@@ -207,7 +205,7 @@ async def test_of_many_who_ask_at_once_as_many_get_through_as_the_quota_has(
 
 
 async def test_a_quota_begins_anew_with_its_hour_day_and_month(
-    cache: MemoryCache, sql: SqliteSql, monkeypatch: pytest.MonkeyPatch
+    cache: MemoryCache, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget, source = Desk(cache, sql), manifest(quota={"hour": 1, "day": 2, "month": 3})
     ends = []
@@ -222,7 +220,7 @@ async def test_a_quota_begins_anew_with_its_hour_day_and_month(
         assert len(await view.fetch("SELECT * FROM quota")) == 3, "windows that are over are forgotten"
 
 
-async def test_a_request_that_one_quota_refuses_counts_in_none(cache: MemoryCache, sql: SqliteSql) -> None:
+async def test_a_request_that_one_quota_refuses_counts_in_none(cache: MemoryCache, sql: Sql) -> None:
     budget, source = Desk(cache, sql), manifest(quota={"hour": 1, "month": 10})
     for _ in range(5):
         await budget.spend_on(source)
@@ -231,7 +229,7 @@ async def test_a_request_that_one_quota_refuses_counts_in_none(cache: MemoryCach
 
 
 async def test_workspaces_that_ask_the_same_source_have_equal_shares_of_what_it_gives(
-    cache: MemoryCache, sql: SqliteSql
+    cache: MemoryCache, sql: Sql
 ) -> None:
     budget, source = Desk(cache, sql), manifest(quota={"day": 10})
     assert [await budget.spend_on(source) for _ in range(4)] == [None] * 4

@@ -20,8 +20,8 @@ from services.kernel.cache.memory import MemoryCache
 from services.kernel.errors import NotFound
 from services.kernel.messages import now
 from services.kernel.sql import migrations
-from services.kernel.sql.sqlite import SqliteSql
 from tests.collector.workshop import ELSEWHERE, SCAN, WORKSPACE, Workshop, workshop
+from tests.stores import Stores
 
 T = TypeVar("T")
 
@@ -31,8 +31,8 @@ REQUEST = "GET https://www.example.org/"
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    sql, blobs = SqliteSql(tmp_path / "collector.db"), SegmentBlobs(tmp_path / "evidence")
+async def journal(tmp_path: Path, stores: Stores) -> AsyncIterator[Journal]:
+    sql, blobs = stores.open(tmp_path / "collector.db"), SegmentBlobs(tmp_path / "evidence")
     await sql.migrate(migrations.load("services.collector.migrations"))
     journal = Journal(sql, blobs)
     writing = asyncio.create_task(journal.run())

@@ -21,7 +21,7 @@ from services.contracts.scope import scope
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.sql import migrations
-from services.kernel.sql.sqlite import SqliteSql
+from tests.stores import open_store
 
 WORKSPACE, ELSEWHERE = UUID(int=0xA), UUID(int=0xB)
 SCAN = UUID(int=0xC)
@@ -67,7 +67,7 @@ class Workshop:
     """What one process has; ``journal`` writes as long as the workshop is open."""
 
     def __init__(self, folder: Path) -> None:
-        self.sql = SqliteSql(folder / "collector.db", strict=True)
+        self.sql = open_store(folder / "collector.db")
         self.blobs = SegmentBlobs(folder / "evidence")
         self.cache = MemoryCache()
         self.journal = Journal(self.sql, self.blobs)

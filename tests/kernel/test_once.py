@@ -22,9 +22,9 @@ from services.kernel.once import TRIES, Inbox, Outbox, consumer_of, durable
 from services.kernel.once_store import MIGRATIONS, forget
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.sql import Migration
-from services.kernel.sql.sqlite import SqliteSql
 from services.kernel.workers import Workers
 from tests.conftest import Forward
+from tests.stores import Stores
 
 SPACE = UUID(int=7)
 
@@ -98,12 +98,12 @@ class Bench:
 
 @pytest.fixture(params=[False, True], ids=["once", "twice"])
 async def bench(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, stores: Stores
 ) -> AsyncIterator[Bench]:
     monkeypatch.setattr(once, "RETRY_AFTER", 0.001)
     monkeypatch.setattr(once, "PAUSE", 0.01)
     monkeypatch.setattr(once, "LONGEST_REST", 0.01)
-    sql = SqliteSql(tmp_path / "tester.db")
+    sql = stores.open(tmp_path / "tester.db")
     await sql.migrate([*MIGRATIONS, TABLE])
     bus = WatchedBus(tmp_path / "bus.db", duplicate=request.param)
     outbox = Outbox(sql, bus, "tester")
@@ -561,8 +561,8 @@ async def test_what_is_said_of_messages_of_a_bundle_names_the_bundle(bench: Benc
     assert [each.cause for each in said] == [bundled(1, 2).id] * 2
 
 
-async def test_an_outbox_of_the_version_before_goes_out(tmp_path: Path) -> None:
-    sql = SqliteSql(tmp_path / "tester.db")
+async def test_an_outbox_of_the_version_before_goes_out(tmp_path: Path, stores: Stores) -> None:
+    sql = stores.open(tmp_path / "tester.db")
     await sql.migrate([MIGRATIONS[0], TABLE])
     async with sql.begin() as tx:
         await tx.execute(

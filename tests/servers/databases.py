@@ -1,4 +1,8 @@
-"""Databases on PostgreSQL for tests: each made within milliseconds, and dropped with whoever is still connected."""
+"""Databases on PostgreSQL for tests, on the server that the run shares.
+
+One that a test changed the schema of is dropped; one whose rows alone were changed is emptied, and the next test that
+wants its schema has it: that takes milliseconds.
+"""
 
 import itertools
 import os
@@ -16,47 +20,59 @@ from tests.servers import running
 
 MakeDatabase = Callable[..., Awaitable[Server]]
 _COUNT: Final = itertools.count(1)
+#: Empties all tables, after whoever is still connected is gone.
+_EMPTY: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+DO $$ DECLARE name TEXT; BEGIN
+FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_version' LOOP
+    EXECUTE 'DELETE FROM ' || name;
+END LOOP; END $$
+"""
 
 
 class Databases:
-    """Makes databases on one server, and drops them all."""
+    """Makes databases on one server, and keeps those that are at the steps that somebody asked for."""
 
     def __init__(self, server: running.Server) -> None:
         self._server = Server.parse(server.url)
-        self._made: list[str] = []
+        self._free: dict[tuple[str, ...], list[Server]] = {}
+
+    async def make(self, migrations: Sequence[Migration] = ()) -> Server:
+        """A database at these steps that nobody else has, with empty tables."""
+        if free := self._free.get(_steps(migrations)):
+            return free.pop()
+        made = replace(self._server, path=f"test_{os.getpid()}_{next(_COUNT)}")
+        async with self._connected(self._server) as admin:
+            await admin.execute(f"CREATE DATABASE {made.path} TEMPLATE template0")
+        if migrations:
+            sql = PostgresSql(made)
+            await sql.migrate(migrations)
+            await sql.close()
+        return made
+
+    async def give_back(self, made: Server, migrations: Sequence[Migration] = ()) -> None:
+        """Empty it for the next one who wants these steps, or drop it when it is not at them any more."""
+        if migrations:
+            async with self._connected(made) as connection:
+                taken = await connection.fetch("SELECT digest FROM schema_version")
+                if sorted(row[0] for row in taken) == sorted(_steps(migrations)):
+                    await connection.execute(_EMPTY)
+                    self._free.setdefault(_steps(migrations), []).append(made)
+                    return
+        async with self._connected(self._server) as admin:
+            await admin.execute(f"DROP DATABASE IF EXISTS {made.path} WITH (FORCE)")
 
     @asynccontextmanager
-    async def _admin(self) -> AsyncIterator[Any]:
-        (host,) = self._server.hosts
+    async def _connected(self, server: Server) -> AsyncIterator[Any]:
+        (host,) = server.hosts
         connection = await asyncpg.connect(
-            host=host.name, port=host.port, user=self._server.user, database=self._server.path, ssl=False
+            host=host.name, port=host.port, user=server.user, database=server.path, ssl=False
         )
         try:
             yield connection
         finally:
             await connection.close()
 
-    async def make(self, migrations: Sequence[Migration] = ()) -> Server:
-        """A new database at these steps: a copy of one that this test run took them on before, which is fast."""
-        template = await self._template(migrations) if migrations else "template0"
-        name = f"test_{os.getpid()}_{next(_COUNT)}"
-        async with self._admin() as admin:
-            await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        self._made.append(name)
-        return replace(self._server, path=name)
 
-    async def drop_all(self) -> None:
-        async with self._admin() as admin:
-            while self._made:
-                await admin.execute(f"DROP DATABASE IF EXISTS {self._made.pop()} WITH (FORCE)")
-
-    async def _template(self, migrations: Sequence[Migration]) -> str:
-        name = f"template_{os.getpid()}_" + "_".join(step.digest for step in migrations)[:40]
-        async with self._admin() as admin:
-            if await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
-                return name
-            await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        sql = PostgresSql(replace(self._server, path=name))
-        await sql.migrate(migrations)
-        await sql.close()
-        return name
+def _steps(migrations: Sequence[Migration]) -> tuple[str, ...]:
+    return tuple(step.digest for step in migrations)

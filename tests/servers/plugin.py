@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from services.kernel import server as service
 from services.kernel.sql import Migration
 from tests.servers.databases import Databases, MakeDatabase
 from tests.servers.running import REQUIRED, SHARED, Server, Stable, missing, required
+from tests.stores import Stores
 
 HELD = pytest.StashKey[tuple[Path, int]]()
 
@@ -75,19 +77,38 @@ def own_server(stable: Stable) -> Iterator[Callable[[str], Server]]:
         stable.give_back(server)
 
 
+@pytest.fixture(scope="session")
+def databases(shared_server: Callable[[str], Server]) -> Callable[[], Databases]:
+    """The databases on the PostgreSQL that the run shares."""
+
+    @cache
+    def find() -> Databases:
+        return Databases(shared_server("postgresql"))
+
+    return find
+
+
 @pytest.fixture
-async def make_database(shared_server: Callable[[str], Server]) -> AsyncIterator[MakeDatabase]:
-    """Make a database on the PostgreSQL that the run shares, at the steps that are given; it is dropped afterwards."""
-    databases: list[Databases] = []
+async def make_database(databases: Callable[[], Databases]) -> AsyncIterator[MakeDatabase]:
+    """Make a database on that PostgreSQL, at the steps that are given; it is dropped afterwards."""
+    made: list[service.Server] = []
 
     async def make(migrations: Sequence[Migration] = ()) -> service.Server:
-        if not databases:
-            databases.append(Databases(shared_server("postgresql")))
-        return await databases[0].make(migrations)
+        made.append(await databases().make(migrations))
+        return made[-1]
 
     yield make
-    for each in databases:
-        await each.drop_all()
+    for each in made:
+        await databases().give_back(each)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
+async def stores(request: pytest.FixtureRequest, databases: Callable[[], Databases]) -> AsyncIterator[Stores]:
+    """Let the services under test keep their tables in files, and again in databases on PostgreSQL."""
+    kept = Stores(databases() if request.param == "postgres" else None)
+    with kept.used():
+        yield kept
+    await kept.give_back()
 
 
 def require(name: str) -> None:

@@ -16,11 +16,12 @@ from services.contracts.resources import Announcement, KeyView, Module, ModuleRe
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound, Unavailable
 from services.kernel.messages import EVERYWHERE, envelop, workspace_id
-from services.kernel.runtime import Runtime
+from services.kernel.runtime import Runtime, migrations_of
 from services.kernel.settings import Settings
 from services.registry import usecases
 from services.registry.domain import check_options, judge, weigh
 from services.registry.service import service
+from tests.stores import Stores, store_url
 
 OURS, THEIRS = Caller(workspace=workspace_id("ours")), Caller(workspace=workspace_id("theirs"))
 
@@ -90,12 +91,13 @@ class Registry:
 
 @asynccontextmanager
 async def open_registry(folder: Path) -> AsyncIterator[Registry]:
-    async with Runtime([service], Settings(data=str(folder))) as runtime:
+    url = await store_url(folder, migrations_of(service))
+    async with Runtime([service], Settings(data=str(folder), sql=url)) as runtime:
         yield Registry(runtime)
 
 
 @pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
+async def registry(tmp_path: Path, stores: Stores) -> AsyncIterator[Registry]:
     async with open_registry(tmp_path / "data") as opened:
         await opened.announce(CRTSH, SHODAN)
         yield opened
@@ -110,6 +112,7 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0
 # --- which modules there are ---
 
 
+@pytest.mark.usefixtures("stores")
 async def test_the_first_start_waits_for_the_announcement(tmp_path: Path) -> None:
     async with open_registry(tmp_path / "data") as registry:
         asking = asyncio.create_task(registry.modules())
@@ -118,6 +121,7 @@ async def test_the_first_start_waits_for_the_announcement(tmp_path: Path) -> Non
         assert list(await asking) == ["crtsh"]
 
 
+@pytest.mark.usefixtures("stores")
 async def test_without_a_collector_the_registry_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 0.01)
     async with open_registry(tmp_path / "data") as registry:
@@ -125,6 +129,7 @@ async def test_without_a_collector_the_registry_is_unavailable(tmp_path: Path, m
             await registry.modules()
 
 
+@pytest.mark.usefixtures("stores")
 async def test_later_starts_know_what_was_announced_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_registry(tmp_path / "data") as registry:
         await registry.announce(CRTSH)
@@ -134,6 +139,7 @@ async def test_later_starts_know_what_was_announced_before(tmp_path: Path, monke
         assert list(await registry.modules()) == ["crtsh"]
 
 
+@pytest.mark.usefixtures("stores")
 async def test_a_module_that_was_just_added_is_known_to_who_asks_first(tmp_path: Path) -> None:
     async with open_registry(tmp_path / "data") as registry:
         await registry.announce(CRTSH, digest="before")
@@ -147,6 +153,7 @@ async def test_a_module_that_was_just_added_is_known_to_who_asks_first(tmp_path:
         assert list(await asking) == ["crtsh", "otx"]
 
 
+@pytest.mark.usefixtures("stores")
 async def test_modules_that_went_back_to_what_was_announced_long_ago_are_waited_for_too(tmp_path: Path) -> None:
     for modules, digest in (((CRTSH,), "old"), ((CRTSH, OTX), "new"), ((CRTSH,), "old")):
         async with open_registry(tmp_path / "data") as registry:
@@ -180,6 +187,7 @@ async def test_of_announcements_that_come_together_the_last_counts_and_each_was_
     assert {name for name, module in listed.items() if module.live} == {"otx"}
 
 
+@pytest.mark.usefixtures("stores")
 async def test_nobody_is_answered_before_a_module_is_live(tmp_path: Path) -> None:
     async with open_registry(tmp_path / "data") as registry:
         await registry.announce(CRTSH)

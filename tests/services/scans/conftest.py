@@ -6,12 +6,13 @@ import pytest
 
 from services.contracts.resources import Module
 from tests.services.scans.desk import Desk
+from tests.stores import Stores
 
 OpenDesk = Callable[..., Awaitable[Desk]]
 
 
 @pytest.fixture
-async def open_desk(tmp_path: Path) -> AsyncIterator[OpenDesk]:
+async def open_desk(tmp_path: Path, stores: Stores) -> AsyncIterator[OpenDesk]:
     """Open a service with modules; each one on a database of its own unless ``path`` says otherwise."""
     opened: list[Desk] = []
 

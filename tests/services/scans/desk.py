@@ -21,9 +21,9 @@ from services.kernel.once_store import MIGRATIONS
 from services.kernel.service import Ports, Received, Unit
 from services.kernel.sql import Sql
 from services.kernel.sql.migrations import load as load_migrations
-from services.kernel.sql.sqlite import SqliteSql
 from services.scans import api
 from services.scans.usecases import intake
+from tests.stores import open_store
 
 M = TypeVar("M", bound=msgspec.Struct)
 Claimed = Entity | Relation | Attribute | Absence
@@ -74,7 +74,7 @@ class Desk:
     def __init__(self, path: Path, modules: Iterable[Module], *, wrap: Callable[[Sql], Sql] = lambda sql: sql) -> None:
         self.modules = tuple(modules)
         self.budgets: tuple[BudgetView, ...] = ()
-        self.real = SqliteSql(path, strict=True)
+        self.real = open_store(path)
         self.sql = wrap(self.real)
         calls = LocalCalls()
         calls.serve(None, {LIST_MODULES: self._list_modules, LIST_BUDGETS: self._list_budgets})

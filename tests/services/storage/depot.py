@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
@@ -28,11 +28,12 @@ from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.search.fts import FtsSearch
 from services.kernel.service import Ports, Received
 from services.kernel.sql import migrations
-from services.kernel.sql.sqlite import SqliteSql
 from services.storage.api import DOORS
 from services.storage.consumers import CONSUMERS
 from services.storage.service import service
+from services.storage.store import intake
 from services.storage.usecases import index
+from tests.stores import open_store
 
 M = TypeVar("M", bound=msgspec.Struct)
 
@@ -108,7 +109,7 @@ class Depot:
         self.modules = {"dns_records": "dns", "brute": "guess", "web": "active", "crtsh": "passive"}
         self.planned: dict[UUID, Callable[[Plan], Plan]] = {}
         self.unknown: set[UUID] = set()
-        self.sql = SqliteSql(folder / "storage.db", strict=True)
+        self.sql = open_store(folder / "storage.db")
         self.search = FtsSearch(folder / "search.db")
         self.calls = LocalCalls()
         self.calls.serve(None, {e.GET_PLAN: self._get_plan})
@@ -170,7 +171,7 @@ class Depot:
 
     async def tables(self, *without: str) -> dict[str, list[tuple[Any, ...]]]:
         """All that is stored, but for columns ``without``, with ids in place of numbers."""
-        names = ("entity", "unindexed", "relation", "claim", "sighting", "record", "result", "scan")
+        names = tuple(COLUMNS)
         things = dict.fromkeys(("about", "source", "target", "entity"), "thing")
         numbered = {(name, column): kind for name in names for column, kind in things.items()}
         numbered |= {("entity", "number"): "thing", ("relation", "number"): "thing"}
@@ -187,11 +188,7 @@ class Depot:
                 assert not ids.setdefault(kind, {}).keys() & {number for number, _ in pairs}
                 ids[kind] |= dict(pairs)
             for name in names:
-                columns = [
-                    row[0]
-                    for row in await view.fetch("SELECT name FROM pragma_table_info(:table) ORDER BY cid", table=name)
-                    if row[0] not in without
-                ]
+                columns = [column for column in COLUMNS[name] if column not in without]
                 kinds = [numbered.get((name, column)) for column in columns]
                 rows = await view.fetch(f"SELECT {', '.join(columns)} FROM {name}")
                 named = [tuple(ids[k][v] if k else v for k, v in zip(kinds, row, strict=True)) for row in rows]
@@ -213,6 +210,19 @@ class Depot:
             limits=Limits(), salt="salt",
         )  # fmt: skip
         return self.planned.get(question.scan, lambda plan: plan)(plan)
+
+
+#: What the tables have.
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "entity": intake.ENTITY,
+    "unindexed": ("workspace", "entity"),
+    "relation": intake.RELATION,
+    "claim": (*intake.CLAIM, "retracted_at"),
+    "sighting": intake.SIGHTING,
+    "record": intake.RECORD,
+    "result": intake.RESULT,
+    "scan": ("workspace", "id", "admissions", "deleted"),
+}
 
 
 @asynccontextmanager

@@ -11,12 +11,12 @@ from services.contracts.claims import Absence, Attribute, Claim, Entity
 from services.contracts.facts import Admission, Admitted, Collected, Said
 from services.contracts.resources import ExportQuery
 from services.kernel.once_store import MIGRATIONS
-from services.kernel.sql import migrations
-from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.sql import Sql, migrations
 from services.storage.domain import Rows
 from services.storage.service import service
 from services.storage.store.intake import write_rows
 from services.storage.usecases.export import export
+from tests.stores import Stores
 
 WORKSPACE, SCAN = UUID(int=1), UUID(int=2)
 WWW = entities.name("www.example.org")
@@ -25,8 +25,8 @@ RESOLVES = relations.resolves_to(WWW, ADDRESS, record="A")
 
 
 @pytest.fixture
-async def sql(tmp_path: Path) -> AsyncIterator[SqliteSql]:
-    opened = SqliteSql(tmp_path / "storage.db")
+async def sql(tmp_path: Path, stores: Stores) -> AsyncIterator[Sql]:
+    opened = stores.open(tmp_path / "storage.db")
     assert service.migrations
     await opened.migrate([*MIGRATIONS, *migrations.load(service.migrations)])
     yield opened
@@ -50,7 +50,7 @@ def told(module: str, *claims: Claim, about: Entity = WWW) -> Collected:
     )
 
 
-async def hosts(sql: SqliteSql, *results: Collected, everything: bool = False) -> str:
+async def hosts(sql: Sql, *results: Collected, everything: bool = False) -> str:
     rows = Rows()
     for result in results:
         rows.add(WORKSPACE, result, 1)
@@ -63,16 +63,16 @@ async def hosts(sql: SqliteSql, *results: Collected, everything: bool = False) -
         return "".join([piece async for piece in export(view, WORKSPACE, query, resolving={"dns_records"})])
 
 
-async def test_a_name_that_answered_is_a_host(sql: SqliteSql) -> None:
+async def test_a_name_that_answered_is_a_host(sql: Sql) -> None:
     assert await hosts(sql, told("dns_records", WWW, RESOLVES)) == "www.example.org\n"
 
 
-async def test_an_address_that_a_source_remembers_makes_no_host_of_a_stale_name(sql: SqliteSql) -> None:
+async def test_an_address_that_a_source_remembers_makes_no_host_of_a_stale_name(sql: Sql) -> None:
     remembered = told("hackertarget", WWW, RESOLVES)
     gone = told("dns_records", Attribute(WWW, "response_code", "NXDOMAIN"), Absence(WWW, "resolves_to"))
     assert await hosts(sql, remembered, gone) == ""
     assert await hosts(sql, remembered, gone, everything=True) == "www.example.org\tstale\n"
 
 
-async def test_an_address_that_a_source_remembers_makes_no_host_of_a_name_that_nobody_could_say(sql: SqliteSql) -> None:
+async def test_an_address_that_a_source_remembers_makes_no_host_of_a_name_that_nobody_could_say(sql: Sql) -> None:
     assert await hosts(sql, told("hackertarget", WWW, RESOLVES), everything=True) == "www.example.org\tunknown\n"

@@ -74,6 +74,7 @@ def random_world(seed: int) -> list[Envelope]:
 
 
 @pytest.mark.parametrize("seed", seeds(4))
+@pytest.mark.usefixtures("stores")
 async def test_any_order_and_repetition_of_messages_makes_the_same_tables(tmp_path: Path, seed: int) -> None:
     envelopes = random_world(seed)
     rng = random.Random(seed)
