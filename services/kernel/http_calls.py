@@ -28,14 +28,17 @@ from services.kernel.openapi import WORKSPACE
 from services.kernel.pauses import pauses
 from services.kernel.request import SECONDS, TRACE, continue_trace, current_trace, seconds_left, work
 
-#: Instances that are asked one question at most.
+#: Instances that hear one question at most, and seconds for which one is looked for that does.
 TRIES: Final = 3
+PATIENCE: Final = 5.0
 #: Questions that wait for one service at a time, and that wait to wait.
 AT_ONCE: Final = 64
 #: An instance that does not take a connection in so many seconds is away.
 CONNECTING: Final = 2.0
 #: Seconds for which a stream may say nothing; the other side says so much earlier that there is nothing new.
 SILENCE: Final = 45.0
+#: Seconds for which a connection is kept that nobody uses: well below those of the other side.
+KEPT: Final = 10.0
 LARGEST_ANSWER: Final = 256_000_000
 
 T = TypeVar("T")
@@ -82,7 +85,7 @@ class Http:
             raise Unavailable("this process is ending")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=30),
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=KEPT),
                 auto_decompress=True,
                 trust_env=False,
             )
@@ -96,7 +99,7 @@ class Http:
                 yield response
         except aiohttp.ClientConnectorError as error:
             raise _Unheard(f"{base} does not answer: {error.os_error.strerror or error}") from error
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError) as error:
+        except aiohttp.ConnectionTimeoutError as error:
             raise _Unheard(f"{base} does not answer") from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise _Broken(f"{base} went away: {error}") from error
@@ -135,7 +138,7 @@ class HttpCalls(Calls):
         async def attempt(instance: Instance) -> A:
             left = seconds_left(seconds)
             timed = {**headers, SECONDS: f"{left:.3f}"}
-            async with self._http.request(_base(instance), asked, timed, left) as response:
+            async with self._http.request(_base(instance), asked, timed, None) as response:
                 body = await _body(response)
             if response.status != 200:
                 raise read_problem(endpoint.service, response.status, body)
@@ -183,8 +186,6 @@ class HttpCalls(Calls):
     async def close(self) -> None:
         """Hang up on everybody."""
         await self._http.close()
-        for peer in self._peers.values():
-            await peer.balancer.close()
 
     def _peer(self, service: str) -> Peer:
         found = self._peers.get(service)
@@ -226,18 +227,26 @@ class HttpCalls(Calls):
             raise Unavailable(reason) from None
 
     async def _attempt(self, peer: Peer, endpoint: Endpoint[Any, Any], attempt: Attempt[T]) -> T:
-        """Try one instance after the other, as far as asking again does no harm."""
-        tried: list[str] = []
+        """Try one instance after the other, as far as asking again does no harm.
+
+        One that is away now may be back in a moment, so where nobody hears, it is tried for `PATIENCE` seconds.
+        """
+        end = monotonic() + PATIENCE
+        tried: list[Instance] = []
+        heard = 0
         for pause in pauses(0.05, 0.5):
-            instance = await peer.balancer.pick(exclude=tried)
-            tried.append(instance.id)
             try:
+                instance = await _next(peer.balancer, tried)
+                tried.append(instance)
                 with peer.balancer.using(instance):
                     result = await attempt(instance)
             except Unavailable as error:
-                if isinstance(error, _Unheard | _Broken):
-                    peer.balancer.failed(instance)
-                if len(tried) >= TRIES or not (isinstance(error, _Unheard) or endpoint.idempotent):
+                unheard = not tried or isinstance(error, _Unheard)
+                if tried and isinstance(error, _Unheard | _Broken):
+                    peer.balancer.failed(tried[-1])
+                heard += not unheard
+                over = monotonic() > end if unheard else heard >= TRIES or not endpoint.idempotent
+                if over:
                     raise Unavailable(f"{endpoint.service}: {error}") from error
                 _log.info("asked again", service=endpoint.service, name=endpoint.name, reason=str(error))
                 await asyncio.sleep(pause)
@@ -245,6 +254,15 @@ class HttpCalls(Calls):
                 peer.balancer.succeeded(instance)
                 return result
         raise AssertionError  # pauses do not end
+
+
+async def _next(balancer: Balancer, tried: list[Instance]) -> Instance:
+    """One that was not tried yet; when all were, the next round begins."""
+    try:
+        return await balancer.pick(exclude=tried)
+    except Unavailable:
+        tried.clear()
+        return await balancer.pick()
 
 
 def _base(instance: Instance) -> str:

@@ -173,4 +173,5 @@ _CONFIG: Final[dict[str, Any]] = {
     "access_log": False,
     "server_header": False,
     "timeout_graceful_shutdown": ANSWERING,
+    "timeout_keep_alive": 30,
 }

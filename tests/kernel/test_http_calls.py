@@ -1,0 +1,277 @@
+"""Calls over HTTP: whoever can answer does, nobody waits for ever, and what must not be asked twice is not."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import uvicorn
+from msgspec import Struct
+from msgspec.structs import replace
+
+from services.kernel import http_calls
+from services.kernel.app import create_app
+from services.kernel.breaker import FAILURES
+from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
+from services.kernel.directory import Instance
+from services.kernel.directory.local import LocalDirectory
+from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unavailable
+from services.kernel.http_calls import HttpCalls
+from services.kernel.request import current_trace, seconds_left, trace_id, work
+from tests.kernel import organ as organs
+from tests.kernel.organ import FAIL, LISTEN, PLAY, STUMBLE, Named, Organ, Tune, play
+
+CALLER = Caller(UUID("5f2c1a6e-9d41-5c4e-8a51-2b7d0f3e6a90"))
+TUNE = Tune(number=UUID(int=7), key="d", volume=3)
+
+
+class Seen(Struct):
+    """What an instance saw of a question."""
+
+    left: float
+    trace: str
+
+
+LOOK = Endpoint(service="organ", name="look", method="GET", path="/v1/look", takes=Nothing, answers=Seen, summary="")
+WAIT = Endpoint(service="organ", name="wait", method="GET", path="/v1/wait", takes=Nothing, answers=Nothing, summary="")
+STRIKE = Endpoint(
+    service="organ", name="strike", method="POST", path="/v1/strike", takes=Nothing, answers=Nothing, summary="",
+    idempotent=False,
+)  # fmt: skip
+WAIT_ONCE = replace(STRIKE, name="wait_once", path="/v1/wait_once")
+TUNE_UP = replace(STRIKE, name="tune_up", path="/v1/tune_up", idempotent=True)
+
+
+class Pipes(Organ):
+    """An organ that counts how often it is struck, and says what it is told to say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.struck = 0
+        self.error: MirageError | None = None
+        self.waiting = asyncio.Event()
+
+
+async def look(pipes: Pipes, caller: Caller, question: Nothing) -> Seen:
+    return Seen(seconds_left(1000.0), current_trace())
+
+
+async def wait(pipes: Pipes, caller: Caller, question: Nothing) -> Nothing:
+    pipes.waiting.set()
+    await asyncio.Event().wait()
+    return question
+
+
+async def strike(pipes: Pipes, caller: Caller, question: Nothing) -> Nothing:
+    pipes.struck += 1
+    if pipes.error is not None:
+        raise pipes.error
+    return question
+
+
+DOORS = {**organs.DOORS, LOOK: look, WAIT: wait, WAIT_ONCE: wait, STRIKE: strike, TUNE_UP: strike}
+
+
+class Served(Struct):
+    """An instance that runs."""
+
+    pipes: Pipes
+    server: uvicorn.Server
+    instance: Instance
+    task: Any
+
+    async def die(self) -> None:
+        """Hang up on everybody and listen no more; the directory does not learn of it."""
+        self.server.force_exit = True
+        self.server.should_exit = True
+        for listening in self.server.servers:
+            listening.close()
+        for connection in list(self.server.server_state.connections):
+            connection.transport.abort()
+        await self.task
+
+
+Serve = Callable[[], Awaitable[Served]]
+
+
+@pytest.fixture
+def directory() -> LocalDirectory:
+    return LocalDirectory()
+
+
+@pytest.fixture
+async def serve(directory: LocalDirectory) -> AsyncIterator[Serve]:
+    running: list[Served] = []
+
+    async def begin() -> Served:
+        calls, pipes = LocalCalls(), Pipes()
+        calls.serve(pipes, DOORS)
+        app = create_app(calls, calls.endpoints, hosts=frozenset({"127.0.0.1"}))
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan="off")
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server._serve([listener]))
+        instance = Instance("organ", f"organ-{uuid4().hex}", f"127.0.0.1:{listener.getsockname()[1]}", {})
+        while not server.started:
+            await asyncio.sleep(0.001)
+        await directory.register(instance)
+        running.append(Served(pipes, server, instance, task))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        with suppress(Exception):
+            await each.die()
+
+
+@pytest.fixture
+async def calls(directory: LocalDirectory) -> AsyncIterator[HttpCalls]:
+    opened = HttpCalls(LocalCalls(), directory)
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def impatient(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    monkeypatch.setattr(http_calls, "PATIENCE", 0.2)
+    yield
+
+
+async def test_a_service_is_asked_wherever_it_is(calls: HttpCalls, serve: Serve) -> None:
+    await serve()
+    played = await calls.ask(PLAY, TUNE, CALLER)
+    assert (played.number, played.key, played.volume, played.workspace) == (TUNE.number, "d", 3, CALLER.workspace)
+
+
+async def test_what_this_process_answers_it_asks_itself(directory: LocalDirectory) -> None:
+    local = LocalCalls()
+    local.serve(Organ(), {PLAY: play})
+    calls = HttpCalls(local, directory)
+    assert (await calls.ask(PLAY, TUNE, CALLER)).volume == 3
+
+
+@pytest.mark.parametrize("error", [NotFound, Conflict, Denied])
+async def test_a_no_of_the_other_side_is_the_same_here_and_nobody_else_is_asked(
+    calls: HttpCalls, serve: Serve, error: type[MirageError]
+) -> None:
+    first, second = await serve(), await serve()
+    for each in (first, second):
+        each.pipes.error = error("the reason")
+    with pytest.raises(error, match="the reason"):
+        await calls.ask(TUNE_UP, Nothing(), CALLER)
+    assert first.pipes.struck + second.pipes.struck == 1
+
+
+async def test_an_instance_that_is_gone_is_not_the_last_word(calls: HttpCalls, serve: Serve) -> None:
+    gone, there = await serve(), await serve()
+    await gone.die()
+    for _ in range(10):
+        await calls.ask(STRIKE, Nothing(), CALLER)
+    assert there.pipes.struck == 10
+
+
+async def test_what_may_be_asked_twice_is_asked_of_another_when_one_breaks_off(calls: HttpCalls, serve: Serve) -> None:
+    first = await serve()
+    asking = asyncio.create_task(calls.ask(WAIT, Nothing(), CALLER))
+    await first.pipes.waiting.wait()
+    second = await serve()
+    await first.die()
+    await second.pipes.waiting.wait()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_what_must_not_be_asked_twice_is_not_when_it_is_unknown_whether_it_was_heard(
+    calls: HttpCalls, serve: Serve
+) -> None:
+    first = await serve()
+    asking = asyncio.create_task(calls.ask(WAIT_ONCE, Nothing(), CALLER))
+    await first.pipes.waiting.wait()
+    second = await serve()
+    await first.die()
+    with pytest.raises(Unavailable, match="went away"):
+        await asking
+    assert not second.pipes.waiting.is_set()
+
+
+async def test_one_that_comes_a_moment_later_is_waited_for(calls: HttpCalls, serve: Serve) -> None:
+    asking = asyncio.create_task(calls.ask(STRIKE, Nothing(), CALLER))
+    await asyncio.sleep(0)
+    served = await serve()
+    await asking
+    assert served.pipes.struck == 1
+
+
+async def test_without_an_instance_it_is_said_whose(calls: HttpCalls, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with impatient(monkeypatch):
+        with pytest.raises(Unavailable, match="organ: no instance of organ is well"):
+            await calls.ask(LOOK, Nothing(), CALLER)
+
+
+async def test_nobody_waits_longer_than_the_time_that_is_left(calls: HttpCalls, serve: Serve) -> None:
+    served = await serve()
+    with pytest.raises(Unavailable, match=r"organ did not answer wait within 0\.2 s"):
+        await calls.ask(WAIT, Nothing(), CALLER, seconds=0.2)
+    with work(seconds=0.1), pytest.raises(Unavailable, match="organ did not answer wait within 0"):
+        await calls.ask(WAIT, Nothing(), CALLER)
+    assert served.pipes.waiting.is_set()
+
+
+async def test_the_time_that_is_left_and_the_trace_go_along(calls: HttpCalls, serve: Serve) -> None:
+    await serve()
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with work(traceparent=trace):
+        seen = await calls.ask(LOOK, Nothing(), CALLER, seconds=4.0)
+    assert 0.0 < seen.left <= 4.0
+    assert trace_id(seen.trace) == trace_id(trace)
+    assert seen.trace != trace
+
+
+async def test_a_service_that_fails_again_and_again_is_left_alone(
+    calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = await serve()
+    served.pipes.error = Unavailable("the database is away")
+    for _ in range(FAILURES):
+        with pytest.raises(Unavailable, match="organ: the database is away"):
+            await calls.ask(STRIKE, Nothing(), CALLER)
+    struck = served.pipes.struck
+    with pytest.raises(Unavailable, match="the service organ failed 8 times in a row and is left alone"):
+        await calls.ask(STRIKE, Nothing(), CALLER)
+    assert served.pipes.struck == struck
+
+
+async def test_one_that_hangs_takes_no_more_than_its_share(
+    calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_calls, "AT_ONCE", 2)
+    await serve()
+    hanging = [asyncio.create_task(calls.ask(WAIT, Nothing(), CALLER)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(Unavailable, match="did not answer look within"):
+        await calls.ask(LOOK, Nothing(), CALLER, seconds=0.1)
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    assert (await calls.ask(LOOK, Nothing(), CALLER)).left > 0
+
+
+async def test_a_stream_comes_part_by_part_and_fails_as_it_does_there(calls: HttpCalls, serve: Serve) -> None:
+    await serve()
+    assert [note.pitch async for note in calls.follow(LISTEN, Nothing(), CALLER)] == [1, 2]
+    with pytest.raises(NotFound, match="no such notes"):
+        await anext(calls.follow(STUMBLE, Named("first"), CALLER))
+    parts = calls.follow(STUMBLE, Named("later"), CALLER)
+    assert (await anext(parts)).pitch == 1
+    with pytest.raises(Conflict, match="lost the page"):
+        await anext(parts)
+
+
+async def test_an_error_that_is_a_fault_says_nothing_of_itself(calls: HttpCalls, serve: Serve) -> None:
+    await serve()
+    with pytest.raises(MirageError, match="a fault of Mirage; see its log") as failed:
+        await calls.ask(FAIL, Named("unheard of"), CALLER)
+    assert type(failed.value) is MirageError
