@@ -29,6 +29,8 @@ from services.kernel.directory.local import LocalDirectory
 from services.kernel.directory.registration import Check
 from services.kernel.documents import Documents
 from services.kernel.documents.sqlite import SqliteDocuments
+from services.kernel.graph import Graph
+from services.kernel.graph.sqlite import SqliteGraph
 from services.kernel.search import Search
 from services.kernel.search.fts import FtsSearch
 from services.kernel.server import Server
@@ -44,6 +46,7 @@ OpenBus = Callable[[], Bus]
 OpenBlobs = Callable[[], Blobs]
 OpenDocuments = Callable[[], Documents]
 OpenSearch = Callable[[], Search]
+OpenGraph = Callable[[], Graph]
 
 
 class OpenSql:
@@ -239,6 +242,20 @@ async def drop_indexes(server: Server) -> None:
 @pytest.fixture
 def search(open_search: OpenSearch) -> Search:
     return open_search()
+
+
+@pytest.fixture(params=["sqlite"])
+async def open_graph(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenGraph]:
+    """Tests give each its own workspace."""
+    opened: list[Graph] = []
+
+    def open_one() -> Graph:
+        opened.append(SqliteGraph(tmp_path / "data" / "graph.db"))
+        return opened[-1]
+
+    yield open_one
+    for graph in opened:
+        await graph.close()
 
 
 @pytest.fixture
