@@ -30,6 +30,7 @@ from services.kernel.directory.registration import Check
 from services.kernel.documents import Documents
 from services.kernel.documents.sqlite import SqliteDocuments
 from services.kernel.graph import Graph
+from services.kernel.graph.neo4j import Neo4jGraph
 from services.kernel.graph.sqlite import SqliteGraph
 from services.kernel.search import Search
 from services.kernel.search.fts import FtsSearch
@@ -244,13 +245,15 @@ def search(open_search: OpenSearch) -> Search:
     return open_search()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", pytest.param("neo4j", marks=pytest.mark.server)])
 async def open_graph(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenGraph]:
-    """Tests give each its own workspace."""
+    """Every test has workspaces of its own: a server has one database."""
     opened: list[Graph] = []
+    url = request.getfixturevalue("shared_server")("neo4j").url if request.param == "neo4j" else ""
 
     def open_one() -> Graph:
-        opened.append(SqliteGraph(tmp_path / "data" / "graph.db"))
+        path = tmp_path / "data" / "graph.db"
+        opened.append(Neo4jGraph(Server.parse(url), pool=4) if url else SqliteGraph(path))
         return opened[-1]
 
     yield open_one

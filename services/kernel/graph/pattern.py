@@ -25,9 +25,9 @@ RANGES: Final = ("<", "<=", ">", ">=")
 class Condition(Struct, frozen=True):
     """What must hold of a property.
 
-    Values of different kinds (text, numbers, booleans) are never equal and in no order; text is ordered by code
-    points. A property that is missing fulfils ``absent``, and any condition with ``or_absent``. ``in`` takes a tuple
-    of up to `MAX_VALUES` values, ``present`` and ``absent`` none.
+    Values of different kinds (text, numbers, booleans) are never equal and in no order. Text is ordered by code points;
+    where those beyond U+FFFF stand is left open. A property that is missing fulfils ``absent``, and any condition with
+    ``or_absent``. ``in`` takes a tuple of up to `MAX_VALUES` values, ``present`` and ``absent`` none.
     """
 
     property: str
