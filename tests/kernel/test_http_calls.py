@@ -1,100 +1,25 @@
 """Calls over HTTP: whoever can answer does, nobody waits for ever, and what must not be asked twice is not."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Any
-from uuid import UUID, uuid4
+from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
-import uvicorn
-from msgspec import Struct
-from msgspec.structs import replace
 
 from services.kernel import http_calls
-from services.kernel.app import create_app
 from services.kernel.breaker import FAILURES
-from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
-from services.kernel.directory import Instance
+from services.kernel.calls import Caller, LocalCalls, Nothing
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unavailable
 from services.kernel.http_calls import HttpCalls
-from services.kernel.request import current_trace, seconds_left, trace_id, work
-from tests.kernel import organ as organs
+from services.kernel.request import trace_id, work
 from tests.kernel.organ import FAIL, LISTEN, PLAY, STUMBLE, Named, Organ, Tune, play
-
-CALLER = Caller(UUID("5f2c1a6e-9d41-5c4e-8a51-2b7d0f3e6a90"))
-TUNE = Tune(number=UUID(int=7), key="d", volume=3)
-
-
-class Seen(Struct):
-    """What an instance saw of a question."""
-
-    left: float
-    trace: str
-
-
-LOOK = Endpoint(service="organ", name="look", method="GET", path="/v1/look", takes=Nothing, answers=Seen, summary="")
-WAIT = Endpoint(service="organ", name="wait", method="GET", path="/v1/wait", takes=Nothing, answers=Nothing, summary="")
-STRIKE = Endpoint(
-    service="organ", name="strike", method="POST", path="/v1/strike", takes=Nothing, answers=Nothing, summary="",
-    idempotent=False,
-)  # fmt: skip
-WAIT_ONCE = replace(STRIKE, name="wait_once", path="/v1/wait_once")
-TUNE_UP = replace(STRIKE, name="tune_up", path="/v1/tune_up", idempotent=True)
-
-
-class Pipes(Organ):
-    """An organ that counts how often it is struck, and says what it is told to say."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.struck = 0
-        self.error: MirageError | None = None
-        self.waiting = asyncio.Event()
-
-
-async def look(pipes: Pipes, caller: Caller, question: Nothing) -> Seen:
-    return Seen(seconds_left(1000.0), current_trace())
-
-
-async def wait(pipes: Pipes, caller: Caller, question: Nothing) -> Nothing:
-    pipes.waiting.set()
-    await asyncio.Event().wait()
-    return question
-
-
-async def strike(pipes: Pipes, caller: Caller, question: Nothing) -> Nothing:
-    pipes.struck += 1
-    if pipes.error is not None:
-        raise pipes.error
-    return question
-
-
-DOORS = {**organs.DOORS, LOOK: look, WAIT: wait, WAIT_ONCE: wait, STRIKE: strike, TUNE_UP: strike}
-
-
-class Served(Struct):
-    """An instance that runs."""
-
-    pipes: Pipes
-    server: uvicorn.Server
-    instance: Instance
-    task: Any
-
-    async def die(self) -> None:
-        """Hang up on everybody and listen no more; the directory does not learn of it."""
-        self.server.force_exit = True
-        self.server.should_exit = True
-        for listening in self.server.servers:
-            listening.close()
-        for connection in list(self.server.server_state.connections):
-            connection.transport.abort()
-        await self.task
-
+from tests.kernel.served import LOOK, STRIKE, TUNE_UP, WAIT, WAIT_ONCE, Instances, Served
 
 Serve = Callable[[], Awaitable[Served]]
+CALLER = Caller(UUID("5f2c1a6e-9d41-5c4e-8a51-2b7d0f3e6a90"))
+TUNE = Tune(number=UUID(int=7), key="d", volume=3)
 
 
 @pytest.fixture
@@ -104,27 +29,9 @@ def directory() -> LocalDirectory:
 
 @pytest.fixture
 async def serve(directory: LocalDirectory) -> AsyncIterator[Serve]:
-    running: list[Served] = []
-
-    async def begin() -> Served:
-        calls, pipes = LocalCalls(), Pipes()
-        calls.serve(pipes, DOORS)
-        app = create_app(calls, calls.endpoints, hosts=frozenset({"127.0.0.1"}))
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan="off")
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server._serve([listener]))
-        instance = Instance("organ", f"organ-{uuid4().hex}", f"127.0.0.1:{listener.getsockname()[1]}", {})
-        while not server.started:
-            await asyncio.sleep(0.001)
-        await directory.register(instance)
-        running.append(Served(pipes, server, instance, task))
-        return running[-1]
-
-    yield begin
-    for each in running:
-        with suppress(Exception):
-            await each.die()
+    instances = Instances(directory)
+    yield instances.begin
+    await instances.end()
 
 
 @pytest.fixture

@@ -1,0 +1,183 @@
+"""The public door: who has the token gets an answer as the service gives it, everybody else a reason."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from services.gateway.api import ENDPOINTS, public
+from services.gateway.domain import NotAllowed, Routes
+from services.gateway.usecases import Door
+from services.kernel import http_calls
+from services.kernel.calls import LocalCalls
+from services.kernel.directory.local import LocalDirectory
+from services.kernel.errors import Invalid, NotFound
+from services.kernel.http_calls import HttpCalls
+from services.kernel.service import Ports
+from services.kernel.settings import Settings
+from tests.kernel.asgi import request
+from tests.kernel.organ import HOLD, KEEP, LISTEN, PLAY, ROLL
+from tests.kernel.served import DOORS, Instances, Served
+
+Serve = Callable[[], Awaitable[Served]]
+TOKEN = "the-token-of-the-operator"
+KNOWN = {"Authorization": f"Bearer {TOKEN}"}
+TUNE = "/api/v1/tunes/8398ccbf-6b63-40d8-9bf5-b7210a95b996"
+
+
+@pytest.fixture
+def directory() -> LocalDirectory:
+    return LocalDirectory()
+
+
+@pytest.fixture
+async def serve(directory: LocalDirectory) -> AsyncIterator[Serve]:
+    instances = Instances(directory)
+    yield instances.begin
+    await instances.end()
+
+
+@pytest.fixture
+async def door(directory: LocalDirectory) -> AsyncIterator[Door]:
+    calls = HttpCalls(LocalCalls(), directory)
+    routes = Routes((each.method, each.path, each) for each in DOORS)
+    yield Door(calls, routes, DOORS, lambda given: given == KNOWN["Authorization"], "/api")
+    await calls.close()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer other"}, {"Authorization": TOKEN}])
+async def test_nobody_without_the_token_reaches_a_service(door: Door, serve: Serve, headers: dict[str, str]) -> None:
+    served = await serve()
+    reply = await request(door, "POST", "/api/v1/strike", headers=headers)
+    assert (reply.status, reply.json()["code"], reply.headers["www-authenticate"]) == (401, "denied", "Bearer")
+    assert served.pipes.struck == 0
+
+
+async def test_an_answer_comes_back_as_the_service_gave_it(door: Door, serve: Serve) -> None:
+    served = await serve()
+    reply = await request(door, "GET", f"{TUNE}?key=d&by=Bach%20J.S.", headers={**KNOWN, "Mirage-Workspace": "ours"})
+    direct = await request_of(served, f"{TUNE.removeprefix('/api')}?key=d&by=Bach%20J.S.", "ours")
+    assert (reply.status, reply.json()) == (200, direct)
+    assert reply.headers["mirage-instance"] == served.instance.id
+    assert reply.headers["content-type"] == "application/json"
+
+
+async def request_of(served: Served, target: str, workspace: str) -> Any:
+    import aiohttp
+
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{served.instance.address}{target}", headers={"Mirage-Workspace": workspace}) as answer,
+    ):
+        return await answer.json()
+
+
+async def test_a_refusal_of_the_service_comes_back_too(door: Door, serve: Serve) -> None:
+    await serve()
+    reply = await request(door, "GET", f"{TUNE}?key=h", headers=KNOWN)
+    assert (reply.status, reply.json()["code"]) == (400, "invalid")
+    reply = await request(door, "GET", "/api/v1/errors/Conflict", headers=KNOWN)
+    assert (reply.status, reply.json()["detail"]) == (409, "the reason")
+
+
+async def test_a_body_arrives_as_it_was_sent(door: Door, serve: Serve) -> None:
+    await serve()
+    content = "QUJD" * 200_000
+    reply = await request(
+        door, "PUT", "/api" + KEEP.path.format(name="a%20b"), headers=KNOWN, body={"content": content}
+    )
+    assert (reply.status, reply.json()) == (200, {"name": "a b", "content": content})
+
+
+async def test_a_stream_passes_and_goes_on_where_it_was(door: Door, serve: Serve) -> None:
+    await serve()
+    reply = await request(door, "GET", "/api" + LISTEN.path, headers=KNOWN)
+    assert reply.events() == [("", '{"pitch":1}'), ("", '{"pitch":2}'), ("end", "")]
+    reply = await request(door, "GET", "/api" + ROLL.path, headers={**KNOWN, "Last-Event-ID": "2"})
+    assert [data for _, data in reply.events()] == ['{"sequence":3}', '{"sequence":4}', ""]
+
+
+async def test_who_leaves_a_stream_ends_it_at_the_service(door: Door, serve: Serve) -> None:
+    served = await serve()
+    reply = await request(
+        door, "GET", "/api" + HOLD.path, headers=KNOWN, leave_when=lambda reply: b"pitch" in reply.body
+    )
+    assert reply.left
+    async with asyncio.timeout(10):
+        await served.pipes.closed.wait()
+
+
+async def test_a_service_that_is_away_is_named(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_calls, "PATIENCE", 0.05)
+    reply = await request(door, "GET", TUNE, headers=KNOWN)
+    assert (reply.status, reply.json()["code"]) == (503, "unavailable")
+    assert reply.json()["detail"] == "organ: no instance of organ is well"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v2/tunes/1", "/api/v1/tunes/1/2", "/api/v1/", "/other"])
+async def test_what_is_not_there_is_not_found(door: Door, path: str) -> None:
+    assert (await request(door, "GET", path, headers=KNOWN)).status == 404
+
+
+async def test_how_it_may_be_asked_is_said(door: Door) -> None:
+    reply = await request(door, "DELETE", TUNE, headers=KNOWN)
+    assert (reply.status, reply.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_the_pages_that_describe_it_need_no_token(door: Door) -> None:
+    assert (await request(door, "GET", "/api/docs")).status == 200
+    described = (await request(door, "GET", "/api/openapi.json")).json()
+    assert f"/api{PLAY.path}" in described["paths"]
+
+
+# --- routes ---
+
+
+def test_a_word_goes_before_a_parameter_whatever_the_order() -> None:
+    entries = [("POST", "/v1/scans/{scan}", 1), ("POST", "/v1/scans/preview", 2)]
+    for order in (entries, entries[::-1]):
+        routes = Routes(order)
+        assert (routes.find("POST", "/v1/scans/preview"), routes.find("POST", "/v1/scans/other")) == (2, 1)
+
+
+def test_a_parameter_is_one_segment_and_not_empty() -> None:
+    routes = Routes([("GET", "/v1/x/{id}", 1)])
+    for path in ("/v1/x/", "/v1/x/a/b", "/v1/x", "/v1/xy"):
+        with pytest.raises(NotFound):
+            routes.find("GET", path)
+    assert routes.find("GET", "/v1/x/%2F..") == 1
+    with pytest.raises(NotAllowed) as refused:
+        routes.find("PUT", "/v1/x/1")
+    assert refused.value.allowed == ("GET",)
+
+
+def test_every_endpoint_of_every_service_is_found() -> None:
+    routes = Routes((each.method, each.path, each) for each in ENDPOINTS)
+    for each in ENDPOINTS:
+        assert routes.find(each.method, each.path.replace("{", "").replace("}", "")) is each
+
+
+# --- what it needs to open ---
+
+
+@pytest.mark.parametrize("token", ["", "short"])
+async def test_without_a_token_that_nobody_guesses_it_does_not_open(directory: LocalDirectory, token: str) -> None:
+    calls = HttpCalls(LocalCalls(), directory)
+    with pytest.raises(Invalid, match="needs a token of 24 characters"):
+        public(Ports("gateway", settings=Settings(token=token), calls=calls))
+
+
+async def test_without_a_directory_it_does_not_open() -> None:
+    with pytest.raises(Invalid, match="MIRAGE_DIRECTORY"):
+        public(Ports("gateway", settings=Settings(token=TOKEN), calls=LocalCalls()))
+
+
+async def test_the_token_of_the_settings_is_what_lets_in(directory: LocalDirectory) -> None:
+    calls = HttpCalls(LocalCalls(), directory)
+    opened = public(Ports("gateway", settings=Settings(token=TOKEN), calls=calls))
+    assert (await request(opened, "GET", "/api/v1/nowhere", headers=KNOWN)).status == 404
+    assert (
+        await request(opened, "GET", "/api/v1/nowhere", headers={"Authorization": f"Bearer {TOKEN}x"})
+    ).status == 401
+    await calls.close()
