@@ -24,6 +24,7 @@ ORDER = (
     "sql",
     "bus",
     "blobs",
+    "cache",
     "search",
     "storage",
     "scans_intake",

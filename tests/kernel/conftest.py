@@ -150,10 +150,16 @@ def blobs(open_blobs: OpenBlobs) -> Blobs:
     return open_blobs()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Cache]:
-    memory = request.param == "memory"
-    opened = MemoryCache(clock=clock) if memory else SqliteCache(tmp_path / "data" / "cache.db", clock=clock)
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.server)])
+async def cache(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cache]:
+    opened: Cache
+    if request.param == "redis":
+        from services.kernel.cache.redis import RedisCache
+
+        url = request.getfixturevalue("shared_server")("redis").url
+        opened = RedisCache(Server.parse(f"{url}/test-{uuid4().hex}"))
+    else:
+        opened = MemoryCache() if request.param == "memory" else SqliteCache(tmp_path / "data" / "cache.db")
     yield opened
     await opened.close()
 

@@ -2,17 +2,88 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.cache import Bucket, memory, sqlite
+from services.kernel.cache import Bucket, Cache, memory, sqlite
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.cache.sqlite import SqliteCache
 from tests.kernel.conftest import Clock
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def cache(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Cache]:
+    memory = request.param == "memory"
+    opened = MemoryCache(clock=clock) if memory else SqliteCache(tmp_path / "cache.db", clock=clock)
+    yield opened
+    await opened.close()
+
+
+async def there(cache: Cache, key: str) -> bool:
+    return await cache.get(key) is not None
+
+
+async def test_a_value_expires(cache: Cache, clock: Clock) -> None:
+    await cache.set("short", b"x", 0.4)
+    await cache.set("long", b"x", 60)
+    clock.now += 0.39
+    assert await there(cache, "short")
+    clock.now += 0.02
+    assert not await there(cache, "short")
+    assert await there(cache, "long")
+
+
+async def test_setting_again_begins_a_new_time(cache: Cache, clock: Clock) -> None:
+    await cache.set("key", b"old", 0.05)
+    clock.now += 0.04
+    await cache.set("key", b"new", 60)
+    clock.now += 59
+    assert await cache.get("key") == b"new"
+    clock.now += 2
+    assert await cache.get("key") is None
+
+
+async def test_a_counter_expires_after_its_first_change(cache: Cache, clock: Clock) -> None:
+    assert await cache.add("n", 1, 0.3) == 1
+    clock.now += 0.2
+    assert await cache.add("n", 1, 60) == 2
+    clock.now += 0.2
+    assert await cache.add("n", 1, 60) == 1
+    clock.now += 59
+    assert await cache.add("n", 1, 60) == 2
+
+
+async def test_after_the_wait_there_is_a_token(cache: Cache, clock: Clock) -> None:
+    bucket = Bucket(rate=5, burst=1)
+    assert await cache.take("b", bucket) == 0
+    wait = await cache.take("b", bucket)
+    assert wait == pytest.approx(0.2)
+    clock.now += wait / 2
+    assert await cache.take("b", bucket) == pytest.approx(wait / 2)
+    clock.now += wait / 2
+    assert await cache.take("b", bucket) == 0
+
+
+async def test_tokens_are_saved_up_to_the_burst_only(cache: Cache, clock: Clock) -> None:
+    bucket = Bucket(rate=10, burst=2)
+    await cache.take("b", bucket, 2)
+    clock.now += 0.3
+    assert await cache.take("b", bucket, 2) == 0
+    assert await cache.take("b", bucket, 2) > 0
+
+
+async def test_a_paused_bucket_gives_nothing_and_then_one(cache: Cache, clock: Clock) -> None:
+    bucket = Bucket(rate=1, burst=10)
+    await cache.empty("b", bucket, 0.4)
+    wait = await cache.take("b", bucket)
+    assert 0.1 < wait <= 0.4
+    clock.now += wait
+    assert await cache.take("b", bucket) == 0
+    assert 0.5 < await cache.take("b", bucket) <= 1
 
 
 @given(
