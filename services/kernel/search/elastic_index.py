@@ -165,7 +165,7 @@ def written(value: Any) -> bytes:
 
 def searches(index: str, question: Question) -> list[bytes]:
     """Return two searches for ``_msearch``: one that counts, as far as is promised, and one that brings a page."""
-    head = written({"index": index, "routing": question.workspace.hex, "allow_partial_search_results": False})
+    head = written({"index": index, "routing": question.workspace.hex})
     return [head, written(_count(question)), head, written(_page(question))]
 
 

@@ -120,6 +120,17 @@ async def test_it_waits_for_a_server_that_is_away_killed_or_held(own_server: Cal
 
 
 @pytest.mark.server
+async def test_of_several_hosts_one_is_enough(place: Server) -> None:
+    search = ElasticsearchSearch(Server.parse(f"elasticsearch://127.0.0.1:1,{place.address}/{place.path}"))
+    await search.declare("entities", [])
+    for n in range(5):
+        await search.put(A, "entities", [indexed(n, "alpha")])
+    await search.refresh("entities")
+    assert (await search.find(A, "entities", "alpha")).total == 5
+    await search.close()
+
+
+@pytest.mark.server
 async def test_a_slow_answer_of_a_live_server_is_waited_for(place: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elastic_connection, "DOUBT_SECONDS", 0.01)
     done = asyncio.Event()
