@@ -55,10 +55,15 @@ class Check(Struct, frozen=True, rename="pascal"):
 
 
 class Entry(Struct, frozen=True, rename="pascal"):
-    """One instance that is well, and the node on which it is."""
+    """One instance of a service, the node on which it is, and the checks of both."""
 
     node: Node
     service: ServiceEntry
+    checks: list[Check]
+
+    @property
+    def passes(self) -> bool:
+        return all(check.status == "passing" for check in self.checks)
 
 
 class Registered(Struct, frozen=True, rename="pascal"):
@@ -84,7 +89,7 @@ class Consul:
 
     Every call raises `Unavailable` when the agent is away, has no leader or does not answer in time, and `Denied` when
     the token may not. With ``index`` a call returns when there is something newer, or after ``wait`` seconds and a
-    little; with index 0 it returns at once what the leader knows.
+    little; with index 0 it returns at once what the leader knows for certain.
     """
 
     def __init__(self, server: Server, *, seconds: float = ANSWER_SECONDS) -> None:
@@ -146,24 +151,24 @@ class Consul:
         path = f"/v1/agent/health/service/id/{id}"
         return await self.http.get(read, path, headers=self._headers(), taken=(404, 429, 503))
 
-    async def well(self, service: str, index: int = 0, wait: float = WAIT_SECONDS) -> tuple[int, list[Entry]]:
-        """The instances of a service whose checks pass."""
-        # The library's own call cannot ask for a stale answer, which any server may give, one without a leader too.
-        params = [("passing", "1"), *([("index", index), ("wait", _seconds(wait)), ("stale", "")] if index else ())]
+    async def instances(self, service: str, index: int = 0, wait: float = WAIT_SECONDS) -> tuple[int, list[Entry]]:
+        """The instances of a service, whether their checks pass or not."""
+        # The library's own call cannot say how consistent the answer has to be.
+        params = [(_consistency(index), ""), *([("index", index), ("wait", _seconds(wait))] if index else ())]
         read = base.CB.json(index=True)
         found, entries = await self.http.get(read, f"/v1/health/service/{service}", params, self._headers())
         return _index(found), _convert(entries, list[Entry])
 
     async def read(self, prefix: str, index: int = 0, wait: float = WAIT_SECONDS) -> tuple[int, list[Pair]]:
         """All keys that begin with ``prefix``, in order."""
-        consistency = "stale" if index else None
-        asked = self._kv.get(prefix, index=index, wait=_seconds(wait), recurse=True, consistency=consistency)
-        found, pairs = await asked
+        found, pairs = await self._kv.get(
+            prefix, index=index, wait=_seconds(wait), recurse=True, consistency=_consistency(index)
+        )
         return _index(found), [_pair(each) for each in pairs or ()]
 
     async def get(self, key: str, index: int = 0, wait: float = WAIT_SECONDS) -> tuple[int, Pair | None]:
         """One key, as the leader knows it."""
-        found, pair = await self._kv.get(key, index=index, wait=_seconds(wait))
+        found, pair = await self._kv.get(key, index=index, wait=_seconds(wait), consistency="consistent")
         return _index(found), None if pair is None else _pair(pair)
 
     async def put(
@@ -271,7 +276,7 @@ class _Wire:
             return callback(response)
         except base.NotFound as error:
             raise NotFound(f"{self._server} has no such thing: {_line(response.body)}") from error
-        except (ValueError, LookupError, TypeError, msgspec.MsgspecError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             if response.code >= 400:
                 raise self._refusal(response) from error
             raise Incompatible(f"{self._server} does not answer as Consul does") from error
@@ -338,6 +343,15 @@ class _Wire:
 def jittered(wait: float) -> float:
     """Somewhat less than ``wait`` seconds, so that a fleet does not ask as one."""
     return wait * random.uniform(0.7, 1.0)
+
+
+def _consistency(index: int) -> str:
+    """Who waits for news takes them from any server, also while there is no leader.
+
+    An answer at once comes from a leader that has applied all that was ever written: one that has just started gives
+    others before that.
+    """
+    return "stale" if index else "consistent"
 
 
 def _seconds(wait: float) -> str:

@@ -8,6 +8,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
+from msgspec import Struct
+
 from services.kernel.errors import MirageError, Unavailable
 from services.kernel.pauses import pauses
 
@@ -19,36 +21,45 @@ LONGEST_PAUSE: Final = 2.0
 SOON: Final = 1.0
 
 
+class Answer(Struct, Generic[T], frozen=True):
+    """What there is by its name; ``unwell``: names of what is known and does not count now."""
+
+    found: dict[str, T]
+    unwell: frozenset[str] = frozenset()
+
+
 class LongPoll(Generic[T]):
     """The last good answer to one question.
 
     ``ask`` takes the index after which something has to be new, 0 for an answer at once, and the seconds that it may
-    wait; it returns index and answer. ``union`` adds to an answer what only the one before it has: after the server was
-    away, an answer that lacks something is believed only when ``patience`` seconds have passed, because a server
-    that has lost its memory learns within that time what there is.
+    wait; it returns the index and what there is.
+
+    For ``patience`` seconds after the server was away an answer takes nothing away that the server has not named since,
+    nor what it calls unwell: one that has lost its memory learns within that time what there is, and one that has just
+    started calls everything unwell that it has not looked at.
     """
 
     def __init__(
         self,
-        ask: Callable[[int, float], Awaitable[tuple[int, T]]],
-        union: Callable[[T, T], T],
+        ask: Callable[[int, float], Awaitable[tuple[int, Answer[T]]]],
         *,
         wait: float,
         patience: float,
     ) -> None:
         self._ask = ask
-        self._union = union
         self._wait = wait
         self._patience = patience
-        self._answer: T | None = None
+        self._answer: dict[str, T] | None = None
         self._error: MirageError | None = None
         self._failed_at: float | None = None
         self._doubted_until = 0.0
+        self._named: set[str] = set()
         self._index = 0
         self._waiting: list[asyncio.Future[None]] = []
+        self._served: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._readers: set[asyncio.Event] = set()
-        self._asking: asyncio.Future[tuple[int, T]] | None = None
+        self._asking: asyncio.Future[tuple[int, Answer[T]]] | None = None
         self._closed = False
         self._running = asyncio.get_running_loop().create_task(self._run())
 
@@ -57,27 +68,31 @@ class LongPoll(Generic[T]):
         """Seconds since the server was last heard of, 0 while it answers."""
         return 0.0 if self._failed_at is None else asyncio.get_running_loop().time() - self._failed_at
 
-    async def latest(self) -> T:
-        """Return the last good answer; the first one is waited for.
+    async def latest(self) -> dict[str, T]:
+        """Return the last good answer by name; the first one is waited for.
 
         Raises:
             MirageError: there is none yet, and asking failed.
         """
-        if self._answer is None and self._error is None:
-            await self._answered()
         if self._answer is None:
-            raise self._error or Unavailable("nobody has answered yet")
+            self._check_open()
+            self._wake.set()
+            await self._told(self._served)
+        if self._answer is None:
+            error = self._error or Unavailable("it was closed")
+            raise type(error)(*error.args) from error
         return self._answer
 
     async def refresh(self) -> None:
         """Ask anew; return when that was answered, or has failed."""
         self._check_open()
-        answered = self._answered()
+        answered = self._told(self._waiting)
+        self._wake.set()
         if self._asking is not None:
             self._asking.cancel()
         await answered
 
-    async def changes(self) -> AsyncGenerator[T, None]:
+    async def changes(self) -> AsyncGenerator[dict[str, T], None]:
         """Yield the answer now and whenever it has changed; one who is slow gets the latest, not each between.
 
         Raises:
@@ -86,7 +101,7 @@ class LongPoll(Generic[T]):
         changed = asyncio.Event()
         changed.set()
         self._readers.add(changed)
-        last: T | None = None
+        last: dict[str, T] | None = None
         try:
             while True:
                 await changed.wait()
@@ -100,11 +115,11 @@ class LongPoll(Generic[T]):
 
     async def close(self) -> None:
         self._closed = True
-        self._error = self._error or Unavailable("it was closed")
         self._running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._running
-        self._tell_waiting(self._waiting)
+        self._served += self._waiting
+        self._tell()
         for reader in self._readers:
             reader.set()
 
@@ -112,21 +127,20 @@ class LongPoll(Generic[T]):
         failing, idle = pauses(longest=LONGEST_PAUSE), pauses(0.02, LONGEST_PAUSE)
         while True:
             asked = self._now()
-            waiting, self._waiting = self._waiting, []
+            self._served, self._waiting = self._served + self._waiting, []
             self._wake.clear()
             try:
-                answered = await self._once(0 if waiting else self._index)
+                answered = await self._once(0 if self._served else self._index)
             except MirageError as error:
                 self._fail(error)
-                self._tell_waiting(waiting)
+                self._tell()
                 await self._pause(next(failing))
                 continue
             if answered is None:
-                self._waiting = waiting + self._waiting
                 continue
             failing = pauses(longest=LONGEST_PAUSE)
             news = self._take(answered)
-            self._tell_waiting(waiting)
+            self._tell()
             if news or self._now() - asked > SOON:
                 idle = pauses(0.02, LONGEST_PAUSE)
             else:
@@ -138,7 +152,7 @@ class LongPoll(Generic[T]):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
 
-    async def _once(self, index: int) -> tuple[int, T] | None:
+    async def _once(self, index: int) -> tuple[int, Answer[T]] | None:
         """Ask once; None when the answer is not wanted any more, or comes from a server that counts anew."""
         wait = self._wait
         if (doubted := self._doubted_until - self._now()) > 0:
@@ -160,25 +174,34 @@ class LongPoll(Generic[T]):
             return None
         return max(found, 1), answer
 
-    def _take(self, answered: tuple[int, T]) -> bool:
+    def _take(self, answered: tuple[int, Answer[T]]) -> bool:
         """Publish an answer; say whether it is news."""
         self._index, answer = answered
         now = self._now()
         if self._failed_at is not None and self._answer is not None:
             self._doubted_until = now + self._patience
+            self._named.clear()
         self._failed_at = self._error = None
-        if self._doubted_until:
-            whole = answer if self._answer is None else self._union(self._answer, answer)
-            if whole == answer or now >= self._doubted_until:
-                self._doubted_until = 0.0
-            else:
-                answer = whole
-        if answer == self._answer:
+        if now >= self._doubted_until:
+            self._doubted_until = 0.0
+        found = self._believed(answer)
+        if found == self._answer:
             return False
-        self._answer = answer
+        self._answer = found
         for reader in self._readers:
             reader.set()
         return True
+
+    def _believed(self, answer: Answer[T]) -> dict[str, T]:
+        if not self._doubted_until or self._answer is None:
+            return answer.found
+        self._named.update(answer.found, answer.unwell)
+        kept = {
+            name: value
+            for name, value in self._answer.items()
+            if name not in answer.found and (name in answer.unwell or name not in self._named)
+        }
+        return dict(sorted({**kept, **answer.found}.items()))
 
     def _fail(self, error: MirageError) -> None:
         self._error = error
@@ -190,17 +213,17 @@ class LongPoll(Generic[T]):
         if self._failed_at is None:
             self._failed_at = self._now()
 
-    def _answered(self) -> asyncio.Future[None]:
-        """What is done when the next question is answered."""
-        self._waiting.append(told := asyncio.get_running_loop().create_future())
-        self._wake.set()
+    @staticmethod
+    def _told(waiting: list[asyncio.Future[None]]) -> asyncio.Future[None]:
+        waiting.append(told := asyncio.get_running_loop().create_future())
         return told
 
-    @staticmethod
-    def _tell_waiting(waiting: list[asyncio.Future[None]]) -> None:
-        for told in waiting:
+    def _tell(self) -> None:
+        """Tell those for whom the last question was asked."""
+        for told in self._served:
             if not told.done():
                 told.set_result(None)
+        self._served.clear()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -10,11 +10,14 @@ from services.kernel.directory import LOCAL, Directory, Instance, check_instance
 from services.kernel.directory.registration import ID_KEY, Check, Registration, consul_id
 from services.kernel.errors import Unavailable
 from services.kernel.hostport import join_host_port
-from services.kernel.long_poll import LongPoll
+from services.kernel.long_poll import Answer, LongPoll
 from services.kernel.server import Server
 
 #: Seconds between two looks at what this process has registered.
 RECONCILE_SECONDS: Final = 10.0
+#: Seconds after an absence of Consul in which nobody is out for lack of a registration or a passed check: by then what
+#: was lost is registered again, and an agent that was started again has run each check.
+PATIENCE_SECONDS: Final = 15.0
 #: Seconds that a process waits to see in its own list what it has just registered.
 SEEN_SECONDS: Final = 2.0
 
@@ -29,14 +32,16 @@ class ConsulDirectory(Directory):
         check: Check = Check(),  # noqa: B008  frozen
         reconcile: float = RECONCILE_SECONDS,
         wait: float = WAIT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._consul = Consul(server)
         self._prefix = f"{server.path}-" if server.path else ""
         self._check = check
         self._reconcile = reconcile
         self._wait = wait
+        self._patience = patience
         self._registered: dict[tuple[str, str], Registration] = {}
-        self._polls: dict[str, LongPoll[list[Instance]]] = {}
+        self._polls: dict[str, LongPoll[Instance]] = {}
         self._closed = False
 
     async def register(self, instance: Instance) -> None:
@@ -69,13 +74,13 @@ class ConsulDirectory(Directory):
 
     async def resolve(self, service: str) -> list[Instance]:
         self._check_open()
-        return list(await self._poll(service).latest())
+        return list((await self._poll(service).latest()).values())
 
     async def watch(self, service: str) -> AsyncIterator[list[Instance]]:
         self._check_open()
         async with contextlib.aclosing(self._poll(service).changes()) as lists:
             async for found in lists:
-                yield list(found)
+                yield list(found.values())
 
     async def ping(self) -> None:
         self._check_open()
@@ -102,18 +107,15 @@ class ConsulDirectory(Directory):
             "registered_again": sum(each.repeated for each in registered),
         }
 
-    def _poll(self, service: str) -> LongPoll[list[Instance]]:
+    def _poll(self, service: str) -> LongPoll[Instance]:
         poll = self._polls.get(service)
         if poll is None:
 
-            async def ask(index: int, wait: float) -> tuple[int, list[Instance]]:
-                found, entries = await self._consul.well(self._prefix + service, index, wait)
-                return found, sorted((self._instance(service, each) for each in entries), key=_id)
+            async def ask(index: int, wait: float) -> tuple[int, Answer[Instance]]:
+                found, entries = await self._consul.instances(self._prefix + service, index, wait)
+                return found, self._answer(service, entries)
 
-            # What is lost is registered again within the reconcile interval, and a try or two when Consul is away.
-            poll = self._polls[service] = LongPoll(
-                ask, _union, wait=jittered(self._wait), patience=self._reconcile * 1.5
-            )
+            poll = self._polls[service] = LongPoll(ask, wait=jittered(self._wait), patience=self._patience)
         return poll
 
     async def _see(self, service: str) -> None:
@@ -122,6 +124,14 @@ class ConsulDirectory(Directory):
             with contextlib.suppress(TimeoutError, Unavailable):
                 async with asyncio.timeout(SEEN_SECONDS):
                     await self._polls[service].refresh()
+
+    def _answer(self, service: str, entries: list[Entry]) -> Answer[Instance]:
+        named = [(self._instance(service, entry), entry.passes) for entry in entries]
+        named.sort(key=lambda each: each[0].id)
+        return Answer(
+            {instance.id: instance for instance, passes in named if passes},
+            frozenset(instance.id for instance, passes in named if not passes),
+        )
 
     def _instance(self, service: str, entry: Entry) -> Instance:
         has = entry.service
@@ -133,12 +143,3 @@ class ConsulDirectory(Directory):
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("the directory is closed")
-
-
-def _union(before: list[Instance], now: list[Instance]) -> list[Instance]:
-    by_id = {each.id: each for each in (*before, *now)}
-    return sorted(by_id.values(), key=_id)
-
-
-def _id(instance: Instance) -> str:
-    return instance.id

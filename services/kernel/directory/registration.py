@@ -25,9 +25,10 @@ class Check(Struct, frozen=True, kw_only=True):
     """How Consul finds out that an instance is not well. Seconds.
 
     An instance that dies refuses connections at once, one that hangs lets the question time out: with two failures in
-    a row it is out after at most 2 x ``interval``, or 2 x (``interval`` + ``timeout``), which is 14. One that nobody
-    can dial says itself that it is well, three times in ``ttl``. What was critical for ``forgotten`` is removed from
-    the agent, which looks for that every half minute.
+    a row it is out after at most 2 x ``interval``, or 2 x (``interval`` + ``timeout``), which is 14. The first result
+    after a registration counts alone, which is why that is repeated only when it was lost. An instance that nobody can
+    dial says itself that it is well, three times in ``ttl``. What was critical for ``forgotten`` is removed from the
+    agent, which looks for that every half minute.
     """
 
     path: str = "/health/ready"
