@@ -38,6 +38,9 @@ from services.kernel.server import Server
 from services.kernel.sql import Sql
 from services.kernel.sql.postgres import PostgresSql
 from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.values import Values
+from services.kernel.values.consul import ConsulValues
+from services.kernel.values.local import LocalValues
 from tests.servers.databases import MakeDatabase
 from tests.servers.running import Server as Running
 
@@ -47,6 +50,7 @@ OpenBus = Callable[[], Bus]
 OpenBlobs = Callable[[], Blobs]
 OpenDocuments = Callable[[], Documents]
 OpenSearch = Callable[[], Search]
+OpenValues = Callable[[], Values]
 OpenGraph = Callable[[], Graph]
 
 
@@ -176,6 +180,29 @@ async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Directory]:
     opened = ConsulDirectory(Server.parse(url), check=Check(interval=1e6))
     yield opened
     await opened.close()
+
+
+@pytest.fixture(params=["local", pytest.param("consul", marks=pytest.mark.server)])
+async def open_values(request: pytest.FixtureRequest) -> AsyncIterator[OpenValues]:
+    """In one process there is one for all."""
+    url = request.getfixturevalue("consul_url") if request.param == "consul" else ""
+    opened: list[Values] = []
+
+    def open_one() -> Values:
+        if url:
+            opened.append(ConsulValues(Server.parse(url)))
+        elif not opened:
+            opened.append(LocalValues())
+        return opened[-1]
+
+    yield open_one
+    for values in opened:
+        await values.close()
+
+
+@pytest.fixture
+def values(open_values: OpenValues) -> Values:
+    return open_values()
 
 
 @pytest.fixture
