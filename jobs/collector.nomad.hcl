@@ -56,7 +56,7 @@ job "mirage-collector" {
     scaling {
       enabled = true
       min     = 1
-      max     = 4
+      max     = 8
     }
 
     network {
@@ -156,7 +156,9 @@ job "mirage-collector" {
           MIRAGE_BUS={{ .bus }}
           MIRAGE_CACHE={{ .cache }}
           MIRAGE_DIRECTORY={{ .directory }}
+          MIRAGE_MASTER_KEY={{ .master_key }}
           MIRAGE_SQL={{ .sql }}
+          MIRAGE_VALUES={{ .values }}
           {{ end }}
         EOT
       }
@@ -167,7 +169,7 @@ job "mirage-collector" {
 
       resources {
         cpu    = 100
-        memory = 256
+        memory = 512
       }
     }
   }

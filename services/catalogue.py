@@ -9,6 +9,7 @@ SERVICES: Final = (
     "registry",
     "collector",
     "storage",
+    "configuration",
     "gateway",
 )
 

@@ -16,6 +16,10 @@ agent_prefix "" {
   policy = "read"
 }
 
-key_prefix "mirage/settings/collector/" {
-  policy = "read"
+key_prefix "mirage/" {
+  policy = "write"
+}
+
+session_prefix "" {
+  policy = "write"
 }

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from services.collector import store
 from services.collector.collector import collector_of
-from services.collector.keys import hint
 from services.collector.replay import replay_scan
 from services.collector.traces import trace
 from services.collector.verify import verify_scan
@@ -15,9 +14,6 @@ from services.contracts.resources import (
     BlobQuery,
     BlobView,
     BudgetView,
-    KeyName,
-    KeyView,
-    NewKey,
     Replayed,
     ScanId,
     Swept,
@@ -75,31 +71,6 @@ async def trace_name(ports: Ports, caller: Caller, question: TraceQuery) -> tupl
     return await trace(collector_of(ports).journal, caller.workspace, question)
 
 
-async def list_keys(ports: Ports, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
-    collector = collector_of(ports)
-    return tuple(
-        KeyView(name=name, source=source, hint=hint(collector.keys.find(name) or ""), modules=_users(ports, name))
-        for name, source in collector.keys.names().items()
-    )
-
-
-async def set_key(ports: Ports, caller: Caller, question: NewKey) -> KeyView:
-    collector_of(ports).keys.set(question.name, question.secret)
-    return KeyView(
-        name=question.name, source="file", hint=hint(question.secret.strip()), modules=_users(ports, question.name)
-    )
-
-
-async def remove_key(ports: Ports, caller: Caller, question: KeyName) -> Nothing:
-    collector_of(ports).keys.remove(question.name)
-    return Nothing()
-
-
-def _users(ports: Ports, key: str) -> tuple[str, ...]:
-    files = collector_of(ports).modules.values()
-    return tuple(file.manifest.id for file in files if file.manifest.key == key)
-
-
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_BLOB: get_blob,
     e.UPLOAD: upload,
@@ -109,7 +80,4 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_ANNOUNCEMENT: get_announcement,
     e.LIST_BUDGETS: list_budgets,
     e.TRACE_NAME: trace_name,
-    e.LIST_KEYS: list_keys,
-    e.SET_KEY: set_key,
-    e.REMOVE_KEY: remove_key,
 }

@@ -59,7 +59,7 @@ class Collector:
         self._ports = ports
         self._caller = partial(Caller, name="collector")
         self.modules: dict[str, ModuleFile] = {file.manifest.id: file for file in read_manifests()}
-        self.keys = KeyRing(ports.settings.folder)
+        self.keys = KeyRing(ports.values, ports.seal)
         self.journal = Journal(ports.sql, ports.blobs)
         self._results: GroupCommit[tuple[UUID, Collect, WorkItem, Result, int], None] = GroupCommit(self._publish, 200)
         self._budget = Budget(ports.cache, ports.sql, ports.settings.dial_table)
@@ -82,7 +82,7 @@ class Collector:
     @property
     def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
         """What must run for anything to be written."""
-        return (self.journal.run, self._results.run)
+        return (self.journal.run, self._results.run, self.keys.follow)
 
     async def close(self) -> None:
         await self.ways.close()
@@ -96,6 +96,7 @@ class Collector:
         if file is None or file.manifest.version != command.version:
             await self._supersede(workspace, command, file)
             return
+        await self.keys.known()
         try:
             await self._renew(workspace, command)
             plan = await self.plan(workspace, command.scan)
@@ -182,6 +183,7 @@ class Collector:
 
     async def budgets(self, workspace: UUID) -> tuple[BudgetView, ...]:
         """How often each source that has a limit may be asked, and what is left for a workspace."""
+        await self.keys.known()
         views = []
         for file in self.modules.values():
             manifest = file.manifest

@@ -3,21 +3,25 @@ from typing import Final
 from services.contracts import endpoints as e
 from services.contracts.commands import Collect
 from services.contracts.facts import Announced, Collected, Deleted, Superseded
+from services.contracts.settings import CollectorSettings
 from services.kernel.service import Service
 
 service: Final = Service(
     name="collector",
     summary="Runs modules: fetches, resolves, parses, keeps evidence, obeys budgets.",
-    needs=("sql", "bus", "blobs", "cache", "egress"),
+    needs=("sql", "bus", "blobs", "cache", "egress", "values", "seal"),
     publishes=(Announced, Collected, Superseded),
     consumes=(Collect, Deleted),
     answers=(
         *(e.GET_BLOB, e.UPLOAD, e.SWEPT_BY_COLLECTOR, e.VERIFY, e.REPLAY, e.LIST_BUDGETS, e.TRACE_NAME),
-        *(e.LIST_KEYS, e.SET_KEY, e.REMOVE_KEY, e.GET_ANNOUNCEMENT),
+        e.GET_ANNOUNCEMENT,
     ),
     asks=(e.GET_PLAN, e.GET_NAMES, e.RENEW_LEASES, e.GET_SCAN, e.LIST_RECORDS, e.LIST_CLAIMS),
     doors="services.collector.api:DOORS",
     consumers="services.collector.consumers:CONSUMERS",
     tasks="services.collector.consumers:TASKS",
     migrations="services.collector.migrations",
+    live=CollectorSettings,
+    instances=(1, 8),
+    memory_mib=512,
 )

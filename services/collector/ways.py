@@ -22,6 +22,7 @@ from services.collector.keys import KeyRing
 from services.collector.manifest import Manifest
 from services.collector.resolve import Resolver
 from services.contracts.plan import Plan
+from services.contracts.settings import CollectorSettings
 from services.kernel.errors import Invalid, NotFound
 from services.kernel.hostport import split_host_port
 from services.kernel.messages import derive
@@ -93,15 +94,20 @@ class Ways:
             raise Unauthorised(f"no key {manifest.key}")
         return secret
 
+    def _asked(self, plan: Plan) -> tuple[str, ...]:
+        """The resolvers of a scan: its own, those that are set while we run, or those of our start."""
+        live: CollectorSettings = self._ports.live.now
+        return plan.resolvers or live.resolvers or self._ports.settings.resolvers
+
     def _resolver(self, plan: Plan) -> Resolver:
-        asked = plan.resolvers or self._ports.settings.resolvers
+        asked = self._asked(plan)
         if asked not in self._resolvers:
             upstreams = [_upstream(text) for text in asked] if asked else None
             self._resolvers[asked] = Resolver(self._ports.egress, upstreams)
         return self._resolvers[asked]
 
     def _client(self, plan: Plan) -> Client:
-        asked = plan.resolvers or self._ports.settings.resolvers
+        asked = self._asked(plan)
         if asked not in self._clients:
             resolver = self._resolver(plan)
             resolve = partial(addresses_of, resolver)

@@ -182,15 +182,35 @@ TRACE_NAME: Final = Endpoint(
     takes=r.TraceQuery, answers=tuple[r.Trace, ...],
     summary="Find what the DNS said of a name in the evidence of work items.",
 )  # fmt: skip
+
+# --- configuration ---
+
 LIST_KEYS: Final = Endpoint(
-    service="collector", name="list_keys", method="GET", path="/v1/keys",
+    service="configuration", name="list_keys", method="GET", path="/v1/keys",
     takes=Nothing, answers=tuple[r.KeyView, ...], summary="List provider keys that are set, never their values.",
 )  # fmt: skip
 SET_KEY: Final = Endpoint(
-    service="collector", name="set_key", method="PUT", path="/v1/keys/{name}",
+    service="configuration", name="set_key", method="PUT", path="/v1/keys/{name}",
     takes=r.NewKey, answers=r.KeyView, summary="Set a provider key.",
 )  # fmt: skip
 REMOVE_KEY: Final = Endpoint(
-    service="collector", name="remove_key", method="DELETE", path="/v1/keys/{name}",
+    service="configuration", name="remove_key", method="DELETE", path="/v1/keys/{name}",
     takes=r.KeyName, answers=Nothing, summary="Forget a provider key.",
+)  # fmt: skip
+LIST_SETTINGS: Final = Endpoint(
+    service="configuration", name="list_settings", method="GET", path="/v1/settings",
+    takes=Nothing, answers=tuple[r.SettingsView, ...], summary="List what is set of services while they run.",
+)  # fmt: skip
+GET_SETTINGS: Final = Endpoint(
+    service="configuration", name="get_settings", method="GET", path="/v1/settings/{service}",
+    takes=r.SettingsRef, answers=r.SettingsView, summary="Show what is set of a service.",
+)  # fmt: skip
+CHANGE_SETTINGS: Final = Endpoint(
+    service="configuration", name="change_settings", method="PUT", path="/v1/settings/{service}",
+    takes=r.ChangeSettings, answers=r.SettingsView, summary="Set values of a service while it runs.", idempotent=False,
+)  # fmt: skip
+LIST_SETTINGS_CHANGES: Final = Endpoint(
+    service="configuration", name="list_settings_changes", method="GET", path="/v1/settings/{service}/changes",
+    takes=r.SettingsRef, answers=tuple[r.SettingsView, ...],
+    summary="List how a service was set before, the newest first: who changed it, when and why.",
 )  # fmt: skip

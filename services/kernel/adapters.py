@@ -6,13 +6,13 @@ A service cannot tell which it is. Clients of servers are imported when one is o
 from typing import Any, Final
 
 from services.kernel.errors import Invalid
-from services.kernel.folder import BUS, CACHE, EVIDENCE, Folder
+from services.kernel.folder import BUS, CACHE, EVIDENCE, MASTER_KEY, Folder
 from services.kernel.server import Server, Trust
 from services.kernel.service import Service
 from services.kernel.settings import Settings
 
 #: The ports that all services of a process share; each service has the others for itself.
-SHARED: Final = ("bus", "cache", "directory", "egress")
+SHARED: Final = ("bus", "cache", "directory", "egress", "values", "seal")
 #: The kind of server that the setting of a port may name.
 KINDS: Final = {
     "sql": "postgresql",
@@ -23,9 +23,10 @@ KINDS: Final = {
     "graph": "neo4j",
     "cache": "redis",
     "directory": "consul",
+    "values": "consul",
 }
 #: Of those, what is kept in the process itself where it has no server.
-IN_PROCESS: Final = frozenset({"directory"})
+IN_PROCESS: Final = frozenset({"directory", "values"})
 
 
 class Adapters:
@@ -38,6 +39,8 @@ class Adapters:
     def need_folder(self, services: tuple[Service, ...]) -> bool:
         """Whether these services keep something in the data folder."""
         needed = {port for service in services for port in service.needs}
+        if "seal" in needed and not self._settings.master_key:
+            return True
         return any(not getattr(self._settings, port) for port in needed & KINDS.keys() - IN_PROCESS)
 
     def open(self, port: str, service: Service) -> Any:
@@ -48,6 +51,8 @@ class Adapters:
         """
         if port == "egress":
             return open_egress(self._settings)
+        if port == "seal":
+            return self._open_seal()
         if port not in KINDS:
             raise Invalid(f"the service {service.name} needs {port}, and there is no such port")
         url: str = getattr(self._settings, port)
@@ -55,6 +60,11 @@ class Adapters:
             return _open_embedded(port, service, self._folder)
         trust = Trust(self._settings.tls_ca, self._settings.tls_cert, self._settings.tls_key)
         return _open_on_server(port, Server.parse(url, (KINDS[port],), trust), self._settings.connections)
+
+    def _open_seal(self) -> Any:
+        from services.kernel.seal import Seal, key_of_folder
+
+        return Seal(self._settings.master_key or key_of_folder(self._folder.path / MASTER_KEY))
 
 
 def open_egress(settings: Settings) -> Any:
@@ -100,6 +110,10 @@ def _open_embedded(port: str, service: Service, folder: Folder) -> Any:
             from services.kernel.cache.sqlite import SqliteCache
 
             return SqliteCache(folder.path / CACHE)
+        case "values":
+            from services.kernel.values.local import LocalValues
+
+            return LocalValues()
         case _:
             from services.kernel.directory.local import LocalDirectory
 
@@ -136,6 +150,10 @@ def _open_on_server(port: str, server: Server, connections: int) -> Any:
             from services.kernel.cache.redis import RedisCache
 
             return RedisCache(server, connections=connections)
+        case "values":
+            from services.kernel.values.consul import ConsulValues
+
+            return ConsulValues(server)
         case _:
             from services.kernel.directory.consul import ConsulDirectory
 

@@ -21,6 +21,7 @@ BUS: Final = "bus.db"
 CACHE: Final = "cache.db"
 EVIDENCE: Final = "evidence"
 KEYS: Final = "keys.json"
+MASTER_KEY: Final = "master.key"
 LOG: Final = "mirage.log"
 #: The end of a name until all of the file is written.
 NEW: Final = ".new"

@@ -75,6 +75,13 @@ def configure_logs(level: str, stream: TextIO | LogFile | None = None) -> None:
         libraries.addHandler(_Forward(logging.WARNING))
 
 
+def set_level(level: str) -> None:
+    """Write events of at least ``level`` from now on, where they were written before."""
+    if level:
+        number = logging.getLevelNamesMapping()[level.upper()]
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+
+
 def _renderers(*, terminal: bool) -> tuple[structlog.types.Processor, ...]:
     if not terminal:
         return (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())

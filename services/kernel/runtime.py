@@ -23,6 +23,7 @@ from services.kernel.calls import Calls, LocalCalls
 from services.kernel.directory import Directory, Instance
 from services.kernel.errors import Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
+from services.kernel.live import Live
 from services.kernel.messages import message_type
 from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import MIGRATIONS, forget
@@ -44,7 +45,7 @@ DESCRIPTORS: Final = 65_536
 
 
 #: Of the ports, those without which a service still answers: what needs them waits.
-WITHOUT: Final = frozenset({"bus", "cache", "directory", "search", "graph"})
+WITHOUT: Final = frozenset({"bus", "cache", "directory", "values", "search", "graph"})
 #: Seconds in which a port must answer that it is there.
 ANSWERING: Final = 1.5
 #: Seconds for which those who knew this process may still ask it, once it has left the directory.
@@ -215,6 +216,7 @@ class Runtime:
     def _open_shared(self) -> dict[str, Any]:
         """What all services of this process share; the bus and the directory are there in any case."""
         needed = {"bus", "directory"}.union(*(service.needs for service in self.services))
+        needed |= {"values"} if any(service.live for service in self.services) else set()
         first = self.services[0]
         shared: dict[str, Any] = {name: self._open(name, first) for name in SHARED if name in needed}
         self.bus, self.directory = shared["bus"], shared["directory"]
@@ -226,6 +228,10 @@ class Runtime:
 
     async def _open_ports(self, service: Service, shared: dict[str, Any]) -> Ports:
         ports = Ports(service.name, settings=self.settings, calls=self._asking)
+        if service.live is not None:
+            ports.live = Live(service.name, service.live)
+            following = ports.live.follow(shared["values"], logs=len(self.services) == 1)
+            self._run(f"{service.name}.live", following)
         for name in service.needs:
             setattr(ports, name, shared[name] if name in shared else self._open(name, service))
         if "sql" in service.needs:
@@ -238,7 +244,7 @@ class Runtime:
 
     def _open(self, name: str, service: Service) -> Any:
         port = self._adapters.open(name, service)
-        if name != "egress":
+        if name not in {"egress", "seal"}:
             self._opened.append(Opened(name, port))
         return port
 

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from services.kernel.directory import Directory
     from services.kernel.documents import Documents
     from services.kernel.egress import Egress
+    from services.kernel.graph import Graph
+    from services.kernel.live import Live
     from services.kernel.once import Outbox
+    from services.kernel.seal import Seal
     from services.kernel.search import Search
     from services.kernel.settings import Settings
     from services.kernel.sql import Sql, Tx
+    from services.kernel.values import Values
 
 M = TypeVar("M", bound=Struct)
 
@@ -38,7 +42,8 @@ class Service(Struct, frozen=True, kw_only=True):
     ``migrations``: a package. ``cache_mib``: the page cache of its embedded database, for one that writes much.
     ``public``: of a function that takes the service's `Ports` and returns the ASGI application which the world may ask.
     ``fleet_only``: where all services are in one process, there is nothing for it to do. In a fleet it has between the
-    two numbers of ``instances``, each of which may take ``memory_mib``.
+    two numbers of ``instances``, each of which may take ``memory_mib``. ``live``: the form of what can be set of it
+    while it runs, by the name ``live`` among its ports.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Service(Struct, frozen=True, kw_only=True):
     fleet_only: bool = False
     instances: tuple[int, int] = (1, 4)
     memory_mib: int = 256
+    live: type[Struct] | None = None
 
 
 class Ports:
@@ -72,6 +78,10 @@ class Ports:
     search: "Search"
     cache: "Cache"
     directory: "Directory"
+    graph: "Graph"
+    values: "Values"
+    seal: "Seal"
+    live: "Live[Any]"
     egress: "Egress"
     outbox: "Outbox"
     #: Where the service keeps what lives as long as the process, by the name of its owner module.

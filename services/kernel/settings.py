@@ -40,13 +40,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     `services.kernel.egress.dial`). ``ca_file``: certificates to trust instead of the system's.
     ``listen``: where HTTP is served. ``log``: the least level that is logged. ``user_agent``: how HTTP sources see us.
 
-    ``sql``, ``bus``, ``documents``, ``blobs``, ``search``, ``graph``, ``cache``, ``directory``, ``scheduler``: the
-    server of each port (see `services.kernel.server`); where one is empty, it is a file of the data folder or this
-    process. ``tls_ca``, ``tls_cert``, ``tls_key``: whom their TLS believes, and what we show them. ``connections``:
-    how many a process holds to one of them at most. ``advertise``: where others reach a process of a fleet, if not
-    where it listens; ``instance``: its id among its like, made up if none is given; ``register``: who makes it known.
+    ``sql``, ``bus``, ``documents``, ``blobs``, ``search``, ``graph``, ``cache``, ``directory``, ``values``,
+    ``scheduler``: the server of each port (see `services.kernel.server`); where one is empty, it is a file of the data
+    folder or this process. ``tls_ca``, ``tls_cert``, ``tls_key``: whom their TLS believes, and what we show them.
+    ``connections``: how many a process holds to one of them at most. ``advertise``: where others reach a process of a
+    fleet, if not where it listens; ``instance``: its id among its like, made up if none is given; ``register``: who
+    makes it known.
     ``public``: where a gateway listens for the world; ``token``: what the world needs to be let in. ``server``: the
-    address of a fleet that the command line asks, instead of a data folder.
+    address of a fleet that the command line asks, instead of a data folder. ``master_key``: what provider keys are
+    sealed under (`services.kernel.seal`); without one it is a file of the data folder.
     """
 
     data: str = ""
@@ -66,6 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     graph: str = ""
     cache: str = ""
     directory: str = ""
+    values: str = ""
     scheduler: str = ""
     tls_ca: str = ""
     tls_cert: str = ""
@@ -76,6 +79,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     register: Registrar = "self"
     public: str = "127.0.0.1:8080"
     token: str = ""
+    master_key: str = ""
     server: str = ""
 
     def __repr__(self) -> str:
@@ -95,11 +99,13 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def _shown(name: str, value: Any) -> str:
-    if name == "token":
+    if name in SECRET:
         return "'***'"
     return repr(masked(value) if isinstance(value, str) else value)
 
 
+#: Settings that are secret as a whole.
+SECRET: Final = frozenset({"token", "master_key"})
 FIELDS: Final = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Settings)}
 

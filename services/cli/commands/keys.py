@@ -4,17 +4,37 @@ import sys
 from typing import Final
 
 import click
+from msgspec import Struct
 
 from services.cli.folder_options import GroupOnData
+from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import write_json, write_table
-from services.contracts.endpoints import LIST_KEYS, REMOVE_KEY, SET_KEY
+from services.contracts.endpoints import LIST_KEYS, LIST_MODULES, REMOVE_KEY, SET_KEY
 from services.contracts.resources import KeyName, NewKey
 from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
 
 #: Characters that are read of what should be one line.
 MOST_READ: Final = 10_000
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """A key that is set, and who uses it."""
+
+    name: str
+    source: str
+    hint: str
+    modules: tuple[str, ...]
+
+
+async def users_of_keys(hull: Hull, session: Session) -> dict[str, tuple[str, ...]]:
+    """The modules that use each key."""
+    users: dict[str, tuple[str, ...]] = {}
+    for module in await hull.calls.ask(LIST_MODULES, Nothing(), session.caller):
+        if key := module.declared.key:
+            users[key] = (*users.get(key, ()), module.declared.id)
+    return users
 
 
 @click.group("keys", cls=GroupOnData)
@@ -30,7 +50,11 @@ def list_keys(session: Session, form: str) -> int:
 
     async def work() -> int:
         async with session.open(makes=True) as hull:
-            keys = await hull.calls.ask(LIST_KEYS, Nothing(), session.caller)
+            set_ones = await hull.calls.ask(LIST_KEYS, Nothing(), session.caller)
+            users = await users_of_keys(hull, session)
+        keys = [
+            Key(name=key.name, source=key.source, hint=key.hint, modules=users.get(key.name, ())) for key in set_ones
+        ]
         if form == "json":
             write_json(keys)
             return 0
@@ -60,7 +84,8 @@ def set_key(session: Session, name: str) -> int:
     async def work() -> int:
         async with session.open(makes=True) as hull:
             key = await hull.calls.ask(SET_KEY, NewKey(name, secret), session.caller)
-        used = f", used by {', '.join(key.modules)}" if key.modules else "; no module uses a key of this name"
+            modules = (await users_of_keys(hull, session)).get(name, ())
+        used = f", used by {', '.join(modules)}" if modules else "; no module uses a key of this name"
         click.echo(f"{name} is set ({key.hint}){used}")
         return 0
 

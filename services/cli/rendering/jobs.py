@@ -193,8 +193,11 @@ def job_name(service: str) -> str:
 
 def secrets_of(service: Service) -> tuple[str, ...]:
     """The settings of a service that its Nomad variable must have: its servers, with what it logs in there."""
-    servers = {port for port in service.needs if port in KINDS} | {"directory"}
-    return tuple(sorted(servers | ({"token"} if service.public else set())))
+    secrets = {port for port in service.needs if port in KINDS} | {"directory"}
+    secrets |= {"values"} if service.live else set()
+    secrets |= {"master_key"} if "seal" in service.needs else set()
+    secrets |= {"token"} if service.public else set()
+    return tuple(sorted(secrets))
 
 
 def render_job(service: Service, version: str) -> str:

@@ -8,9 +8,6 @@ from services.contracts.resources.collector import (
     Difference,
     Fault,
     FaultKind,
-    KeyName,
-    KeyView,
-    NewKey,
     QuotaView,
     ReplayCounts,
     Replayed,
@@ -20,6 +17,14 @@ from services.contracts.resources.collector import (
     Upload,
     Uploaded,
     Verified,
+)
+from services.contracts.resources.configuration import (
+    ChangeSettings,
+    KeyName,
+    KeyView,
+    NewKey,
+    SettingsRef,
+    SettingsView,
 )
 from services.contracts.resources.registry import Announcement, Health, Module, ModuleRef, ModuleSettings
 from services.contracts.resources.scans import (
@@ -79,6 +84,7 @@ __all__ = [
     "BlobView",
     "BudgetView",
     "Change",
+    "ChangeSettings",
     "Checked",
     "Chunk",
     "ClaimView",
@@ -124,6 +130,8 @@ __all__ = [
     "ScanSummary",
     "SearchPage",
     "SearchQuery",
+    "SettingsRef",
+    "SettingsView",
     "SourceState",
     "Standing",
     "StandingQuery",

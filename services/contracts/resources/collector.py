@@ -137,21 +137,3 @@ class BudgetView(Struct, frozen=True, kw_only=True):
     burst: int
     with_key: bool
     quotas: tuple[QuotaView, ...]
-
-
-class KeyName(Struct, frozen=True):
-    name: str
-
-
-class NewKey(Struct, frozen=True):
-    name: str
-    secret: str
-
-
-class KeyView(Struct, frozen=True, kw_only=True):
-    """A provider key that is set: where it comes from, and its last characters."""
-
-    name: str
-    source: Literal["file", "environment"]
-    hint: str
-    modules: tuple[str, ...]

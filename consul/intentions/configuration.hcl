@@ -1,0 +1,18 @@
+# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.
+
+Kind = "service-intentions"
+Name = "mirage-configuration"
+Sources = [
+  {
+    Name   = "mirage-gateway"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-registry"
+    Action = "allow"
+  },
+  {
+    Name   = "*"
+    Action = "deny"
+  },
+]

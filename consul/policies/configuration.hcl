@@ -1,0 +1,25 @@
+# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.
+
+service "mirage-configuration" {
+  policy = "write"
+}
+
+service_prefix "mirage-" {
+  policy = "read"
+}
+
+node_prefix "" {
+  policy = "read"
+}
+
+agent_prefix "" {
+  policy = "read"
+}
+
+key_prefix "mirage/" {
+  policy = "write"
+}
+
+session_prefix "" {
+  policy = "write"
+}

@@ -1,0 +1,42 @@
+"""Settings that may change while a service runs: watched, checked, and as they were until a good one comes."""
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from services.kernel.observe import set_level
+from services.kernel.values import Values
+
+T = TypeVar("T", bound=Struct)
+
+#: Where those of each service are, as JSON, by its name.
+SETTINGS: Final = "settings/"
+
+_log = structlog.get_logger(__name__)
+
+
+class Live(Generic[T]):
+    """``now`` is what holds: the defaults of ``form`` until something else is known."""
+
+    def __init__(self, service: str, form: type[T]) -> None:
+        self._service = service
+        self._form = form
+        self.now = form()
+
+    async def follow(self, values: Values, *, logs: bool) -> None:
+        """Take over every change, as long as the process runs; with ``logs`` the level of its log too."""
+        async for found in values.watch(SETTINGS):
+            content = found.get(SETTINGS + self._service)
+            if self._take(content) and content is not None and logs:
+                set_level(getattr(self.now, "log", ""))
+
+    def _take(self, content: bytes | None) -> bool:
+        """Whether what was said of them is taken over."""
+        try:
+            self.now = self._form() if content is None else msgspec.json.decode(content, type=self._form)
+        except msgspec.MsgspecError as error:
+            _log.error("settings are not taken over", service=self._service, reason=str(error))
+            return False
+        return True
