@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
 from uuid import UUID
@@ -37,8 +37,7 @@ from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
 from services.kernel.calls import Caller
 from services.kernel.errors import MirageError, NotFound, Unavailable, meaning
 from services.kernel.messages import Because, now
-from services.kernel.service import Hold, Ports
-from services.kernel.sql import Reader
+from services.kernel.service import Hold, Ports, Unit
 
 _log = structlog.get_logger(__name__)
 
@@ -256,40 +255,16 @@ class Collector:
         """Write the results of many items and the messages that carry them, in one transaction."""
         async with self._ports.outbox.unit() as unit:
             gone = await store.gone_scans(unit.tx, {command.scan for _, command, _, _, _ in finished})
-            said = await _turns_said(unit.tx, {(workspace, item.id) for workspace, _, item, _, _ in finished})
-            by_workspace: dict[UUID, list[store.WorkRow]] = {}
-            whole: dict[UUID, dict[str, Collected]] = {}
-            last: dict[UUID, UUID] = {}
+            latest: dict[tuple[UUID, UUID], tuple[Collect, WorkItem, Result, int]] = {}
             for workspace, command, item, result, started in finished:
-                if (workspace, command.scan) in gone or said.get((workspace, item.id), -1) >= item.turn:
-                    continue  # nobody waits for it, or another who had the item said it: in two bundles it came twice
-                said[workspace, item.id] = item.turn
-                by_workspace.setdefault(workspace, []).append(
-                    store.WorkRow(
-                        item.id,
-                        command.scan,
-                        item.turn,
-                        command.module,
-                        command.version,
-                        result.outcome,
-                        item.subject,
-                        started,
-                        result.digest,
-                    )
-                )
-                last[workspace] = command.batch
-                parts = {part_key(part): part for part in parts_of(command, item, result)}
-                if len(parts) == 1:
-                    whole.setdefault(workspace, {}).update(parts)
-                else:  # parts are counted, so a repetition of one has to be known as the same message
-                    unit.because(Because(command_id(workspace, command.batch)))
-                    for key, part in parts.items():
-                        unit.emit(part, workspace=workspace, key=key)
-            for workspace, rows in by_workspace.items():
-                await store.write_work(unit.tx, workspace, rows)
-                # A bundle has results of many commands; it is said because of the last of them.
-                unit.because(Because(command_id(workspace, last[workspace])))
-                unit.emit_bundled(whole.get(workspace, {}), workspace=workspace)
+                before = latest.get((workspace, item.id))
+                if (workspace, command.scan) not in gone and (before is None or before[1].turn < item.turn):
+                    latest[workspace, item.id] = (command, item, result, started)
+            for workspace in {workspace: None for workspace, _ in latest}:
+                ours = [each for (of, _), each in latest.items() if of == workspace]
+                # Another who had an item may have said it: in two bundles it came twice.
+                taken = await store.take_work(unit.tx, workspace, [_work_row(*each) for each in ours])
+                _say(unit, workspace, [each for each in ours if each[1].id in taken])
         return [None] * len(finished)
 
 
@@ -302,16 +277,33 @@ def collector_of(ports: Ports) -> Collector:
     return collector
 
 
-async def _turns_said(view: Reader, items: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], int]:
-    """The last turn of items (workspace, item) of which the result was published."""
-    by_workspace: dict[UUID, list[UUID]] = {}
-    for workspace, item in items:
-        by_workspace.setdefault(workspace, []).append(item)
-    return {
-        (workspace, item): turn
-        for workspace, those in by_workspace.items()
-        for item, turn in (await store.published(view, workspace, those)).items()
-    }
+def _work_row(command: Collect, item: WorkItem, result: Result, started: int) -> store.WorkRow:
+    return store.WorkRow(
+        item.id,
+        command.scan,
+        item.turn,
+        command.module,
+        command.version,
+        result.outcome,
+        item.subject,
+        started,
+        result.digest,
+    )
+
+
+def _say(unit: Unit, workspace: UUID, results: Sequence[tuple[Collect, WorkItem, Result, int]]) -> None:
+    """Emit results: those of one part bundled, the parts of others each by itself."""
+    whole: dict[str, Collected] = {}
+    for command, item, result, _ in results:
+        unit.because(Because(command_id(workspace, command.batch)))
+        parts = {part_key(part): part for part in parts_of(command, item, result)}
+        if len(parts) == 1:
+            whole.update(parts)
+        else:  # parts are counted, so a repetition of one has to be known as the same message
+            for key, part in parts.items():
+                unit.emit(part, workspace=workspace, key=key)
+    # A bundle has results of many commands; it is said because of the last of them.
+    unit.emit_bundled(whole, workspace=workspace)
 
 
 def _leaf(failures: ExceptionGroup[Exception]) -> Exception:

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -45,11 +46,11 @@ class Journal:
     async def keep(self, workspace: UUID, content: bytes) -> bytes:
         """Keep bytes that somebody uploaded, whatever scans are deleted meanwhile; return their digest."""
         blob = Blob(digest(content), content)
-        drops = self._drops
-        await self._blobs.put(workspace, [blob])
+        drops = await self._put_before(partial(self._blobs.put, workspace, [blob]))
         async with self._sql.begin() as tx:
+            await store.hold_bodies(tx, [workspace])
             if self._drops != drops:
-                await self._blobs.put(workspace, [blob])  # it was there already and may have been dropped since
+                await self._blobs.put(workspace, [blob])
             await store.write_upload(tx, workspace, blob.digest, now())
         return blob.digest
 
@@ -75,40 +76,57 @@ class Journal:
             return await store.find_answer(view, workspace, scan, key)
 
     async def _look_into(self, workspace: UUID, scan: UUID) -> None:
-        """A scan of which nothing is journalled yet has only the answers that are about to be written."""
+        """A scan of which nothing is journalled yet has only the answers that are about to be written, by us."""
         async with self._sql.read() as view:
             begun = await store.is_begun(view, workspace, scan)
-        self._answers.setdefault((workspace, scan), None if begun else set())
+        alone = self._sql.sole_writer and not begun
+        self._answers.setdefault((workspace, scan), set() if alone else None)
         while len(self._answers) > SCANS_KNOWN:
             self._answers.popitem(last=False)
 
     async def forget(self, tx: Tx, workspace: UUID, scan: UUID) -> None:
         """Drop the exchanges of a scan, within the transaction that is to forget it, and bodies that only it had."""
+        await store.hold_bodies(tx, [workspace], alone=True)
         unreferred = await store.delete_scan(tx, workspace, scan)
         await self._drop(workspace, unreferred)
 
     async def forget_upload(self, tx: Tx, workspace: UUID, words: bytes, until: int) -> None:
         """Drop a word list that was not uploaded again after a time, and its body where nothing else has it."""
+        await store.hold_bodies(tx, [workspace], alone=True)
         await store.delete_upload(tx, workspace, words, until)
         await self._drop(workspace, await store.unreferred(tx, workspace, [words]))
 
     async def _drop(self, workspace: UUID, digests: Sequence[bytes]) -> None:
-        """Drop bodies; only within a transaction, so that no exchange that has one of them is being written."""
+        """Drop bodies; only while they are held alone, so that no exchange that has one of them is being written."""
         if digests:
             await self._blobs.drop(workspace, digests)
             self._drops += 1
 
     async def _commit(self, group: Sequence[tuple[store.JournalRow, bytes | None]]) -> list[EvidenceRecord]:
-        drops = self._drops
-        await self._put(group)
+        drops = await self._put_before(partial(self._put, group))
         async with self._sql.begin() as tx:
+            await store.hold_bodies(tx, (row.workspace for row, _ in group))
             if self._drops != drops:
-                await self._put(group)  # a body that was there already may have been dropped since
+                await self._put(group)
             kept, late = await store.write_exchanges(tx, [row for row, _ in group])
-            for workspace in {row.workspace for row in late}:
-                bodies = [row.record.blob for row in late if row.workspace == workspace and row.record.blob is not None]
+        for workspace in {row.workspace for row in late}:
+            bodies = [row.record.blob for row in late if row.workspace == workspace and row.record.blob is not None]
+            async with self._sql.begin() as tx:
+                await store.hold_bodies(tx, [workspace], alone=True)
                 await self._drop(workspace, await store.unreferred(tx, workspace, bodies))
         return [kept.get(row.place, row.record) for row, _ in group]
+
+    async def _put_before(self, put: Callable[[], Awaitable[None]]) -> int:
+        """Keep bodies before the transaction that is to refer to them; return what `_drops` is if that was enough.
+
+        A body that was there already may be dropped until the transaction holds them all; where others drop too, nobody
+        here knows of it, and bodies are put when they are held.
+        """
+        if not self._sql.sole_writer:
+            return -1
+        drops = self._drops
+        await put()
+        return drops
 
     async def _put(self, group: Sequence[tuple[store.JournalRow, bytes | None]]) -> None:
         by_workspace: dict[UUID, list[Blob]] = {}

@@ -1,6 +1,6 @@
 """The request journal, the list of finished work and the quotas of sources: the only SQL of the collector."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -99,23 +99,26 @@ async def write_exchanges(
 async def _write_over(tx: Tx, row: JournalRow) -> EvidenceRecord:
     """Write an exchange over one of an older turn that may pass; return what is there then."""
     place = {"workspace": row.workspace.bytes, "item": row.item.bytes, "key": row.record.key}
-    found = await tx.fetch_one(
-        "SELECT turn, record FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key", **place
-    )
-    assert found is not None
-    turn, there = found[0], _RECORD.decode(found[1])
-    if turn >= row.turn or not may_pass(there):
-        return there
-    await tx.execute(
-        "UPDATE exchange SET turn = :turn, failed = :failed, blob = :blob, record = :record"
-        " WHERE workspace = :workspace AND item = :item AND key = :key",
-        turn=row.turn,
-        failed=int(bool(row.record.error)),
-        blob=row.record.blob,
-        record=_ENCODER.encode(row.record),
-        **place,
-    )
-    return row.record
+    while True:
+        found = await tx.fetch_one(
+            "SELECT turn, record FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key", **place
+        )
+        assert found is not None
+        turn, there = found[0], _RECORD.decode(found[1])
+        if turn >= row.turn or not may_pass(there):
+            return there
+        written = await tx.execute(
+            "UPDATE exchange SET turn = :turn, failed = :failed, blob = :blob, record = :record"
+            " WHERE workspace = :workspace AND item = :item AND key = :key AND turn = :was",
+            was=turn,
+            turn=row.turn,
+            failed=int(bool(row.record.error)),
+            blob=row.record.blob,
+            record=_ENCODER.encode(row.record),
+            **place,
+        )
+        if written:  # and not by somebody else meanwhile
+            return row.record
 
 
 def may_pass(record: EvidenceRecord) -> bool:
@@ -172,10 +175,12 @@ async def find_answer(view: Reader, workspace: UUID, scan: UUID, key: bytes) -> 
     return max((_RECORD.decode(row[0]) for row in rows), key=lambda record: record.at, default=None)
 
 
-async def write_work(tx: Tx, workspace: UUID, rows: Sequence[WorkRow]) -> None:
-    """Note that the results of items were published."""
+async def take_work(tx: Tx, workspace: UUID, rows: Sequence[WorkRow]) -> set[UUID]:
+    """Note that the results of items are published, one row each; return those that nobody has published in their turn
+    or a later one: the others are not for us to say.
+    """
     columns = ("workspace", "item", "scan", "turn", "module", "version", "outcome", "subject", "at", "claims")
-    await tx.bulk_upsert(
+    written = await tx.insert_new(
         "work",
         columns,
         ("workspace", "item"),
@@ -194,8 +199,29 @@ async def write_work(tx: Tx, workspace: UUID, rows: Sequence[WorkRow]) -> None:
             )
             for row in rows
         ],
-        {"turn": "replace", "version": "replace", "outcome": "replace", "at": "replace", "claims": "replace"},
     )
+    taken = {UUID(bytes=bytes(row[1])) for row in written}
+    for row in sorted((row for row in rows if row.item not in taken), key=lambda row: row.item):
+        changed = await tx.execute(
+            "UPDATE work SET turn = :turn, version = :version, outcome = :outcome, at = :at, claims = :claims"
+            " WHERE workspace = :workspace AND item = :item AND turn < :turn",
+            workspace=workspace.bytes,
+            item=row.item.bytes,
+            turn=row.turn,
+            version=row.version,
+            outcome=row.outcome,
+            at=row.at,
+            claims=row.claims,
+        )
+        if changed:
+            taken.add(row.item)
+    return taken
+
+
+async def hold_bodies(tx: Tx, workspaces: Iterable[UUID], *, alone: bool = False) -> None:
+    """Let nobody drop bodies of these workspaces while exchanges are written, or write them while some are dropped."""
+    for workspace in sorted(set(workspaces)):
+        await tx.lock(f"bodies {workspace.hex}", shared=not alone)
 
 
 async def published(view: Reader, workspace: UUID, items: Sequence[UUID]) -> dict[UUID, int]:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from secrets import randbelow
 from time import monotonic
 from typing import Any, Final
 from uuid import UUID
@@ -106,14 +107,22 @@ class Outbox:
             )
             for envelope in self._envelopes(unit)
         ]
-        await unit.tx.bulk_upsert("outbox", _OUTBOX, ("position",), rows, {})
+        while rows:
+            written = await unit.tx.insert_new("outbox", _OUTBOX, ("position",), rows)
+            taken = {row[0] for row in rows} - {row[0] for row in written}
+            # By another process of the service, whose clock is ahead: count on above all that waits.
+            rows = sorted(row for row in rows if row[0] in taken)
+            if rows:
+                self._positions = None
+                positions = await self._continue(unit.tx)
+                rows = [(next(positions), *row[1:]) for row in rows]
 
     async def _continue(self, tx: Tx) -> Iterator[int]:
         """Count on from the clock, and above all that waits: the clock may have been put back since it was written."""
         row = await tx.fetch_one("SELECT MAX(position) FROM outbox")
         last = row[0] if row else None
         if self._positions is None:  # or another unit was here meanwhile
-            self._positions = count(max(now() << 8, (last or 0) + 1))
+            self._positions = count(max(now() << 8, (last or 0) + 1 + randbelow(1 << 20)))
         return self._positions
 
     def _envelopes(self, unit: Unit) -> Iterator[Envelope]:

@@ -11,23 +11,21 @@ from services.registry.usecases import Announcements
 
 
 async def announced(ports: Ports, unit: Unit, batch: Sequence[Received[Announced]]) -> None:
-    await store.keep_announcement(ports.documents, batch[-1].message)
+    await store.hold_announcements(unit.tx)
+    last = max(batch, key=lambda received: received.at)
+    await store.keep_announcement(ports.documents, last.message, last.at)
     unit.then(lambda: Announcements.of(ports).note(received.message.digest for received in batch))
 
 
 async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]) -> None:
-    for received in batch:
-        for source in received.message.sources:
-            answered, failed = weigh(source)
-            if answered or failed:
-                await store.add_outcomes(
-                    unit.tx,
-                    source.module,
-                    answered=answered,
-                    failed=failed,
-                    at=received.message.at,
-                    reason=source.reason,
-                )
+    said = [(source, received.message.at) for received in batch for source in received.message.sources]
+    # Module by module, so that two batches take their rows in one order.
+    for source, at in sorted(said, key=lambda each: each[0].module):
+        answered, failed = weigh(source)
+        if answered or failed:
+            await store.add_outcomes(
+                unit.tx, source.module, answered=answered, failed=failed, at=at, reason=source.reason
+            )
 
 
 CONSUMERS: Final = (

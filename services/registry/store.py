@@ -30,8 +30,25 @@ class Setting(Struct, frozen=True):
     options: Options | None = None
 
 
-async def keep_announcement(documents: Documents, announced: Announced) -> None:
-    """Make the modules of an announcement the live ones; what was known before stays known."""
+async def hold_announcements(tx: Tx) -> None:
+    """Let nobody else keep an announcement until the transaction ends."""
+    await tx.lock("announcements")
+
+
+async def hold_setting(tx: Tx, workspace: UUID, module: str) -> None:
+    """Let nobody else change a setting until the transaction ends."""
+    await tx.lock(f"setting {workspace.hex} {module}")
+
+
+async def keep_announcement(documents: Documents, announced: Announced, at: int) -> None:
+    """Make the modules of an announcement the live ones, unless one that was made later is kept already.
+
+    What was known before stays known.
+    """
+    await documents.declare(ANNOUNCED, ())
+    before = await documents.get(EVERYWHERE, ANNOUNCED, [LAST])
+    if before and before[0].content.get("at", 0) > at:
+        return
     live = {module.id for module in announced.modules}
     gone = [
         Document(known.declared.id, _content(known.declared, live=False))
@@ -40,8 +57,7 @@ async def keep_announcement(documents: Documents, announced: Announced) -> None:
     ]
     present = [Document(module.id, _content(module, live=True)) for module in announced.modules]
     await documents.replace(EVERYWHERE, COLLECTION, [*gone, *present])
-    await documents.declare(ANNOUNCED, ())
-    await documents.replace(EVERYWHERE, ANNOUNCED, [Document(LAST, {"digest": announced.digest})])
+    await documents.replace(EVERYWHERE, ANNOUNCED, [Document(LAST, {"digest": announced.digest, "at": at})])
 
 
 async def last_announced(documents: Documents) -> str:

@@ -116,6 +116,7 @@ async def set_module(ports: Ports, caller: Caller, settings: ModuleSettings) -> 
     module = await get_module(ports, caller, settings.module)
     checked = None if settings.options is None else check_options(module.declared, settings.options)
     async with ports.sql.begin() as tx:
+        await store.hold_setting(tx, caller.workspace, settings.module)
         before = (await store.read_settings(tx, caller.workspace)).get(settings.module, store.Setting())
         options = None if checked is None else {**(before.options or {}), **checked}
         await store.write_setting(tx, caller.workspace, settings.module, store.Setting(settings.enabled, options))

@@ -14,6 +14,7 @@ from services.storage.usecases import index
 
 async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected]]) -> None:
     """Store claims, evidence records and how far each work item is; a deleted scan's are dropped."""
+    await intake.hold_entities(unit.tx, (received.workspace for received in batch))
     deleted = await intake.deleted_scans(unit.tx, list({received.message.scan.bytes for received in batch}))
     rows = Rows()
     recorded_at = now()
@@ -26,6 +27,7 @@ async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected
 
 async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]) -> None:
     """Store roles and distances, and the entities that only the scan itself named."""
+    await intake.hold_entities(unit.tx, (received.workspace for received in batch))
     deleted = await intake.deleted_scans(unit.tx, list({received.message.scan.bytes for received in batch}))
     rows = Rows()
     counts: dict[tuple[UUID, UUID], int] = {}
@@ -40,6 +42,8 @@ async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]
 
 
 async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
+    # Alone: what nobody else has seen is removed, and somebody might be about to see it.
+    await intake.hold_entities(unit.tx, (received.workspace for received in batch), alone=True)
     for received in batch:
         async for gone in intake.delete_scan(unit.tx, received.workspace, received.message.scan):
             await ports.search.delete(

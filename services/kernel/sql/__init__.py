@@ -135,12 +135,22 @@ class Tx(Reader):
         """
 
     @abstractmethod
-    async def lock(self, key: str) -> None:
-        """Hold ``key`` alone until the transaction ends; wait while another holds it."""
+    async def lock(self, key: str, *, shared: bool = False) -> None:
+        """Hold ``key`` until the transaction ends: alone, or beside all others who hold it ``shared``; wait for that.
+
+        Who takes several takes them in order.
+        """
 
 
 class Sql(ABC):
-    """A database of one service. Writers take turns; readers never wait for a writer."""
+    """A database of one service. Readers never wait for a writer.
+
+    Writers take turns in a file. On a server they write at the same time, and each of its statements sees what others
+    have committed until then: what is read and then written depends on `Tx.lock`, or on one statement.
+    """
+
+    #: Whether nobody but this process writes to it: then writers of this process take turns.
+    sole_writer: bool = False
 
     @abstractmethod
     def begin(self) -> AbstractAsyncContextManager[Tx]:

@@ -258,9 +258,10 @@ class _Write(_View, Tx):
     ) -> list[Row]:
         return await self.fetch(written.claim(table, tuple(key), where, order, assign), claim_limit=limit, **values)
 
-    async def lock(self, key: str) -> None:
+    async def lock(self, key: str, *, shared: bool = False) -> None:
         digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
-        await self.fetch("SELECT pg_advisory_xact_lock(:digest)", digest=digest)
+        how = "_shared" if shared else ""
+        await self.fetch(f"SELECT pg_advisory_xact_lock{how}(:digest)", digest=digest)
 
 
 class _Begin(AbstractAsyncContextManager[Tx]):

@@ -25,6 +25,8 @@ class SqliteSql(Sql):
     text.
     """
 
+    sole_writer = True
+
     def __init__(self, path: str | Path, *, cache_kib: int = 2048, strict: bool = False) -> None:
         self._file = SqliteFile(path, cache_kib=cache_kib)
         self._turn = _Turn()
@@ -290,7 +292,7 @@ class _Write(_View, Tx):
             **values,
         )
 
-    async def lock(self, key: str) -> None:
+    async def lock(self, key: str, *, shared: bool = False) -> None:
         """Whoever writes is alone already."""
         await self._run(lambda _: None)
 

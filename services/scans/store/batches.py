@@ -52,6 +52,21 @@ async def items_of(view: Reader, key: Key, numbers: Sequence[int]) -> dict[int, 
     return {number: [ids[start : start + 16] for start in range(0, len(ids), 16)] for number, ids in rows}
 
 
+async def scans_of(view: Reader, workspace: bytes, ids: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+    """Those of ``ids`` that are in flight, by the id of their scan; none is of a scan that was deleted."""
+    rows = await view.fetch_in(
+        "SELECT scan.id, batch.id FROM batch"
+        " JOIN scan ON scan.workspace = batch.workspace AND scan.number = batch.scan"
+        " WHERE batch.workspace = :workspace AND batch.id IN :keys",
+        ids,
+        workspace=workspace,
+    )
+    found: dict[bytes, list[bytes]] = {}
+    for scan, batch in rows:
+        found.setdefault(bytes(scan), []).append(bytes(batch))
+    return found
+
+
 async def find(view: Reader, workspace: bytes, ids: Sequence[bytes]) -> list[tuple[bytes, int, int, int, int | None]]:
     """(id, scan, seconds, open, ends) of those of ``ids`` that are in flight; none is of a scan that was deleted."""
     return await view.fetch_in(

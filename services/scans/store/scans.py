@@ -148,8 +148,18 @@ async def load(view: Reader, workspace: bytes, scan: bytes) -> ScanRow | None:
 
 async def load_for_change(tx: Tx, workspace: bytes, scan: bytes) -> ScanRow | None:
     """As `load`, and nobody else changes the scan until the transaction ends."""
-    await tx.lock(f"scan {scan.hex()}")
+    await hold(tx, scan)
     return await load(tx, workspace, scan)
+
+
+async def hold(tx: Tx, scan: bytes) -> None:
+    """Let nobody else change a scan until the transaction ends."""
+    await tx.lock(f"scan {scan.hex()}")
+
+
+async def hold_words(tx: Tx, workspace: bytes) -> None:
+    """Let nobody else make or delete a scan that has a word list."""
+    await tx.lock(f"words {workspace.hex()}")
 
 
 async def save(tx: Tx, row: ScanRow) -> None:
@@ -343,6 +353,8 @@ async def has_words(view: Reader, workspace: bytes, words: bytes) -> bool:
 
 async def sweep(tx: Tx, key: Key, limit: int) -> bool:
     """Remove up to ``limit`` rows or so of each table of a deleted scan; True when nothing is left of it."""
+    # One at a time: who waits for the rows that another removes would find none, and think that none is left.
+    await tx.lock(f"sweep {key.scan}")
     left = False
     for table in TABLES:
         column = _SWEPT_BY[table]

@@ -31,6 +31,8 @@ async def create(ports: Ports, caller: Caller, new: NewScan) -> UUID:
     plan = await make_plan(ports, caller, new)
     async with ports.outbox.unit() as unit:
         number = await scan_store.next_number(unit.tx)
+        if plan.words is not None:
+            await scan_store.hold_words(unit.tx, caller.workspace.bytes)
         row = _row(caller.workspace, plan, number)
         await scan_store.insert(unit.tx, row, plan)
         keep_plan(ports, row, plan)

@@ -19,6 +19,7 @@ from services.scans.domain.states import LEASED
 from services.scans.settings import ATTEMPTS, LEASE, LONGEST_LEASE, SECOND
 from services.scans.store import batches as batch_store
 from services.scans.store import items as item_store
+from services.scans.store import scans as scan_store
 from services.scans.store.items import ItemRow
 from services.scans.usecases.handout import go_on, publish
 from services.scans.usecases.intake import close_unasked
@@ -54,15 +55,21 @@ async def renew(
         if paused(ports).get(place) != pause.until:
             paused(ports)[place] = pause.until
             note_change(ports, pause.scan, caller.workspace)
-    async with ports.outbox.unit() as unit:
-        found = await batch_store.find(unit.tx, caller.workspace.bytes, [batch.bytes for batch in batches])
-        leases = [
-            (identity, min(at + LEASE, ends), ends)
-            for identity, _, seconds, still, ends_before in found
-            if (ends := ends_before or at + LONGEST_LEASE + int(seconds * still * SECOND)) > at
-        ]
-        await batch_store.renew(unit.tx, caller.workspace.bytes, leases)
-    kept = {identity for identity, _, _ in leases}
+    space = caller.workspace.bytes
+    async with ports.sql.read() as view:
+        by_scan = await batch_store.scans_of(view, space, [batch.bytes for batch in batches])
+    kept: set[bytes] = set()
+    for scan, ids in by_scan.items():
+        async with ports.sql.begin() as tx:
+            # A batch is renewed or taken back, never both: by whoever holds its scan.
+            await scan_store.hold(tx, scan)
+            leases = [
+                (identity, min(at + LEASE, ends), ends)
+                for identity, _, seconds, still, ends_before in await batch_store.find(tx, space, ids)
+                if (ends := ends_before or at + LONGEST_LEASE + int(seconds * still * SECOND)) > at
+            ]
+            await batch_store.renew(tx, space, leases)
+        kept.update(identity for identity, _, _ in leases)
     return tuple(batch for batch in batches if batch.bytes not in kept)
 
 

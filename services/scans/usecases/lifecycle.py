@@ -91,6 +91,8 @@ async def delete(ports: Ports, caller: Caller, scan: UUID) -> None:
         if row is None:
             raise NotFound(f"there is no scan {scan}")
         words = (await scan_store.read_plan(unit.tx, row.key)).words
+        if words is not None:  # of two that have the list, the one that goes last tells
+            await scan_store.hold_words(unit.tx, row.workspace)
         await scan_store.drop(unit.tx, row)
         if words is not None and await scan_store.has_words(unit.tx, row.workspace, words):
             words = None

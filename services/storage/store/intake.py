@@ -1,11 +1,12 @@
 """Writes what the collectors found, in whole batches; every row by its natural key, so that twice is once."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from secrets import randbelow
 from typing import Final
 from uuid import UUID
 
+from services.kernel.errors import Conflict
 from services.kernel.messages import now
 from services.kernel.sql import Reader, Row, Tx
 from services.storage.domain import Rows, key_text, qualifiers_text
@@ -50,10 +51,25 @@ RESULT: Final = (
 #: The number of an entity or a relation, by its workspace and id.
 Numbers = dict[tuple[bytes, bytes], int]
 
-#: Numbers grow with time and are given without asking anybody: each process counts on from when it began. Those of
-#: entities are even, those of relations odd, so that a claim's says which of both it is about.
-_BEGIN: Final = (now() << 11) + 2 * randbelow(1024)
-_NEXT: Final = {"entity": count(_BEGIN, 2), "relation": count(_BEGIN + 1, 2), "result": count(_BEGIN)}
+#: Numbers grow with time and are given without asking anybody: each process counts on from when it began, give or take
+#: a second, lest two that begin at once meet. Those of entities are even, those of relations odd, so that a claim's
+#: says which of both it is about.
+_NEXT: Final[dict[str, Iterator[int]]] = {}
+
+
+def count_from_now() -> None:
+    """Give numbers from now on that no process has given."""
+    begin = (now() << 11) + 2 * randbelow(1 << 30)
+    _NEXT.update({"entity": count(begin, 2), "relation": count(begin + 1, 2), "result": count(begin)})
+
+
+count_from_now()
+
+
+async def hold_entities(tx: Tx, workspaces: Iterable[UUID], *, alone: bool = False) -> None:
+    """Let nobody remove what these workspaces have while it is written, or write it while it is removed."""
+    for workspace in sorted(set(workspaces)):
+        await tx.lock(f"entities {workspace.hex}", shared=not alone)
 
 
 async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes, bytes]]:
@@ -64,9 +80,13 @@ async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes
 
 async def write_rows(tx: Tx, rows: Rows) -> None:
     """Write a folded batch."""
-    numbers = await _write_entities(tx, rows)
-    numbers |= await _write_relations(tx, rows, numbers)
-    results = await _write_results(tx, rows)
+    try:
+        numbers = await _write_entities(tx, rows)
+        numbers |= await _write_relations(tx, rows, numbers)
+        results = await _write_results(tx, rows)
+    except Conflict:
+        count_from_now()  # two processes met after all: the next try has other numbers
+        raise
     await tx.bulk_upsert(
         "claim",
         CLAIM,

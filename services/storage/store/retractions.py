@@ -97,6 +97,11 @@ async def standing(view: Reader, workspace: UUID) -> list[Retraction]:
     ]
 
 
+async def hold(tx: Tx, workspace: UUID) -> None:
+    """Let nobody else withdraw or restore anything in a workspace until the transaction ends."""
+    await tx.lock(f"retractions {workspace.hex}")
+
+
 async def note(tx: Tx, workspace: UUID, retraction: Retraction) -> None:
     """Write a retraction; said again, the first time counts and the newest reason."""
     row = (
@@ -177,7 +182,11 @@ async def refold(tx: Tx, workspace: UUID, results: Sequence[Told], stand: Sequen
     await tx.execute_many(
         "UPDATE claim SET retracted_at = :at WHERE workspace = :workspace AND about = :about AND scan = :scan"
         " AND id = :id",
-        [{name: value for name, value in row.items() if name != "was"} for row in changed],
+        # In the order of their key, as the intake takes them.
+        [
+            {name: value for name, value in row.items() if name != "was"}
+            for row in sorted(changed, key=lambda row: (row["about"], row["scan"], row["id"]))
+        ],
     )
     return sum((row["at"] is None) != (row["was"] is None) for row in changed)
 

@@ -36,10 +36,12 @@ async def retract(ports: Ports, caller: Caller, question: Retract) -> AsyncGener
     )
     if not question.undo:
         async with ports.sql.begin() as tx:
+            await retractions.hold(tx, caller.workspace)
             await retractions.note(tx, caller.workspace, said)
     after = 0
     while True:
         async with ports.sql.begin() as tx:
+            await retractions.hold(tx, caller.workspace)
             results = await retractions.results_of(tx, caller.workspace, said, after, BATCH)
             stand = await retractions.standing(tx, caller.workspace)
             if question.undo:
