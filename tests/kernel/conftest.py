@@ -4,21 +4,25 @@ A port's fixture ``open_<port>`` returns a function that opens one more adapter 
 first of them. Both run once for each adapter there is.
 """
 
+import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from msgspec import json as codec
+from msgspec import structs
 
 from services.kernel.blobs import Blobs
 from services.kernel.blobs.segments import SegmentBlobs
-from services.kernel.bus import Bus, sqlite_queue
+from services.kernel.bus import Bus, Consumer, Delivery, Stream, sqlite_queue
+from services.kernel.bus.jetstream import JetStreamBus
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache import Cache
 from services.kernel.cache.memory import MemoryCache
@@ -41,12 +45,16 @@ from services.kernel.sql.sqlite import SqliteSql
 from services.kernel.values import Values
 from services.kernel.values.consul import ConsulValues
 from services.kernel.values.local import LocalValues
+from tests.conftest import Forward
 from tests.servers.databases import MakeDatabase
+from tests.servers.plugin import require
+from tests.servers.running import KINDS, Kind, Stable
 from tests.servers.running import Server as Running
 
 ROOT = Path(__file__).parents[2]
 
 OpenBus = Callable[[], Bus]
+PassTime = Callable[[float], Awaitable[None]]
 OpenBlobs = Callable[[], Blobs]
 OpenDocuments = Callable[[], Documents]
 OpenSearch = Callable[[], Search]
@@ -113,21 +121,94 @@ def sql(open_sql: OpenSql) -> Sql:
     return open_sql()
 
 
-@pytest.fixture(params=["sqlite"])
-async def open_bus(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[OpenBus]:
+#: How much faster time passes on a bus whose clock is the server's: what a test waits for is as much shorter.
+FASTER = 50.0
+
+
+class HastyBus(JetStreamBus):
+    """JetStream on which a second is `FASTER` times shorter, since nobody can put the server's clock forward.
+
+    An ``ack_wait`` that no test waits for is as long as ever: a busy machine must not make it pass.
+    """
+
+    async def declare(self, streams: Sequence[Stream], consumers: Sequence[Consumer]) -> None:
+        hasty = [structs.replace(each, ack_wait=each.ack_wait / FASTER) for each in consumers if each.ack_wait < 30]
+        others = [each for each in consumers if each.ack_wait >= 30]
+        await super().declare(streams, [*hasty, *others])
+
+    async def nak(self, deliveries: Sequence[Delivery], delay: float) -> None:
+        await super().nak(deliveries, delay / FASTER)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("jetstream", marks=pytest.mark.server)])
+def bus_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture(scope="session")
+def nats_accounts(stable: Stable) -> Iterator[Iterator[str]]:
+    """Accounts of a server for one worker, by their URLs: none sees the streams of another.
+
+    An account is used once: a stream that is made anew as soon as it was deleted may have its old messages again.
+    """
+    require("nats")
+    users = [f"account{number}" for number in range(500)]
+    accounts = {user: {"jetstream": "enabled", "users": [{"user": user, "password": "secret"}]} for user in users}
+    server = stable.own(configured({"accounts": accounts}))
+    yield iter([server.url.replace("//", f"//{user}:secret@") for user in users])
+    stable.give_back(server)
+
+
+def configured(settings: Mapping[str, object]) -> Kind:
+    """A NATS server with settings beside those that a test needs; its configuration may be JSON."""
+    nats = KINDS["nats"]
+
+    def command(server: Running) -> list[str]:
+        file = server.folder / "nats.conf"
+        file.write_text(json.dumps(settings))
+        return [*nats.command(server), "-c", str(file)]
+
+    return structs.replace(nats, command=command)
+
+
+@pytest.fixture
+def nats_url(request: pytest.FixtureRequest, bus_kind: str) -> str:
+    return next(request.getfixturevalue("nats_accounts")) if bus_kind == "jetstream" else ""
+
+
+@pytest.fixture
+async def open_bus(nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenBus]:
     """At most one bus is open at a time: one process owns a data folder."""
     monkeypatch.setattr(sqlite_queue, "SWEEP_SECONDS", 0)
     opened: list[Bus] = []
 
     def open_one() -> Bus:
-        opened.append(SqliteBus(tmp_path / "data" / "bus.db"))
+        opened.append(HastyBus(Server.parse(nats_url)) if nats_url else SqliteBus(tmp_path / "data" / "bus.db"))
         return opened[-1]
 
     yield open_one
     for bus in opened:
         await bus.close()
+
+
+@pytest.fixture
+def opens_bus(nats_url: str) -> str:
+    """As `open_bus`, for a script in ``tmp_path``."""
+    return f"JetStreamBus(Server.parse({nats_url!r}))" if nats_url else "SqliteBus('data/bus.db')"
+
+
+@pytest.fixture
+def pass_time(bus_kind: str, forward: Forward) -> PassTime:
+    """Let so many seconds pass on the bus; what waits for them goes on."""
+
+    async def pass_seconds(seconds: float) -> None:
+        if bus_kind == "jetstream":
+            await asyncio.sleep(seconds / FASTER)
+        else:
+            forward(seconds)
+
+    return pass_seconds
 
 
 @pytest.fixture

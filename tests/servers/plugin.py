@@ -12,7 +12,7 @@ import pytest
 from services.kernel import server as service
 from services.kernel.sql import Migration
 from tests.servers.databases import Databases, MakeDatabase
-from tests.servers.running import REQUIRED, SHARED, Server, Stable, missing, required
+from tests.servers.running import REQUIRED, SHARED, Kind, Server, Stable, missing, required
 from tests.stores import Stores
 
 HELD = pytest.StashKey[tuple[Path, int]]()
@@ -63,13 +63,13 @@ def shared_server(stable: Stable) -> Callable[[str], Server]:
 
 
 @pytest.fixture
-def own_server(stable: Stable) -> Iterator[Callable[[str], Server]]:
+def own_server(stable: Stable) -> Iterator[Callable[[str | Kind], Server]]:
     """A server of a kind for this test alone: it may be killed, stopped and started again."""
     begun: list[Server] = []
 
-    def begin(name: str) -> Server:
-        require(name)
-        begun.append(stable.own(name))
+    def begin(kind: str | Kind) -> Server:
+        require(kind if isinstance(kind, str) else kind.name)
+        begun.append(stable.own(kind))
         return begun[-1]
 
     yield begin

@@ -324,10 +324,11 @@ class Stable:
             note.write_bytes(codec.encode(server.ports))
             return server
 
-    def own(self, name: str) -> Server:
+    def own(self, kind: str | Kind) -> Server:
         """One that nobody else uses: it may be killed and stopped."""
-        folder = self.folder / f"{name}-{os.getpid()}-{len(self._own)}"
-        server = Server(KINDS[name], folder, self._fifo)
+        kind = KINDS[kind] if isinstance(kind, str) else kind
+        folder = self.folder / f"{kind.name}-{os.getpid()}-{len(self._own)}"
+        server = Server(kind, folder, self._fifo)
         self._own.append(server)
         server.start()
         return server

@@ -3,7 +3,7 @@
 The rules are those of NATS (https://docs.nats.io/nats-concepts/subjects).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from services.kernel.errors import Invalid
 
@@ -53,3 +53,20 @@ def overlap(one: str, other: str) -> bool:
 
 def any_overlap(ones: Sequence[str], others: Sequence[str]) -> bool:
     return any(overlap(one, other) for one in ones for other in others)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Say whether ``wide`` matches every subject that ``narrow`` does."""
+    return matches(wide, narrow) and not (narrow.endswith(">") and not wide.endswith(">"))
+
+
+def widest(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Those that no other one covers, in their order."""
+    each = tuple(dict.fromkeys(patterns))
+    return tuple(one for one in each if not any(other != one and covers(other, one) for other in each))
+
+
+def narrowed(patterns: Sequence[str], subjects: Sequence[str]) -> tuple[str, ...]:
+    """What of ``patterns`` lies within ``subjects``."""
+    pairs = ((pattern, subject) for pattern in patterns for subject in subjects if overlap(pattern, subject))
+    return widest(subject if covers(pattern, subject) else pattern for pattern, subject in pairs)

@@ -1,16 +1,18 @@
-"""What only the SQLite adapter of `bus` does: one file, bounded; and delivering twice on purpose."""
+"""What only the SQLite adapter of `bus` does: one bounded file, a clock to the second, delivering twice on purpose."""
 
 import asyncio
 import stat
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from services.kernel.bus import Consumer, Stream
+from services.kernel.bus import Consumer, Delivery, Stream
 from services.kernel.bus import sqlite_queue as queue
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.messages import Envelope
+from tests.conftest import Forward
 
 FACTS = Stream("EVT_T", ("t.>",), "facts")
 READERS = [Consumer(f"t__{name}", "EVT_T", ("t.>",)) for name in ("a", "b", "c")]
@@ -125,6 +127,66 @@ async def test_everything_is_delivered_twice_when_asked_to(path: Path) -> None:
     assert len(set(seen)) == 3
     assert (await bus.lag("t__a")).waiting == 0
     await bus.close()
+
+
+# Its clock
+
+
+@pytest.fixture
+async def bus(path: Path) -> AsyncIterator[SqliteBus]:
+    opened = SqliteBus(path)
+    await opened.declare([FACTS], [Consumer("t__quick", "EVT_T", ("t.>",), ack_wait=20)])
+    yield opened
+    await opened.close()
+
+
+async def beginning_to_pull(bus: SqliteBus) -> "asyncio.Task[list[Delivery]]":
+    """Wait for what is to come, as somebody who found nothing there."""
+    assert await bus.pull("t__quick", 10, 0) == []
+    waiting = asyncio.create_task(bus.pull("t__quick", 1, 600))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    return waiting
+
+
+async def test_an_unanswered_message_does_not_come_again_before_ack_wait(bus: SqliteBus, forward: Forward) -> None:
+    await bus.publish([envelope(), envelope()])
+    first = await bus.pull("t__quick", 2, 5)
+    await bus.ack(first[:1])
+    forward(10)
+    waiting = await beginning_to_pull(bus)
+    forward(10)
+    async with asyncio.timeout(10):
+        (again,) = await waiting
+    assert (again.sequence, again.tries) == (first[1].sequence, 2)
+
+
+async def test_a_message_given_back_does_not_come_again_before_its_delay(bus: SqliteBus, forward: Forward) -> None:
+    await bus.publish([envelope(), envelope()])
+    taken = await bus.pull("t__quick", 2, 5)
+    await bus.nak(taken[:1], 25)
+    await bus.nak(taken[1:], 0)
+    (second,) = await bus.pull("t__quick", 10, 5)
+    assert second.sequence == taken[1].sequence
+    await bus.ack([second])
+    forward(15)
+    waiting = await beginning_to_pull(bus)
+    forward(10)
+    async with asyncio.timeout(10):
+        (first,) = await waiting
+    assert (first.sequence, first.tries) == (taken[0].sequence, 2)
+
+
+async def test_work_that_goes_on_is_not_delivered_again(bus: SqliteBus, forward: Forward) -> None:
+    await bus.publish([envelope()])
+    taken = await bus.pull("t__quick", 1, 5)
+    for _ in range(4):
+        forward(8)
+        assert await bus.pull("t__quick", 10, 0) == []
+        await bus.extend(taken)
+    forward(20)
+    assert len(await bus.pull("t__quick", 10, 5)) == 1
 
 
 async def test_who_replays_one_stream_is_not_woken_by_what_passes_in_another(tmp_path: Path) -> None:
