@@ -36,7 +36,7 @@ from services.kernel.bus.jetstream_streams import (
     stream_config,
 )
 from services.kernel.bus.subjects import any_matches, any_overlap, check_pattern, check_subject, narrowed
-from services.kernel.errors import Conflict, Invalid, Unavailable
+from services.kernel.errors import Conflict, Invalid, MirageError, Unavailable
 from services.kernel.messages import Envelope
 from services.kernel.pauses import pauses
 from services.kernel.server import Server
@@ -231,9 +231,14 @@ class JetStreamBus(Bus):
         return intake
 
     def _abandon(self, intake: Intake) -> None:
-        task = asyncio.create_task(intake.abandon())
+        task = asyncio.create_task(self._give_back(intake))
         self._abandoning.add(task)
         task.add_done_callback(self._abandoning.discard)
+
+    async def _give_back(self, intake: Intake) -> None:
+        with suppress(MirageError):
+            await intake.abandon()
+        self._counts["given_back_late"] += intake.late
 
     async def _deliver(self, held: Held, brought: Brought) -> list[Delivery]:
         """Make deliveries of messages; what the consumer no longer asks for is done with."""

@@ -24,6 +24,11 @@ HANDSHAKE: Final = 5
 _log = structlog.get_logger(__name__)
 
 
+def inbox_of(user: str) -> str:
+    """Where a user hears answers, and nobody else does."""
+    return f"_INBOX_{user}" if user else "_INBOX"
+
+
 class Connection:
     """Gives out the connection there is, and makes a new one as soon as it is lost."""
 
@@ -31,7 +36,7 @@ class Connection:
         self.server = server
         self.made = 0
         self._name = name
-        self._inbox = inbox or (f"_INBOX_{server.user}" if server.user else "_INBOX")
+        self._inbox = inbox or inbox_of(server.user)
         self._link: Link | None = None
         self._next: asyncio.Future[Link] | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -102,6 +107,7 @@ class Connection:
             self._begin()
 
     async def _dial(self) -> Link:
+        context = self.server.context()
         client = Wire()
         client.wants_tls = self.server.tls
         link: Link | None = None
@@ -125,7 +131,7 @@ class Connection:
                 # Without a limit of its own it never waits in a publish, where it would swallow a cancellation.
                 pending_size=0,
                 user=self.server.user or None, password=self.server.password if self.server.user else None,
-                tls=self.server.context(),
+                tls=context,
             )  # fmt: skip
             self._check_version(client)
             link = Link(client, self.server, self._inbox)

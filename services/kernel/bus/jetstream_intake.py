@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 from nats.aio.msg import Msg
 
-from services.kernel.bus.jetstream_link import Link, Lost
+from services.kernel.bus.jetstream_link import Link
 from services.kernel.errors import MirageError
 
 #: Seconds of silence after which nothing more comes of what was there.
@@ -46,6 +46,8 @@ class Intake:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.ended = True
+        #: Messages that came when nobody waited for them any more.
+        self.late = 0
         self._inbox = link.new_inbox()
         self._subscription: Any = None
         self._messages: list[Msg] = []
@@ -90,6 +92,7 @@ class Intake:
             headers = message.headers or {}
             self._status, self._said, self.ended = headers.get("Status", ""), headers.get("Description", ""), True
         elif self._abandoned:
+            self.late += 1
             await self.link.send(message.reply, NAK)
             return
         else:
@@ -105,6 +108,7 @@ class Intake:
         """Take back the request, and give back at once what it still brings."""
         self._abandoned = True
         late, self._messages = self._messages, []
+        self.late += len(late)
         try:
             for message in late:
                 await self.link.send(message.reply, NAK)
@@ -112,7 +116,5 @@ class Intake:
                 await self.link.drain(self._subscription)
             else:
                 await self.link.unsubscribe(self._subscription)
-        except Lost:
-            pass
         finally:
             self._forget()

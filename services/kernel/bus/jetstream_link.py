@@ -20,9 +20,9 @@ from services.kernel.bus.jetstream_wire import Wire, end
 from services.kernel.errors import Denied, Invalid, MirageError, Unavailable
 from services.kernel.server import Server
 
-#: How often (seconds) a connection is tried, and how long its answer may take.
-WATCHED: Final = 2.0
-ALIVE: Final = 3.0
+#: How often (seconds) a connection is tried, and how long its answer may take, twice in a row.
+WATCHED: Final = 1.0
+ALIVE: Final = 2.0
 #: Seconds without any answer after which a question is given up, on a connection that lives.
 ANSWERED: Final = 10.0
 #: Questions, and bytes of them, that are on their way at once.
@@ -130,7 +130,7 @@ class Link:
         except (nats.errors.MaxPayloadError, nats.errors.BadSubjectError, nats.errors.BadHeaderError) as error:
             raise Invalid(f"{self.server} does not take a message for {subject}: {error}") from error
         except (nats.errors.Error, OSError) as error:
-            raise self._loss() from error
+            raise self._loss(error) from error
 
     async def ask(self, subject: str, payload: bytes = b"", headers: dict[str, str] | None = None) -> Msg:
         (answer,) = await self.ask_all([Question(subject, payload, headers)])
@@ -216,7 +216,7 @@ class Link:
         try:
             return await self._client.subscribe(subject, cb=take)
         except (nats.errors.Error, OSError) as error:
-            raise self._loss() from error
+            raise self._loss(error) from error
 
     async def unsubscribe(self, subscription: Any) -> None:
         with suppress(nats.errors.Error, OSError):
@@ -225,7 +225,9 @@ class Link:
     async def drain(self, subscription: Any) -> None:
         """Let nothing more be sent to it, and what was on its way be taken."""
         with suppress(nats.errors.Error, OSError):
-            await subscription.drain()
+            await self._client.mute(subscription)
+        await self.echo()
+        await self.unsubscribe(subscription)
 
     def tell(self, call: Callable[[MirageError], None]) -> Callable[[], None]:
         """Call ``call`` when the connection is lost; return what forgets it."""
@@ -236,13 +238,16 @@ class Link:
     # Its end
 
     async def _watch(self) -> None:
-        while not self.lost:
-            await asyncio.sleep(WATCHED)
+        silent = 0
+        while silent < 2:
+            await asyncio.sleep(0 if silent else WATCHED)
             try:
                 async with asyncio.timeout(ALIVE):
                     await self.echo()
+                silent = 0
             except (TimeoutError, Unavailable):
-                self.lose("does not answer")
+                silent += 1
+        self.lose("does not answer")
 
     def lose(self, reason: str) -> None:
         """Say that it is gone to everything that waits on it."""
@@ -256,7 +261,9 @@ class Link:
             call(error)
         self._ending = asyncio.create_task(self.close())
 
-    def _loss(self) -> Lost:
+    def _loss(self, error: Exception | None = None) -> Lost:
+        if error is not None:
+            self.lose(f"cannot be written to: {error}")
         return Lost(f"the connection to {self.server} was lost")
 
     async def hear(self, error: Exception) -> None:

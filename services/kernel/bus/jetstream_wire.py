@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 
 CLOSING: Final = 2.0
 
@@ -25,6 +26,13 @@ class Wire(Client):
         self._pongs = [future for future in self._pongs if not future.done()]
         if self._pongs:
             await super()._process_pong()
+
+    async def mute(self, subscription: Subscription) -> None:
+        """Let nothing more be sent to a subscription, and take what still comes.
+
+        nats-py's own `drain` sends its ping ahead of this, and so misses what was sent in between.
+        """
+        await self._send_unsubscribe(subscription._id)  # noqa: SLF001  its public `unsubscribe` forgets it at once
 
     def abort(self) -> None:
         """Drop the connection with what is in its buffers: closing would wait for a server that does not read."""
