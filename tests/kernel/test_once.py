@@ -14,16 +14,19 @@ import pytest
 from msgspec import Struct
 
 from services.kernel import once
-from services.kernel.bus import Delivery, Lag, Stream
+from services.kernel.bus import Bus, Delivery, Lag, Stream
+from services.kernel.bus.jetstream import JetStreamBus
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
 from services.kernel.messages import Envelope, bundle, derive, envelop, now
 from services.kernel.once import TRIES, Inbox, Outbox, consumer_of, durable
-from services.kernel.once_store import MIGRATIONS, forget
+from services.kernel.once_store import MIGRATIONS, first_times, forget
+from services.kernel.server import Server as Address
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
-from services.kernel.sql import Migration
+from services.kernel.sql import Migration, Sql
 from services.kernel.workers import Workers
 from tests.conftest import Forward
+from tests.servers.running import Server
 from tests.stores import Stores
 
 SPACE = UUID(int=7)
@@ -44,12 +47,10 @@ STREAMS = [
 ]
 
 
-class WatchedBus(SqliteBus):
+class Watched(Bus):
     """Knows who asks for more: whatever came before, a consumer of batches has it in hand no more."""
 
-    def __init__(self, path: Path, *, duplicate: bool) -> None:
-        super().__init__(path, duplicate=duplicate)
-        self.asking: set[str] = set()
+    asking: set[str]
 
     async def pull(self, consumer: str, limit: int, wait: float) -> list[Delivery]:
         self.asking.add(consumer)
@@ -60,18 +61,33 @@ class WatchedBus(SqliteBus):
 
     def has_nothing_for(self, consumer: str) -> bool:
         """Say whether a consumer waits, and not for what it is to get a second time."""
-        return consumer in self.asking and not self._place(consumer).echoes
+        return consumer in self.asking
+
+
+class WatchedSqliteBus(Watched, SqliteBus):
+    def __init__(self, path: Path, *, duplicate: bool) -> None:
+        super().__init__(path, duplicate=duplicate)
+        self.asking = set()
+
+    def has_nothing_for(self, consumer: str) -> bool:
+        return super().has_nothing_for(consumer) and not self._place(consumer).echoes
+
+
+class WatchedJetStreamBus(Watched, JetStreamBus):
+    def __init__(self, url: str) -> None:
+        super().__init__(Address.parse(url))
+        self.asking = set()
 
 
 class Bench:
     """One service with a consumer, on real adapters; ``twice``: on a bus that delivers each message twice."""
 
-    def __init__(self, ports: Ports, bus: WatchedBus, outbox: Outbox, folder: Path, *, twice: bool) -> None:
+    def __init__(self, sql: Sql, bus: Watched, folder: Path, *, twice: bool = False) -> None:
         self.folder = folder
-        self.ports = ports
         self.twice = twice
         self.bus = bus
-        self.outbox = outbox
+        self.outbox = Outbox(sql, bus, "tester")
+        self.ports = Ports("tester", sql=sql, bus=bus, outbox=self.outbox)
 
     async def publish(self, *numbers: int) -> None:
         await self.bus.publish([envelope(number) for number in numbers])
@@ -96,21 +112,32 @@ class Bench:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.fixture(params=[False, True], ids=["once", "twice"])
-async def bench(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, stores: Stores
-) -> AsyncIterator[Bench]:
+@pytest.fixture
+async def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stores: Stores) -> AsyncIterator[Sql]:
     monkeypatch.setattr(once, "RETRY_AFTER", 0.001)
     monkeypatch.setattr(once, "PAUSE", 0.01)
     monkeypatch.setattr(once, "LONGEST_REST", 0.01)
     sql = stores.open(tmp_path / "tester.db")
     await sql.migrate([*MIGRATIONS, TABLE])
-    bus = WatchedBus(tmp_path / "bus.db", duplicate=request.param)
-    outbox = Outbox(sql, bus, "tester")
-    ports = Ports("tester", sql=sql, bus=bus, outbox=outbox)
-    yield Bench(ports, bus, outbox, tmp_path, twice=request.param)
-    await bus.close()
+    yield sql
     await sql.close()
+
+
+@pytest.fixture(params=["once", "twice", pytest.param("jetstream", marks=pytest.mark.server)])
+def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Watched:
+    if request.param == "jetstream":
+        return WatchedJetStreamBus(next(request.getfixturevalue("nats_accounts")))
+    return WatchedSqliteBus(tmp_path / "bus.db", duplicate=request.param == "twice")
+
+
+@pytest.fixture
+async def bench(sql: Sql, watched: Watched, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    yield Bench(sql, watched, tmp_path, twice=getattr(watched, "_duplicate", False))
+    await watched.close()
+
+
+#: What puts the clock of this process forward, or writes into the file of the bus.
+on_sqlite = pytest.mark.parametrize("watched", ["once", "twice"], indirect=True)
 
 
 def envelope(number: int) -> Envelope:
@@ -398,6 +425,7 @@ async def test_a_message_that_nobody_can_read_is_buried_and_stops_nothing(bench:
         await eventually(lambda: _dead(bench, durable("tester", "record")))
 
 
+@on_sqlite
 @pytest.mark.parametrize("work", [False, True], ids=["batches", "work"])
 async def test_a_damaged_row_of_the_bus_is_buried_with_its_bytes_and_stops_nothing(bench: Bench, work: bool) -> None:
     async def do(ports: Ports, received: Received[Counted], hold: Hold) -> None:
@@ -421,6 +449,7 @@ async def test_a_damaged_row_of_the_bus_is_buried_with_its_bytes_and_stops_nothi
     ]
 
 
+@on_sqlite
 async def test_long_work_is_kept_from_others_as_long_as_it_is_extended(
     bench: Bench, forward: Forward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -479,6 +508,53 @@ async def test_the_inbox_forgets_what_can_no_longer_come_back(bench: Bench) -> N
         assert await view.fetch("SELECT * FROM inbox") == []
 
 
+@pytest.mark.server
+@pytest.mark.parametrize("work", [False, True], ids=["batches", "work"])
+async def test_every_message_has_its_effect_though_the_server_of_the_bus_is_killed_again_and_again(
+    sql: Sql, tmp_path: Path, own_server: Callable[[str], Server], monkeypatch: pytest.MonkeyPatch, work: bool
+) -> None:
+    monkeypatch.setattr(once, "BUS_AWAY", 0.05)
+    server = own_server("nats")
+    bus = WatchedJetStreamBus(server.url)
+    bench = Bench(sql, bus, tmp_path)
+
+    async def do(ports: Ports, received: Received[Counted], hold: Hold) -> None:
+        async with bench.outbox.unit() as unit:
+            first = await first_times(unit.tx, "work", [derive(SPACE, f"{received.message.number}")])
+            await record(ports, unit, [received] if first else [])
+
+    async def emit(first: int) -> None:
+        for number in range(first, first + 100):
+            async with bench.outbox.unit() as unit:
+                unit.emit(Counted(number), workspace=SPACE, key=f"{number}")
+
+    kind = {"work": do, "parallel": 5} if work else {"handle": record}
+    handles = Handles(name="record", takes=Counted, ack_wait=1.0, **kind)
+    async with bench.running(handles):
+        for first in range(0, 300, 100):
+            await emit(first)
+            await eventually(lambda seen=first // 2: _has(bench, seen))
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+        await eventually(lambda: _equals(bench.effects, list(range(300))))
+        await eventually(lambda: _settled(bench, "record"))
+        assert await asyncio.wait_for(_hear(bus, "mirage.evt.tester.>", 300), 30) == set(range(300))
+    assert await bench.effects() == list(range(300))
+    assert await bus.dead() == []
+    await bus.close()
+
+
+async def _has(bench: Bench, count: int) -> bool:
+    return len(await bench.effects()) >= count
+
+
+async def _settled(bench: Bench, name: str) -> bool:
+    """As `_idle`, while the server may be away."""
+    with contextlib.suppress(Unavailable):
+        return await _idle(bench, name)
+    return False
+
+
 async def _is(condition: bool) -> bool:
     return condition
 
@@ -497,7 +573,7 @@ async def _dead(bench: Bench, consumer: str) -> bool:
     return bool(await bench.bus.dead(consumer))
 
 
-async def _hear(bus: SqliteBus, subject: str, count: int) -> set[int]:
+async def _hear(bus: Bus, subject: str, count: int) -> set[int]:
     numbers: set[int] = set()
     async for _, heard in bus.replay([subject], 0):
         numbers.add(int(heard.data.partition(b'"number":')[2].rstrip(b"}")))

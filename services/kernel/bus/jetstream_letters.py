@@ -89,6 +89,8 @@ class Letters:
             if refused.number == NO_STREAM:
                 return []
             raise refusal(refused, "a dead letter") from refused
+        if not state["messages"]:
+            return []
         first, last, span = state["first_seq"], state["last_seq"], limit
         while True:
             found: deque[DeadLetter] = deque(maxlen=limit)

@@ -380,6 +380,7 @@ async def test_a_consumer_needs_its_stream_and_a_pull_its_consumer(bus: Bus) -> 
 
 async def test_a_buried_message_is_kept_aside_and_not_delivered(bus: Bus, pass_time: PassTime) -> None:
     await bus.declare([FACTS], [QUICK, TWO])
+    assert await bus.dead() == []
     await bus.publish([envelope(1), envelope(2)])
     first, second = await drain(bus, "t__quick", 2)
     await bus.bury("t__quick", first, "it makes no sense")

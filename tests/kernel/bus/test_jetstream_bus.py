@@ -564,7 +564,6 @@ async def test_a_service_may_what_it_declares_and_nothing_of_its_neighbours(own_
         await t.ack(await t.pull(READER.name, 10, 5))
         assert (await t.lag(READER.name)).in_flight == 0
         await t.bury(READER.name, again, "reason")
-        assert await keeper.drop_dead([letter.id]) == 1
         assert (await first)[1].time == 4
         await stream.aclose()
 
@@ -577,6 +576,7 @@ async def test_a_service_may_what_it_declares_and_nothing_of_its_neighbours(own_
             ):
                 with pytest.raises(Denied, match=r"the user '[tu]' may not use"):
                     await call
+        assert await keeper.drop_dead([letter.id]) == 1
         await asyncio.gather(t.ping(), u.ping(), keeper.ping())
 
 
