@@ -18,6 +18,7 @@ from uuid import uuid4
 import pytest
 from msgspec import json as codec
 from msgspec import structs
+from pymongo import MongoClient
 
 from services.kernel.blobs import Blobs
 from services.kernel.blobs.segments import SegmentBlobs
@@ -32,6 +33,7 @@ from services.kernel.directory.consul import ConsulDirectory
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.directory.registration import Check
 from services.kernel.documents import Documents
+from services.kernel.documents.mongo import MongoDocuments
 from services.kernel.documents.sqlite import SqliteDocuments
 from services.kernel.graph import Graph
 from services.kernel.graph.neo4j import Neo4jGraph
@@ -301,17 +303,39 @@ def asked(running: Running, path: str, method: str = "GET") -> urllib.request.Re
     return urllib.request.Request(f"http://127.0.0.1:{running.port}{path}", method=method)
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture
+def mongo_database(shared_server: Callable[[str], Running]) -> Iterator[Server]:
+    """A database for one test on the server that all share."""
+    server = Server.parse(f"{shared_server('mongodb').url}/test_{uuid4().hex}")
+    yield server
+    with MongoClient(server.address) as client:
+        client.drop_database(server.path)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.server)])
 async def open_documents(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenDocuments]:
     opened: list[Documents] = []
+    server = request.getfixturevalue("mongo_database") if request.param == "mongo" else None
 
     def open_one() -> Documents:
-        opened.append(SqliteDocuments(tmp_path / "data" / "documents.db"))
+        opened.append(MongoDocuments(server) if server else SqliteDocuments(tmp_path / "data" / "documents.db"))
         return opened[-1]
 
     yield open_one
     for documents in opened:
         await documents.close()
+
+
+@pytest.fixture
+def documents_source(request: pytest.FixtureRequest, open_documents: OpenDocuments) -> str:
+    """An expression that opens one more in another process."""
+    if request.node.callspec.params["open_documents"] == "mongo":
+        return f"MongoDocuments(Server.parse({url_of(request.getfixturevalue('mongo_database'))!r}))"
+    return "SqliteDocuments('data/documents.db')"
+
+
+def url_of(server: Server) -> str:
+    return f"{server.kind}://{server.address}/{server.path}"
 
 
 @pytest.fixture

@@ -9,7 +9,10 @@ from msgspec import Struct
 
 
 class Document(Struct, frozen=True):
-    """``content`` is what JSON can say, integers within 64 bits, at most 15 MB; keys are not empty."""
+    """``content`` is what JSON can say, integers within 64 bits, at most 15 MB with 1,000 fields at its top.
+
+    Keys are not empty.
+    """
 
     key: str
     content: dict[str, Any]

@@ -1,30 +1,26 @@
 """`documents` in a SQLite file: a table for each collection, JSON as text, an expression index for each field."""
 
-import json
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from services.kernel.documents import Document, Documents
-from services.kernel.errors import Corrupt, Invalid
+from services.kernel.documents.contents import (
+    LISTED,
+    LISTED_BYTES,
+    check_names,
+    check_where,
+    decode,
+    encode,
+    first_after,
+    holds,
+)
+from services.kernel.errors import Invalid
 from services.kernel.sql import statements
 from services.kernel.sql.sqlite_file import SqliteFile
-
-MAX_BYTES: Final = 15_000_000  # MongoDB's limit is 16 MiB, with its own overhead
-LISTED: Final = 500
-LISTED_BYTES: Final = 4 << 20
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_FIELD: Final = re.compile(r"[a-z_][a-z0-9_]{0,60}")
-_LONG: Final = re.compile(r"\d{19}")
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class SqliteDocuments(Documents):
@@ -33,8 +29,7 @@ class SqliteDocuments(Documents):
         self._indexes: dict[str, frozenset[str]] = {}
 
     async def declare(self, collection: str, indexes: Sequence[str]) -> None:
-        if not _NAME.fullmatch(collection) or not all(_FIELD.fullmatch(field) for field in indexes):
-            raise Invalid(f"{collection} ({', '.join(indexes)}) cannot be the name of a collection and of its fields")
+        check_names(collection, indexes)
         await self._file.write(lambda connection: _declare(connection, collection, indexes))
         self._indexes[collection] = self._indexes.get(collection, frozenset()) | set(indexes)
 
@@ -93,13 +88,10 @@ class SqliteDocuments(Documents):
 
     def _conditions(self, collection: str, where: Mapping[str, Any], prefix: str) -> tuple[str, dict[str, Any]]:
         self._check(collection)
+        check_where(collection, self._indexes[collection], where)
         conditions = ""
         values: dict[str, Any] = {}
         for place, (field, value) in enumerate(where.items()):
-            if field not in self._indexes[collection]:
-                raise Invalid(f"{collection} has no index on {field}")
-            if not isinstance(value, str | int | float | None):
-                raise Invalid(f"{field} can be compared with text, numbers, true, false and null only")
             conditions += f" AND {extracted(field)} IS :field_{place}"
             values[f"field_{place}"] = value
         if after := first_after(prefix):
@@ -127,56 +119,6 @@ class SqliteDocuments(Documents):
         self._file.check_open()
         if collection not in self._indexes:
             raise Invalid(f"nobody declared the collection {collection}")
-
-
-def encode(document: Document) -> str:
-    try:
-        content = _encode(document.content)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise Invalid(f"{document.key} is no JSON document: {error}") from error
-    if not document.key:
-        raise Invalid("a document needs a key")
-    if _LONG.search(content):
-        check_numbers(document.content)
-    if len(content) > MAX_BYTES or len(content.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise Invalid(f"{document.key} is larger than a document may be")
-    return content
-
-
-def check_numbers(value: Any) -> None:
-    """Document stores keep integers of 64 bits."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for each in value:
-            check_numbers(each)
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise Invalid(f"{value} has more than 64 bits")
-
-
-def decode(key: str, content: str) -> Document:
-    try:
-        return Document(key, _decode(content))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise Corrupt(f"the document {key} cannot be read: {error}") from error
-
-
-def holds(document: Document, where: Mapping[str, Any]) -> bool:
-    """SQLite takes true for 1; a document store does not."""
-    return all(
-        document.content.get(field) == value
-        and isinstance(document.content.get(field), bool) == isinstance(value, bool)
-        for field, value in where.items()
-    )
-
-
-def first_after(prefix: str) -> str:
-    """The first text after all that begin with ``prefix``, or nothing when there is none."""
-    for place in range(len(prefix) - 1, -1, -1):
-        following = ord(prefix[place]) + 1
-        if following <= 0x10FFFF:
-            return prefix[:place] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
-    return ""
 
 
 def extracted(field: str) -> str:

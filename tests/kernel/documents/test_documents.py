@@ -110,6 +110,38 @@ async def test_fields_are_compared_with_their_type(documents: Documents, name: s
     assert set(await found(documents, where={"state": VALUES[name]})) == expected
 
 
+async def test_long_text_is_compared_as_a_whole(documents: Documents) -> None:
+    texts = {"x": "x" * 5_000, "y": "x" * 4_999 + "y", "short": "x" * 200, "hash": "sha256:" + "0" * 64}
+    await documents.insert(A, "things", [document(key, state=text) for key, text in texts.items()])
+    for key, text in texts.items():
+        assert await found(documents, where={"state": text}) == [key]
+
+
+async def test_names_of_fields_may_be_anything(documents: Documents) -> None:
+    content = {"a\0b": 1, "a.b": 2, "$set": {"$inc": 3}, "": 4, "\t": {"x.y": {}}, "state": "s", "_id": 5}
+    await documents.insert(A, "things", [Document("k", content), Document("l", content)])
+    await documents.replace(A, "things", [Document("k", content)])
+    assert await documents.get(A, "things", ["k", "l"]) == [Document("k", content), Document("l", content)]
+    assert await found(documents, where={"state": "s"}) == ["k", "l"]
+
+
+async def test_contents_may_be_deep(documents: Documents) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"a": [deep]}
+    await documents.insert(A, "things", [Document("k", deep)])
+    assert await documents.get(A, "things", ["k"]) == [Document("k", deep)]
+
+
+async def test_large_documents_come_in_lists_that_memory_can_hold(documents: Documents) -> None:
+    keys = [f"k{n}" for n in range(6)]
+    for key in keys:
+        await documents.insert(A, "things", [document(key, text="x" * 1_500_000)])
+    lists = [[each.key for each in some] async for some in documents.find(A, "things")]
+    assert len(lists) > 1
+    assert [key for some in lists for key in some] == keys
+
+
 async def test_several_fields_are_compared_together(documents: Documents) -> None:
     await documents.insert(
         A,
@@ -155,6 +187,7 @@ async def test_declaring_again_keeps_documents_and_may_add_an_index(documents: D
         {"deep": [{"large": -(2**63) - 1}]},
         {"surrogate": "\ud800"},
         {"long": "x" * 16_000_000},
+        {f"field{n}": n for n in range(1_001)},
     ],
     ids=lambda content: next(iter(content)),
 )
@@ -183,7 +216,9 @@ async def test_many_write_at_once(documents: Documents) -> None:
     await asyncio.gather(
         *(documents.replace(A, "things", [document(f"{n}", v=turn) for n in range(20)]) for turn in range(20))
     )
-    assert len({each.content["v"] for each in await documents.get(A, "things", [str(n) for n in range(20)])}) == 1
+    kept = await documents.get(A, "things", [str(n) for n in range(20)])
+    assert [each.key for each in kept] == [str(n) for n in range(20)]
+    assert {each.content["v"] for each in kept} <= set(range(20))
 
 
 async def test_a_consumer_may_stop_early(documents: Documents) -> None:
@@ -206,10 +241,12 @@ async def test_documents_are_there_after_opening_again(open_documents: OpenDocum
 KILLED = """
 import asyncio, uuid
 from services.kernel.documents import Document
+from services.kernel.documents.mongo import MongoDocuments
 from services.kernel.documents.sqlite import SqliteDocuments
+from services.kernel.server import Server
 
 async def main():
-    documents = SqliteDocuments("data/documents.db")
+    documents = OPENED
     await documents.declare("things", ["state"])
     await documents.insert(uuid.UUID(int=1), "things", [Document("k", {"state": "a"})])
     print("ready", flush=True)
@@ -220,9 +257,9 @@ asyncio.run(main())
 
 
 async def test_a_killed_process_keeps_what_it_put(
-    open_documents: OpenDocuments, kill_when_ready: Callable[[str], None]
+    open_documents: OpenDocuments, documents_source: str, kill_when_ready: Callable[[str], None]
 ) -> None:
-    await asyncio.to_thread(kill_when_ready, KILLED)
+    await asyncio.to_thread(kill_when_ready, KILLED.replace("OPENED", documents_source))
     again = open_documents()
     await again.declare("things", ["state"])
     assert await found(again, where={"state": "a"}) == ["k"]

@@ -1,5 +1,6 @@
 """What only the SQLite adapter of `documents` does: use its indexes."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.documents import Document
-from services.kernel.documents.sqlite import SqliteDocuments, decode, encode, first_after
+from services.kernel.documents.contents import decode, encode, first_after
+from services.kernel.documents.sqlite import SqliteDocuments
 from tests.examples import examples
 
 A = UUID(int=1)
@@ -51,4 +53,15 @@ async def test_queries_use_their_index(tmp_path: Path) -> None:
     )
     assert "c_things__state (workspace=? AND <expr>=? AND key>? AND key<?)" in json.dumps(plan)
     assert "TEMP B-TREE" not in json.dumps(plan)
+    await documents.close()
+
+
+async def test_a_batch_is_replaced_as_one(tmp_path: Path) -> None:
+    documents = SqliteDocuments(tmp_path / "documents.db")
+    await documents.declare("things", [])
+    keys = [str(n) for n in range(20)]
+    await asyncio.gather(
+        *(documents.replace(A, "things", [Document(key, {"v": turn}) for key in keys]) for turn in range(20))
+    )
+    assert len({each.content["v"] for each in await documents.get(A, "things", keys)}) == 1
     await documents.close()
