@@ -60,7 +60,11 @@ _INVALID: Final = {2, 9, 73, 10334, 17280}
 _BUSY: Final = ("locked", "busy")
 _FORBIDDEN: Final = set('/\\. "$*<>:|?\0')
 
+#: For what may be lost if all that is written after it is: the order of writes is kept.
+QUICK: Final = WriteConcern(w=1)
+
 Collection = Any
+Database = Any
 
 
 class Watch(monitoring.ConnectionPoolListener, monitoring.ServerHeartbeatListener):
@@ -128,7 +132,7 @@ class Mongo:
             raise Unavailable(f"the connection to {self.server} is closed")
 
     @contextlib.asynccontextmanager
-    async def call(self) -> AsyncIterator[Any]:
+    async def call(self) -> AsyncIterator[Database]:
         """Work on the database; closing waits until it is done. What the driver raises becomes ours."""
         self.check_open()
         self._calls += 1
@@ -209,12 +213,21 @@ class Scan:
     """
 
     def __init__(
-        self, mongo: Mongo, collection: str, low: str, high: str, *, where: Mapping[str, Any], fields: Sequence[str]
+        self,
+        mongo: Mongo,
+        collection: str,
+        low: str,
+        high: str,
+        *,
+        fields: Sequence[str],
+        where: Mapping[str, Any] | None = None,
+        batch: int = 100,
     ) -> None:
         self._mongo = mongo
         self._collection = collection
         self._range = {"$gte": low, "$lt": high}
-        self._where = where
+        self._where = where or {}
+        self._batch = batch
         self._fields = dict.fromkeys(fields, 1)
         self._cursor: Any = None
 
@@ -229,10 +242,10 @@ class Scan:
                 await self._leave()
                 return await self._take(database, limit, size)
 
-    async def _take(self, database: Any, limit: int, size: int) -> list[dict[str, Any]]:
+    async def _take(self, database: Database, limit: int, size: int) -> list[dict[str, Any]]:
         if self._cursor is None:
             query = {"_id": dict(self._range), **self._where}
-            self._cursor = database[self._collection].find(query, self._fields, batch_size=100).sort("_id", 1)
+            self._cursor = database[self._collection].find(query, self._fields, batch_size=self._batch).sort("_id", 1)
         taken: list[dict[str, Any]] = []
         read = 0
         while len(taken) < limit and read < size:
@@ -271,6 +284,15 @@ async def insert_new(collection: Collection, documents: Sequence[Mapping[str, An
                 raise
             there.update(piece[each["index"]]["_id"] for each in told)
     return there
+
+
+async def insert_one(collection: Collection, document: Mapping[str, Any]) -> bool:
+    """Insert ``document`` unless its ``_id`` is there; say whether it was not."""
+    try:
+        await collection.insert_one(document)
+    except errors.DuplicateKeyError:
+        return False
+    return True
 
 
 async def put_all(collection: Collection, documents: Sequence[Mapping[str, Any]]) -> None:

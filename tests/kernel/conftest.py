@@ -21,6 +21,7 @@ from msgspec import structs
 from pymongo import MongoClient
 
 from services.kernel.blobs import Blobs
+from services.kernel.blobs.mongo import MongoBlobs
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus import Bus, Consumer, Delivery, Stream, sqlite_queue
 from services.kernel.bus.jetstream import JetStreamBus
@@ -218,18 +219,27 @@ def bus(open_bus: OpenBus) -> Bus:
     return open_bus()
 
 
-@pytest.fixture(params=["segments"])
+@pytest.fixture(params=["segments", pytest.param("mongo", marks=pytest.mark.server)])
 async def open_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenBlobs]:
     """At most one is open at a time: one process owns a data folder."""
     opened: list[Blobs] = []
+    server = request.getfixturevalue("mongo_database") if request.param == "mongo" else None
 
     def open_one() -> Blobs:
-        opened.append(SegmentBlobs(tmp_path / "data" / "evidence"))
+        opened.append(MongoBlobs(server) if server else SegmentBlobs(tmp_path / "data" / "evidence"))
         return opened[-1]
 
     yield open_one
     for blobs in opened:
         await blobs.close()
+
+
+@pytest.fixture
+def blobs_source(request: pytest.FixtureRequest, open_blobs: OpenBlobs) -> str:
+    """An expression that opens one more in another process."""
+    if request.node.callspec.params["open_blobs"] == "mongo":
+        return f"MongoBlobs(Server.parse({url_of(request.getfixturevalue('mongo_database'))!r}))"
+    return "SegmentBlobs('data/evidence')"
 
 
 @pytest.fixture

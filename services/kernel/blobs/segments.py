@@ -7,10 +7,8 @@ found or `Corrupt`. A segment of which more than half is dropped is rewritten in
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import sqlite3
-import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,14 +16,14 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from services.kernel.blobs import Blob, Blobs
-from services.kernel.errors import Corrupt, Invalid, MirageError, NotFound
+from services.kernel.blobs.coding import Coded, decode, encode
+from services.kernel.errors import Corrupt, MirageError, NotFound
 from services.kernel.sql import statements
 from services.kernel.sql.sqlite_file import SqliteFile, open_read_only
 
 INDEX: Final = "index.db"
 SEGMENT_BYTES: Final = 64 << 20
 MOVED_BYTES: Final = 8 << 20  # how much is rewritten before others get their turn
-WORTH_COMPRESSING: Final = 200
 LISTED: Final = 1000
 
 SCHEMA: Final = """
@@ -218,13 +216,7 @@ class SegmentBlobs(Blobs):
         if row is None:
             raise NotFound(f"there is no blob {digest.hex()}")
         segment, place, stored, size, compressed = row
-        content = _read(self._path(segment), place, stored)
-        if compressed:
-            with contextlib.suppress(zlib.error):
-                content = zlib.decompressobj().decompress(content, size + 1)
-        if hashlib.sha256(content).digest() != digest:
-            raise Corrupt(f"the blob {digest.hex()} is not what was stored")
-        return content
+        return decode(digest, Coded(_read(self._path(segment), place, stored), size, compressed))
 
     def _move_some(self) -> bool:
         """Rewrite a part of a segment that is mostly dropped; say whether there is more to do."""
@@ -268,14 +260,7 @@ class SegmentBlobs(Blobs):
 
 
 def pack(workspace: bytes, digest: bytes, content: bytes) -> Packed:
-    """Check and, where a tenth or more is saved, compress a content."""
-    if hashlib.sha256(content).digest() != digest:
-        raise Invalid(f"{digest.hex()} is not the sha256 of this content")
-    if len(content) > WORTH_COMPRESSING:
-        smaller = zlib.compress(content, 1)
-        if len(smaller) * 10 <= len(content) * 9:
-            return Packed(workspace, digest, smaller, len(content), compressed=True)
-    return Packed(workspace, digest, content, len(content), compressed=False)
+    return Packed(workspace, digest, *encode(digest, content))
 
 
 def _known(connection: sqlite3.Connection, workspace: bytes, digests: Collection[bytes]) -> set[bytes]:

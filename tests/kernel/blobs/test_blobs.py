@@ -30,8 +30,17 @@ async def listed(blobs: Blobs, workspace: uuid.UUID) -> list[bytes]:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"x", b"\0" * 10, PAGE, bytes(range(256)) * 4, random.Random(1).randbytes(30_000), b"a" * 3_000_000],
-    ids=["empty", "one", "zeros", "page", "all", "random", "large"],
+    [
+        b"",
+        b"x",
+        b"\0" * 10,
+        PAGE,
+        bytes(range(256)) * 4,
+        random.Random(1).randbytes(30_000),
+        random.Random(2).randbytes(700_000),
+        b"a" * 3_000_000,
+    ],
+    ids=["empty", "one", "zeros", "page", "all", "random", "large random", "large"],
 )
 async def test_what_was_put_comes_back(blobs: Blobs, content: bytes) -> None:
     await blobs.put(A, [blob(content)])
@@ -126,14 +135,16 @@ async def test_blobs_are_there_after_opening_again(open_blobs: OpenBlobs, blobs:
 KILLED = """
 import asyncio, hashlib, random, uuid
 from services.kernel.blobs import Blob
+from services.kernel.blobs.mongo import MongoBlobs
 from services.kernel.blobs.segments import SegmentBlobs
+from services.kernel.server import Server
 
 def several(count, size):
     contents = [random.Random(n).randbytes(size) for n in range(count)]
     return [Blob(hashlib.sha256(content).digest(), content) for content in contents]
 
 async def main():
-    blobs = SegmentBlobs("data/evidence")
+    blobs = OPENED
     await blobs.put(uuid.UUID(int=1), several(50, 1000))
     asyncio.ensure_future(blobs.put(uuid.UUID(int=1), several(500, 5000)))
     await asyncio.sleep(0)
@@ -145,9 +156,9 @@ asyncio.run(main())
 
 
 async def test_a_killed_process_keeps_what_it_acknowledged(
-    open_blobs: OpenBlobs, kill_when_ready: Callable[[str], None]
+    open_blobs: OpenBlobs, blobs_source: str, kill_when_ready: Callable[[str], None]
 ) -> None:
-    await asyncio.to_thread(kill_when_ready, KILLED)
+    await asyncio.to_thread(kill_when_ready, KILLED.replace("OPENED", blobs_source))
     blobs = open_blobs()
     kept = {each.digest: each.content for each in several(50, 1000) + several(500, 5000)}
     found = await listed(blobs, A)
