@@ -76,6 +76,7 @@ class Watch(monitoring.ConnectionPoolListener, monitoring.ServerHeartbeatListene
         self.in_use = 0
         self.opened = 0
         self.silent = 0
+        self._answering: dict[tuple[str, int | None], bool] = {}
 
     def connection_created(self, event: monitoring.ConnectionCreatedEvent) -> None:
         with self._lock:
@@ -97,6 +98,17 @@ class Watch(monitoring.ConnectionPoolListener, monitoring.ServerHeartbeatListene
     def failed(self, event: monitoring.ServerHeartbeatFailedEvent) -> None:
         with self._lock:
             self.silent += 1
+            self._answering[event.connection_id] = False
+
+    def succeeded(self, event: monitoring.ServerHeartbeatSucceededEvent) -> None:
+        with self._lock:
+            self._answering[event.connection_id] = True
+
+    @property
+    def away(self) -> bool:
+        """Whether servers were asked and none answered."""
+        with self._lock:
+            return bool(self._answering) and not any(self._answering.values())
 
     def pool_created(self, event: monitoring.PoolCreatedEvent) -> None: ...
     def pool_ready(self, event: monitoring.PoolReadyEvent) -> None: ...
@@ -106,7 +118,6 @@ class Watch(monitoring.ConnectionPoolListener, monitoring.ServerHeartbeatListene
     def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None: ...
     def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None: ...
     def started(self, event: monitoring.ServerHeartbeatStartedEvent) -> None: ...
-    def succeeded(self, event: monitoring.ServerHeartbeatSucceededEvent) -> None: ...
 
 
 class Mongo:
@@ -124,6 +135,7 @@ class Mongo:
         self._client: Any = None
         self._watch = Watch()
         self._calls = 0
+        self._slots = asyncio.Semaphore(calls)
         self._closed = False
         self._idle = asyncio.Event()
 
@@ -133,15 +145,21 @@ class Mongo:
 
     @contextlib.asynccontextmanager
     async def call(self) -> AsyncIterator[Database]:
-        """Work on the database; closing waits until it is done. What the driver raises becomes ours."""
+        """Work on the database, as one of so many; closing waits until it is done.
+
+        What the driver raises becomes ours. While no server answers, whoever waits for a turn is told so at once.
+        """
         self.check_open()
         self._calls += 1
         try:
-            if self._client is None:
-                self._client = self._connect()
-            yield self._client.get_database(
-                self._name, read_concern=ReadConcern("majority"), write_concern=WriteConcern(w="majority", j=True)
-            )
+            async with self._slots:
+                if self._watch.away:
+                    raise Unavailable(f"{self.server} is away")
+                if self._client is None:
+                    self._client = self._connect()
+                yield self._client.get_database(
+                    self._name, read_concern=ReadConcern("majority"), write_concern=WriteConcern(w="majority", j=True)
+                )
         except errors.PyMongoError as error:
             raise translated(self.server, error) from error
         except (BSONError, OverflowError) as error:
@@ -296,33 +314,22 @@ async def insert_one(collection: Collection, document: Mapping[str, Any]) -> boo
 
 
 async def put_all(collection: Collection, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Insert ``documents`` or set the same fields in those that are there; each ``_id`` once."""
+    """Insert ``documents`` or set the same fields in those that are there; each ``_id`` once.
+
+    Not by upserts: of two at once one may fail, on FerretDB in a way that the driver cannot read.
+    """
     for piece in pieces(documents):
-        sets = [
-            UpdateMany(
-                {"_id": document["_id"]},
-                {"$set": {name: value for name, value in document.items() if name != "_id"}},
-                upsert=True,
-            )
-            for document in piece
-        ]
-        for _ in range(5):
-            try:
-                await collection.bulk_write(sets, ordered=False)
-                break
-            except (errors.BulkWriteError, errors.OperationFailure) as error:
-                if not is_duplicate(error):
-                    raise  # else another inserted it between looking and inserting: now it is there
-        else:
-            raise Conflict("others inserted the same documents again and again")
-
-
-def is_duplicate(error: errors.OperationFailure) -> bool:
-    details = error.details or {}
-    if isinstance(error, errors.BulkWriteError):
-        told = details.get("writeErrors", [])
-        return bool(told) and all(each["code"] == DUPLICATE for each in told)
-    return error.code == DUPLICATE
+        left: Sequence[Mapping[str, Any]] = piece
+        while left:
+            there = await insert_new(collection, left)
+            sets = [
+                UpdateMany({"_id": document["_id"]}, {"$set": {k: v for k, v in document.items() if k != "_id"}})
+                for document in left
+                if document["_id"] in there
+            ]
+            matched = (await collection.bulk_write(sets, ordered=False)).matched_count if sets else 0
+            # Were some deleted meanwhile, nobody says which.
+            left = [document for document in left if document["_id"] in there] if matched < len(sets) else ()
 
 
 def is_lost_cursor(error: errors.PyMongoError) -> bool:

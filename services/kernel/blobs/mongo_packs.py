@@ -224,16 +224,15 @@ class Packs:
                 for n, chunk in enumerate(chunks_of(name, len(coded.stored)))
             ],
         )
-        await database[FILES].insert_one(
-            {
-                "_id": name,
-                "length": len(coded.stored),
-                "chunkSize": CHUNK_BYTES,
-                "uploadDate": datetime.now(UTC),
-                "filename": digest.hex(),
-                "metadata": {"workspace": plan.workspace.hex, "size": coded.size, "compressed": coded.compressed},
-            }
-        )
+        file = {
+            "_id": name,
+            "length": len(coded.stored),
+            "chunkSize": CHUNK_BYTES,
+            "uploadDate": datetime.now(UTC),
+            "filename": digest.hex(),
+            "metadata": {"workspace": plan.workspace.hex, "size": coded.size, "compressed": coded.compressed},
+        }
+        await insert_one(database[FILES], file)
 
     async def read(self, database: Database, place: str, digest: bytes) -> Coded | None:
         """What lies at a place, if anything does."""
