@@ -24,6 +24,7 @@ ORDER = (
     "sql",
     "bus",
     "blobs",
+    "mongo",
     "cache",
     "search",
     "storage",
