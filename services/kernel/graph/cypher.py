@@ -125,12 +125,10 @@ class Compiler:
         self._clauses: list[str] = []
         self._conditions: list[str] = []
         self._values: dict[str, Any] = {"space": space}
+        self._joined = False
 
     def compile(self, only: Mapping[str, Sequence[str]], after: Sequence[str] | None) -> Compiled:
-        for node in self._pattern.bound:
-            self._clauses.append(f"MATCH {self._node(node)}")
-            self._conditions.append(f"`{node.name}`._key STARTS WITH $space")
-            self._conditions += self._of_node(node) + self._is_indexed(node)
+        self._find_nodes(hinted=not only)
         self._conditions += self._differ(self._bound)
         for name, keys in only.items():
             self._conditions.append(f"`{name}`._key IN {self._value(list(keys))}")
@@ -139,16 +137,31 @@ class Compiler:
                 self._leave_out(hop)
             else:
                 self._join(hop, hop.name or f"_hop{place}")
+                self._joined = True
         columns, places = self._columns()
         if after is not None:
             self._begin_after([columns[place] for place in places], after)
         distinct = "" if all(hop.name or hop.absent for hop in self._pattern.hops) else "DISTINCT "
         listed = ", ".join(f"{column} AS _{place}" for place, column in enumerate(columns))
+        # A condition belongs to the clause before it: without hops, to that of the only node.
+        where = f" {'WHERE' if self._joined else 'AND'} {' AND '.join(self._conditions)}" if self._conditions else ""
         statement = (
-            f"{' '.join(self._clauses)} WHERE {' AND '.join(self._conditions)} RETURN {distinct}{listed}"
+            f"{' '.join(self._clauses)}{where} RETURN {distinct}{listed}"
             f" ORDER BY {', '.join(f'_{place}' for place in places)} LIMIT $limit"
         )
         return Compiled(statement, self._values, places)
+
+    def _find_nodes(self, *, hinted: bool) -> None:
+        """The first node that an index can find is found so: the planner would rather walk through all keys."""
+        for node in self._pattern.bound:
+            conditions = [f"`{node.name}`._key STARTS WITH $space", *self._of_node(node)]
+            hint = ""
+            if name := self._looked_up(node):
+                conditions.append(f"`{node.name}`._w = $space")
+                if hinted:
+                    hint = f" USING INDEX SEEK `{node.name}`:`{node.labels[0]}`(_w, `{name}`)"
+                    hinted = False
+            self._clauses.append(f"MATCH {self._node(node)}{hint} WHERE {' AND '.join(conditions)}")
 
     def _columns(self) -> tuple[list[str], list[int]]:
         columns = [f"`{name}`._key" for name in self._bound]
@@ -172,11 +185,10 @@ class Compiler:
     def _of_node(self, node: NodePattern) -> list[str]:
         return [self._holds(f"`{node.name}`", condition) for condition in node.where]
 
-    def _is_indexed(self, node: NodePattern) -> list[str]:
-        """What the index of a property begins with."""
-        looked_up = self._vocabulary.labels[node.labels[0]] if len(set(node.labels)) == 1 else frozenset()
-        asked = any(condition.property in looked_up for condition in node.where)
-        return [f"`{node.name}`._w = $space"] if asked else []
+    def _looked_up(self, node: NodePattern) -> str:
+        """The property that an index can find the node by, if there is one."""
+        indexed = self._vocabulary.labels[node.labels[0]] if len(set(node.labels)) == 1 else frozenset()
+        return next((each.property for each in node.where if each.property in indexed and is_sought(each)), "")
 
     def _differ(self, names: Sequence[str]) -> list[str]:
         return [f"`{one}` <> `{other}`" for place, one in enumerate(names) for other in names[:place]]
@@ -218,6 +230,11 @@ class Compiler:
         name = f"value_{len(self._values)}"
         self._values[name] = value
         return f"${name}"
+
+
+def is_sought(condition: Condition) -> bool:
+    """An index can be asked for what fulfils it."""
+    return condition.operator not in {"!=", "absent"} and not condition.or_absent
 
 
 def one_of(names: Sequence[str]) -> str:

@@ -15,6 +15,9 @@ from tests.examples import examples
 from tests.kernel.conftest import OpenGraph
 from tests.kernel.graph.model import GRAPHS, IDS, LABELS, SOME_TYPES, TYPES, Model, edge_key, patterns
 
+#: The first test that needs the server starts it, and every new pattern is planned by it.
+pytestmark = pytest.mark.timeout(300)
+
 SOME_IDS = st.lists(st.sampled_from(IDS), max_size=4)
 COMPARED: Any = {"suppress_health_check": [HealthCheck.function_scoped_fixture], "deadline": None}
 
