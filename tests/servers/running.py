@@ -16,13 +16,15 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from msgspec import Struct
 from msgspec import json as codec
 
 HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parents[1]
 CACHE: Final = Path(os.environ.get("MIRAGE_SERVERS_CACHE") or Path.home() / ".cache/mirage-servers")
 BIN: Final = CACHE / "bin"
 #: Seconds that a server may take until it answers.
@@ -44,16 +46,29 @@ class Kind(Struct, frozen=True):
     prepare: Callable[["Server"], None] | None = None
     environ: Mapping[str, str] = {}
     ends_at: signal.Signals = signal.SIGTERM
+    #: Which class runs it, ``module:class``: what is more than one process.
+    runs: str = "tests.servers.running:Server"
 
 
 class Server:
     """A server that runs, or will: it keeps its folder and its ports over restarts."""
 
-    def __init__(self, kind: Kind, folder: Path, fifo: Path, ports: tuple[int, ...] = ()) -> None:
+    #: How many ports it has.
+    PORTS: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        kind: Kind,
+        folder: Path,
+        fifo: Path,
+        ports: tuple[int, ...] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.kind = kind
         self.folder = folder
-        self.ports = ports or free_ports(4)
+        self.ports = ports or free_ports(self.PORTS)
         self._fifo = fifo
+        self._environ = {**os.environ, **kind.environ} if environ is None else dict(environ)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -92,7 +107,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, str(HERE / "leash.py"), str(self._fifo), *as_user, *self.kind.command(self)],
                 cwd=self.folder,
-                env={**os.environ, **self.kind.environ},
+                env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -148,9 +163,19 @@ class Server:
         """It is there and does not answer."""
         self.signal(signal.SIGSTOP)
         try:
+            while not all(state in {"T", "Z"} for state in self._states()):
+                time.sleep(0.005)  # on a busy machine it answers for some time yet
             yield
         finally:
             self.signal(signal.SIGCONT)
+
+    def _states(self) -> Iterator[str]:
+        """Of each thread of its processes: R, S, T when it is held …"""
+        for stat in Path("/proc").glob("[0-9]*/task/*/stat"):
+            with suppress(OSError):
+                state, _, group = stat.read_text("utf-8", "replace").rpartition(")")[2].split()[:3]
+                if group == str(self.pid):
+                    yield state
 
     def restart(self) -> None:
         self.stop()
@@ -279,10 +304,19 @@ KINDS: Final = {
              "neo4j://127.0.0.1:{port}"),
         Kind("consul", _built("consul"), _consul_command, answers("/v1/status/leader"),
              "consul://127.0.0.1:{port}"),
-        Kind("nomad", _built("nomad"), lambda _: [], lambda _: False, "nomad://127.0.0.1:{port}"),
+        Kind("nomad", lambda: _built("consul")() and _built("nomad")(), lambda _: [], lambda _: False,
+             "nomad://127.0.0.1:{port}", runs="tests.servers.cluster:Cluster"),
         Kind("prometheus", lambda: shutil.which("prometheus"), lambda _: [], lambda _: False, ""),
     )
 }  # fmt: skip
+
+
+def make(kind: Kind, folder: Path, fifo: Path, ports: tuple[int, ...] = ()) -> Server:
+    """A server of a kind, not started yet."""
+    module, _, name = kind.runs.partition(":")
+    made: Any = getattr(import_module(module), name)
+    server: Server = made(kind, folder, fifo, ports)
+    return server
 
 
 def missing() -> list[str]:
@@ -315,10 +349,9 @@ class Stable:
         with (self.folder / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if note.exists():
-                return Server(
-                    kind, self.folder / name, self._fifo, codec.decode(note.read_bytes(), type=tuple[int, ...])
-                )
-            server = Server(kind, self.folder / name, self._fifo)
+                ports = codec.decode(note.read_bytes(), type=tuple[int, ...])
+                return make(kind, self.folder / name, self._fifo, ports)
+            server = make(kind, self.folder / name, self._fifo)
             server.start()
             self._begun.append(server)
             note.write_bytes(codec.encode(server.ports))
@@ -328,7 +361,7 @@ class Stable:
         """One that nobody else uses: it may be killed and stopped."""
         kind = KINDS[kind] if isinstance(kind, str) else kind
         folder = self.folder / f"{kind.name}-{os.getpid()}-{len(self._own)}"
-        server = Server(kind, folder, self._fifo)
+        server = make(kind, folder, self._fifo)
         self._own.append(server)
         server.start()
         return server
