@@ -1,0 +1,401 @@
+"""Nomad, as a fleet sees it: jobs from HCL, where they run and why not, scaling, output, nodes, variables, events."""
+
+import asyncio
+import re
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from services.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from services.kernel.pauses import pauses
+from services.kernel.scheduler import (
+    ENDED,
+    Allocation,
+    Event,
+    Job,
+    JobLine,
+    JobStatus,
+    Node,
+    Plan,
+    Registered,
+    Variable,
+)
+from services.kernel.scheduler import nomad_records as records
+from services.kernel.scheduler.nomad_calls import Call, Calls
+from services.kernel.scheduler.nomad_streams import Streams
+from services.kernel.server import Server
+
+#: What a variable of a job may be given: HCL's own kinds; None is HCL's null, and so mostly the default.
+Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
+#: Seconds that tasks may take to end when they are restarted: more than the longest kill timeout of our clients.
+RESTART: Final = 150.0
+_VARIABLE: Final = re.compile(r'^\s*variable\s+"([^"]+)"', re.MULTILINE)
+
+
+class Nomad:
+    """One namespace of one Nomad. Nothing is asked before the first call, and nothing blocks the loop.
+
+    While no server of it answers, or none leads, calls raise `Unavailable` within ten seconds. Besides what a method
+    says, it raises `Invalid` for what Nomad refuses, `Denied` when the token does not allow it.
+    """
+
+    def __init__(self, server: Server, *, namespace: str = "default", token: str = "") -> None:
+        self._calls = Calls(server, namespace, token or server.password)
+        self._streams = Streams(self._calls)
+        self._namespace = namespace
+
+    async def parse(self, text: str, variables: Mapping[str, Value] | None = None) -> Job:
+        """Read a job in HCL with these variables; those not given have their defaults.
+
+        Raises:
+            Invalid: it is no job, a variable has the wrong type, or none is called so (which Nomad would ignore).
+        """
+        given = variables or {}
+        if unknown := sorted(given.keys() - set(_VARIABLE.findall(text))):
+            raise Invalid(f"the job has no variable {', '.join(unknown)}")
+        body = {
+            "JobHCL": text,
+            # What is left out is set when the job is registered; set here, the namespace would be "default".
+            "Canonicalize": False,
+            "Variables": "".join(f"{name} = {_hcl(value)}\n" for name, value in given.items()),
+        }
+        job = await self._asked(lambda api: api.jobs.request("parse", json=body, method="post").json())
+        return {**job, "Namespace": job["Namespace"] or self._namespace}
+
+    async def validate(self, job: Job) -> str:
+        """Have Nomad check a job, its drivers' settings too; return its warnings.
+
+        Raises:
+            Invalid: the job is none that would run; the text says all that is wrong.
+        """
+        answer = await self._asked(lambda api: api.validate.validate_job({"Job": job}).json())
+        if wrong := answer.get("ValidationErrors"):
+            raise Invalid(" · ".join(" ".join(each.replace("*", " ").split()) for each in wrong))
+        return answer.get("Warnings") or ""
+
+    async def plan(self, job: Job) -> Plan:
+        """Say what registering a job would do, and do nothing."""
+        body = {"Job": job, "Diff": True}
+        return records.plan(await self._asked(lambda api: api.job.plan_job(_path(job["ID"]), body)))
+
+    async def register(self, job: Job, *, keep_counts: bool = False, index: int | None = None) -> Registered:
+        """Run a job, or its new version; with ``keep_counts`` as many instances as it has now.
+
+        Raises:
+            Conflict: ``index`` is given and is not the index of the job as it is (0: there is none yet).
+        """
+        body = {
+            "Job": job,
+            "PreserveCounts": keep_counts,
+            "EnforceIndex": index is not None,
+            "JobModifyIndex": index or 0,
+        }
+        return _registered(job["ID"], await self._asked(lambda api: api.jobs.register_job(body)))
+
+    async def stop(self, job: str, *, purge: bool = False) -> Registered:
+        """Stop a job; with ``purge`` forget it as well.
+
+        Raises:
+            NotFound: there is none.
+        """
+        answer = await self._asked(
+            lambda api: api.job.deregister_job(_path(job), namespace=self._namespace, purge=purge)
+        )
+        if not answer["JobModifyIndex"]:
+            raise NotFound(f"there is no job {job}")
+        return _registered(job, answer)
+
+    async def jobs(self, prefix: str = "") -> list[JobLine]:
+        """All jobs whose ids begin so, by id, stopped ones too as long as Nomad remembers them."""
+        found = await self._asked(lambda api: api.jobs.request("statuses", method="get", params=self._scope()).json())
+        return sorted(
+            (records.job_line(each) for each in found if each["ID"].startswith(prefix)), key=lambda job: job.id
+        )
+
+    async def status(self, job: str) -> JobStatus:
+        """A job as it is now, with all its allocations that Nomad remembers.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found: JobStatus = await self._asked(lambda api: self._status(api, job))
+        return found
+
+    async def watch(self, job: str) -> AsyncGenerator[JobStatus, None]:
+        """Yield a job as it is now, and again whenever it, an allocation or its deployment changes, without end.
+
+        While Nomad is away nothing comes; whoever cannot wait sets a time limit.
+
+        Raises:
+            NotFound: there is no such job, or no longer.
+        """
+        wanted = {"Jobs": [{"ID": job, "Namespace": self._namespace}]}
+        index, waits = 0, pauses()
+        while True:
+            try:
+                index, _ = await self._streams.change("/v1/jobs/statuses", index, body=wanted)
+                status = await self.status(job)
+            except Unavailable:
+                self._open()
+                await asyncio.sleep(next(waits))
+                continue
+            waits = pauses()
+            yield status
+
+    async def settle(self, job: str) -> JobStatus:
+        """Wait until a job runs as it is to be, or has done all; the caller sets the time limit.
+
+        Raises:
+            Conflict: its deployment has failed, none of it will be tried again, or it was stopped; the text says why.
+            NotFound: there is no such job.
+        """
+        async with aclosing(self.watch(job)) as seen:
+            async for status in seen:
+                if status.settled:
+                    return status
+                if said := status.given_up:
+                    raise Conflict(f"{job}: {said}")
+        raise AssertionError
+
+    async def scale(self, job: str, group: str, count: int, message: str) -> Registered:
+        """Have ``count`` instances of a group; Nomad's history of the job keeps the message.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        body = {"Count": count, "Target": {"Group": group}, "Message": message}
+        answer = await self._asked(
+            lambda api: api.job.request(_path(job), "scale", json=body, method="post", params=self._scope()).json()
+        )
+        return _registered(job, answer)
+
+    async def dispatch(
+        self, job: str, payload: bytes = b"", meta: Mapping[str, str] | None = None, *, token: str = ""
+    ) -> Registered:
+        """Start one instance of a parameterized job; again with the same ``token`` while that is known, it is the same.
+
+        ``job`` of what is returned is the instance. Payloads have at most 16 KiB.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        body = {"Payload": b64encode(payload).decode(), "Meta": dict(meta or {})}
+        asked = {**self._scope(), **({"idempotency_token": token} if token else {})}
+        answer = await self._asked(
+            lambda api: api.job.request(_path(job), "dispatch", json=body, method="post", params=asked).json()
+        )
+        return _registered(answer["DispatchedJobID"], answer)
+
+    async def restart_allocation(self, allocation: str, task: str = "") -> None:
+        """Restart a task of an allocation where it is, or all that run; returns when they were ended and begun.
+
+        Raises:
+            NotFound: there is no such allocation.
+        """
+        body = {"TaskName": task} if task else {}
+        path = f"/v1/client/allocation/{_path(allocation)}/restart"
+        async with self._streams.request("POST", path, {}, body=body, silence=RESTART) as answer:
+            await answer.read()
+
+    async def restart(self, job: str) -> int:
+        """Restart all allocations of a job that run, one after the other, each once the one before runs again.
+
+        Returns:
+            how many there were.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        running = [each for each in (await self.status(job)).allocations if each.runs]
+        for each in running:
+            await self.restart_allocation(each.id)
+            async with aclosing(self.watch(job)) as seen:
+                async for status in seen:
+                    if _began_anew(each, next((other for other in status.allocations if other.id == each.id), None)):
+                        break
+        return len(running)
+
+    def logs(
+        self,
+        allocation: str,
+        task: str,
+        kind: Literal["stdout", "stderr"] = "stdout",
+        *,
+        follow: bool = False,
+        offset: int = 0,
+        origin: Literal["start", "end"] = "start",
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what a task has written, ``offset`` bytes after the start of what is kept or before its end.
+
+        With ``follow`` also what it writes from now on, without end.
+
+        Raises:
+            NotFound: there is no such allocation, or its task has not begun yet.
+            Unavailable: the stream broke off.
+        """
+        return self._streams.output(
+            _path(allocation),
+            {
+                "task": task,
+                "type": kind,
+                "follow": "true" if follow else "false",
+                "offset": str(offset),
+                "origin": origin,
+            },
+        )
+
+    async def nodes(self) -> list[Node]:
+        return [records.node(stub) for stub in await self._asked(lambda api: api.nodes.get_nodes())]
+
+    async def drain(self, node: str, *, deadline: float) -> None:
+        """Have a node's allocations moved elsewhere, those that are left after ``deadline`` seconds ended.
+
+        Raises:
+            NotFound: there is no such node.
+        """
+        spec = {"Deadline": int(deadline * 1e9), "IgnoreSystemJobs": False}
+        await self._asked(lambda api: api.node.drain_node_with_spec(_path(node), spec))
+
+    async def set_eligible(self, node: str, *, eligible: bool) -> None:
+        """Let a node take allocations, which also ends its draining, or have it take no new ones.
+
+        Raises:
+            NotFound: there is no such node.
+        """
+        if eligible:
+            await self._asked(lambda api: api.node.drain_node_with_spec(_path(node), {}, mark_eligible=True))
+        else:
+            await self._asked(lambda api: api.node.eligible_node(_path(node), ineligible=True))
+
+    async def variable(self, path: str) -> Variable | None:
+        """What is kept under a path, or None."""
+        try:
+            return records.variable(
+                await self._asked(lambda api: api.variable.get_variable(_path(path), namespace=self._namespace))
+            )
+        except NotFound:
+            return None
+
+    async def put_variable(self, path: str, items: Mapping[str, str], *, index: int | None = None) -> Variable:
+        """Keep ``items`` under a path; with ``index`` only if that is its index (0: if there is nothing).
+
+        Raises:
+            Conflict: somebody else has written meanwhile.
+        """
+        body = {"Path": path, "Namespace": self._namespace, "Items": dict(items)}
+        return records.variable(
+            await self._asked(
+                lambda api: api.variable.create_variable(_path(path), body, namespace=self._namespace, cas=index)
+            )
+        )
+
+    async def drop_variable(self, path: str) -> None:
+        """Forget what is kept under a path, if anything is."""
+        await self._asked(lambda api: api.variable.delete_variable(_path(path), namespace=self._namespace))
+
+    async def variables(self, prefix: str = "") -> list[str]:
+        """The paths that begin so."""
+        found = await self._asked(lambda api: api.variables.get_variables(prefix=prefix, namespace=self._namespace))
+        return [stub["Path"] for stub in found or ()]
+
+    def events(self, topics: Sequence[str] = ("*",), after: int = 0) -> AsyncGenerator[Event, None]:
+        """Yield events after an index, first those that the server still has (the last hundred or so), without end.
+
+        Topics are ``Topic`` or ``Topic:key``. After a break it goes on from where it was; what happened while a server
+        was away that had the events in its memory alone may be missing, so state is read, not counted.
+        """
+        return self._streams.events(topics, after)
+
+    async def ping(self) -> None:
+        """Ask for the leader.
+
+        Raises:
+            Unavailable: no server answers, or none leads.
+        """
+        path = "/v1/status/leader"
+        try:
+            async with asyncio.timeout(5), self._streams.request("GET", path, {}, silence=5) as answer:
+                if await answer.read() in {b'""', b"null"}:
+                    raise Unavailable(f"{self._calls.server} has no leader")
+        except TimeoutError as error:
+            raise Unavailable(f"{self._calls.server} does not answer") from error
+
+    def measures(self) -> dict[str, float]:
+        return {
+            "calls_total": self._calls.made,
+            "call_failures_total": self._calls.failed,
+            "stream_reconnects_total": self._streams.reconnects,
+        }
+
+    async def close(self) -> None:
+        """End the streams, wait for the calls that were begun."""
+        await self._streams.close()
+        await self._calls.close()
+
+    async def _asked(self, call: Call) -> Any:
+        return await self._calls(call)
+
+    def _open(self) -> None:
+        if self._calls.closed:
+            raise Unavailable(f"{self._calls.server} was closed")
+
+    def _scope(self) -> dict[str, str]:
+        return {"namespace": self._namespace}
+
+    def _status(self, api: Any, job: str) -> JobStatus:
+        """In one thread, so that the five answers are as near to each other as they can be."""
+        path = _path(job)
+        found = api.job.get_job(path, namespace=self._namespace)
+        only = f"JobID == {_hcl(job)}"
+        return records.job_status(
+            found,
+            api.job.request(path, "summary", method="get", params=self._scope()).json(),
+            api.allocations.get_allocations(filter_=only, resources=True, namespace=self._namespace) or [],
+            api.job.request(path, "deployment", method="get", params=self._scope()).json(),
+            api.job.get_evaluations(path, namespace=self._namespace) or [],
+        )
+
+
+def _registered(job: str, answer: Mapping[str, Any]) -> Registered:
+    return Registered(
+        evaluation=answer.get("EvalID") or "",
+        index=answer.get("JobModifyIndex") or answer.get("JobCreateIndex") or 0,
+        warnings=answer.get("Warnings") or "",
+        job=job,
+    )
+
+
+def _began_anew(before: Allocation, now: Allocation | None) -> bool:
+    """Whether all tasks that ran run again, or the allocation is to be no more."""
+    if now is None or now.desired != "run" or now.state in ENDED:
+        return True
+    started = {task.name: task.started or 0 for task in before.tasks if task.state == "running"}
+    return all(
+        task.state == "running" and (task.started or 0) > started[task.name]
+        for task in now.tasks
+        if task.name in started
+    )
+
+
+def _path(text: str) -> str:
+    return quote(text, safe="/")
+
+
+def _hcl(value: Value) -> str:
+    """A value as HCL has it. Templates in texts are not meant as such."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + "".join(_ESCAPES.get(each, each) for each in value).replace("${", "$${").replace("%{", "%%{") + '"'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_hcl(name)} = {_hcl(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(map(_hcl, value)) + "]"
+    return repr(value)
+
+
+_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
