@@ -46,6 +46,24 @@ KINDS: Final = {
 }
 
 
+def keep(fifo: Path, folder: Path, log: Path) -> None:
+    """See to it that all that belongs to the fleet in ``folder`` ends, and the folder too, when ``fifo`` is let go."""
+    with log.open("ab") as said:
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", KEEPER, str(fifo), str(folder)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+        )
+    assert keeper.stdout is not None
+    with keeper.stdout:
+        assert keeper.stdout.readline() == b"ready\n"
+    keeper.returncode = 0  # it is to end after us
+
+
 class Cluster(Server):
     """Consul, Nomad's server and its client in one folder; ``port`` and ``url`` are of Nomad's server.
 
@@ -78,7 +96,7 @@ class Cluster(Server):
         self.folder.chmod(0o711)
         for name in AGENTS:
             (agents / f"{name}.json").write_text(json.dumps(files.configuration(name, self.named, agents / name)))
-        self._keep()
+        keep(self._fifo, self.folder, self.log)
         for agent in self.agents.values():
             agent.start(wait=wait)
         if wait:
@@ -112,19 +130,3 @@ class Cluster(Server):
     def leave(self) -> None:
         for agent in self.agents.values():
             agent.leave()
-
-    def _keep(self) -> None:
-        with self.log.open("ab") as log:
-            keeper = subprocess.Popen(
-                [sys.executable, "-c", KEEPER, str(self._fifo), str(self.folder)],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        assert keeper.stdout is not None
-        with keeper.stdout:
-            assert keeper.stdout.readline() == b"ready\n"
-        keeper.returncode = 0  # it is to end after us

@@ -94,10 +94,10 @@ class Daemon:
             until(lambda: not process.runs(), 10)
             reap(process.pid)
 
-    def last_words(self, size: int = 2_000) -> str:
+    def last_words(self, lines: int = 3) -> str:
         """The end of what it said."""
         with suppress(OSError):
-            return self.log.read_text("utf-8", "replace")[-size:]
+            return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
         return ""
 
 
