@@ -1,7 +1,7 @@
 """What the configuration answers."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -96,13 +96,18 @@ async def _share(ports: Ports, projection: Callable[[Ports], Any]) -> None:
 
 def _said(settings: msgspec.Struct) -> dict[str, Any]:
     """The values that are not defaults."""
-    said: Mapping[str, Any] = msgspec.to_builtins(settings)
-    defaults: Mapping[str, Any] = msgspec.to_builtins(type(settings)())
+    said, defaults = _plain(settings), _plain(type(settings)())
     return {name: value for name, value in said.items() if value != defaults[name]}
 
 
+def _plain(settings: msgspec.Struct) -> dict[str, Any]:
+    """As JSON has it."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(settings))
+    return plain
+
+
 def _view(service: str, kept: store.Change | None) -> SettingsView:
-    defaults: dict[str, Any] = msgspec.to_builtins(settings_type(service)())
+    defaults = _plain(settings_type(service)())
     if kept is None:
         return SettingsView(service=service, version=0, values=defaults)
     values = {**defaults, **kept.values}

@@ -7,7 +7,6 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-
 Resolver = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:\[\]]{2,64}$")]
 
 

@@ -24,21 +24,26 @@ from services.contracts.claims import Attribute, Entity
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.endpoints import GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Collected
+from services.contracts.keys import PROJECTED
 from services.contracts.plan import Authorisation, Limits, Plan
 from services.contracts.resources import Renew, Renewed, ScanId
 from services.contracts.scope import scope
+from services.contracts.settings import CollectorSettings
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.calls import Caller, LocalCalls
 from services.kernel.egress import DialTable, Egress, Guard
+from services.kernel.live import Live
 from services.kernel.messages import derive
 from services.kernel.once import Outbox
 from services.kernel.once_store import MIGRATIONS
+from services.kernel.seal import Seal, make_key
 from services.kernel.service import Hold, Ports
 from services.kernel.settings import Settings
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.values.local import LocalValues
 
 SCAN, WORKSPACE = UUID(int=1), UUID(int=2)
 MODULE = "web"
@@ -70,6 +75,7 @@ async def collect(folder: Path, names: Sequence[str], resolver: str) -> Brought:
     await ports.sql.migrate([*MIGRATIONS, *migrations.load("services.collector.migrations")])
     collector = collector_of(ports)
     tasks = [asyncio.create_task(task()) for task in collector.tasks]
+    await ports.values.put(PROJECTED, b"1")
     commands = iter(commands_for(targets, collector.modules[MODULE].manifest.version))
     started, cpu = time.perf_counter(), time.process_time()
 
@@ -102,6 +108,9 @@ def open_ports(folder: Path, planned: Plan, resolver: str) -> Ports:
         calls=calls,
         egress=Egress(Guard(), DialTable.read(Path(os.environ["MIRAGE_DIAL_TABLE"]))),
         settings=Settings(data=str(folder), resolvers=(resolver,), ca_file=os.environ["SSL_CERT_FILE"]),
+        values=LocalValues(),
+        seal=Seal(make_key()),
+        live=Live("collector", CollectorSettings),
     )
     ports.outbox = Outbox(sql, bus, "collector")
     return ports

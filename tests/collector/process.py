@@ -18,8 +18,10 @@ from services.contracts import entities
 from services.contracts.claims import Claim
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
+from services.contracts.keys import KEYS, PROJECTED
 from services.contracts.plan import Plan
 from services.contracts.resources import NamesQuery, Renew, Renewed, ScanId
+from services.contracts.settings import CollectorSettings
 from services.contracts.subjects import CarriedSubject, Names
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus.sqlite import SqliteBus
@@ -27,14 +29,17 @@ from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.calls import Caller, LocalCalls
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.errors import NotFound, Unavailable
+from services.kernel.live import Live
 from services.kernel.messages import derive, message_type
 from services.kernel.once import Outbox
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.runtime import consumers_of, streams_of
+from services.kernel.seal import Seal, make_key
 from services.kernel.service import Hold, Ports
 from services.kernel.settings import Settings
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.values.local import LocalValues
 from tests.collector.workshop import SCAN, WORKSPACE, manifest, plan
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -111,6 +116,8 @@ class Process:
         self.blobs = SegmentBlobs(folder / "evidence")
         self.bus = SqliteBus(folder / "bus.db")
         self.cache = SqliteCache(folder / "cache.db")
+        self.values = LocalValues()
+        self.seal = Seal(make_key())
         self.ports = Ports(
             "collector",
             sql=self.sql,
@@ -120,6 +127,9 @@ class Process:
             calls=self.calls,
             egress=Egress(Guard(), dial),
             settings=Settings(data=str(folder), resolvers=("192.0.2.53",)),
+            values=self.values,
+            seal=self.seal,
+            live=Live("collector", CollectorSettings),
         )
         self.ports.outbox = Outbox(self.sql, self.bus, "collector")
         self.collector: Collector = collector_of(self.ports)
@@ -131,7 +141,14 @@ class Process:
         for make in modules:
             self.add(make(self.world))
         self._tasks = [asyncio.create_task(task()) for task in self.collector.tasks]
+        await self.values.put(PROJECTED, b"1")
         return self
+
+    async def set_key(self, name: str, secret: str) -> None:
+        """Share a provider key as the service configuration does, and wait until the collector knows it."""
+        await self.values.put(KEYS + name, self.seal.seal(name, secret).encode())
+        while self.collector.keys.find(name) != secret:
+            await asyncio.sleep(0)
 
     def add(self, module: Module) -> None:
         self.collector.modules[module.manifest.id] = ModuleFile(module.manifest, "", "")

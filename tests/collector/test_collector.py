@@ -470,8 +470,8 @@ async def test_a_module_gets_its_options_words_key_and_time(tmp_path: Path, monk
         fields = {"options": {"pages": 3}, "key": "shodan"}
         return Module(manifest("probe", "guess", **fields), collect, lambda answer, seen: [])
 
-    monkeypatch.setenv("MIRAGE_KEY_SHODAN", "s3cr3t-s3cr3t-s3cr3t")
     async with process(tmp_path, World(), made) as one:
+        await one.set_key("shodan", "s3cr3t-s3cr3t-s3cr3t")
         await one.run(command(item(1)))
         (result,) = await one.said(Collected)
     ((options, words, key, scope, at),) = seen

@@ -1,96 +1,72 @@
-"""Provider keys: readable by their owner only, never shown, the environment before the file."""
+"""What a collector knows of provider keys: all of them at once, and none before it is said that these are all."""
 
-import json
-import stat
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-from uuid import UUID
+import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
-from services.collector import api
-from services.collector.keys import MAX_SECRET, KeyRing, hint
-from services.contracts.resources import KeyName, NewKey
-from services.kernel.calls import Caller, Nothing
-from services.kernel.errors import Invalid, NotFound
-from tests.collector.workshop import manifest
+from services.collector import keys
+from services.collector.keys import KeyRing
+from services.contracts.keys import KEYS, PROJECTED
+from services.kernel.errors import Unavailable
+from services.kernel.seal import Seal, make_key
+from services.kernel.values.local import LocalValues
 
-SECRET = "abcdefgh-ijklmnop-7890"
-
-
-def test_a_key_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
-    leftover = tmp_path / "keys.new"
-    leftover.write_text("{}")
-    leftover.chmod(0o644)
-    ring = KeyRing(tmp_path, {})
-    ring.set("shodan", SECRET)
-    ring.set("other", "1" * 20)
-    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
-    assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
-    assert KeyRing(tmp_path, {}).find("shodan") == SECRET
+SEAL = Seal(make_key())
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
-    ring = KeyRing(tmp_path, {"MIRAGE_KEY_SHODAN": " from-environment\n", "MIRAGE_KEY_EMPTY": " ", "OTHER": "x"})
-    assert ring.find("shodan") == "from-environment"
-    ring.set("shodan", SECRET)
-    ring.set("github", SECRET)
-    assert ring.find("shodan") == "from-environment"
-    assert ring.find("empty") is None
-    assert ring.names() == {"github": "file", "shodan": "environment"}
+@pytest.fixture
+async def values() -> AsyncIterator[LocalValues]:
+    opened = LocalValues()
+    yield opened
+    await opened.close()
 
 
-def test_a_key_can_be_forgotten(tmp_path: Path) -> None:
-    ring = KeyRing(tmp_path, {})
-    ring.set("shodan", SECRET)
-    ring.remove("shodan")
-    assert ring.find("shodan") is None
-    assert SECRET not in (tmp_path / "keys.json").read_text()
-    with pytest.raises(NotFound):
-        ring.remove("shodan")
+@pytest.fixture
+async def ring(values: LocalValues) -> AsyncIterator[KeyRing]:
+    opened = KeyRing(values, SEAL)
+    following = asyncio.create_task(opened.follow())
+    yield opened
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
-@pytest.mark.parametrize("name", ["", "Shodan", "a b", "../x", "1a", "a" * 65, "a\n"])
-def test_a_name_is_a_plain_word(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Invalid):
-        KeyRing(tmp_path, {}).set(name, SECRET)
+async def found(ring: KeyRing, name: str, secret: str | None) -> None:
+    async with asyncio.timeout(10):
+        while ring.find(name) != secret:
+            await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("secret", ["", "  ", "a\nb", "a\0b", "x" * (MAX_SECRET + 1)])
-def test_a_secret_is_one_line_and_no_refusal_repeats_it(tmp_path: Path, secret: str) -> None:
-    with pytest.raises(Invalid) as refusal:
-        KeyRing(tmp_path, {}).set("shodan", secret)
-    assert not secret.strip() or secret not in str(refusal.value)
-    assert not list(tmp_path.iterdir())
+async def test_a_key_is_opened_changed_and_forgotten_as_it_is_shared(ring: KeyRing, values: LocalValues) -> None:
+    await values.put_all({KEYS + "shodan": SEAL.seal("shodan", "one").encode(), PROJECTED: b"1"})
+    await ring.known()
+    assert ring.find("shodan") == "one"
+    await values.put(KEYS + "shodan", SEAL.seal("shodan", "two").encode())
+    await found(ring, "shodan", "two")
+    await values.delete(KEYS + "shodan")
+    await found(ring, "shodan", None)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '"x"', "\xff", "5"])
-def test_a_file_that_is_none_of_keys_is_said_to_be_so(tmp_path: Path, content: str) -> None:
-    (tmp_path / "keys.json").write_text(content, "latin-1")
-    with pytest.raises(Invalid, match=r"keys\.json"):
-        KeyRing(tmp_path, {}).find("shodan")
+async def test_before_all_are_shared_none_is_known(
+    ring: KeyRing, values: LocalValues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "KNOWN_WITHIN", 0.05)
+    await values.put(KEYS + "shodan", SEAL.seal("shodan", "one").encode())
+    with pytest.raises(Unavailable, match="is the service configuration there"):
+        await ring.known()
+    await values.put(PROJECTED, b"1")
+    await ring.known()
+    assert ring.find("shodan") == "one"
 
 
-@pytest.mark.parametrize("secret", ["", "a", "abcdefghijklmno", "abcdefghijklmnop", SECRET])
-def test_no_hint_gives_away_more_than_the_end_of_a_long_key(secret: str) -> None:
-    shown = hint(secret).removeprefix("…")
-    assert shown == (secret[-4:] if len(secret) >= 16 else "")
-
-
-async def test_no_answer_has_a_key_in_it(tmp_path: Path) -> None:
-    module = SimpleNamespace(manifest=manifest(key="shodan"))
-    collector: Any = SimpleNamespace(keys=KeyRing(tmp_path, {}), modules={"probe": module})
-    api_collector, api.collector_of = api.collector_of, lambda ports: collector
-    try:
-        caller, ports = Caller(UUID(int=1)), None
-        told = [
-            await api.set_key(ports, caller, NewKey("shodan", SECRET)),
-            await api.list_keys(ports, caller, Nothing()),
-            await api.remove_key(ports, caller, KeyName("shodan")),
-        ]
-    finally:
-        api.collector_of = api_collector
-    assert told[1][0].modules == ("probe",)
-    assert SECRET not in repr(told)
-    assert json.loads((tmp_path / "keys.json").read_text()) == {}
+async def test_one_that_cannot_be_opened_costs_none_of_the_others(ring: KeyRing, values: LocalValues) -> None:
+    other = Seal(make_key()).seal("github", "x")
+    sealed = {
+        "shodan": SEAL.seal("shodan", "one"),
+        "github": other,
+        "censys": SEAL.seal("shodan", "one"),
+        "bad": "\xff",
+    }
+    await values.put_all({**{KEYS + name: each.encode() for name, each in sealed.items()}, PROJECTED: b"1"})
+    await ring.known()
+    assert {name: ring.find(name) for name in sealed} == {"shodan": "one", "github": None, "censys": None, "bad": None}

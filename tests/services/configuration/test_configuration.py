@@ -1,0 +1,222 @@
+"""Keys nobody can read who should not, settings that hold only when they are sound, and both where they are watched."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.configuration import api
+from services.configuration.domain import LONGEST_SECRET, hint
+from services.configuration.service import service
+from services.configuration.usecases.project import keys_of_environment, project_keys, project_settings, take_over_file
+from services.contracts.keys import KEYS, PROJECTED
+from services.contracts.resources import ChangeSettings, KeyName, NewKey, SettingsRef
+from services.contracts.settings import CollectorSettings
+from services.kernel.calls import Caller, Nothing
+from services.kernel.errors import Invalid, NotFound, Unavailable
+from services.kernel.live import SETTINGS
+from services.kernel.messages import EVERYWHERE
+from services.kernel.once_store import MIGRATIONS
+from services.kernel.seal import Seal, make_key
+from services.kernel.service import Ports
+from services.kernel.settings import Settings
+from services.kernel.sql import migrations
+from services.kernel.values.local import LocalValues
+from tests.stores import Stores
+
+SECRET = "abcdefgh-ijklmnop-7890"
+CALLER = Caller(EVERYWHERE, "jo")
+
+
+class Awkward(LocalValues):
+    """Values that may be away."""
+
+    away = False
+
+    async def put_all(self, values: object) -> None:
+        if self.away:
+            raise Unavailable("they are away")
+        await super().put_all(values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def ports(tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ports]:
+    for name in keys_of_environment(dict(__import__("os").environ)):
+        monkeypatch.delenv(f"MIRAGE_KEY_{name.upper()}")
+    sql = stores.open(tmp_path / "configuration.db")
+    await sql.migrate([*MIGRATIONS, *migrations.load(service.migrations)])
+    settings = Settings(data=str(tmp_path))
+    opened = Ports("configuration", sql=sql, values=Awkward(), seal=Seal(make_key()), settings=settings)
+    yield opened
+    await sql.close()
+
+
+async def shared(ports: Ports, prefix: str) -> dict[str, bytes]:
+    return {key.removeprefix(prefix): each.value for key, each in (await ports.values.read(prefix)).items()}
+
+
+async def opened(ports: Ports) -> dict[str, str]:
+    there = await shared(ports, KEYS)
+    assert there.pop(PROJECTED.removeprefix(KEYS)) == b"1"
+    return {name: ports.seal.open(name, sealed.decode()) for name, sealed in there.items()}
+
+
+# --- keys ---
+
+
+async def test_a_key_is_shared_sealed_before_the_answer_and_no_answer_has_it(ports: Ports) -> None:
+    told = [await api.set_key(ports, CALLER, NewKey("shodan", f" {SECRET}\n"))]
+    assert await opened(ports) == {"shodan": SECRET}
+    told += await api.list_keys(ports, CALLER, Nothing())
+    assert [(key.name, key.source, key.hint) for key in told] == [("shodan", "stored", "…7890")] * 2
+    assert SECRET not in repr(told)
+    assert SECRET not in repr(NewKey("shodan", SECRET))
+    assert SECRET.encode() not in b"".join((await shared(ports, KEYS)).values())
+    async with ports.sql.read() as view:
+        assert SECRET not in repr(await view.fetch("SELECT name, sealed, hint FROM provider_key"))
+
+
+async def test_a_key_can_be_replaced_and_forgotten(ports: Ports) -> None:
+    await api.set_key(ports, CALLER, NewKey("shodan", SECRET))
+    await api.set_key(ports, CALLER, NewKey("shodan", "another"))
+    assert await opened(ports) == {"shodan": "another"}
+    await api.remove_key(ports, CALLER, KeyName("shodan"))
+    assert await opened(ports) == {}
+    with pytest.raises(NotFound):
+        await api.remove_key(ports, CALLER, KeyName("shodan"))
+
+
+async def test_the_environment_wins_over_what_is_kept(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRAGE_KEY_SHODAN", " from-environment\n")
+    monkeypatch.setenv("MIRAGE_KEY_EMPTY", " ")
+    monkeypatch.setenv("MIRAGE_KEY_BAD", "two\nlines")
+    await api.set_key(ports, CALLER, NewKey("shodan", SECRET))
+    await api.set_key(ports, CALLER, NewKey("github", SECRET))
+    assert await opened(ports) == {"github": SECRET, "shodan": "from-environment"}
+    listed = await api.list_keys(ports, CALLER, Nothing())
+    assert {key.name: key.source for key in listed} == {"github": "stored", "shodan": "environment"}
+    before = await shared(ports, KEYS)
+    await project_keys(ports)
+    assert await shared(ports, KEYS) == before, "what is shared already is not sealed anew each time"
+    monkeypatch.delenv("MIRAGE_KEY_SHODAN")
+    await project_keys(ports)
+    assert (await opened(ports))["shodan"] == SECRET
+
+
+@pytest.mark.parametrize("name", ["", "Shodan", "a b", "../x", "1a", "a" * 65, "a\n", ".projected"])
+async def test_a_name_is_a_plain_word(ports: Ports, name: str) -> None:
+    with pytest.raises(Invalid):
+        await api.set_key(ports, CALLER, NewKey(name, SECRET))
+
+
+@pytest.mark.parametrize("secret", ["", "  ", "a\nb", "a\0b", "x" * (LONGEST_SECRET + 1)])
+async def test_a_secret_is_one_line_and_no_refusal_repeats_it(ports: Ports, secret: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        await api.set_key(ports, CALLER, NewKey("shodan", secret))
+    assert not secret.strip() or secret not in str(refusal.value)
+    assert await api.list_keys(ports, CALLER, Nothing()) == ()
+
+
+@pytest.mark.parametrize("secret", ["", "a", "abcdefghijklmno", "abcdefghijklmnop", SECRET])
+def test_no_hint_gives_away_more_than_the_end_of_a_long_key(secret: str) -> None:
+    shown = hint(secret).removeprefix("…")
+    assert shown == (secret[-4:] if len(secret) >= 16 else "")
+
+
+async def test_a_file_of_an_earlier_version_is_taken_over_once(ports: Ports) -> None:
+    file = ports.settings.folder / "keys.json"
+    file.write_text(json.dumps({"shodan": SECRET}))
+    await take_over_file(ports)
+    assert not file.exists()
+    await project_keys(ports)
+    assert await opened(ports) == {"shodan": SECRET}
+    await take_over_file(ports)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '"x"', "5", '{"shodan": 1}'])
+async def test_a_file_that_is_none_of_keys_stays_as_it_is(ports: Ports, content: str) -> None:
+    file = ports.settings.folder / "keys.json"
+    file.write_text(content)
+    await take_over_file(ports)
+    assert file.read_text() == content
+
+
+# --- what is shared ---
+
+
+async def test_what_was_lost_or_altered_where_it_is_watched_comes_back(ports: Ports) -> None:
+    await api.set_key(ports, CALLER, NewKey("shodan", SECRET))
+    await api.change_settings(ports, CALLER, ChangeSettings(service="collector", values={"log": "debug"}))
+    await ports.values.put_all(
+        {KEYS + "shodan": b"x", KEYS + "strange": b"y", PROJECTED: None, SETTINGS + "other": b"1"}
+    )
+    await project_keys(ports)
+    await project_settings(ports)
+    assert await opened(ports) == {"shodan": SECRET}
+    assert await shared(ports, SETTINGS) == {"collector": b'{"log":"debug"}'}
+
+
+async def test_what_cannot_be_shared_now_is_kept_and_shared_later(ports: Ports) -> None:
+    assert isinstance(ports.values, Awkward)
+    ports.values.away = True
+    assert (await api.set_key(ports, CALLER, NewKey("shodan", SECRET))).name == "shodan"
+    ports.values.away = False
+    await project_keys(ports)
+    assert await opened(ports) == {"shodan": SECRET}
+
+
+# --- settings ---
+
+
+async def test_a_change_names_what_changes_and_null_goes_back_to_the_default(ports: Ports) -> None:
+    async def change(**values: object) -> dict[str, object]:
+        changed = await api.change_settings(ports, CALLER, ChangeSettings(service="collector", values=values))
+        return changed.values
+
+    assert await change(log="debug") == {"log": "debug", "resolvers": []}
+    assert await change(resolvers=["192.0.2.1"]) == {"log": "debug", "resolvers": ["192.0.2.1"]}
+    assert await shared(ports, SETTINGS) == {"collector": b'{"log":"debug","resolvers":["192.0.2.1"]}'}
+    assert await change(log=None) == {"log": "info", "resolvers": ["192.0.2.1"]}
+    assert await change(resolvers=None) == {"log": "info", "resolvers": []}
+
+
+@pytest.mark.parametrize(
+    ("service_name", "values", "says"),
+    [
+        ("collector", {"log": "loud"}, "Invalid enum value 'loud'"),
+        ("collector", {"resolvers": ["example.org"]}, "resolvers"),
+        ("collector", {"resolver": []}, "unknown field `resolver` (there are log, resolvers)"),
+        ("scans", {"resolvers": []}, "unknown field `resolvers` (there are log)"),
+        ("discovery", {"scale": {"collector": {"least": -1, "most": 2}}}, "least"),
+        ("../x", {"log": "info"}, "is no service"),
+    ],
+)
+async def test_a_bad_value_is_refused_with_the_reason_and_what_held_goes_on_to_hold(
+    ports: Ports, service_name: str, values: dict[str, object], says: str
+) -> None:
+    await api.change_settings(ports, CALLER, ChangeSettings(service="collector", values={"log": "debug"}))
+    with pytest.raises(Invalid) as refused:
+        await api.change_settings(ports, CALLER, ChangeSettings(service=service_name, values=values))
+    assert says in str(refused.value)
+    assert (await api.get_settings(ports, CALLER, SettingsRef("collector"))).values["log"] == "debug"
+    assert await shared(ports, SETTINGS) == {"collector": b'{"log":"debug"}'}
+
+
+async def test_every_change_is_kept_with_who_made_it_and_why(ports: Ports) -> None:
+    for number, level in enumerate(("debug", "info", "error")):
+        change = ChangeSettings(service="scans", values={"log": level}, reason=f"reason {number}")
+        await api.change_settings(ports, CALLER, change)
+    listed = await api.list_settings_changes(ports, CALLER, SettingsRef("scans"))
+    assert [(each.version, each.values["log"], each.by, each.reason) for each in listed] == [
+        (3, "error", "jo", "reason 2"),
+        (2, "info", "jo", "reason 1"),
+        (1, "debug", "jo", "reason 0"),
+    ]
+    current = {each.service: each for each in await api.list_settings(ports, CALLER, Nothing())}
+    assert current["scans"] == listed[0]
+    assert current["collector"].version == 0
+
+
+def test_the_defaults_of_all_settings_are_sound() -> None:
+    assert CollectorSettings() == CollectorSettings(log="info", resolvers=())
