@@ -23,6 +23,7 @@ ORDER = (
     "start",
     "sql",
     "bus",
+    "jetstream",
     "blobs",
     "mongo",
     "cache",
