@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from types import NoneType
+from typing import Any
 
 import pytest
 
@@ -63,8 +64,9 @@ async def test_calls_to_a_server_that_falls_silent_end_and_work_again(own_server
     with server.held():
         outcomes = await asyncio.gather(*(insert() for _ in range(100)), return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} - {NoneType} == {Unavailable}  # it may hear the first ones
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as caught:
             await mongo.ping()
+        assert caught.value.__cause__ is None  # without asking again
     await eventually(insert)
     await mongo.close()
 
@@ -174,16 +176,23 @@ async def test_many_that_set_the_same_documents_all_end(mongo_database: Server) 
 
 
 @pytest.mark.server
-async def test_a_document_that_is_deleted_while_it_is_set_is_there_in_the_end(mongo_database: Server) -> None:
+async def test_a_document_that_is_deleted_while_it_is_set_is_there_in_the_end(
+    mongo_database: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mongo = Mongo(mongo_database)
     async with mongo.call() as database:
-        for _ in range(20):
-            await asyncio.gather(
-                put_all(database["things"], [{"_id": f"{n}", "v": 1} for n in range(20)]),
-                database["things"].delete_many({}),
-            )
-            await put_all(database["things"], [{"_id": f"{n}", "v": 2} for n in range(20)])
-            assert await database["things"].count_documents({"v": 2}) == 20
+        things = database["things"]
+        await insert_new(things, [{"_id": "a", "v": 1}, {"_id": "b", "v": 1}])
+
+        async def delete_after(collection: Any, documents: Any) -> set[Any]:
+            there = await insert_new(collection, documents)
+            monkeypatch.undo()
+            await things.delete_one({"_id": "a"})
+            return there
+
+        monkeypatch.setattr("services.kernel.mongo.insert_new", delete_after)
+        await put_all(things, [{"_id": "a", "v": 2}, {"_id": "b", "v": 2}, {"_id": "c", "v": 2}])
+        assert [each["_id"] async for each in things.find({"v": 2})] == ["b", "c", "a"]
     await mongo.close()
 
 

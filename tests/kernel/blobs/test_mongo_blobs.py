@@ -267,6 +267,20 @@ async def test_a_move_that_died_leaves_nothing(blobs: MongoBlobs, database: Any)
     assert await contents(blobs, several) == [each.content for each in several]
 
 
+async def test_only_entries_that_still_say_so_are_redirected(blobs: MongoBlobs) -> None:
+    several = random_blobs(5, 1_000)
+    await blobs.put(A, several)
+    plan = Plan.of(A, {each.digest: encode(each.digest, each.content) for each in several})
+    async with blobs._mongo.call() as opened:
+        there = await blobs._packs.places(opened, A, digests(several))
+        await blobs.drop(A, digests(several[:1]))
+        assert await blobs._packs.redirect(opened, plan, digests(several), {"elsewhere:0"}) == 0
+        assert await blobs._packs.redirect(opened, plan, digests(several), set(there.values())) == 4
+        assert await blobs._packs.places(opened, A, digests(several)) == {
+            each.digest: plan.places[each.digest] for each in several[1:]
+        }
+
+
 async def test_a_drop_leaves_what_is_being_put(blobs: MongoBlobs) -> None:
     several = random_blobs(20, 1_000)
     keep = blobs._packs.keep
@@ -318,13 +332,38 @@ async def test_reading_while_room_is_reclaimed_finds_everything(blobs: MongoBlob
 
 async def test_a_put_that_nobody_waits_for_ends(blobs: MongoBlobs, database: Any) -> None:
     several = random_blobs(20, 1_000)
+    claim, claimed = blobs._packs.claim, asyncio.Event()
+
+    async def tell(*values: Any) -> set[bytes]:
+        claimed.set()
+        return await claim(*values)
+
+    blobs._packs.claim = tell  # type: ignore[method-assign]
     task = asyncio.create_task(blobs.put(A, several))
-    while not blobs._tasks:
-        await asyncio.sleep(0)
+    await claimed.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await blobs.close()
-    assert kept(database) in (NOTHING, NOTHING | {"entries": 20, "puts": 1, "packed": 20})
+    assert kept(database) == NOTHING | {"entries": 20, "puts": 1, "packed": 20}
+
+
+async def test_what_is_moved_while_it_is_dropped_is_dropped(blobs: MongoBlobs, database: Any) -> None:
+    several = random_blobs(5, 1_000)
+    await blobs.put(A, several)
+    begin = blobs._packs.begin
+
+    async def move_first(opened: Any, put: str, kind: Any, said: Any) -> None:
+        if kind == "drop":
+            blobs._packs.begin = begin  # type: ignore[method-assign]
+            places = await blobs._packs.places(opened, A, digests(several))
+            await blobs._reclaimer._move(opened, A, places)
+        await begin(opened, put, kind, said)
+
+    blobs._packs.begin = move_first  # type: ignore[method-assign]
+    await blobs.drop(A, digests(several))
+    assert await listed(blobs) == []
+    await blobs._reclaimer.settled()
+    assert kept(database) == NOTHING
 
 
 @pytest.mark.parametrize("patience", [0.0, mongo.PATIENCE])
