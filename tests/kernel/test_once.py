@@ -637,6 +637,29 @@ async def test_what_is_said_of_messages_of_a_bundle_names_the_bundle(bench: Benc
     assert [each.cause for each in said] == [bundled(1, 2).id] * 2
 
 
+async def test_two_instances_whose_clocks_differ_lose_no_message(
+    tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "randbelow", lambda _: 0)
+    sql = stores.open(tmp_path / "tester.db")
+    await sql.migrate([*MIGRATIONS, TABLE])
+    ahead, behind = (Outbox(sql, None, "tester") for _ in range(2))  # type: ignore[arg-type]
+
+    async def say(outbox: Outbox, number: int) -> None:
+        async with outbox.unit() as unit:
+            unit.emit(Echoed(number), workspace=SPACE, key=str(number))
+
+    await say(ahead, 0)
+    monkeypatch.setattr(once, "now", lambda: 1)
+    for number in range(1, 9, 2):
+        await say(behind, number)
+        await say(ahead, number + 1)
+    async with sql.read() as view:
+        rows = await view.fetch("SELECT data FROM outbox ORDER BY position")
+    assert sorted(msgspec.json.decode(data)["number"] for (data,) in rows) == list(range(9))
+    await sql.close()
+
+
 async def test_an_outbox_of_the_version_before_goes_out(tmp_path: Path, stores: Stores) -> None:
     sql = stores.open(tmp_path / "tester.db")
     await sql.migrate([MIGRATIONS[0], TABLE])

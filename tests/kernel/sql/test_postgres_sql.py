@@ -152,6 +152,18 @@ async def test_several_transactions_write_at_once(sql: PostgresSql) -> None:
     assert await rows(sql) == [0, 1, 2, 3, 4]
 
 
+async def test_those_who_share_a_lock_hold_it_at_the_same_time(sql: PostgresSql) -> None:
+    together = asyncio.Barrier(3)
+
+    async def share() -> None:
+        async with sql.begin() as tx:
+            await tx.lock("key", shared=True)
+            await together.wait()
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(share() for _ in range(3)))
+
+
 async def test_who_waits_for_the_other_is_told_to_try_again(sql: PostgresSql) -> None:
     for number in (1, 2):
         await add(sql, number)

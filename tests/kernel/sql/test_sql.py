@@ -246,6 +246,32 @@ async def test_a_lock_is_held_by_one_at_a_time(open_sql: OpenSql, sql: Sql, open
         assert await view.fetch_one("SELECT value FROM counter") == (20,)
 
 
+async def test_a_shared_lock_is_held_beside_others_who_share_it_and_never_beside_one_who_holds_it_alone(
+    open_sql: OpenSql, sql: Sql
+) -> None:
+    databases = [sql, open_sql()]
+    alone = shared = 0
+
+    async def hold(turn: int) -> None:
+        nonlocal alone, shared
+        async with databases[turn % 2].begin() as tx:
+            await tx.lock("key", shared=turn % 3 > 0)
+            if turn % 3:
+                shared += 1
+                assert not alone
+            else:
+                alone += 1
+                assert (alone, shared) == (1, 0)
+            await tx.fetch("SELECT 1")
+            if turn % 3:
+                shared -= 1
+            else:
+                alone -= 1
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(hold(turn) for turn in range(18)))
+
+
 # Cancellation and death
 
 

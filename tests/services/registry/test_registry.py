@@ -261,6 +261,14 @@ async def test_what_is_not_set_stays_as_it_is(registry: Registry) -> None:
     assert await registry.set("crtsh") == await registry.get("crtsh")
 
 
+async def test_settings_that_are_changed_at_once_are_all_kept(registry: Registry) -> None:
+    for pages in range(5):
+        changes: list[dict[str, Any]] = [{"pages": pages}, {"wide": pages % 2 == 0}, {"share": pages / 10}]
+        await asyncio.gather(*(registry.set("crtsh", options=change) for change in changes))
+        expected = {"pages": pages, "wide": pages % 2 == 0, "share": pages / 10, "host": "crt.sh"}
+        assert (await registry.get("crtsh")).options == expected
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -1,0 +1,92 @@
+"""Several instances of the service at the same time, on one database: they write the same things, and forget others."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from services.contracts import entities, relations
+from services.contracts.facts import Collected, Deleted
+from tests.examples import seeds
+from tests.services.storage.depot import SCAN, Depot, admitted, depot, result
+
+pytestmark = pytest.mark.parametrize("stores", [pytest.param("postgres", marks=pytest.mark.server)], indirect=True)
+HOSTS = [entities.hostname(f"h{number}.example.org") for number in range(30)]
+ADDRESSES = [entities.ip_address(f"192.0.2.{number}") for number in range(1, 20)]
+
+
+@pytest.fixture
+async def both(tmp_path: Path, stores: object) -> AsyncIterator[list[Depot]]:
+    async with AsyncExitStack() as stack:
+        made = []
+        for name in ("one", "other"):
+            instance = Depot(tmp_path)
+            instance.search = type(instance.search)(tmp_path / f"{name}-search.db")
+            instance.ports.search = instance.search
+            made.append(await instance.open())
+            stack.push_async_callback(instance.close)
+        yield made
+
+
+def found(rng: random.Random, number: int, of: UUID = SCAN) -> Collected:
+    claims = [
+        relations.resolves_to(rng.choice(HOSTS), rng.choice(ADDRESSES), record="A")
+        if rng.random() < 0.5
+        else rng.choice(HOSTS)
+        for _ in range(12)
+    ]
+    return result(f"m{number}", *claims, of=of)
+
+
+@pytest.mark.parametrize("seed", seeds(3))
+async def test_what_several_take_in_at_once_is_what_one_would_have(
+    both: list[Depot], tmp_path: Path, seed: int
+) -> None:
+    rng = random.Random(seed)
+    results = [found(rng, number) for number in range(60)]
+    admissions = [admitted((rng.choice(HOSTS), "in_scope", 0), ordinal=number) for number in range(40)]
+    (tmp_path / "alone").mkdir()
+    async with depot(tmp_path / "alone") as alone:
+        await alone.take(*results, *admissions)
+        expected = await alone.tables("recorded_at")
+    batches = [(*results[n : n + 6], *admissions[n : n + 4]) for n in range(0, 60, 6)]
+
+    async def work(instance: Depot, mine: list[tuple[Collected, ...]]) -> None:
+        for batch in mine:
+            await instance.take(*batch)
+
+    left = admissions[58:]
+    assert not left
+    counted = {ordinal for n in range(0, 60, 6) for ordinal in range(n, n + 4)}
+    rest = [each for number, each in enumerate(admissions) if number not in counted]
+    await asyncio.gather(work(both[0], batches[::2]), work(both[1], batches[1::2]), both[0].take(*rest))  # type: ignore[arg-type]
+    assert await both[0].tables("recorded_at") == expected
+
+
+@pytest.mark.parametrize("seed", seeds(3))
+async def test_nothing_that_one_is_about_to_refer_to_is_removed_by_another(both: list[Depot], seed: int) -> None:
+    rng = random.Random(seed)
+    for turn in range(8):
+        gone, kept = UUID(int=100 + turn), UUID(int=200)
+        first = [found(rng, number, gone) for number in range(4)]
+        await both[0].take(*first)
+        await asyncio.gather(
+            both[0].take(Deleted(scan=gone, words=None, made=0)),
+            both[1].take(*(found(rng, number, kept) for number in range(turn * 10, turn * 10 + 6))),
+            both[1].take(*(found(rng, number, gone) for number in range(4, 8))),
+        )
+        async with both[0].sql.read() as view:
+            dangling = await view.fetch(
+                "SELECT about FROM claim WHERE NOT EXISTS (SELECT 1 FROM entity WHERE entity.number = claim.about)"
+                " AND NOT EXISTS (SELECT 1 FROM relation WHERE relation.number = claim.about)"
+            )
+            ends = await view.fetch(
+                "SELECT number FROM relation WHERE NOT EXISTS (SELECT 1 FROM entity WHERE number = source)"
+                " OR NOT EXISTS (SELECT 1 FROM entity WHERE number = target)"
+            )
+            late = await view.fetch("SELECT COUNT(*) FROM claim WHERE scan = :gone", gone=gone.bytes)
+        assert (dangling, ends, late) == ([], [], [(0,)])
