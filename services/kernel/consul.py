@@ -167,8 +167,8 @@ class Consul:
         return _index(found), [_pair(each) for each in pairs or ()]
 
     async def get(self, key: str, index: int = 0, wait: float = WAIT_SECONDS) -> tuple[int, Pair | None]:
-        """One key, as the leader knows it."""
-        found, pair = await self._kv.get(key, index=index, wait=_seconds(wait), consistency="consistent")
+        """One key."""
+        found, pair = await self._kv.get(key, index=index, wait=_seconds(wait), consistency=_consistency(index))
         return _index(found), None if pair is None else _pair(pair)
 
     async def put(
@@ -312,6 +312,7 @@ class _Wire:
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
                 allow_redirects=False,
+                middlewares=(_ask_once,) if wait or any(name == "cas" for name, _ in params or ()) else (),
             ) as answer:
                 content = await answer.read()
                 body = content.decode("utf-8", "replace")
@@ -338,6 +339,17 @@ class _Wire:
             case code if code >= 500 or code == 429:
                 return Unavailable(f"{self._server} cannot answer: {text}")
         return Invalid(f"{self._server} does not take the request: {text}")
+
+
+async def _ask_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Say that a connection was lost, where aiohttp would ask again on another one.
+
+    Who waits for news has to know that the agent was away, and a write at a version is not made twice.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 def jittered(wait: float) -> float:

@@ -39,6 +39,9 @@ from services.kernel.documents.sqlite import SqliteDocuments
 from services.kernel.graph import Graph
 from services.kernel.graph.neo4j import Neo4jGraph
 from services.kernel.graph.sqlite import SqliteGraph
+from services.kernel.locks import Locks
+from services.kernel.locks.consul import ConsulLocks
+from services.kernel.locks.local import LocalLocks
 from services.kernel.search import Search
 from services.kernel.search.fts import FtsSearch
 from services.kernel.server import Server
@@ -63,6 +66,7 @@ OpenDocuments = Callable[[], Documents]
 OpenSearch = Callable[[], Search]
 OpenValues = Callable[[], Values]
 OpenGraph = Callable[[], Graph]
+OpenLocks = Callable[[], Locks]
 
 
 class OpenSql:
@@ -296,6 +300,29 @@ async def open_values(request: pytest.FixtureRequest) -> AsyncIterator[OpenValue
 @pytest.fixture
 def values(open_values: OpenValues) -> Values:
     return open_values()
+
+
+@pytest.fixture(params=["local", pytest.param("consul", marks=pytest.mark.server)])
+async def open_locks(request: pytest.FixtureRequest) -> AsyncIterator[OpenLocks]:
+    """In one process there is one for all."""
+    url = request.getfixturevalue("consul_url") if request.param == "consul" else ""
+    opened: list[Locks] = []
+
+    def open_one() -> Locks:
+        if url:
+            opened.append(ConsulLocks(Server.parse(url)))
+        elif not opened:
+            opened.append(LocalLocks())
+        return opened[-1]
+
+    yield open_one
+    for locks in opened:
+        await locks.close()
+
+
+@pytest.fixture
+def locks(open_locks: OpenLocks) -> Locks:
+    return open_locks()
 
 
 @pytest.fixture

@@ -201,6 +201,23 @@ async def test_whatever_answers_is_one_of_our_errors(raw: bytes, error: type[Mir
         await client.close()
 
 
+async def test_who_waits_for_news_is_told_that_the_connection_was_lost(open_client: OpenClient) -> None:
+    came: list[bytes] = []
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    server = await asyncio.start_server(drop, "127.0.0.1", 0)
+    async with server:
+        client = open_client(f"consul://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        for call in (client.read("a", 5), client.instances("a", 5), client.put("a", b"", cas=5)):
+            with pytest.raises(Unavailable):
+                await call
+        assert len(came) == 3
+        await client.close()
+
+
 async def test_whoever_hangs_is_left_and_calls_after_closing_are_refused(open_client: OpenClient) -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -1,0 +1,197 @@
+"""What holds for locks in Consul alone: it may be away, hang or forget, and holders may die."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from services.kernel.consul import Consul
+from services.kernel.errors import Unavailable
+from services.kernel.locks import consul as under_test
+from services.kernel.locks.consul import GIVE_UP_SECONDS, LOCK_DELAY, ConsulLocks
+from services.kernel.server import Server
+from tests.servers.running import Server as Running
+
+pytestmark = pytest.mark.server
+
+ROOT = Path(__file__).parents[3]
+
+Open = Callable[[str], ConsulLocks]
+
+
+@pytest.fixture
+async def open_one() -> AsyncIterator[Open]:
+    opened: list[ConsulLocks] = []
+
+    def begin(url: str) -> ConsulLocks:
+        opened.append(ConsulLocks(Server.parse(url)))
+        return opened[-1]
+
+    yield begin
+    for locks in opened:
+        await locks.close()
+
+
+@pytest.fixture
+async def client(consul_url: str) -> AsyncIterator[Consul]:
+    opened = Consul(Server.parse(consul_url))
+    yield opened
+    await opened.close()
+
+
+class Holder:
+    """A task that holds a lock until it is told to leave, and notes what became of it."""
+
+    def __init__(self, locks: ConsulLocks) -> None:
+        self.token = 0
+        self.entered = asyncio.Event()
+        self.cancelled = asyncio.Event()
+        self.leave = asyncio.Event()
+        self.task = asyncio.create_task(self._hold(locks))
+
+    async def _hold(self, locks: ConsulLocks) -> None:
+        async with locks.held("work") as token:
+            self.token = token
+            self.entered.set()
+            try:
+                await self.leave.wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
+
+
+async def test_a_lock_whose_session_is_ended_by_force_is_lost_at_once(
+    consul_url: str, open_one: Open, client: Consul
+) -> None:
+    here, there = open_one(consul_url), open_one(consul_url)
+    first = Holder(here)
+    await first.entered.wait()
+    second = Holder(there)
+    _, pair = await client.get(f"{client.server.path}/lock/work")
+    assert pair is not None
+    await client.end_session(pair.session)
+    async with asyncio.timeout(20):
+        # The lock delay gives it the time to end before another has it.
+        await first.cancelled.wait()
+        assert not second.entered.is_set()
+        with pytest.raises(Unavailable, match="the lock work was lost"):
+            await first.task
+        await second.entered.wait()
+    assert second.token > first.token
+    assert here.measures()["lost"] == 1
+    second.leave.set()
+    await second.task
+    assert there.measures() | {"calls": 0} == {"calls": 0, "held": 0, "taken": 1, "lost": 0}
+
+
+@pytest.mark.slow
+async def test_a_lock_is_held_for_longer_than_a_session_lasts(consul_url: str, open_one: Open, client: Consul) -> None:
+    holder = Holder(open_one(consul_url))
+    await holder.entered.wait()
+    _, before = await client.get(f"{client.server.path}/lock/work")
+    # Long past the time after which Consul ends a session.
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2.5 * under_test.SESSION_SECONDS):
+            await asyncio.shield(holder.task)
+    assert (await client.get(f"{client.server.path}/lock/work"))[1] == before
+    holder.leave.set()
+    await holder.task
+
+
+async def test_a_holder_keeps_its_lock_while_consul_is_started_again(
+    own_server: Callable[[str], Running], open_one: Open
+) -> None:
+    consul = own_server("consul")
+    here, there = open_one(consul.url), open_one(consul.url)
+    holder = Holder(here)
+    await holder.entered.wait()
+    consul.kill()
+    with pytest.raises(Unavailable):
+        async with there.held("work"):
+            pass
+    # In a thread: the holder goes on meanwhile.
+    await asyncio.to_thread(consul.start)
+    second = Holder(there)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await asyncio.shield(second.entered.wait())
+    assert not holder.cancelled.is_set()
+    holder.leave.set()
+    await holder.task
+    async with asyncio.timeout(20):
+        await second.entered.wait()
+    assert second.token > holder.token
+    second.leave.set()
+    await second.task
+
+
+async def test_a_holder_gives_up_when_consul_hangs_before_another_can_have_the_lock(
+    own_server: Callable[[str], Running], open_one: Open
+) -> None:
+    consul = own_server("consul")
+    here, there = open_one(consul.url), open_one(consul.url)
+    holder = Holder(here)
+    await holder.entered.wait()
+    second = Holder(there)
+    while there.measures()["calls"] < 2:  # it knows that the lock is held, and waits for news
+        await asyncio.sleep(0.01)
+    with consul.held():
+        async with asyncio.timeout(60):
+            await holder.cancelled.wait()
+            with pytest.raises(Unavailable, match="the lock work was lost"):
+                await holder.task
+    assert not second.entered.is_set()
+    assert GIVE_UP_SECONDS < under_test.SESSION_SECONDS + LOCK_DELAY
+    async with asyncio.timeout(60):
+        await second.entered.wait()
+    assert second.token > holder.token
+    second.leave.set()
+    await second.task
+
+
+async def test_a_holder_gives_up_when_consul_has_forgotten_the_lock(
+    own_server: Callable[[str], Running], open_one: Open
+) -> None:
+    consul = own_server("consul")
+    holder = Holder(open_one(consul.url))
+    await holder.entered.wait()
+    consul.kill()
+    for path in sorted(consul.folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    await asyncio.to_thread(consul.start)
+    async with asyncio.timeout(30):
+        with pytest.raises(Unavailable, match="the lock work was lost"):
+            await holder.task
+
+
+DYING = """
+import asyncio, sys
+from services.kernel.locks.consul import ConsulLocks
+from services.kernel.server import Server
+
+async def main():
+    async with ConsulLocks(Server.parse(sys.argv[1])).held("work") as token:
+        print(token, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+async def test_the_lock_of_a_holder_that_died_goes_to_another(consul_url: str, open_one: Open) -> None:
+    dying = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DYING, consul_url, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert dying.stdout is not None
+    token = int(await dying.stdout.readline())
+    dying.kill()
+    await dying.wait()
+    holder = Holder(open_one(consul_url))
+    async with asyncio.timeout(90):
+        await holder.entered.wait()
+    assert holder.token > token
+    holder.leave.set()
+    await holder.task
