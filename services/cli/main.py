@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "modules": ("modules", "List, show, set, check and lock modules."),
     "keys": ("keys", "Set, list and remove provider keys."),
     "up": ("up", "Serve everything over HTTP from this process."),
+    "fleet": ("fleet", "A whole fleet on this machine: up, status, scale, restart, logs, down."),
     "serve": ("serve", "Serve one service of a fleet."),
     "migrate": ("migrate", "Bring the database of a service of a fleet forward."),
     "backup": ("backup", "Write a consistent copy of the data folder to a file."),

@@ -36,7 +36,8 @@ M = TypeVar("M", bound=Struct)
 class Service(Struct, frozen=True, kw_only=True):
     """The declaration of one service.
 
-    ``needs``: names of ports. ``publishes``, ``consumes``: message types. ``answers``, ``asks``: endpoints.
+    ``needs``: names of ports. ``publishes``, ``consumes``: message types; ``follows``: those that it reads along, as
+    they come. ``answers``, ``asks``: endpoints.
     ``doors``: import string of ``{endpoint: function}``. ``consumers``: of a sequence of `Handles`. ``tasks``: of a
     sequence of functions that take the service's `Ports`, run beside it and raise only what shall end the process.
     ``migrations``: a package. ``cache_mib``: the page cache of its embedded database, for one that writes much.
@@ -51,6 +52,7 @@ class Service(Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...]
     publishes: tuple[type[Struct], ...] = ()
     consumes: tuple[type[Struct], ...] = ()
+    follows: tuple[type[Struct], ...] = ()
     answers: tuple[Endpoint[Any, Any], ...] = ()
     asks: tuple[Endpoint[Any, Any], ...] = ()
     doors: str = ""

@@ -12,6 +12,7 @@ service: Final = Service(
     needs=("sql", "bus"),
     publishes=(Started, Admitted, Finished, Deleted, Progressed, Collect),
     consumes=(Collected, Superseded),
+    follows=(Progressed,),
     answers=(
         *(e.CREATE_SCAN, e.PREVIEW_SCAN, e.LIST_SCANS, e.GET_SCAN, e.PAUSE_SCAN, e.RESUME_SCAN, e.STOP_SCAN),
         *(e.RETRY_SCAN, e.DELETE_SCAN, e.WATCH_SCAN, e.GET_PLAN, e.LIST_ITEMS, e.GET_STANDING, e.GET_NAMES),

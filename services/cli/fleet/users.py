@@ -1,0 +1,89 @@
+"""Whom each server of a fleet lets in: a user for each service, who sees its own and nothing of its neighbours'."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from services.cli.fleet.infra import USER
+from services.cli.fleet.ports import HOST, Ports
+from services.cli.fleet.secrets import Secrets
+from services.cli.rendering.jobs import secrets_of
+from services.kernel.bus.permissions import Rights, permissions
+from services.kernel.cache.redis_users import acl_line
+from services.kernel.messages import message_type
+from services.kernel.runtime import consumers_of, stream_of, streams_of
+from services.kernel.server import Server
+from services.kernel.service import Handles, Service, load
+
+#: What the keys and services of a fleet begin with in Consul.
+ROOT: Final = "mirage"
+
+
+def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
+    """Where a service finds each server, as its settings say it."""
+    login = f"{service}:{password}@{HOST}"
+    consul = f"consul://{HOST}:{ports.consul}/{ROOT}"
+    mongo = f"mongodb://{HOST}:{ports.mongodb}/{ROOT}_{service}"
+    return {
+        "sql": f"postgresql://{login}:{ports.postgresql}/{service}",
+        "bus": f"nats://{login}:{ports.nats}",
+        "cache": f"redis://{login}:{ports.redis}/{service}",
+        "documents": mongo,
+        "blobs": mongo,
+        "search": f"elasticsearch://{HOST}:{ports.elasticsearch}/{ROOT}-{service}",
+        "graph": f"neo4j://{HOST}:{ports.neo4j}",
+        "directory": consul,
+        "values": consul,
+    }
+
+
+def settings_of(service: Service, secrets: Secrets, ports: Ports) -> dict[str, str]:
+    """What the Nomad variable of a service's job has: its settings that are secret."""
+    known = urls(service.name, secrets.services[service.name], ports)
+    known |= {"token": secrets.token, "master_key": secrets.master_key}
+    return {name: known[name] for name in secrets_of(service)}
+
+
+def rights_of(service: Service) -> Rights:
+    """What a service does on the bus, and so what its user there may do."""
+    handled = tuple[Handles, ...](load(service.consumers)) if service.consumers else ()
+    return Rights(
+        publishes=[f"{message_type(message)}.>" for message in service.publishes],
+        streams=streams_of([service]),
+        consumers=consumers_of({service.name: handled}),
+        follows=sorted({stream_of(message) for message in service.follows}),
+    )
+
+
+def nats_authorization(services: Sequence[Service], secrets: Secrets) -> str:
+    """The part of a NATS configuration that names its users."""
+    users: list[dict[str, Any]] = [{"user": USER, "password": secrets.admin}]
+    for service in services:
+        if "bus" in service.needs:
+            rights = permissions(service.name, rights_of(service))
+            users.append({"user": service.name, "password": secrets.services[service.name], "permissions": rights})
+    return f"authorization {msgspec.json.encode({'users': users}).decode()}"
+
+
+def redis_acl(services: Sequence[Service], secrets: Secrets, ports: Ports) -> str:
+    """The ACL file of Redis."""
+    lines = ["user default off", f"user {USER} on >{secrets.admin} ~* &* +@all"]
+    for service in services:
+        if "cache" in service.needs:
+            url = urls(service.name, secrets.services[service.name], ports)["cache"]
+            lines.append(acl_line(Server.parse(url)))
+    return "\n".join(lines)
+
+
+def secrets_of_infra(services: Sequence[Service], secrets: Secrets, ports: Ports) -> Mapping[str, dict[str, str]]:
+    """What the Nomad variable of each infrastructure job has."""
+    login = {"user": USER, "password": secrets.admin}
+    return {
+        "nats": {**login, "authorization": nats_authorization(services, secrets)},
+        "redis": {**login, "acl": redis_acl(services, secrets, ports)},
+        "postgresql": login,
+        "mongodb": login,
+        "elasticsearch": {"user": "elastic", "password": secrets.admin},
+        "neo4j": {"user": "neo4j", "password": secrets.admin},
+    }
