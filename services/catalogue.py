@@ -10,6 +10,7 @@ SERVICES: Final = (
     "collector",
     "storage",
     "configuration",
+    "discovery",
     "gateway",
 )
 

@@ -4,6 +4,10 @@ Kind = "service-intentions"
 Name = "mirage-configuration"
 Sources = [
   {
+    Name   = "mirage-discovery"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-gateway"
     Action = "allow"
   },

@@ -214,3 +214,23 @@ LIST_SETTINGS_CHANGES: Final = Endpoint(
     takes=r.SettingsRef, answers=tuple[r.SettingsView, ...],
     summary="List how a service was set before, the newest first: who changed it, when and why.",
 )  # fmt: skip
+
+# --- discovery ---
+
+GET_FLEET: Final = Endpoint(
+    service="discovery", name="get_fleet", method="GET", path="/v1/fleet",
+    takes=Nothing, answers=r.FleetView, summary="Show all services of the fleet, and how they are.",
+)  # fmt: skip
+GET_SERVICE: Final = Endpoint(
+    service="discovery", name="get_service", method="GET", path="/v1/fleet/{service}",
+    takes=r.ServiceName, answers=r.ServiceView, summary="Show a service of the fleet.",
+)  # fmt: skip
+SCALE_SERVICE: Final = Endpoint(
+    service="discovery", name="scale_service", method="PUT", path="/v1/fleet/{service}/scale",
+    takes=r.Scaling, answers=r.Scaled, summary="Fix how many instances a service has, or let it follow its work.",
+)  # fmt: skip
+RESTART_SERVICE: Final = Endpoint(
+    service="discovery", name="restart_service", method="POST", path="/v1/fleet/{service}/restart",
+    takes=r.ServiceName, answers=r.Restarted, summary="Restart the instances of a service, one after the other.",
+    idempotent=False,
+)  # fmt: skip

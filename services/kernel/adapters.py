@@ -12,7 +12,7 @@ from services.kernel.service import Service
 from services.kernel.settings import Settings
 
 #: The ports that all services of a process share; each service has the others for itself.
-SHARED: Final = ("bus", "cache", "directory", "egress", "values", "seal")
+SHARED: Final = ("bus", "cache", "directory", "egress", "values", "locks", "seal")
 #: The kind of server that the setting of a port may name.
 KINDS: Final = {
     "sql": "postgresql",
@@ -24,9 +24,11 @@ KINDS: Final = {
     "cache": "redis",
     "directory": "consul",
     "values": "consul",
+    "locks": "consul",
+    "scheduler": "nomad",
 }
 #: Of those, what is kept in the process itself where it has no server.
-IN_PROCESS: Final = frozenset({"directory", "values"})
+IN_PROCESS: Final = frozenset({"directory", "values", "locks"})
 
 
 class Adapters:
@@ -80,6 +82,8 @@ def open_egress(settings: Settings) -> Any:
 
 
 def _open_embedded(port: str, service: Service, folder: Folder) -> Any:
+    if port in IN_PROCESS:
+        return _open_in_process(port)
     name = service.name
     match port:
         case "sql":
@@ -110,10 +114,20 @@ def _open_embedded(port: str, service: Service, folder: Folder) -> Any:
             from services.kernel.cache.sqlite import SqliteCache
 
             return SqliteCache(folder.path / CACHE)
+        case _:
+            raise Invalid(f"the service {name} needs a {port} (MIRAGE_{port.upper()})")
+
+
+def _open_in_process(port: str) -> Any:
+    match port:
         case "values":
             from services.kernel.values.local import LocalValues
 
             return LocalValues()
+        case "locks":
+            from services.kernel.locks.local import LocalLocks
+
+            return LocalLocks()
         case _:
             from services.kernel.directory.local import LocalDirectory
 
@@ -121,6 +135,8 @@ def _open_embedded(port: str, service: Service, folder: Folder) -> Any:
 
 
 def _open_on_server(port: str, server: Server, connections: int) -> Any:
+    if server.kind in {"consul", "nomad"}:
+        return _open_on_agent(port, server)
     match port:
         case "sql":
             from services.kernel.sql.postgres import PostgresSql
@@ -146,14 +162,26 @@ def _open_on_server(port: str, server: Server, connections: int) -> Any:
             from services.kernel.graph.neo4j import Neo4jGraph
 
             return Neo4jGraph(server)
-        case "cache":
+        case _:
             from services.kernel.cache.redis import RedisCache
 
             return RedisCache(server, connections=connections)
+
+
+def _open_on_agent(port: str, server: Server) -> Any:
+    match port:
         case "values":
             from services.kernel.values.consul import ConsulValues
 
             return ConsulValues(server)
+        case "locks":
+            from services.kernel.locks.consul import ConsulLocks
+
+            return ConsulLocks(server)
+        case "scheduler":
+            from services.kernel.scheduler.nomad import Nomad
+
+            return Nomad(server)
         case _:
             from services.kernel.directory.consul import ConsulDirectory
 

@@ -45,7 +45,7 @@ DESCRIPTORS: Final = 65_536
 
 
 #: Of the ports, those without which a service still answers: what needs them waits.
-WITHOUT: Final = frozenset({"bus", "cache", "directory", "values", "search", "graph"})
+WITHOUT: Final = frozenset({"bus", "cache", "directory", "values", "locks", "scheduler", "search", "graph"})
 #: Seconds in which a port must answer that it is there.
 ANSWERING: Final = 1.5
 #: Seconds for which those who knew this process may still ask it, once it has left the directory.

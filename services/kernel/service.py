@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from services.kernel.egress import Egress
     from services.kernel.graph import Graph
     from services.kernel.live import Live
+    from services.kernel.locks import Locks
     from services.kernel.once import Outbox
+    from services.kernel.scheduler.nomad import Nomad
     from services.kernel.seal import Seal
     from services.kernel.search import Search
     from services.kernel.settings import Settings
@@ -82,6 +84,8 @@ class Ports:
     directory: "Directory"
     graph: "Graph"
     values: "Values"
+    locks: "Locks"
+    scheduler: "Nomad"
     seal: "Seal"
     live: "Live[Any]"
     egress: "Egress"

@@ -40,7 +40,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     `services.kernel.egress.dial`). ``ca_file``: certificates to trust instead of the system's.
     ``listen``: where HTTP is served. ``log``: the least level that is logged. ``user_agent``: how HTTP sources see us.
 
-    ``sql``, ``bus``, ``documents``, ``blobs``, ``search``, ``graph``, ``cache``, ``directory``, ``values``,
+    ``sql``, ``bus``, ``documents``, ``blobs``, ``search``, ``graph``, ``cache``, ``directory``, ``values``, ``locks``,
     ``scheduler``: the server of each port (see `services.kernel.server`); where one is empty, it is a file of the data
     folder or this process. ``tls_ca``, ``tls_cert``, ``tls_key``: whom their TLS believes, and what we show them.
     ``connections``: how many a process holds to one of them at most. ``advertise``: where others reach a process of a
@@ -69,6 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     cache: str = ""
     directory: str = ""
     values: str = ""
+    locks: str = ""
     scheduler: str = ""
     tls_ca: str = ""
     tls_cert: str = ""

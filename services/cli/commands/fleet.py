@@ -90,9 +90,9 @@ def status(data: str, form: str) -> int:
     """Show services and stores: instances, how they are, where they run, what waits for them."""
 
     async def work() -> int:
-        from services.cli.fleet.standing import look, write
+        from services.cli.fleet.standing import look_at_all, write
 
-        seen = await look(deployment(data))
+        seen = await look_at_all(deployment(data))
         write(seen, form)
         return 0 if seen.well else 1
 

@@ -1,4 +1,4 @@
-"""The secrets of a fleet on this machine, made once: passwords, the gateway's token, the master key of provider keys."""
+"""The secrets of a fleet on this machine, made once: passwords, the gateway's token, the master key."""
 
 import secrets
 from collections.abc import Iterable, Mapping

@@ -35,6 +35,8 @@ def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
         "graph": f"neo4j://{HOST}:{ports.neo4j}",
         "directory": consul,
         "values": consul,
+        "locks": consul,
+        "scheduler": f"nomad://{HOST}:{ports.nomad}",
     }
 
 

@@ -39,6 +39,13 @@ class Instance(Struct, frozen=True):
         return ("", 0) if self.address == LOCAL else split_host_port(self.address, 0)
 
 
+class Known(Struct, frozen=True):
+    """An instance that is registered, and whether it is well."""
+
+    instance: Instance
+    well: bool
+
+
 class Directory(ABC):
     @abstractmethod
     async def register(self, instance: Instance) -> None:
@@ -57,6 +64,14 @@ class Directory(ABC):
     @abstractmethod
     async def resolve(self, service: str) -> list[Instance]:
         """Return the instances that are well, by id; the last good list when the directory itself is away."""
+
+    @abstractmethod
+    async def survey(self, service: str) -> list[Known]:
+        """Return all instances that are registered now, by id, those that are not well among them.
+
+        Raises:
+            Unavailable: the directory is away.
+        """
 
     @abstractmethod
     def watch(self, service: str) -> AsyncIterator[list[Instance]]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from services.kernel.consul import WAIT_SECONDS, Consul, Entry, jittered
-from services.kernel.directory import LOCAL, Directory, Instance, check_instance
+from services.kernel.directory import LOCAL, Directory, Instance, Known, check_instance
 from services.kernel.directory.registration import ID_KEY, Check, Registration, consul_id
 from services.kernel.errors import Unavailable
 from services.kernel.hostport import join_host_port
@@ -75,6 +75,12 @@ class ConsulDirectory(Directory):
     async def resolve(self, service: str) -> list[Instance]:
         self._check_open()
         return list((await self._poll(service).latest()).values())
+
+    async def survey(self, service: str) -> list[Known]:
+        self._check_open()
+        _, entries = await self._consul.instances(self._prefix + service)
+        known = [Known(self._instance(service, entry), entry.passes) for entry in entries]
+        return sorted(known, key=lambda each: each.instance.id)
 
     async def watch(self, service: str) -> AsyncIterator[list[Instance]]:
         self._check_open()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from services.kernel.directory import Directory, Instance, check_instance
+from services.kernel.directory import Directory, Instance, Known, check_instance
 from services.kernel.errors import Unavailable
 
 
@@ -29,6 +29,10 @@ class LocalDirectory(Directory):
     async def resolve(self, service: str) -> list[Instance]:
         self._check_open()
         return self._list(service)
+
+    async def survey(self, service: str) -> list[Known]:
+        self._check_open()
+        return [Known(instance, well=True) for instance in self._list(service)]
 
     async def watch(self, service: str) -> AsyncIterator[list[Instance]]:
         changed = asyncio.Event()

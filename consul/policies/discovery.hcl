@@ -1,0 +1,21 @@
+# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.
+
+service "mirage-discovery" {
+  policy = "write"
+}
+
+service_prefix "mirage-" {
+  policy = "read"
+}
+
+node_prefix "" {
+  policy = "read"
+}
+
+agent_prefix "" {
+  policy = "read"
+}
+
+key_prefix "mirage/settings/discovery/" {
+  policy = "read"
+}

@@ -1,0 +1,140 @@
+# Rendered from services/discovery/service.py by `mirage render`: change it there.
+
+variable "driver" {
+  type        = string
+  default     = "raw_exec"
+  description = "raw_exec on one machine, docker on clusters (the image: jobs/image/)."
+}
+
+variable "command" {
+  type        = string
+  default     = "mirage"
+  description = "With raw_exec: the command line of Mirage, on every node."
+}
+
+variable "image" {
+  type        = string
+  default     = "mirage:0.1.0"
+  description = "With docker."
+}
+
+variable "datacenters" {
+  type    = list(string)
+  default = ["*"]
+}
+
+variable "count" {
+  type    = number
+  default = 1
+}
+
+variable "environment" {
+  type        = map(string)
+  default     = {}
+  description = "Settings of all instances that are not secret, as MIRAGE_…"
+}
+
+job "mirage-discovery" {
+  type        = "service"
+  datacenters = var.datacenters
+
+  # One new instance beside the old ones; they go when it is well, and come back when it does not get well.
+  update {
+    max_parallel      = 1
+    canary            = 1
+    auto_promote      = true
+    auto_revert       = true
+    health_check      = "checks"
+    min_healthy_time  = "3s"
+    healthy_deadline  = "2m"
+    progress_deadline = "5m"
+  }
+
+  group "discovery" {
+    count = var.count
+
+    scaling {
+      enabled = true
+      min     = 1
+      max     = 2
+    }
+
+    network {
+      port "http" {
+      }
+    }
+
+    # For Nomad alone, which waits for it; the instance makes itself known to Consul when it is ready.
+    service {
+      name     = "mirage-discovery"
+      provider = "nomad"
+      port     = "http"
+
+      check {
+        name     = "ready"
+        type     = "http"
+        path     = "/health/ready"
+        interval = "2s"
+        timeout  = "2s"
+      }
+
+      check {
+        name     = "live"
+        type     = "http"
+        path     = "/health/live"
+        interval = "5s"
+        timeout  = "3s"
+
+        check_restart {
+          limit = 3
+          grace = "30s"
+        }
+      }
+    }
+
+    restart {
+      attempts = 10
+      interval = "1m"
+      delay    = "1s"
+      mode     = "delay"
+    }
+
+    task "discovery" {
+      driver = var.driver
+
+      config {
+        command      = var.driver == "docker" ? null : var.command
+        args         = ["serve", "discovery"]
+        image        = var.driver == "docker" ? var.image : null
+        network_mode = var.driver == "docker" ? "host" : null
+      }
+
+      env = merge(var.environment, {
+        MIRAGE_LISTEN   = "${NOMAD_ADDR_http}"
+        MIRAGE_INSTANCE = "${NOMAD_ALLOC_ID}"
+      })
+
+      template {
+        destination = "secrets/settings.env"
+        env         = true
+        data        = <<-EOT
+          {{ with nomadVar "nomad/jobs/mirage-discovery" }}
+          MIRAGE_DIRECTORY={{ .directory }}
+          MIRAGE_LOCKS={{ .locks }}
+          MIRAGE_SCHEDULER={{ .scheduler }}
+          MIRAGE_VALUES={{ .values }}
+          {{ end }}
+        EOT
+      }
+
+      # Longer than it takes to drain: what is in work ends, or goes to another instance.
+      kill_signal  = "SIGTERM"
+      kill_timeout = "30s"
+
+      resources {
+        cpu    = 100
+        memory = 256
+      }
+    }
+  }
+}

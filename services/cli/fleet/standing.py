@@ -1,0 +1,109 @@
+"""How the fleet on this machine is: its agents, its stores, its services, seen without any of the services' help."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import click
+from msgspec import Struct
+
+from services.cli.fleet.deployment import Deployment
+from services.cli.fleet.infra import INFRA, job_of
+from services.cli.fleet.users import ROOT
+from services.cli.text import write_json, write_table
+from services.contracts.resources.discovery import FleetView, InstanceView, ServiceView
+from services.discovery.usecases.look import look
+from services.kernel.directory.consul import ConsulDirectory
+from services.kernel.errors import MirageError, NotFound
+from services.kernel.http_calls import Http
+from services.kernel.scheduler.nomad import Nomad
+from services.kernel.server import Server
+
+
+class Store(Struct, frozen=True, kw_only=True):
+    """One of the things that the services stand on."""
+
+    name: str
+    running: bool
+    node: str
+    problems: tuple[str, ...]
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """``agents``: whether each runs."""
+
+    agents: dict[str, bool]
+    stores: tuple[Store, ...]
+    fleet: FleetView
+
+    @property
+    def well(self) -> bool:
+        stores = all(store.running and not store.problems for store in self.stores)
+        return all(self.agents.values()) and stores and self.fleet.well
+
+
+async def look_at_all(deployment: Deployment) -> Standing:
+    """Look at everything at once."""
+    agents = deployment.agents
+    running = agents.running()
+    consul = Server.parse(f"consul://{agents.consul.address}/{ROOT}")
+    async with AsyncExitStack() as stack:
+        nomad, directory, http = Nomad(agents.nomad), ConsulDirectory(consul), Http()
+        for closing in (nomad, directory, http):
+            stack.push_async_callback(closing.close)
+        names = [service.name for service in deployment.services]
+        fleet = await look(names, directory, nomad, http)
+        stores = [store for name in INFRA if (store := await _store(nomad, name)) is not None]
+    return Standing(agents=running, stores=tuple(stores), fleet=fleet)
+
+
+async def _store(nomad: Nomad, name: str) -> Store | None:
+    """How a store is; None where the fleet has none such."""
+    try:
+        status = await nomad.status(job_of(name))
+    except NotFound:
+        return None
+    except MirageError as error:
+        return Store(name=name, running=False, node="", problems=(str(error),))
+    running = [each for each in status.allocations if each.runs]
+    problems = [*status.waiting, *(each.reason for each in status.allocations if each.desired == "run" and each.reason)]
+    return Store(name=name, running=bool(running), node=running[0].node if running else "", problems=tuple(problems))
+
+
+def write(standing: Standing, form: str) -> None:
+    """Print how it is, as a table for people or as JSON."""
+    if form == "json":
+        write_json(standing)
+        return
+    ended = [agent for agent, runs in standing.agents.items() if not runs]
+    click.echo(f"Agents: {' and '.join(ended)} do not run" if ended else "Agents: all run")
+    write_table(
+        ("store", "state", "where", "problems"),
+        (
+            (store.name, "running" if store.running else "down", store.node, "; ".join(store.problems))
+            for store in standing.stores
+        ),
+    )
+    rows = [row for service in standing.fleet.services for row in _rows(service)]
+    write_table(("service", "instances", "address", "where", "version", "state", "waiting", "says"), rows)
+
+
+def _rows(service: ServiceView) -> Iterator[tuple[str, ...]]:
+    waiting = sum(consumer.waiting + consumer.in_flight for consumer in service.consumers)
+    head = (service.name, f"{service.running} of {service.wanted}")
+    said = [*service.problems]
+    if service.deployment not in {"", "successful"}:
+        said.append(f"deployment {service.deployment}")
+    first = service.instances[0] if service.instances else None
+    yield (*head, *_of(first), str(waiting) if service.consumers else "", "; ".join([*said, *_without(first)]))
+    for instance in service.instances[1:]:
+        yield ("", "", *_of(instance), "", "; ".join(_without(instance)))
+
+
+def _of(instance: InstanceView | None) -> tuple[str, str, str, str]:
+    if instance is None:
+        return ("-", "", "", "none is known")
+    return (instance.address, instance.host, instance.version, instance.condition)
+
+
+def _without(instance: InstanceView | None) -> tuple[str, ...]:
+    return instance.without if instance else ()

@@ -1,0 +1,9 @@
+"""What discovery looks after: every service of the fleet, within the bounds of its declaration."""
+
+from typing import Final
+
+from services.catalogue import SERVICES, load_service
+from services.discovery.domain.scaling import Bounds
+
+NAMES: Final = SERVICES
+BOUNDS: Final = {name: Bounds(*load_service(name).instances) for name in SERVICES if name != "discovery"}
