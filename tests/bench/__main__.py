@@ -27,6 +27,7 @@ ORDER = (
     "blobs",
     "mongo",
     "cache",
+    "directory",
     "search",
     "storage",
     "scans_intake",
