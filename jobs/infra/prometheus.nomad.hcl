@@ -1,4 +1,5 @@
-# Prometheus: scrapes what is in Consul with the tag `metrics`, and the agents of Consul and Nomad themselves.
+# Prometheus: scrapes what is in Consul with the tag `metrics`, or with a `version` in its metadata as every service of
+# Mirage has it, and the agents of Consul and Nomad themselves.
 #
 # A service's metadata may say another path than /metrics (`metrics_path`).
 
@@ -165,12 +166,14 @@ job "mirage-prometheus" {
         }
         data = <<-EOT
           [
-            {{- range services }}{{ if in .Tags "metrics" }}{{ range service (printf "%s|any" .Name) }}
+            {{- range services }}{{ range service (printf "%s|any" .Name) }}
+            {{- if and (ne .Name "consul") (or (in .Tags "metrics") (index .ServiceMeta "version")) }}
             {
               "targets": ["{{ .Address }}:{{ .Port }}"],
               "labels": {
                 "service": {{ .Name | toJSON }},
                 "instance": {{ .ID | toJSON }},
+                "version": {{ or (index .ServiceMeta "version") "" | toJSON }},
                 "__metrics_path__": {{ or (index .ServiceMeta "metrics_path") "/metrics" | toJSON }}
               }
             },

@@ -1,9 +1,12 @@
 """Something written to each store and read again, as its own drivers do it."""
 
+import asyncio
 import json
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, closing
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -20,32 +23,28 @@ class Probe(Struct, frozen=True):
 
 
 async def _write_nats(ports: Ports, login: Login) -> None:
-    import nats
-
-    async def quiet(_: Exception) -> None: ...
-
-    connection = await nats.connect(
-        f"nats://{HOST}:{ports.nats}", user=login["user"], password=login["password"], error_cb=quiet,
-        allow_reconnect=False,
-    )  # fmt: skip
-    stream = connection.jetstream()
-    await stream.add_stream(name="probe", subjects=["probe"])
-    await stream.publish("probe", b"kept")
-    await connection.close()
+    async with _nats(ports, login) as stream:
+        await stream.add_stream(name="probe", subjects=["probe"])
+        await stream.publish("probe", b"kept")
 
 
 async def _read_nats(ports: Ports, login: Login) -> None:
+    async with _nats(ports, login) as stream:
+        assert (await stream.get_msg("probe", 1)).data == b"kept"
+
+
+@asynccontextmanager
+async def _nats(ports: Ports, login: Login) -> AsyncIterator[Any]:
     import nats
 
     async def quiet(_: Exception) -> None: ...
 
+    url = f"nats://{HOST}:{ports.nats}"
     connection = await nats.connect(
-        f"nats://{HOST}:{ports.nats}", user=login["user"], password=login["password"], error_cb=quiet,
-        allow_reconnect=False,
-    )  # fmt: skip
+        url, user=login["user"], password=login["password"], error_cb=quiet, allow_reconnect=False
+    )
     try:
-        message = await connection.jetstream().get_msg("probe", 1)
-        assert message.data == b"kept"
+        yield connection.jetstream()
     finally:
         await connection.close()
 
@@ -71,39 +70,29 @@ async def _read_postgresql(ports: Ports, login: Login) -> None:
 
 
 async def _write_mongodb(ports: Ports, login: Login) -> None:
-    client = _mongo(ports)
-    await client.probe.probe.insert_one({"_id": 1, "value": "kept"})
-    client.close()
+    with _mongo(ports) as client:
+        await client.probe.probe.insert_one({"_id": 1, "value": "kept"})
 
 
 async def _read_mongodb(ports: Ports, login: Login) -> None:
-    client = _mongo(ports)
-    try:
-        found = await client.probe.probe.find_one({"_id": 1})
-    finally:
-        client.close()
-    assert found["value"] == "kept"
+    with _mongo(ports) as client:
+        assert (await client.probe.probe.find_one({"_id": 1}))["value"] == "kept"
 
 
 def _mongo(ports: Ports) -> Any:
     from motor.motor_asyncio import AsyncIOMotorClient
 
-    return AsyncIOMotorClient(f"mongodb://{HOST}:{ports.mongodb}", serverSelectionTimeoutMS=2_000)
+    return closing(AsyncIOMotorClient(f"mongodb://{HOST}:{ports.mongodb}", serverSelectionTimeoutMS=2_000))
 
 
 async def _write_elasticsearch(ports: Ports, login: Login) -> None:
-    client = _elastic(ports)
-    await client.index(index="probe", id="1", document={"value": "kept"}, refresh=True)
-    await client.close()
+    async with _elastic(ports) as client:
+        await client.index(index="probe", id="1", document={"value": "kept"}, refresh=True)
 
 
 async def _read_elasticsearch(ports: Ports, login: Login) -> None:
-    client = _elastic(ports)
-    try:
-        found = await client.get(index="probe", id="1")
-    finally:
-        await client.close()
-    assert found["_source"]["value"] == "kept"
+    async with _elastic(ports) as client:
+        assert (await client.get(index="probe", id="1"))["_source"]["value"] == "kept"
 
 
 def _elastic(ports: Ports) -> Any:
@@ -113,17 +102,13 @@ def _elastic(ports: Ports) -> Any:
 
 
 async def _write_redis(ports: Ports, login: Login) -> None:
-    client = _redis(ports, login)
-    await client.set("probe", "kept")
-    await client.aclose()
+    async with _redis(ports, login) as client:
+        await client.set("probe", "kept")
 
 
 async def _read_redis(ports: Ports, login: Login) -> None:
-    client = _redis(ports, login)
-    try:
+    async with _redis(ports, login) as client:
         assert await client.get("probe") == b"kept"
-    finally:
-        await client.aclose()
 
 
 def _redis(ports: Ports, login: Login) -> Any:
@@ -153,23 +138,24 @@ async def _read_neo4j(ports: Ports, login: Login) -> None:
 
 
 async def _write_prometheus(ports: Ports, login: Login) -> None:
-    """It writes by itself: what it scrapes."""
+    """It writes by itself: what it scrapes, such as a service of Mirage, which it is here itself."""
+    known = {"Name": "scans", "Address": HOST, "Port": ports.prometheus, "Meta": {"version": "7"}}
+    url = f"http://{HOST}:{ports.consul}/v1/agent/service/register"
+    request = urllib.request.Request(url, json.dumps(known).encode(), method="PUT")
+    (await asyncio.to_thread(urllib.request.urlopen, request, timeout=5)).close()
     await _read_prometheus(ports, login)
 
 
 async def _read_prometheus(ports: Ports, login: Login) -> None:
     """All that it is to scrape has been up within the last minutes, itself by Consul among them."""
-    import asyncio
-
     up = await asyncio.to_thread(_query, ports, "min_over_time(up[5m])")
     assert {series["metric"]["job"] for series in up} == {"services", "consul", "nomad"}
-    assert {series["metric"].get("service") for series in up} >= {"mirage-prometheus"}
+    named = {(series["metric"].get("service"), series["metric"].get("version")) for series in up}
+    assert named >= {("mirage-prometheus", None), ("scans", "7")}
     assert {series["value"][1] for series in up} == {"1"}
 
 
 def _query(ports: Ports, query: str) -> Any:
-    from urllib.parse import quote
-
     url = f"http://{HOST}:{ports.prometheus}/api/v1/query?query={quote(query)}"
     with urllib.request.urlopen(url, timeout=5) as answer:
         return json.load(answer)["data"]["result"]

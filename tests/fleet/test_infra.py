@@ -26,7 +26,7 @@ from tests.servers.running import Server as Running
 
 pytestmark = pytest.mark.server
 
-LIMIT = 120
+LIMIT = 300
 #: `--log-cli-level=info` shows what it took.
 MEASURED = logging.getLogger("measured")
 
@@ -86,7 +86,7 @@ def test_a_folder_that_the_user_of_postgresql_cannot_reach_is_named(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 # Drivers leave sockets behind when a server is not ready yet; what is tested here is the servers.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_all_of_it_runs_survives_a_kill_with_its_data_and_ends_in_order(folder: Path) -> None:
