@@ -1,8 +1,6 @@
 """The agents of a fleet: started once, found again, ended in order, with their data kept."""
 
 import asyncio
-import os
-import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -56,7 +54,7 @@ async def test_agents_that_run_are_left_alone_and_dead_ones_started_again(agents
     await again.up(told.append)
     assert (told, pids(again), again.ports) == ([], first, agents.ports)
     for name in ("consul", "nomad-client"):
-        os.kill(first[name], signal.SIGKILL)
+        agents.daemons[name].kill()
     await agents.up(told.append)
     assert told == ["starting consul", "starting nomad-client"]
     assert pids(agents)["nomad-server"] == first["nomad-server"]

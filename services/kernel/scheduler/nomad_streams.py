@@ -75,7 +75,7 @@ class Streams:
                     async for line in _lines(answer.content):
                         waits = pauses()
                         frame = msgspec.json.decode(line)
-                        # The server begins at the nearest that it still has, which may be one before.
+                        # While nothing new is there, the server begins with the newest, which was seen.
                         if frame.get("Index", 0) > last:
                             for event in events(frame):
                                 yield event

@@ -227,7 +227,7 @@ async def test_variables_are_written_by_one_at_a_time(nomad: Nomad, name: str) -
     assert await nomad.variable(path) == first
     with pytest.raises(Conflict) as raised:
         await nomad.put_variable(path, {"password": "other"}, index=0)
-    assert raised.value.__context__ is None, "what Nomad answers has the values in it"
+    assert raised.value.__context__ is raised.value.__cause__ is None, "what Nomad answers has the values in it"
     second = await nomad.put_variable(path, {"password": "third"}, index=first.index)
     assert second.index > first.index
     assert "third" not in repr(second)

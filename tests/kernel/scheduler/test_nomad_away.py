@@ -81,6 +81,22 @@ async def test_a_job_is_watched_and_events_come_on_after_the_server_was_away(own
     assert own.measures()["stream_reconnects_total"] > 0
 
 
+async def test_whoever_watches_hears_of_the_end(own: Nomad) -> None:
+    await begun(own)
+    async with aclosing(own.watch("sleeper")) as seen, aclosing(own.events()) as events:
+        await anext(seen)
+        waiting = asyncio.ensure_future(anext(seen))
+        async for _ in events:
+            break
+        await asyncio.sleep(0)
+        await own.close()
+        with pytest.raises(Unavailable, match="closed"):
+            await waiting
+        with pytest.raises((Unavailable, StopAsyncIteration)):
+            while True:
+                await anext(events)
+
+
 async def test_allocations_outlive_the_agents_that_began_them(own: Nomad, own_cluster: Cluster) -> None:
     allocation = await begun(own)
     own_cluster.agents["nomad-client"].kill()
