@@ -25,6 +25,7 @@ ORDER = (
     "bus",
     "jetstream",
     "blobs",
+    "postgres",
     "mongo",
     "cache",
     "directory",

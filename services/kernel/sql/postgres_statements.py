@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, Final
 
 from services.kernel.errors import Invalid
@@ -62,10 +63,12 @@ def pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def first_by_key(columns: Sequence[str], key: Sequence[str], rows: Sequence[Row]) -> dict[Row, Row]:
     """The first row of each key, in the order of the keys."""
-    places = statements.places_of(columns, key)
-    by_key: dict[Row, Row] = {}
-    for row in in_order(columns, key, rows):
-        by_key.setdefault(tuple(row[place] for place in places), row)
+    ordered, keys = _in_order(columns, key, rows)
+    by_key = dict(zip(keys, ordered, strict=True))
+    if len(by_key) < len(ordered):
+        by_key = {}
+        for identity, row in zip(keys, ordered, strict=True):
+            by_key.setdefault(identity, row)
     return by_key
 
 
@@ -73,20 +76,26 @@ def merged_by_key(
     columns: Sequence[str], key: Sequence[str], rows: Sequence[Row], merges: Sequence[tuple[str, Merge]]
 ) -> list[Row]:
     """One row for each key, in their order: a statement may meet a key once, so the rows that share one are merged."""
-    places = statements.places_of(columns, key)
+    ordered, keys = _in_order(columns, key, rows)
+    if len(set(keys)) == len(ordered):
+        return ordered
     how = [(columns.index(name), merge) for name, merge in merges]
     by_key: dict[Row, Row] = {}
-    for row in in_order(columns, key, rows):
-        identity = tuple(row[place] for place in places)
+    for identity, row in zip(keys, ordered, strict=True):
         before = by_key.get(identity)
         by_key[identity] = row if before is None else _merge(before, row, how)
     return list(by_key.values())
 
 
-def in_order(columns: Sequence[str], key: Sequence[str], rows: Sequence[Row]) -> list[Row]:
-    if any(len(row) != len(columns) for row in rows):
+def _in_order(columns: Sequence[str], key: Sequence[str], rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows in the order of their keys, and the keys."""
+    if set(map(len, rows)) - {len(columns)}:
         raise Invalid(f"a row for {len(columns)} columns has another number of values")
-    return statements.in_key_order(columns, key, rows)
+    places = statements.places_of(columns, key)
+    ordered = statements.in_key_order(columns, key, rows)
+    if len(places) == 1:
+        return ordered, [(row[places[0]],) for row in ordered]
+    return ordered, list(map(itemgetter(*places), ordered))
 
 
 def _merge(before: Row, row: Row, how: Sequence[tuple[int, Merge]]) -> Row:
