@@ -30,6 +30,7 @@ ORDER = (
     "cache",
     "directory",
     "search",
+    "graph",
     "storage",
     "scans_intake",
     "pages_parse",
