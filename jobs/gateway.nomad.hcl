@@ -28,6 +28,12 @@ variable "count" {
   default = 1
 }
 
+variable "revision" {
+  type        = string
+  default     = ""
+  description = "Of the code: another one brings it out anew."
+}
+
 variable "environment" {
   type        = map(string)
   default     = {}
@@ -37,6 +43,10 @@ variable "environment" {
 job "mirage-gateway" {
   type        = "service"
   datacenters = var.datacenters
+
+  meta {
+    revision = var.revision
+  }
 
   # One new instance beside the old ones; they go when it is well, and come back when it does not get well.
   update {

@@ -4,16 +4,23 @@ import asyncio
 import os
 import sys
 from contextlib import aclosing
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from services.cli.dead_letters import add_commands
 from services.cli.options import run_async
+from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
+from services.kernel.messages import workspace_id
 from services.kernel.observe import configure_logs
 
 DATA: Final = "~/.local/share/mirage-fleet"
+#: Whoever asks about the fleet asks for no workspace of its own.
+EVERYBODY: Final = Caller(workspace=workspace_id("default"))
+SETTLING: Final = 180.0
 
 
 @click.group("fleet")
@@ -37,7 +44,7 @@ def deployment(data: str, **given: Any) -> Any:
 @command.command("up")
 @data_option
 @click.option("--with", "extra", multiple=True, type=click.Choice(["graph", "metrics"]), help="Neo4j, Prometheus too.")
-@click.option("--listen", metavar="ADDRESS:PORT", default="127.0.0.1:8080", show_default=True)
+@click.option("--listen", metavar="ADDRESS:PORT", default="", help="Where the gateway listens (127.0.0.1:8080).")
 @click.option("--free-ports", is_flag=True, help="Take ports that are free now instead of the usual ones; kept.")
 def up(data: str, extra: tuple[str, ...], listen: str, *, free_ports: bool) -> int:
     """Bring the fleet up, or what of it is missing."""
@@ -53,7 +60,7 @@ def up(data: str, extra: tuple[str, ...], listen: str, *, free_ports: bool) -> i
             click.echo(f"  {what:<14} {how}", err=True)
 
     run_async(_up(fleet, told))
-    server = f"http://localhost:{listen.rpartition(':')[2]}"
+    server = f"http://localhost:{fleet.public.rpartition(':')[2]}"
     keep_token(server, fleet.secrets.token, os.environ)
     click.echo(f"Mirage is up: {server}/api/docs, the token is in {fleet.folder / 'secrets.json'}", err=True)
     click.echo(f"./mirage scan example.org --server {server}", err=True)
@@ -101,16 +108,27 @@ def status(data: str, form: str) -> int:
 
 @command.command("scale")
 @click.argument("service")
-@click.argument("count", type=click.IntRange(0, 1000))
+@click.argument("count", metavar="COUNT|auto")
 @data_option
-def scale(service: str, count: int, data: str) -> int:
-    """Have COUNT instances of SERVICE."""
+def scale(service: str, count: str, data: str) -> int:
+    """Fix the number of instances of SERVICE, or let it follow its work (auto)."""
+    if count != "auto" and not count.isdecimal():
+        raise Invalid(f"{count} is no number of instances, and not `auto`")
+    number = None if count == "auto" else int(count)
 
     async def work() -> int:
+        from services.contracts.endpoints import SCALE_SERVICE
+        from services.contracts.resources import Scaling
+
+        fleet = deployment(data)
+        async with fleet.calls() as calls:
+            scaled = await calls.ask(SCALE_SERVICE, Scaling(service=service, count=number), EVERYBODY)
+        if number is None:
+            click.echo(f"{service} has {scaled.least} to {scaled.most} instances, as its work needs")
+            return 0
         async with aclosing(_nomad(data)) as nomad:
-            await nomad.scale(_job(service), service, count, "by hand")
-            await asyncio.wait_for(nomad.settle(_job(service)), 180)
-        click.echo(f"{service} has {count} instances")
+            await asyncio.wait_for(nomad.settle(_job(service)), SETTLING)
+        click.echo(f"{service} has {number} {'instance' if number == 1 else 'instances'}")
         return 0
 
     return run_async(work())
@@ -129,6 +147,26 @@ def restart(service: str, data: str) -> int:
         return 0
 
     return run_async(work())
+
+
+@command.group("dead")
+def dead() -> None:
+    """List, show, retry and drop dead letters: messages that could not be taken in after five tries."""
+
+
+def with_letters(function: Any) -> Any:
+    """Give a command of dead letters what opens those of a fleet."""
+
+    def run(data: str, **options: Any) -> Any:
+        from services.cli.fleet.letters import FleetLetters
+
+        return function(FleetLetters(Path(data).expanduser()), **options)
+
+    wrapped = update_wrapper(run, function)
+    return data_option(wrapped)
+
+
+add_commands(dead, with_letters)
 
 
 @command.command("logs")

@@ -1,9 +1,11 @@
 """A whole fleet on one machine, from nothing to the gateway's answer; doing it again repairs what is missing."""
 
 import asyncio
+import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -17,8 +19,10 @@ from services.cli.fleet.infra import USER, job_of, secrets_path
 from services.cli.fleet.ports import HOST, Ports
 from services.cli.fleet.secrets import Secrets, keep_secrets
 from services.cli.fleet.users import secrets_of_infra, settings_of
+from services.cli.remote import RemoteCalls
 from services.cli.rendering.jobs import job_name
 from services.kernel.errors import Unavailable
+from services.kernel.folder import write_private
 from services.kernel.scheduler.nomad import Nomad, Value
 from services.kernel.server import Server
 from services.kernel.service import Service
@@ -26,6 +30,8 @@ from services.kernel.sql.postgres_roles import provide_database
 
 #: What a fleet has without being asked; the graph's server is there when something feeds it, or somebody asks for it.
 STANDING_ON: Final = ("nats", "postgresql", "mongodb", "elasticsearch", "redis")
+#: The file of a fleet's folder that says where its gateway listens.
+PUBLIC: Final = "public"
 #: Seconds for one job to run as it is to be.
 SETTLING: Final = 180.0
 #: Where services are told in the environment of ``fleet up`` how they reach the outside.
@@ -52,12 +58,24 @@ class Deployment:
 
     @property
     def public(self) -> str:
-        """Where the gateway listens."""
-        return self._public or "127.0.0.1:8080"
+        """Where the gateway listens: as is said now, or was when the fleet was brought up."""
+        kept = self.folder / PUBLIC
+        if self._public or not kept.exists():
+            return self._public or "127.0.0.1:8080"
+        return kept.read_text("ascii").strip()
 
     @property
     def secrets(self) -> Secrets:
         return keep_secrets(self.folder, (service.name for service in self.services))
+
+    @cached_property
+    def revision(self) -> str:
+        """A digest of the code that is brought out."""
+        digest = hashlib.sha256()
+        for file in sorted((programs.ROOT / "services").rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(file.name.encode() + file.read_bytes())
+        return digest.hexdigest()[:12]
 
     async def up(self, told: Told) -> None:
         """Bring everything up, each thing when what it stands on is well.
@@ -71,6 +89,7 @@ class Deployment:
             raise Unavailable(f"not installed: {', '.join(missing)}; run tests/servers/build --apt")
         async with _step(told, "agents"):
             await self.agents.up(lambda what: told("agents", what))
+        write_private(self.folder / PUBLIC, self.public)
         nomad = Nomad(self.agents.nomad)
         try:
             await self._begin_infra(nomad, wanted, told)
@@ -81,6 +100,16 @@ class Deployment:
                 await self._answers()
         finally:
             await nomad.close()
+
+    @asynccontextmanager
+    async def calls(self) -> AsyncIterator[RemoteCalls]:
+        """Ask the services, through the gateway."""
+        host, _, port = self.public.rpartition(":")
+        calls = RemoteCalls(f"http://{host if host != '0.0.0.0' else HOST}:{port}", self.secrets.token)  # noqa: S104
+        try:
+            yield calls
+        finally:
+            await calls.close()
 
     async def _begin_infra(self, nomad: Nomad, wanted: Sequence[str], told: Told) -> None:
         ports, secrets = self.agents.ports, self.secrets
@@ -112,6 +141,7 @@ class Deployment:
         given: Mapping[str, Value] = {
             "command": str(programs.ROOT / "mirage"),
             "environment": self._environment(service),
+            "revision": self.revision,
             **variables,
         }
         await nomad.register(await nomad.parse(text, given), keep_counts=True)

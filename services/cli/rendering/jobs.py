@@ -45,6 +45,12 @@ variable "count" {
   default = $least
 }
 
+variable "revision" {
+  type        = string
+  default     = ""
+  description = "Of the code: another one brings it out anew."
+}
+
 variable "environment" {
   type        = map(string)
   default     = {}
@@ -54,6 +60,10 @@ variable "environment" {
 job "$job" {
   type        = "service"
   datacenters = var.datacenters
+
+  meta {
+    revision = var.revision
+  }
 
   # One new instance beside the old ones; they go when it is well, and come back when it does not get well.
   update {
