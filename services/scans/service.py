@@ -9,7 +9,7 @@ from services.kernel.service import Service
 service: Final = Service(
     name="scans",
     summary="Scan lifecycle, scope, the frontier, work items and their leases, exact completion.",
-    needs=("sql", "bus"),
+    needs=("sql", "bus", "directory"),
     publishes=(Started, Admitted, Finished, Deleted, Progressed, Collect),
     consumes=(Collected, Superseded),
     follows=(Progressed,),

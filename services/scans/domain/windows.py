@@ -25,33 +25,35 @@ class Load(Struct):
     batches: int
 
 
-def batch_size(module: PlannedModule) -> int:
-    """How many items of ``module`` make a batch."""
+def batch_size(module: PlannedModule, collectors: int = 1) -> int:
+    """How many items of ``module`` make a batch; with several collectors fewer, so that all of them have some."""
     cost = max(module.cost, 0.01)
     size = REQUESTS_A_BATCH.get(module.activity, 2_000.0) / cost
     if module.rate > 0:
         size = min(size, SECONDS_A_BATCH * module.rate / cost)
     if module.activity == "active":
         size = min(size, max(8, module.concurrency * ACTIVE_ROUNDS))
-    return max(1, min(BATCH_ITEMS, int(size)))
+    whole = max(1, min(BATCH_ITEMS, int(size)))
+    return min(whole, max(module.concurrency, whole // collectors))
 
 
-def room_of(running: int) -> int:
+def room_of(running: int, collectors: int = 1) -> int:
     """How many batches one scan may have in flight when ``running`` scans of its workspace share the window."""
-    return max(SCAN_WINDOW, WORKSPACE_WINDOW // max(1, running))
+    return max(SCAN_WINDOW, WORKSPACE_WINDOW // max(1, running)) * collectors
 
 
-def next_load(loads: Iterable[Load], modules: Mapping[int, PlannedModule]) -> Load | None:
+def next_load(loads: Iterable[Load], modules: Mapping[int, PlannedModule], collectors: int = 1) -> Load | None:
     """The module to hand a batch to: the one with the fewest in flight, the first of the plan among equals.
 
-    A part of a batch goes out only while its module has nothing else to work on, so that batches fill under load.
+    What a source with a rate may be asked is one collector's work however many there are. A part of a batch goes out
+    only while its module has nothing else to work on, so that batches fill under load.
     """
     best: Load | None = None
     for load in loads:
         module = modules[load.number]
-        if load.ready <= 0 or load.batches >= (RATED_WINDOW if module.rate > 0 else MODULE_WINDOW):
+        if load.ready <= 0 or load.batches >= (RATED_WINDOW if module.rate > 0 else MODULE_WINDOW * collectors):
             continue
-        if load.ready < batch_size(module) and load.leased >= module.concurrency:
+        if load.ready < batch_size(module, collectors) and load.leased >= module.concurrency * collectors:
             continue
         if best is None or load.batches < best.batches:
             best = load

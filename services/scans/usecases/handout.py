@@ -25,6 +25,7 @@ from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
 from services.scans.store.batches import BatchRow
 from services.scans.usecases.admit import NO_JUDGE, make_items
+from services.scans.usecases.collectors import collectors_of
 from services.scans.usecases.ledger import Ledger
 
 BATCH_NAMESPACE: Final = UUID("6b0f9f0e-64a4-5a0e-8d7c-0a1c6a6e1f5d")
@@ -57,12 +58,13 @@ async def hand_out(ledger: Ledger) -> None:
 
 async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
     in_flight = sum(batch.open > 0 for batch in ledger.batches.values())
-    room = room_of(await scan_store.count_running(ledger.tx, ledger.row.workspace)) - in_flight
+    collectors = collectors_of(ledger.ports)
+    room = room_of(await scan_store.count_running(ledger.tx, ledger.row.workspace), collectors) - in_flight
     modules = {load.number: ledger.module(load.number) for load in loads}
     leased: list[tuple[int, list[bytes]]] = []
-    while room > 0 and (load := next_load(loads, modules)):
+    while room > 0 and (load := next_load(loads, modules, collectors)):
         number = ledger.row.batches + len(leased) + 1
-        size = batch_size(modules[load.number])
+        size = batch_size(modules[load.number], collectors)
         ids = await item_store.lease(ledger.tx, ledger.key, load.number, size, number, ledger.at)
         source = ledger.source(load.number)
         if len(ids) < min(size, load.ready):  # the clock was put back: the others wait until it is as late again

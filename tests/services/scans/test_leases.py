@@ -180,6 +180,20 @@ def test_the_module_with_the_fewest_batches_is_next_and_a_part_waits_for_the_res
     assert next_load([Load(2, 0, 0, 0)], modules) is None
 
 
+def test_several_collectors_get_more_and_smaller_batches_but_a_source_with_a_rate_does_not() -> None:
+    fast = planned("passive", concurrency=4)
+    rated = planned("passive", concurrency=4, rate=1.0)
+    modules = {0: fast, 1: rated}
+    full = Load(0, 5000, 800, settings.MODULE_WINDOW)
+    assert next_load([full], modules) is None
+    assert next_load([full], modules, 4) == full
+    assert next_load([Load(1, 5000, 20, settings.RATED_WINDOW)], modules, 4) is None
+    assert batch_size(fast, 1) == 200
+    assert batch_size(fast, 4) == 50
+    assert batch_size(fast, 1000) == 4
+    assert room_of(1, 4) == 4 * room_of(1)
+
+
 def test_scans_of_a_workspace_share_its_window() -> None:
     assert room_of(1) == settings.WORKSPACE_WINDOW
     assert room_of(2) == settings.WORKSPACE_WINDOW // 2
