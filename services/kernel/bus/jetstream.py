@@ -21,7 +21,7 @@ from services.kernel.bus.jetstream_connection import Connection
 from services.kernel.bus.jetstream_follow import Follower, beginnings
 from services.kernel.bus.jetstream_intake import NAK, PULL_BYTES, Brought, Intake, Request
 from services.kernel.bus.jetstream_letters import Letters
-from services.kernel.bus.jetstream_link import Link, Lost, Question, Refused, check_answer
+from services.kernel.bus.jetstream_link import Link, Lost, Question, Refused, check_answer, is_unheard
 from services.kernel.bus.jetstream_messages import to_envelope, to_headers, to_place, tries_before
 from services.kernel.bus.jetstream_streams import (
     NO_CONSUMER,
@@ -43,6 +43,8 @@ from services.kernel.server import Server
 
 ACK: Final = b"+ACK"
 PROGRESS: Final = b"+WPI"
+#: Seconds in which the server says that it has taken an answer: of a delivery that it lost in a crash it says nothing.
+TAKEN: Final = 4.0
 #: Subjects whose stream is remembered: workspaces come and go.
 ROUTES: Final = 10_000
 #: The least that a request for messages may wait (seconds): the server drops shorter ones unseen.
@@ -298,7 +300,9 @@ class JetStreamBus(Bus):
         for place, reply in enumerate(replies):
             if place not in last:
                 await link.send(reply, answer)
-        await link.ask_all([Question(replies[place], answer) for place in last])
+        answers = await link.ask_all([Question(replies[place], answer) for place in last], TAKEN)
+        if any(is_unheard(each) for each in answers):
+            raise Unavailable(f"nobody at {self._server} takes what becomes of a message")
 
     def _token(self, delivery: Delivery) -> Token:
         token = delivery.token

@@ -136,20 +136,20 @@ class Link:
         (answer,) = await self.ask_all([Question(subject, payload, headers)])
         return answer
 
-    async def ask_all(self, questions: Sequence[Question]) -> list[Msg]:
+    async def ask_all(self, questions: Sequence[Question], patience: float = ANSWERED) -> list[Msg]:
         """Ask, a window of questions at a time, and return their answers in order.
 
         Raises:
             Lost: the connection is gone, so it is not known what arrived.
-            Unavailable: there was no answer for `ANSWERED` seconds.
+            Unavailable: there was no answer for ``patience`` seconds.
             Denied: the user may not.
         """
         answers: list[Msg] = []
         while len(answers) < len(questions):
-            answers += await self._ask_window(_window(questions, len(answers)))
+            answers += await self._ask_window(_window(questions, len(answers)), patience)
         return answers
 
-    async def _ask_window(self, questions: Sequence[Question]) -> list[Msg]:
+    async def _ask_window(self, questions: Sequence[Question], patience: float) -> list[Msg]:
         asked = _Asked(questions)
         tokens: list[str] = []
         try:
@@ -159,7 +159,7 @@ class Link:
                 self._asked[token] = (asked, place)
                 inbox = f"{self._inbox}.a.{token}"
                 await self.send(question.subject or inbox, question.payload, inbox, question.headers)
-            await self._wait(asked)
+            await self._wait(asked, patience)
         finally:
             for token in tokens:
                 self._asked.pop(token, None)
@@ -167,12 +167,12 @@ class Link:
                 asked.done.exception()  # perhaps nobody waits any more
         return [answer for answer in asked.answers if answer is not None]
 
-    async def _wait(self, asked: _Asked) -> None:
+    async def _wait(self, asked: _Asked, patience: float) -> None:
         while not asked.done.done():
             left = asked.left
-            await asyncio.wait({asked.done}, timeout=ANSWERED)
+            await asyncio.wait({asked.done}, timeout=patience)
             if asked.left == left and not asked.done.done():
-                raise Unavailable(f"{self.server} did not answer for {ANSWERED:.0f} seconds")
+                raise Unavailable(f"{self.server} did not answer for {patience:.0f} seconds")
         asked.done.result()
 
     async def _answered(self, message: Msg) -> None:
@@ -295,9 +295,14 @@ class Link:
         await end(self._client)
 
 
+def is_unheard(answer: Msg) -> bool:
+    """Whether this is how the server says that nobody listens to what was asked."""
+    return not answer.data and (answer.headers or {}).get("Status") == "503"
+
+
 def check_answer(answer: Msg, server: Server, what: str) -> Answer:
     """Raise what an answer of JetStream says went wrong."""
-    if not answer.data and answer.headers and answer.headers.get("Status") == "503":
+    if is_unheard(answer):
         raise Unavailable(f"nobody at {server} answers to {what}")
     try:
         found = msgspec.json.decode(answer.data, type=Answer)

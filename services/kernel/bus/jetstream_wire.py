@@ -1,6 +1,7 @@
-"""nats-py's client with two holes closed, and an end that always comes."""
+"""nats-py's client with its holes closed, and an end that always comes."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 import nats.errors
@@ -27,6 +28,20 @@ class Wire(Client):
         if self._pongs:
             await super()._process_pong()
 
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        # It would write what is left to a connection that broke, and stop half-way through the closing when that fails.
+        self._pending.clear()
+        self._pending_data_size = 0
+        await super()._close(status, do_cbs)
+
+    async def write_out(self) -> None:
+        """Write what waits to be written, and wait until the system has it."""
+        if self.is_connected and self._transport is not None:
+            self._transport.writelines(self._pending[:])
+            self._pending.clear()
+            self._pending_data_size = 0
+            await self._transport.drain()  # type: ignore[no-untyped-call]
+
     async def mute(self, subscription: Subscription) -> None:
         """Let nothing more be sent to a subscription, and take what still comes.
 
@@ -42,8 +57,11 @@ class Wire(Client):
 
 
 async def end(client: Wire) -> None:
+    """Write what waits and close; drop what a server does not take in time."""
     try:
         async with asyncio.timeout(CLOSING):
+            with suppress(OSError, nats.errors.Error):
+                await client.write_out()
             await client.close()
     except (TimeoutError, nats.errors.Error, OSError):
         client.abort()
