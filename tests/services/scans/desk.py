@@ -15,6 +15,7 @@ from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Collected, DeclaredModule, Outcome, Said
 from services.contracts.resources import BudgetView, Health, Module, NewScan, Scan
 from services.kernel.calls import Caller, LocalCalls
+from services.kernel.directory.local import LocalDirectory
 from services.kernel.messages import message_type
 from services.kernel.once import Outbox
 from services.kernel.once_store import MIGRATIONS
@@ -78,7 +79,7 @@ class Desk:
         self.sql = wrap(self.real)
         calls = LocalCalls()
         calls.serve(None, {LIST_MODULES: self._list_modules, LIST_BUDGETS: self._list_budgets})
-        self.ports = Ports("scans", sql=self.sql, calls=calls)
+        self.ports = Ports("scans", sql=self.sql, calls=calls, directory=LocalDirectory())
         self.ports.outbox = Outbox(self.sql, None, "scans")  # type: ignore[arg-type]
         self._read = 0
 
