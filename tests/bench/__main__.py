@@ -37,6 +37,7 @@ ORDER = (
     "pages",
     "resolver",
     "full_scan",
+    "fleet",
 )
 ROOT = Path(__file__).parents[2]
 

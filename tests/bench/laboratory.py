@@ -24,6 +24,7 @@ class Laboratory(Struct, frozen=True):
     environment: dict[str, str]
     words: Path
     truth: dict[str, Any]
+    control: str = ""
 
 
 @contextmanager
@@ -46,7 +47,9 @@ def laboratory(*, hosts: int, seed: int) -> Iterator[Laboratory]:
                 raise Unable(f"the lab did not start: {(folder / 'errors').read_text()[-300:]}")
             about = json.loads((folder / "lab.json").read_bytes())
             truth = json.loads((folder / "truth.json").read_bytes())
-            yield Laboratory(about["target"], about["resolver"], about["environment"], folder / "words", truth)
+            yield Laboratory(
+                about["target"], about["resolver"], about["environment"], folder / "words", truth, about["control"]
+            )
         finally:
             process.terminate()
             process.wait()

@@ -371,6 +371,11 @@ class Stable:
         for server in self._begun:
             server.leave()
 
+    def end(self) -> None:
+        """End all that belong to one test."""
+        for server in [*self._own]:
+            self.give_back(server)
+
     def give_back(self, server: Server) -> None:
         server.kill()
         self._own.remove(server)
