@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
@@ -35,6 +35,7 @@ from services.contracts.plan import Plan
 from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaView, Renew, ScanId
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
 from services.kernel.calls import Caller
+from services.kernel.directory.headcount import headcount_of
 from services.kernel.errors import MirageError, NotFound, Unavailable, meaning
 from services.kernel.messages import Because, now
 from services.kernel.service import Hold, Ports, Unit
@@ -45,6 +46,9 @@ PLANS_KEPT: Final = 64
 RENEW_EVERY: Final = 15.0
 #: A batch that waits for a rate comes back after at most this long, well within its lease.
 LONGEST_DELAY: Final = 20.0
+#: A batch that others might have comes back after so many seconds; here, one round of items waits at most.
+CROWDED: Final = 0.1
+ROUNDS: Final = 2
 
 
 class LeaseLost(Exception):
@@ -65,6 +69,8 @@ class Collector:
         self.ways = Ways(ports, self.journal, self._budget, self.keys)
         self._code: dict[str, Module] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
+        self._under_way: Counter[str] = Counter()
+        self._collectors = headcount_of(ports.state, "collector")
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
 
     @cached_property
@@ -81,7 +87,7 @@ class Collector:
     @property
     def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
         """What must run for anything to be written."""
-        return (self.journal.run, self._results.run, self.keys.follow)
+        return (self.journal.run, self._results.run, self.keys.follow, self._count_collectors)
 
     async def close(self) -> None:
         await self.ways.close()
@@ -95,6 +101,23 @@ class Collector:
         if file is None or file.manifest.version != command.version:
             await self._supersede(workspace, command, file)
             return
+        if self._is_crowded(file.manifest):
+            hold.give_back(CROWDED)
+            return
+        self._under_way[command.module] += len(command.items)
+        try:
+            await self._run_items(workspace, command, hold)
+        finally:
+            self._under_way[command.module] -= len(command.items)
+
+    def _is_crowded(self, manifest: Manifest) -> bool:
+        """Whether the items of a module wait here for one another while other collectors might have them."""
+        return self._collectors.now > 1 and self._under_way[manifest.id] >= ROUNDS * max(1, manifest.concurrency)
+
+    async def _count_collectors(self) -> None:
+        await self._collectors.follow(self._ports.directory)
+
+    async def _run_items(self, workspace: UUID, command: Collect, hold: Hold) -> None:
         await self.keys.known()
         try:
             await self._renew(workspace, command)

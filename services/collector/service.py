@@ -9,7 +9,7 @@ from services.kernel.service import Service
 service: Final = Service(
     name="collector",
     summary="Runs modules: fetches, resolves, parses, keeps evidence, obeys budgets.",
-    needs=("sql", "bus", "blobs", "cache", "egress", "values", "seal"),
+    needs=("sql", "bus", "blobs", "cache", "egress", "directory", "values", "seal"),
     publishes=(Announced, Collected, Superseded),
     consumes=(Collect, Deleted),
     answers=(

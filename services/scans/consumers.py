@@ -3,9 +3,9 @@
 from typing import Final
 
 from services.contracts.facts import Collected, Superseded
-from services.kernel.service import Handles
+from services.kernel.directory.headcount import headcount_of
+from services.kernel.service import Handles, Ports
 from services.scans.usecases import intake, lease, progress, tend
-from services.scans.usecases.collectors import watch_collectors
 
 # A result comes in bundles of dozens.
 CONSUMERS: Final = (
@@ -13,4 +13,10 @@ CONSUMERS: Final = (
     Handles(name="superseded", takes=Superseded, handle=lease.take_superseded, batch=20),
 )
 
-TASKS: Final = (tend.tend_scans, tend.sweep_deleted, progress.report_progress, watch_collectors)
+
+async def count_collectors(ports: Ports) -> None:
+    """Know how many collectors there are: as many as there are, so much more is handed out."""
+    await headcount_of(ports.state, "collector").follow(ports.directory)
+
+
+TASKS: Final = (tend.tend_scans, tend.sweep_deleted, progress.report_progress, count_collectors)

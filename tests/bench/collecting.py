@@ -33,6 +33,7 @@ from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.calls import Caller, LocalCalls
+from services.kernel.directory.local import LocalDirectory
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.live import Live
 from services.kernel.messages import derive
@@ -109,6 +110,7 @@ def open_ports(folder: Path, planned: Plan, resolver: str) -> Ports:
         egress=Egress(Guard(), DialTable.read(Path(os.environ["MIRAGE_DIAL_TABLE"]))),
         settings=Settings(data=str(folder), resolvers=(resolver,), ca_file=os.environ["SSL_CERT_FILE"]),
         values=LocalValues(),
+        directory=LocalDirectory(),
         seal=Seal(make_key()),
         live=Live("collector", CollectorSettings),
     )

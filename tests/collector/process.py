@@ -27,6 +27,7 @@ from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.calls import Caller, LocalCalls
+from services.kernel.directory.local import LocalDirectory
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.live import Live
@@ -128,6 +129,7 @@ class Process:
             egress=Egress(Guard(), dial),
             settings=Settings(data=str(folder), resolvers=("192.0.2.53",)),
             values=self.values,
+            directory=LocalDirectory(),
             seal=self.seal,
             live=Live("collector", CollectorSettings),
         )

@@ -13,6 +13,7 @@ from services.contracts.commands import Collect, WorkItem
 from services.contracts.evidence import Digests, merkle_root
 from services.contracts.facts import Finished, Outcome, SourceOutcome
 from services.contracts.subjects import CarriedSubject, NamesDigest
+from services.kernel.directory.headcount import headcount_of
 from services.kernel.messages import derive
 from services.scans.domain.items import Asking, subject_id
 from services.scans.domain.reach import IN_SCOPE, role_of
@@ -25,7 +26,6 @@ from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
 from services.scans.store.batches import BatchRow
 from services.scans.usecases.admit import NO_JUDGE, make_items
-from services.scans.usecases.collectors import collectors_of
 from services.scans.usecases.ledger import Ledger
 
 BATCH_NAMESPACE: Final = UUID("6b0f9f0e-64a4-5a0e-8d7c-0a1c6a6e1f5d")
@@ -58,7 +58,7 @@ async def hand_out(ledger: Ledger) -> None:
 
 async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
     in_flight = sum(batch.open > 0 for batch in ledger.batches.values())
-    collectors = collectors_of(ledger.ports)
+    collectors = headcount_of(ledger.ports.state, "collector").now
     room = room_of(await scan_store.count_running(ledger.tx, ledger.row.workspace), collectors) - in_flight
     modules = {load.number: ledger.module(load.number) for load in loads}
     leased: list[tuple[int, list[bytes]]] = []
