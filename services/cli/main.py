@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "replay": ("replay", "Run the modules again on the recorded evidence."),
     "modules": ("modules", "List, show, set, check and lock modules."),
     "keys": ("keys", "Set, list and remove provider keys."),
+    "settings": ("settings", "List, show and change what is set of services while they run."),
     "up": ("up", "Serve everything over HTTP from this process."),
     "fleet": ("fleet", "A whole fleet on this machine: up, status, scale, restart, logs, down."),
     "serve": ("serve", "Serve one service of a fleet."),

@@ -51,7 +51,7 @@ class Registry:
         runtime.calls.serve(self, {LIST_KEYS: self._list_keys})
 
     async def _list_keys(self, _: object, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
-        return tuple(KeyView(name=name, source="file", hint="", modules=()) for name in self.keys)
+        return tuple(KeyView(name=name, source="stored", hint="") for name in self.keys)
 
     def start_collector(self, digest: str) -> None:
         """Have a collector that announces, or is about to announce, modules of this digest."""
