@@ -29,6 +29,7 @@ def documented() -> dict[str, set[str]]:
 def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> None:
     mirage = Mirage(tmp_path / "data", lab, MIRAGE_KEY_CERTSPOTTER="0123456789abcdef")
     mirage.scan("--module", "crtsh", "--module", "hackertarget")
+    mirage.output("settings", "set", "collector", "log=debug")
     target = lab.target
     record = json.loads(mirage.output("show", target, "--format", "json"))[0]["assertions"][0]["evidence"][0]
     calls = {
@@ -47,6 +48,9 @@ def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> No
         "modules show": ("crtsh",),
         "modules check": (),
         "keys list": (),
+        "settings list": (),
+        "settings show": ("collector",),
+        "settings history": ("collector",),
         "dead list": (),
         "doctor": (),
     }
