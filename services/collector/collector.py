@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
@@ -33,6 +33,7 @@ from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Announced, Collected, DeclaredModule, Superseded
 from services.contracts.plan import Plan
 from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaView, Renew, ScanId
+from services.contracts.settings import CollectorSettings
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
 from services.kernel.calls import Caller
 from services.kernel.directory.headcount import headcount_of
@@ -68,8 +69,8 @@ class Collector:
         self._budget = Budget(ports.cache, ports.sql, ports.settings.dial_table)
         self.ways = Ways(ports, self.journal, self._budget, self.keys)
         self._code: dict[str, Module] = {}
-        self._slots: dict[str, asyncio.Semaphore] = {}
-        self._under_way: Counter[str] = Counter()
+        self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
+        self._under_way: defaultdict[str, set[UUID]] = defaultdict(set)
         self._collectors = headcount_of(ports.state, "collector")
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
 
@@ -104,15 +105,16 @@ class Collector:
         if self._is_crowded(file.manifest):
             hold.give_back(CROWDED)
             return
-        self._under_way[command.module] += len(command.items)
+        under_way, own = self._under_way[command.module], {item.id for item in command.items}
+        under_way |= own
         try:
             await self._run_items(workspace, command, hold)
         finally:
-            self._under_way[command.module] -= len(command.items)
+            under_way -= own
 
     def _is_crowded(self, manifest: Manifest) -> bool:
         """Whether the items of a module wait here for one another while other collectors might have them."""
-        return self._collectors.now > 1 and self._under_way[manifest.id] >= ROUNDS * max(1, manifest.concurrency)
+        return self._collectors.now > 1 and len(self._under_way[manifest.id]) >= ROUNDS * self._at_once(manifest)
 
     async def _count_collectors(self) -> None:
         await self._collectors.follow(self._ports.directory)
@@ -136,7 +138,7 @@ class Collector:
             async with asyncio.TaskGroup() as group:
                 renewing = group.create_task(self._keep_renewing(workspace, command))
                 items = [
-                    group.create_task(self._run_one(workspace, command, plan, item, recorded.get(item.id, {})))
+                    group.create_task(self._run_and_count(workspace, command, plan, item, recorded.get(item.id, {})))
                     for item in pending
                 ]
                 waits = [wait for wait in await asyncio.gather(*items) if wait > 0]
@@ -154,6 +156,15 @@ class Collector:
             with contextlib.suppress(LeaseLost, Unavailable):
                 await self._renew(workspace, command, Pause(command.scan, command.module, until))
             hold.give_back(min(LONGEST_DELAY, soonest))
+
+    async def _run_and_count(
+        self, workspace: UUID, command: Collect, plan: Plan, item: WorkItem, recorded: Recorded
+    ) -> float:
+        """As `_run_one`; the item is under way no more when that ends."""
+        try:
+            return await self._run_one(workspace, command, plan, item, recorded)
+        finally:
+            self._under_way[command.module].discard(item.id)
 
     async def _run_one(
         self, workspace: UUID, command: Collect, plan: Plan, item: WorkItem, recorded: Recorded
@@ -240,9 +251,15 @@ class Collector:
         return self._code[name]
 
     def _slot(self, manifest: Manifest) -> asyncio.Semaphore:
-        if manifest.id not in self._slots:
-            self._slots[manifest.id] = asyncio.Semaphore(max(1, manifest.concurrency))
-        return self._slots[manifest.id]
+        """The places for items of a module; where fewer or more are set meanwhile, those from now on have others."""
+        places = self._at_once(manifest)
+        if (manifest.id, places) not in self._slots:
+            self._slots[manifest.id, places] = asyncio.Semaphore(places)
+        return self._slots[manifest.id, places]
+
+    def _at_once(self, manifest: Manifest) -> int:
+        live: CollectorSettings = self._ports.live.now
+        return max(1, min(manifest.concurrency, live.items_at_once or manifest.concurrency))
 
     async def _renew(self, workspace: UUID, command: Collect, *pauses: Pause) -> None:
         renew = Renew((command.batch,), pauses)

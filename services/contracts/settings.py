@@ -17,9 +17,13 @@ class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class CollectorSettings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``resolvers``: ``address[:port]`` of those that scans ask which name none; empty: as it was started."""
+    """``resolvers``: ``address[:port]`` of those that scans ask which name none; empty: as it was started.
+
+    ``items_at_once``: of one module, that a collector works on, if fewer than its manifest says; 0: as that says.
+    """
 
     resolvers: Annotated[tuple[Resolver, ...], Meta(max_length=32)] = ()
+    items_at_once: Annotated[int, Meta(ge=0, le=1000)] = 0
 
 
 class Scale(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,6 +21,8 @@ SCAN = ("--profile", "deep", "--authorised", "benchmark", "--exclude", "permutat
 #: Seconds that each request to a site takes where collectors are compared, and how many sites there are.
 SLOW = 0.2
 SITES = 480
+#: Items that a collector works on at a time.
+AT_ONCE = 4
 
 
 def run(options: Options) -> list[Figure]:
@@ -81,6 +83,7 @@ def collectors(options: Options) -> list[Figure]:
             targets.write_text("".join(f"http://{site}/\n" for site in sites))
             environment = {**lab.environment, "MIRAGE_RESOLVERS": lab.resolver}
             with fleet(environment, collector=count) as begun:
+                limit(begun)
                 only = ("--profile", "deep", "--authorised", "benchmark", "--module", "crawl")
                 taken[count] = scan_by_fleet(begun, lab, (str(targets), *only))
     return [
@@ -89,6 +92,15 @@ def collectors(options: Options) -> list[Figure]:
             beside=f"{taken[1]:.1f} s and {taken[4]:.1f} s",
         )
     ]  # fmt: skip
+
+
+def limit(begun: Fleet) -> None:
+    """Let a collector work on few items at a time: it waits for sources then, not for the processor."""
+    command = ask(begun, [*MIRAGE, "settings", "set", "collector", f"items_at_once={AT_ONCE}"])
+    with tempfile.TemporaryDirectory() as folder:
+        done = run_command(command, environment={"MIRAGE_TOKEN": TOKEN}, folder=Path(folder), watch=False)
+    if done.code:
+        raise Unable(f"collectors could not be set: {done.errors.decode()[-300:]}")
 
 
 def slow_down(lab: Laboratory, site: str) -> None:

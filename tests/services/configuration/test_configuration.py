@@ -174,11 +174,11 @@ async def test_a_change_names_what_changes_and_null_goes_back_to_the_default(por
         changed = await api.change_settings(ports, CALLER, ChangeSettings(service="collector", values=values))
         return changed.values
 
-    assert await change(log="debug") == {"log": "debug", "resolvers": []}
-    assert await change(resolvers=["192.0.2.1"]) == {"log": "debug", "resolvers": ["192.0.2.1"]}
+    assert await change(log="debug") == {"log": "debug", "resolvers": [], "items_at_once": 0}
+    assert await change(resolvers=["192.0.2.1"]) == {"log": "debug", "resolvers": ["192.0.2.1"], "items_at_once": 0}
     assert await shared(ports, SETTINGS) == {"collector": b'{"log":"debug","resolvers":["192.0.2.1"]}'}
-    assert await change(log=None) == {"log": "info", "resolvers": ["192.0.2.1"]}
-    assert await change(resolvers=None) == {"log": "info", "resolvers": []}
+    assert await change(log=None) == {"log": "info", "resolvers": ["192.0.2.1"], "items_at_once": 0}
+    assert await change(resolvers=None) == {"log": "info", "resolvers": [], "items_at_once": 0}
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ async def test_a_change_names_what_changes_and_null_goes_back_to_the_default(por
     [
         ("collector", {"log": "loud"}, "Invalid enum value 'loud'"),
         ("collector", {"resolvers": ["example.org"]}, "resolvers"),
-        ("collector", {"resolver": []}, "unknown field `resolver` (there are log, resolvers)"),
+        ("collector", {"resolver": []}, "unknown field `resolver` (there are log, resolvers, items_at_once)"),
         ("scans", {"resolvers": []}, "unknown field `resolvers` (there are log)"),
         ("discovery", {"scale": {"collector": {"least": -1, "most": 2}}}, "least"),
         ("../x", {"log": "info"}, "is no service"),
