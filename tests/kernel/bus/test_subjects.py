@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.bus.subjects import check_pattern, check_subject, matches, overlap
+from services.kernel.bus.subjects import check_pattern, check_subject, covers, matches, narrowed, overlap
 from services.kernel.errors import Invalid
 
 
@@ -54,3 +54,21 @@ def test_patterns_that_overlap_share_a_subject(one: str, other: str) -> None:
     candidates = [".".join(concrete(place) for place in range(n)) for n in range(1, length + 2)]
     assert overlap(one, other) == any(matches(one, each) and matches(other, each) for each in candidates)
     assert overlap(one, other) == overlap(other, one)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "is_so"),
+    [
+        ("a.>", "a.b", True), ("a.>", "a.*.c", True), ("a.>", "a.b.>", True), ("a.>", "a.>", True), (">", "a.>", True),
+        ("a.*", "a.b", True), ("a.*", "a.*", True), ("a.b", "a.*", False), ("a.*", "a.>", False),
+        ("a.b.>", "a.>", False), ("a.*.c", "a.b.*", False),
+    ],
+)  # fmt: skip
+def test_a_pattern_covers_what_has_no_subject_beyond_it(wide: str, narrow: str, is_so: bool) -> None:
+    assert covers(wide, narrow) is is_so
+
+
+def test_patterns_are_narrowed_to_what_a_stream_keeps() -> None:
+    assert narrowed([">"], ["a.>", "b.c"]) == ("a.>", "b.c")
+    assert narrowed(["a.b.>", "a.>", "c"], ["a.*.d"]) == ("a.b.>", "a.*.d")
+    assert narrowed(["x"], ["a.>"]) == ()
