@@ -109,7 +109,7 @@ class Fleet:
             "MIRAGE_TOKEN": TOKEN,
             "MIRAGE_PUBLIC": self.url.removeprefix("http://"),
             "MIRAGE_LISTEN": "127.0.0.1:0",
-            "MIRAGE_LOG": "warning",
+            "MIRAGE_LOG": self._environment.get("MIRAGE_LOG", "warning"),
         }
 
     _key = make_key()
