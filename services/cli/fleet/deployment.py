@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -39,6 +39,8 @@ PASSED: Final = (
     "MIRAGE_DIAL_TABLE", "MIRAGE_RESOLVERS", "MIRAGE_PROXY", "MIRAGE_NO_PROXY", "MIRAGE_CA_FILE", "SSL_CERT_FILE",
     "MIRAGE_USER_AGENT", "MIRAGE_LOG", "MIRAGE_VENV",
 )  # fmt: skip
+
+MIGRATE: Final = Path("/proc/sys/net/ipv4/tcp_migrate_req")
 
 #: Told of every step: what it is about, and how it went; empty while it is under way.
 Told = Callable[[str, str], None]
@@ -90,6 +92,7 @@ class Deployment:
         async with _step(told, "agents"):
             await self.agents.up(lambda what: told("agents", what))
         write_private(self.folder / PUBLIC, self.public)
+        _hand_over_connections()
         nomad = Nomad(self.agents.nomad)
         try:
             await self._begin_infra(nomad, wanted, told)
@@ -175,6 +178,15 @@ class Deployment:
                 except (aiohttp.ClientError, OSError, TimeoutError):
                     pass
                 await asyncio.sleep(0.1)
+
+
+def _hand_over_connections() -> None:
+    """Let connections that a gateway has not taken when it ends go to the next one at its port, where we may say so.
+
+    https://docs.kernel.org/networking/ip-sysctl.html, tcp_migrate_req.
+    """
+    with suppress(OSError):
+        MIGRATE.write_text("1")
 
 
 @asynccontextmanager
