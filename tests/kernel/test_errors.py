@@ -6,11 +6,12 @@ from services.kernel import errors
 from services.kernel.errors import BY_CODE, MEANING, UNKNOWN, Exhausted, Invalid, MirageError, Unavailable, meaning
 from services.kernel.folder import Owned
 
-LEAVES = MirageError.__subclasses__()
+#: An adapter may have kinds of its own, which never leave it.
+LEAVES = [value for value in vars(errors).values() if isinstance(value, type) and MirageError in value.__bases__]
 
 
 def test_every_leaf_has_a_meaning() -> None:
-    assert set(MEANING) == {value for value in vars(errors).values() if value in LEAVES}
+    assert set(MEANING) == set(LEAVES)
 
 
 def test_a_code_names_one_error_and_finds_it_again() -> None:
