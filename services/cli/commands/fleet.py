@@ -3,24 +3,35 @@
 import asyncio
 import os
 import sys
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from services.cli.dead_letters import add_commands
 from services.cli.options import run_async
+from services.cli.text import count as counted
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.messages import workspace_id
 from services.kernel.observe import configure_logs
 
+if TYPE_CHECKING:
+    from services.cli.fleet.deployment import Deployment
+    from services.kernel.scheduler.nomad import Nomad
+
 DATA: Final = "~/.local/share/mirage-fleet"
+#: What is brought up on top of what a fleet needs, by the word for it.
+EXTRA: Final = {"graph": "neo4j", "metrics": "prometheus"}
 #: Whoever asks about the fleet asks for no workspace of its own.
-EVERYBODY: Final = Caller(workspace=workspace_id("default"))
+OPERATOR: Final = Caller(workspace=workspace_id("default"))
+#: Seconds for a number of instances to be what was asked for.
 SETTLING: Final = 180.0
+#: Bytes of what an instance logged that are shown.
+SHOWN: Final = 20_000
 
 
 @click.group("fleet")
@@ -29,37 +40,30 @@ def command() -> None:
     configure_logs("warning")
 
 
-def data_option(function: Any) -> Any:
-    return click.option(
-        "--data", metavar="DIR", default=DATA, show_default=True, help="Where the fleet keeps everything."
-    )(function)
-
-
-def deployment(data: str, **given: Any) -> Any:
-    from services.cli.fleet.deployment import Deployment
-
-    return Deployment(Path(data).expanduser(), **given)
+def data_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--data``."""
+    return click.option("--data", metavar="DIR", default=DATA, show_default=True, help="The fleet's folder.")(function)
 
 
 @command.command("up")
 @data_option
-@click.option("--with", "extra", multiple=True, type=click.Choice(["graph", "metrics"]), help="Neo4j, Prometheus too.")
+@click.option("--with", "extra", multiple=True, type=click.Choice([*EXTRA]), help="Neo4j or Prometheus, too.")
 @click.option("--listen", metavar="ADDRESS:PORT", default="", help="Where the gateway listens (127.0.0.1:8080).")
-@click.option("--free-ports", is_flag=True, help="Take ports that are free now instead of the usual ones; kept.")
+@click.option("--free-ports", is_flag=True, help="At its first start, take ports that are free, not the usual ones.")
 def up(data: str, extra: tuple[str, ...], listen: str, *, free_ports: bool) -> int:
     """Bring the fleet up, or what of it is missing."""
     from services.cli.fleet.ports import Ports
     from services.cli.tokens import keep_token
 
-    also = [{"graph": "neo4j", "metrics": "prometheus"}[each] for each in extra]
-    ports = Ports.free() if free_ports and not (Path(data).expanduser() / "agents/ports.json").exists() else None
-    fleet = deployment(data, ports=ports, extra=also, public=listen)
+    fleet = _deployment(data, extra=[EXTRA[each] for each in extra], public=listen)
+    if free_ports and not fleet.agents.known:
+        fleet = _deployment(data, extra=[EXTRA[each] for each in extra], public=listen, ports=Ports.free())
 
-    def told(what: str, how: str) -> None:
-        if how:
-            click.echo(f"  {what:<14} {how}", err=True)
+    async def work() -> int:
+        await fleet.up(_tell)
+        return 0
 
-    run_async(_up(fleet, told))
+    run_async(work())
     server = f"http://localhost:{fleet.public.rpartition(':')[2]}"
     keep_token(server, fleet.secrets.token, os.environ)
     click.echo(f"Mirage is up: {server}/api/docs, the token is in {fleet.folder / 'secrets.json'}", err=True)
@@ -67,9 +71,9 @@ def up(data: str, extra: tuple[str, ...], listen: str, *, free_ports: bool) -> i
     return 0
 
 
-async def _up(fleet: Any, told: Any) -> int:
-    await fleet.up(told)
-    return 0
+def _tell(what: str, how: str) -> None:
+    if how:
+        click.echo(f"  {what:<14} {how}", err=True)
 
 
 @command.command("down")
@@ -80,11 +84,10 @@ def down(data: str) -> int:
     async def work() -> int:
         from services.cli.fleet.infra import INFRA, job_of
 
-        fleet = deployment(data)
         stores = {job_of(name) for name in INFRA}
-        left = await fleet.agents.down(lambda what: click.echo(f"  {what}", err=True), lambda job: job in stores)
+        left = await _deployment(data).agents.down(lambda what: click.echo(f"  {what}", err=True), stores.__contains__)
         if left:
-            click.echo(f"  {left} processes had been left behind and were ended", err=True)
+            click.echo(f"  {counted(left, 'process')} had been left behind and ended", err=True)
         return 0
 
     return run_async(work())
@@ -99,7 +102,7 @@ def status(data: str, form: str) -> int:
     async def work() -> int:
         from services.cli.fleet.standing import look_at_all, write
 
-        seen = await look_at_all(deployment(data))
+        seen = await look_at_all(_deployment(data))
         write(seen, form)
         return 0 if seen.well else 1
 
@@ -120,15 +123,14 @@ def scale(service: str, count: str, data: str) -> int:
         from services.contracts.endpoints import SCALE_SERVICE
         from services.contracts.resources import Scaling
 
-        fleet = deployment(data)
-        async with fleet.calls() as calls:
-            scaled = await calls.ask(SCALE_SERVICE, Scaling(service=service, count=number), EVERYBODY)
+        async with _deployment(data).calls() as calls:
+            scaled = await calls.ask(SCALE_SERVICE, Scaling(service=service, count=number), OPERATOR)
         if number is None:
-            click.echo(f"{service} has {scaled.least} to {scaled.most} instances, as its work needs")
+            click.echo(f"{service} has {scaled.least} to {counted(scaled.most, 'instance')}, as its work needs")
             return 0
-        async with aclosing(_nomad(data)) as nomad:
+        async with _scheduler(data) as nomad:
             await asyncio.wait_for(nomad.settle(_job(service)), SETTLING)
-        click.echo(f"{service} has {number} {'instance' if number == 1 else 'instances'}")
+        click.echo(f"{service} has {counted(number, 'instance')}")
         return 0
 
     return run_async(work())
@@ -141,32 +143,12 @@ def restart(service: str, data: str) -> int:
     """Restart the instances of SERVICE, one after the other."""
 
     async def work() -> int:
-        async with aclosing(_nomad(data)) as nomad:
-            count = await nomad.restart(_job(service))
-        click.echo(f"{count} instances of {service} were restarted")
+        async with _scheduler(data) as nomad:
+            restarted = await nomad.restart(_job(service))
+        click.echo(f"restarted: {counted(restarted, 'instance')} of {service}")
         return 0
 
     return run_async(work())
-
-
-@command.group("dead")
-def dead() -> None:
-    """List, show, retry and drop dead letters: messages that could not be taken in after five tries."""
-
-
-def with_letters(function: Any) -> Any:
-    """Give a command of dead letters what opens those of a fleet."""
-
-    def run(data: str, **options: Any) -> Any:
-        from services.cli.fleet.letters import FleetLetters
-
-        return function(FleetLetters(Path(data).expanduser()), **options)
-
-    wrapped = update_wrapper(run, function)
-    return data_option(wrapped)
-
-
-add_commands(dead, with_letters)
 
 
 @command.command("logs")
@@ -177,7 +159,7 @@ def logs(service: str, data: str, *, follow: bool) -> int:
     """Show what the instances of SERVICE log."""
 
     async def work() -> int:
-        async with aclosing(_nomad(data)) as nomad:
+        async with _scheduler(data) as nomad:
             found = [each for each in (await nomad.status(_job(service))).allocations if each.runs]
             if not found:
                 raise Invalid(f"no instance of {service} runs")
@@ -187,24 +169,56 @@ def logs(service: str, data: str, *, follow: bool) -> int:
     return run_async(work())
 
 
-async def _print_log(nomad: Any, allocation: str, task: str, *, follow: bool) -> None:
-    async with aclosing(nomad.logs(allocation, task, "stderr", follow=follow, offset=20_000, origin="end")) as output:
-        async for piece in output:
+async def _print_log(nomad: "Nomad", allocation: str, task: str, *, follow: bool) -> None:
+    log = nomad.logs(allocation, task, "stderr", follow=follow, offset=SHOWN, origin="end")
+    async with aclosing(log) as pieces:
+        async for piece in pieces:
             sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
 
 
-def _nomad(data: str) -> Any:
+@command.group("dead")
+def dead() -> None:
+    """List, show, retry and drop dead letters: messages that could not be taken in after five tries."""
+
+
+def _with_letters(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command of dead letters what opens those of a fleet."""
+
+    def run(data: str, **options: Any) -> Any:
+        from services.cli.fleet.letters import FleetLetters
+
+        return function(FleetLetters(Path(data).expanduser()), **options)
+
+    return data_option(update_wrapper(run, function))
+
+
+add_commands(dead, _with_letters)
+
+
+def _deployment(data: str, **given: Any) -> "Deployment":
+    from services.cli.fleet.deployment import Deployment
+
+    return Deployment(Path(data).expanduser(), **given)
+
+
+@asynccontextmanager
+async def _scheduler(data: str) -> AsyncIterator["Nomad"]:
     from services.kernel.scheduler.nomad import Nomad
 
-    class Closing(Nomad):
-        async def aclose(self) -> None:
-            await self.close()
-
-    return Closing(deployment(data).agents.nomad)
+    nomad = Nomad(_deployment(data).agents.nomad)
+    try:
+        yield nomad
+    finally:
+        await nomad.close()
 
 
 def _job(service: str) -> str:
+    """The job of a service or a store.
+
+    Raises:
+        Invalid: there is no such thing.
+    """
     from services.catalogue import SERVICES
     from services.cli.fleet.infra import INFRA, job_of
     from services.cli.rendering.jobs import job_name

@@ -45,6 +45,11 @@ class Agents:
         }
 
     @property
+    def known(self) -> bool:
+        """Whether this fleet was begun before, and so has its ports."""
+        return self._path("ports.json").exists()
+
+    @property
     def ports(self) -> Ports:
         """The ports that this fleet has, or will have.
 
