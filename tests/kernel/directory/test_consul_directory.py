@@ -217,6 +217,22 @@ async def test_what_has_left_does_not_come_back(consul_url: str, open_directory:
     assert here.measures()["registered"] == 0
 
 
+async def test_a_registration_that_is_under_way_does_not_come_after_the_leaving(
+    consul_url: str, open_directory: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = open_directory(consul_url, reconcile=0.001), open_directory(consul_url)
+
+    async def lost(id: str) -> None:
+        """Whatever is looked after is registered again."""
+
+    monkeypatch.setattr(here._consul, "registered", lost)
+    for number in range(30):
+        await here.register(instance(f"a{number}"))
+        await asyncio.sleep(number / 2000)
+        await here.deregister("scans", f"a{number}")
+    assert await there.resolve("scans") == []
+
+
 async def test_a_consul_that_is_killed_and_comes_back_is_not_missed(
     own_server: Callable[[str], Running], open_directory: Open
 ) -> None:

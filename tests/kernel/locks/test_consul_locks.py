@@ -48,6 +48,7 @@ class Holder:
         self.token = 0
         self.entered = asyncio.Event()
         self.cancelled = asyncio.Event()
+        self.ended = asyncio.Event()
         self.leave = asyncio.Event()
         self.task = asyncio.create_task(self._hold(locks))
 
@@ -59,6 +60,8 @@ class Holder:
                 await self.leave.wait()
             except asyncio.CancelledError:
                 self.cancelled.set()
+                await asyncio.sleep(0.2)
+                self.ended.set()
                 raise
 
 
@@ -74,7 +77,7 @@ async def test_a_lock_whose_session_is_ended_by_force_is_lost_at_once(
     await client.end_session(pair.session)
     async with asyncio.timeout(20):
         # The lock delay gives it the time to end before another has it.
-        await first.cancelled.wait()
+        await first.ended.wait()
         assert not second.entered.is_set()
         with pytest.raises(Unavailable, match="the lock work was lost"):
             await first.task
@@ -84,6 +87,14 @@ async def test_a_lock_whose_session_is_ended_by_force_is_lost_at_once(
     second.leave.set()
     await second.task
     assert there.measures() | {"calls": 0} == {"calls": 0, "held": 0, "taken": 1, "lost": 0}
+
+
+async def test_a_lock_that_is_given_back_may_be_taken_at_once(consul_url: str, open_one: Open, client: Consul) -> None:
+    async with open_one(consul_url).held("work"):
+        other = await client.open_session("other", LOCK_DELAY)
+        assert not await client.put(f"{client.server.path}/lock/work", b"", acquire=other)
+    assert await client.put(f"{client.server.path}/lock/work", b"", acquire=other)
+    await client.end_session(other)
 
 
 @pytest.mark.slow
