@@ -6,6 +6,8 @@ from collections.abc import Callable
 import hypothesis
 import pytest
 import structlog
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from services.kernel.sql import sqlite_file
 from tests.examples import PROFILES
@@ -22,6 +24,18 @@ Forward = Callable[[float], None]
 def pytest_configure(config: pytest.Config) -> None:
     """Before the tests are read, which name their share of the examples."""
     hypothesis.settings.load_profile("quick" if config.option.markexpr.startswith("not slow") else "full")
+
+
+class ByFile(LoadScopeScheduling):
+    """Each file in one worker, and all that bring up a fleet in the same: two beside each other are too much."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "fleet" if nodeid.startswith("tests/fleet/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile | None:
+    return ByFile(config, log) if config.option.dist == "loadscope" else None
 
 
 # By itself structlog draws each traceback with its source and its variables: half a second, of which nobody reads any.

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.fleet import infra, leftovers, programs
+from services.cli.fleet import infra, programs
 from services.cli.fleet.agents import Agents
 from services.cli.fleet.ports import HOST, Ports
 from services.kernel.errors import Invalid
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.server import Server
+from tests.fleet.running import process_of, sizes
 from tests.fleet.stores import PROBES
 from tests.servers.plugin import require
 from tests.servers.running import Server as Running
@@ -175,31 +176,9 @@ async def eventually(attempt: Callable[[], Awaitable[None]]) -> None:
             raise AssertionError("it was not done in time") from failed
 
 
-def process_of(folder: Path, allocation: str) -> int:
-    """The main process of a task: the child of the executor that Nomad began for it."""
-    executors = {}
-    for pid in leftovers.processes(folder):
-        line = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"\0executor\0" in line and allocation.encode() in line and b"/initdb/" not in line:
-            executors[pid] = line
-    (executor,) = executors
-    (child,) = Path(f"/proc/{executor}/task/{executor}/children").read_text().split() or children_of(executor)
-    return int(child)
-
-
-def children_of(parent: int) -> list[str]:
-    stats = (path.read_text().rpartition(")") for path in Path("/proc").glob("[0-9]*/stat"))
-    return [before.partition(" ")[0] for before, _, after in stats if after.split()[1] == str(parent)]
-
-
 def report(folder: Path) -> None:
     """What the processes of the fleet take, in MB of their own share."""
-    sizes: dict[str, int] = {}
-    for pid in leftovers.processes(folder):
-        line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        what = "executors" if b"executor" in line else Path(os.fsdecode(line[0]).split()[0]).name
-        share = next(
-            row for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if row.startswith("Pss:")
-        )
-        sizes[what] = sizes.get(what, 0) + int(share.split()[1]) // 1024
-    MEASURED.info(f"{sizes}; {sum(sizes.values()):.0f} MB in all")
+    shares: dict[str, float] = {}
+    for what, _, share in sizes(folder):
+        shares[what] = shares.get(what, 0) + share
+    MEASURED.info(f"{ {what: round(share) for what, share in shares.items()} }; {sum(shares.values()):.0f} MB in all")

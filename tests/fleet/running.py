@@ -1,0 +1,178 @@
+"""A whole fleet on this machine, in a lab: brought up, asked and looked into by its users' own command line."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from services.cli.fleet import leftovers
+from services.cli.fleet.deployment import Deployment
+from services.cli.fleet.ports import HOST, free_ports
+from services.cli.rendering.jobs import job_name
+from services.kernel.scheduler import Allocation
+from services.kernel.scheduler.nomad import Nomad
+from tests.proof.processes import Lab, environment
+
+T = TypeVar("T")
+
+#: Seconds for `fleet up`, for what is to come to be on a busy machine, and for a scan.
+RISING = 300
+PATIENCE = 120.0
+SCANNING = 600
+
+
+class Fleet:
+    """The fleet in ``folder``; its services reach the lab and nothing else."""
+
+    def __init__(self, folder: Path, lab: Lab) -> None:
+        self.folder = folder
+        self.lab = lab
+        self.listen = f"{HOST}:{free_ports(1)[0]}"
+        self._environment = environment(
+            **lab.environment,
+            MIRAGE_RESOLVERS=lab.resolver,
+            MIRAGE_VENV=sys.prefix,
+            XDG_CONFIG_HOME=str(folder / "config"),
+        )
+
+    @property
+    def server(self) -> str:
+        return f"http://localhost:{self.listen.rpartition(':')[2]}"
+
+    @property
+    def deployment(self) -> Deployment:
+        return Deployment(self.folder)
+
+    def nomad(self) -> Nomad:
+        return Nomad(self.deployment.agents.nomad)
+
+    def up(self) -> str:
+        """Bring it up, or what of it is missing; return what was said of it."""
+        return self.fleet("up", "--free-ports", "--listen", self.listen, seconds=RISING).stderr
+
+    def fleet(self, *arguments: str, seconds: float = PATIENCE, status: int = 0) -> "subprocess.CompletedProcess[str]":
+        """Run a command on the fleet; it must end with ``status``."""
+        return self._run("fleet", *arguments, "--data", str(self.folder), seconds=seconds, status=status)
+
+    def ask(self, *arguments: str, seconds: float = PATIENCE) -> str:
+        """Run a command through the gateway; return what it prints."""
+        return self._run(*arguments, "--server", self.server, seconds=seconds, status=0).stdout
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command through the gateway."""
+        command = [sys.executable, "-m", "services", *arguments, "--server", self.server]
+        with (self.folder / f"{arguments[0]}.said").open("w") as said:
+            return subprocess.Popen(
+                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True
+            )
+
+    def standing(self) -> dict[str, Any]:
+        """What `fleet status` shows, well or not."""
+        command = [sys.executable, "-m", "services", "fleet", "status", "--format", "json", "--data", str(self.folder)]
+        done = subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert done.returncode in {0, 1}, done.stderr
+        shown: dict[str, Any] = json.loads(done.stdout)
+        return {**shown, "well": done.returncode == 0}
+
+    def canonical(self) -> list[str]:
+        """The claim keys of the last scan."""
+        return self.ask("export", "last", "--canonical", "--all", "--format", "jsonl").splitlines()
+
+    def last(self) -> dict[str, Any]:
+        shown: dict[str, Any] = json.loads(self.ask("scans", "show", "last", "--format", "json"))
+        return shown
+
+    def process_of(self, allocation: str) -> int:
+        return process_of(self.folder, allocation)
+
+    def logs(self) -> str:
+        """The ends of what all services and agents said, for when a test fails."""
+        files = [*self.folder.glob("agents/nomad-client/alloc/*/alloc/logs/*.stderr.*"), *self.folder.glob("logs/*")]
+        return "\n".join(f"== {file}\n{file.read_text('utf-8', 'replace')[-3000:]}" for file in files)
+
+    def _run(self, *arguments: str, seconds: float, status: int) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [sys.executable, "-m", "services", *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        return done
+
+
+async def instances(nomad: Nomad, service: str) -> dict[str, Allocation]:
+    """The allocations of a service that run, by id."""
+    return {each.id: each for each in (await nomad.status(job_name(service))).allocations if each.runs}
+
+
+async def eventually(attempt: Callable[[], Awaitable[T]], *, seconds: float = PATIENCE) -> T:
+    """Try again until it fails no more and gives something true; return that."""
+    failed: Exception | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    if found := await attempt():
+                        return found
+                except Exception as error:  # noqa: BLE001  whatever is said of what is not there yet
+                    failed = error
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise AssertionError("it does not come to that") from failed
+
+
+def process_of(folder: Path, allocation: str) -> int:
+    """The main process of an allocation: the child of the executor that Nomad began for it."""
+    (executor,) = (
+        pid
+        for pid, line in command_lines(folder).items()
+        if b"\0executor\0" in line and allocation.encode() in line and not _is_prestart(line)
+    )
+    (child,) = Path(f"/proc/{executor}/task/{executor}/children").read_text().split() or children_of(executor)
+    return int(child)
+
+
+def command_lines(folder: Path) -> Mapping[int, bytes]:
+    """What each process of the fleet in ``folder`` was started as."""
+    found = {}
+    for pid in leftovers.processes(folder):
+        try:
+            found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+def children_of(parent: int) -> list[str]:
+    stats = (path.read_text().rpartition(")") for path in Path("/proc").glob("[0-9]*/stat"))
+    return [before.partition(" ")[0] for before, _, after in stats if after.split()[1] == str(parent)]
+
+
+def sizes(folder: Path) -> Iterator[tuple[str, float, float]]:
+    """Of each process: what it is, what it has in memory, and its own share of that, in MB."""
+    for pid, line in command_lines(folder).items():
+        rows = dict(row.split(":") for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+        resident, share = (int(rows[name].split()[0]) / 1024 for name in ("Rss", "Pss"))
+        yield _named(line.split(b"\0")), resident, share
+
+
+def _named(line: list[bytes]) -> str:
+    if b"executor" in line:
+        return "executor"
+    if b"serve" in line:
+        return os.fsdecode(line[line.index(b"serve") + 1])
+    return Path(os.fsdecode(line[0]).split()[0]).name
+
+
+def _is_prestart(line: bytes) -> bool:
+    return any(f"/{task}/".encode() in line for task in ("initdb", "migrate"))
