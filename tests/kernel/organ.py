@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Literal
+from contextlib import aclosing
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,7 +14,7 @@ from msgspec import Struct
 
 from services.kernel import errors
 from services.kernel.app import create_app, serve_hosts
-from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
+from services.kernel.calls import Caller, Calls, Endpoint, LocalCalls, Nothing
 from services.kernel.errors import Conflict, NotFound
 
 
@@ -122,8 +125,44 @@ DOORS = {
 }  # fmt: skip
 
 
-def compose_app(organ: Organ, prefix: str = "") -> Litestar:
+#: Who answers the request that is under way.
+_ANSWERS: ContextVar[Calls] = ContextVar("answers")
+
+
+class Whoever(Calls):
+    """Lets those answer whose application it is now: putting one together is what takes time."""
+
+    async def ask(self, endpoint: Endpoint, question: object, caller: Caller, *, seconds: float = 30.0) -> Any:
+        return await _ANSWERS.get().ask(endpoint, question, caller, seconds=seconds)
+
+    async def follow(self, endpoint: Endpoint, question: object, caller: Caller) -> AsyncGenerator[Any, None]:
+        async with aclosing(_ANSWERS.get().follow(endpoint, question, caller)) as parts:
+            async for part in parts:
+                yield part
+
+
+@cache
+def _application(endpoints: tuple[Endpoint, ...], hosts: frozenset[str], prefix: str) -> Litestar:
+    return create_app(Whoever(), endpoints, hosts=hosts, prefix=prefix)
+
+
+class App:
+    """An application in front of ``calls``; those that answer the same are one."""
+
+    def __init__(self, calls: LocalCalls, hosts: frozenset[str], prefix: str = "") -> None:
+        self._calls = calls
+        self._app = _application(tuple(calls.endpoints), hosts, prefix)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        before = _ANSWERS.set(self._calls)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _ANSWERS.reset(before)
+
+
+def compose_app(organ: Organ, prefix: str = "") -> App:
     """All of it over HTTP, for whoever calls it localhost."""
     calls = LocalCalls()
     calls.serve(organ, DOORS)
-    return create_app(calls, calls.endpoints, hosts=serve_hosts("127.0.0.1:8080"), prefix=prefix)
+    return App(calls, serve_hosts("127.0.0.1:8080"), prefix)

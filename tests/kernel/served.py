@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -10,13 +9,12 @@ import uvicorn
 from msgspec import Struct
 from msgspec.structs import replace
 
-from services.kernel.app import create_app
 from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
 from services.kernel.directory import Directory, Instance
 from services.kernel.errors import MirageError
 from services.kernel.request import current_trace, seconds_left
 from tests.kernel import organ as organs
-from tests.kernel.organ import Organ
+from tests.kernel.organ import App, Organ
 
 
 class Seen(Struct):
@@ -96,7 +94,7 @@ class Instances:
         """One more, known to the directory and listening."""
         calls, pipes = LocalCalls(), Pipes()
         calls.serve(pipes, DOORS)
-        app = create_app(calls, calls.endpoints, hosts=frozenset({"127.0.0.1"}))
+        app = App(calls, frozenset({"127.0.0.1"}))
         listener = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan="off"))
         task = asyncio.create_task(server._serve([listener]))
@@ -108,6 +106,4 @@ class Instances:
         return self._running[-1]
 
     async def end(self) -> None:
-        for each in self._running:
-            with suppress(Exception):
-                await each.die()
+        await asyncio.gather(*(each.die() for each in self._running), return_exceptions=True)

@@ -5,7 +5,6 @@ import re
 from uuid import UUID
 
 import pytest
-from litestar import Litestar
 from msgspec import Struct
 
 from services.kernel import errors, events
@@ -15,25 +14,17 @@ from services.kernel.errors import MEANING, MirageError, Unavailable
 from services.kernel.messages import EVERYWHERE, workspace_id
 from services.kernel.openapi import describe
 from tests.kernel.asgi import Reply, request
-from tests.kernel.organ import COMPOSE, DOORS, PLAY, Organ, compose_app, endpoint
-
-
-@pytest.fixture(scope="module")
-def built() -> tuple[Litestar, Organ]:
-    """Putting an application together is what takes time."""
-    organ = Organ()
-    return compose_app(organ, "/api"), organ
+from tests.kernel.organ import COMPOSE, DOORS, PLAY, App, Organ, compose_app, endpoint
 
 
 @pytest.fixture
-def app(built: tuple[Litestar, Organ]) -> Litestar:
-    return built[0]
+def organ() -> Organ:
+    return Organ()
 
 
 @pytest.fixture
-def organ(built: tuple[Litestar, Organ]) -> Organ:
-    built[1].closed.clear()
-    return built[1]
+def app(organ: Organ) -> App:
+    return compose_app(organ, "/api")
 
 
 NUMBER = UUID("8398ccbf-6b63-40d8-9bf5-b7210a95b996")
@@ -48,7 +39,7 @@ def is_problem(reply: Reply, code: str, status: int) -> bool:
     )
 
 
-async def test_a_question_is_made_of_path_and_query(app: Litestar) -> None:
+async def test_a_question_is_made_of_path_and_query(app: App) -> None:
     reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}?key=d&volume=7&loud=true&by=Bach%20J.S.")
     assert reply.json() == {
         "number": str(NUMBER), "key": "d", "volume": 7, "loud": True, "by": "Bach J.S.",
@@ -56,7 +47,7 @@ async def test_a_question_is_made_of_path_and_query(app: Litestar) -> None:
     }  # fmt: skip
 
 
-async def test_a_question_is_made_of_path_and_body(app: Litestar) -> None:
+async def test_a_question_is_made_of_path_and_body(app: App) -> None:
     reply = await request(app, "POST", f"/api/v1/tunes/{NUMBER}", body={"volume": 3, "by": None})
     assert reply.status == 200
     assert (reply.json()["number"], reply.json()["volume"], reply.json()["key"]) == (str(NUMBER), 3, "c")
@@ -82,30 +73,30 @@ async def test_a_question_is_made_of_path_and_body(app: Litestar) -> None:
         ("PUT", "/api/v1/files/a", {"content": "not base64!"}),
     ],
 )
-async def test_a_question_is_decoded_strictly(app: Litestar, method: str, url: str, body: object) -> None:
+async def test_a_question_is_decoded_strictly(app: App, method: str, url: str, body: object) -> None:
     reply = await request(app, method, url, body=body)
     assert is_problem(reply, "invalid", 400), reply
 
 
-async def test_bytes_are_base64(app: Litestar) -> None:
+async def test_bytes_are_base64(app: App) -> None:
     reply = await request(app, "PUT", "/api/v1/files/a", body={"content": "AAH/"})
     assert reply.json() == {"name": "a", "content": "AAH/"}
 
 
 @pytest.mark.parametrize("error", [error for error in MEANING if error.__name__ in vars(errors)])
-async def test_an_error_is_a_problem_with_its_code(app: Litestar, error: type[MirageError]) -> None:
+async def test_an_error_is_a_problem_with_its_code(app: App, error: type[MirageError]) -> None:
     reply = await request(app, "GET", f"/api/v1/errors/{error.__name__}")
     assert is_problem(reply, MEANING[error].code, MEANING[error].status)
     assert reply.json()["detail"] == "the reason"
 
 
-async def test_a_fault_says_nothing_of_itself(app: Litestar) -> None:
+async def test_a_fault_says_nothing_of_itself(app: App) -> None:
     reply = await request(app, "GET", "/api/v1/errors/none")
     assert is_problem(reply, "internal", 500)
     assert "reason" not in reply.body.decode()
 
 
-async def test_what_is_not_there_or_not_allowed_is_a_problem_too(app: Litestar) -> None:
+async def test_what_is_not_there_or_not_allowed_is_a_problem_too(app: App) -> None:
     assert is_problem(await request(app, "GET", "/api/v1/nothing"), "not_found", 404)
     assert is_problem(await request(app, "GET", "/elsewhere"), "not_found", 404)
     refused = await request(app, "DELETE", f"/api/v1/tunes/{NUMBER}")
@@ -114,7 +105,7 @@ async def test_what_is_not_there_or_not_allowed_is_a_problem_too(app: Litestar) 
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST"])
-async def test_the_server_is_called_by_its_own_names(app: Litestar, host: str) -> None:
+async def test_the_server_is_called_by_its_own_names(app: App, host: str) -> None:
     assert (await request(app, "GET", f"/api/v1/tunes/{NUMBER}", headers={"Host": host})).status == 200
 
 
@@ -135,11 +126,11 @@ async def test_the_server_is_called_by_its_own_names(app: Litestar, host: str) -
     ],
     ids=str,
 )
-async def test_a_page_from_elsewhere_reaches_nothing(app: Litestar, path: str, headers: list[tuple[str, str]]) -> None:
+async def test_a_page_from_elsewhere_reaches_nothing(app: App, path: str, headers: list[tuple[str, str]]) -> None:
     assert is_problem(await request(app, "GET", path, headers=headers), "denied", 403)
 
 
-async def test_a_page_of_the_server_itself_reaches_it(app: Litestar) -> None:
+async def test_a_page_of_the_server_itself_reaches_it(app: App) -> None:
     headers = {"Host": "localhost:8080", "Origin": "http://localhost:8080"}
     assert (await request(app, "POST", f"/api/v1/tunes/{NUMBER}", headers=headers, body={})).status == 200
 
@@ -158,7 +149,7 @@ def test_an_address_that_is_every_address_is_no_name_to_be_called_by() -> None:
         (NUMBER.hex, workspace_id(NUMBER.hex)),
     ],
 )
-async def test_the_workspace_of_a_request_is_named_by_its_header(app: Litestar, named: str, workspace: UUID) -> None:
+async def test_the_workspace_of_a_request_is_named_by_its_header(app: App, named: str, workspace: UUID) -> None:
     reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}", headers={"Mirage-Workspace": named})
     assert reply.json()["workspace"] == str(workspace)
 
@@ -173,12 +164,12 @@ async def test_a_request_that_names_no_workspace_is_in_that_of_the_server(defaul
 
 
 @pytest.mark.parametrize("named", ["", "x" * 201, str(EVERYWHERE)])
-async def test_what_names_no_workspace_is_refused(app: Litestar, named: str) -> None:
+async def test_what_names_no_workspace_is_refused(app: App, named: str) -> None:
     reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}", headers={"Mirage-Workspace": named})
     assert is_problem(reply, "invalid", 400)
 
 
-async def test_a_stream_is_server_sent_events(app: Litestar) -> None:
+async def test_a_stream_is_server_sent_events(app: App) -> None:
     reply = await request(app, "GET", "/api/v1/notes")
     assert reply.headers["content-type"].startswith("text/event-stream")
     assert reply.events() == [("", '{"pitch":1}'), ("", '{"pitch":2}'), ("end", "")]
@@ -188,7 +179,7 @@ def holes(reply: Reply) -> list[str]:
     return re.findall(r"id: (\d+)\r\ndata: \{", reply.body.decode())
 
 
-async def test_a_stream_that_can_be_resumed_goes_on_after_the_last_event_that_was_seen(app: Litestar) -> None:
+async def test_a_stream_that_can_be_resumed_goes_on_after_the_last_event_that_was_seen(app: App) -> None:
     whole = await request(app, "GET", "/api/v1/roll")
     assert holes(whole) == ["1", "2", "3", "4"]
     assert whole.events()[-1] == ("end", "")
@@ -199,11 +190,11 @@ async def test_a_stream_that_can_be_resumed_goes_on_after_the_last_event_that_wa
     assert b"id:" not in (await request(app, "GET", "/api/v1/notes", headers={"Last-Event-ID": "1"})).body
 
 
-async def test_a_stream_that_cannot_begin_is_an_ordinary_error(app: Litestar) -> None:
+async def test_a_stream_that_cannot_begin_is_an_ordinary_error(app: App) -> None:
     assert is_problem(await request(app, "GET", "/api/v1/stumbles/first"), "not_found", 404)
 
 
-async def test_a_stream_that_fails_later_says_so_in_its_last_event(app: Litestar) -> None:
+async def test_a_stream_that_fails_later_says_so_in_its_last_event(app: App) -> None:
     reply = await request(app, "GET", "/api/v1/stumbles/later")
     assert reply.status == 200
     (_, note), (name, problem) = reply.events()
@@ -211,7 +202,7 @@ async def test_a_stream_that_fails_later_says_so_in_its_last_event(app: Litestar
     assert '"code":"conflict"' in problem
 
 
-async def test_a_fault_in_a_stream_says_nothing_of_itself(app: Litestar) -> None:
+async def test_a_fault_in_a_stream_says_nothing_of_itself(app: App) -> None:
     reply = await request(app, "GET", "/api/v1/stumbles/faulty")
     name, problem = reply.events()[-1]
     assert name == "problem"
@@ -219,14 +210,14 @@ async def test_a_fault_in_a_stream_says_nothing_of_itself(app: Litestar) -> None
     assert "secret" not in problem
 
 
-async def test_a_stream_is_closed_when_its_client_goes_away(app: Litestar, organ: Organ) -> None:
+async def test_a_stream_is_closed_when_its_client_goes_away(app: App, organ: Organ) -> None:
     reply = await request(app, "GET", "/api/v1/long", leave_when=lambda reply: b"pitch" in reply.body)
     assert reply.left
     assert organ.closed.is_set()
 
 
 async def test_a_silent_stream_says_now_and_then_that_it_lives(
-    app: Litestar, organ: Organ, monkeypatch: pytest.MonkeyPatch
+    app: App, organ: Organ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "PING_SECONDS", 0.001)
     reply = await request(app, "GET", "/api/v1/long", leave_when=lambda reply: reply.body.count(b"nothing new") > 1)
@@ -235,13 +226,13 @@ async def test_a_silent_stream_says_now_and_then_that_it_lives(
 
 
 async def test_a_stream_that_is_slow_to_begin_begins_all_the_same(
-    app: Litestar, organ: Organ, monkeypatch: pytest.MonkeyPatch
+    app: App, organ: Organ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "FIRST_SECONDS", 0.0)
     assert (await request(app, "GET", "/api/v1/notes")).events()[0] == ("", '{"pitch":1}')
 
 
-async def test_the_document_describes_every_endpoint_and_every_reference_leads_somewhere(app: Litestar) -> None:
+async def test_the_document_describes_every_endpoint_and_every_reference_leads_somewhere(app: App) -> None:
     document = (await request(app, "GET", "/api/openapi.json")).json()
     assert document == describe(sorted(DOORS, key=lambda door: (door.path, door.method)), "/api")
     operations = {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
@@ -283,13 +274,13 @@ def test_what_is_described_in_code_loses_the_indentation_of_code() -> None:
     assert document["components"]["schemas"]["Refrain"]["description"] == said
 
 
-async def test_a_bare_address_leads_to_the_page_of_the_api(app: Litestar) -> None:
+async def test_a_bare_address_leads_to_the_page_of_the_api(app: App) -> None:
     for path in ("/", "/api"):
         reply = await request(app, "GET", path)
         assert (reply.status, reply.headers["location"]) == (302, "/api/docs")
 
 
-async def test_the_pages_of_the_api_need_nothing_from_elsewhere(app: Litestar) -> None:
+async def test_the_pages_of_the_api_need_nothing_from_elsewhere(app: App) -> None:
     page = await request(app, "GET", "/api/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'self'" in page.headers["content-security-policy"]

@@ -38,11 +38,19 @@ async def serve(directory: LocalDirectory) -> AsyncIterator[Serve]:
     await instances.end()
 
 
-@pytest.fixture
-async def door(directory: LocalDirectory) -> AsyncIterator[Door]:
-    calls = HttpCalls(LocalCalls(), directory)
+@pytest.fixture(scope="module")
+def built() -> Door:
+    """Putting the pages together is what takes time; whom it asks is each test's own."""
     routes = Routes((each.method, each.path, each) for each in DOORS)
-    yield Door(calls, routes, DOORS, lambda given: given == KNOWN["Authorization"], "/api")
+    nobody = HttpCalls(LocalCalls(), LocalDirectory())
+    return Door(nobody, routes, DOORS, lambda given: given == KNOWN["Authorization"], "/api")
+
+
+@pytest.fixture
+async def door(built: Door, directory: LocalDirectory, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
+    calls = HttpCalls(LocalCalls(), directory)
+    monkeypatch.setattr(built, "_calls", calls)
+    yield built
     await calls.close()
 
 
