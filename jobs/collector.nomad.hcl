@@ -167,6 +167,7 @@ job "mirage-collector" {
           MIRAGE_CACHE={{ .cache }}
           MIRAGE_DIRECTORY={{ .directory }}
           MIRAGE_MASTER_KEY={{ .master_key }}
+          MIRAGE_PROXY={{ .proxy }}
           MIRAGE_SQL={{ .sql }}
           MIRAGE_VALUES={{ .values }}
           {{ end }}

@@ -36,7 +36,7 @@ PUBLIC: Final = "public"
 SETTLING: Final = 180.0
 #: Where services are told in the environment of ``fleet up`` how they reach the outside.
 PASSED: Final = (
-    "MIRAGE_DIAL_TABLE", "MIRAGE_RESOLVERS", "MIRAGE_PROXY", "MIRAGE_NO_PROXY", "MIRAGE_CA_FILE", "SSL_CERT_FILE",
+    "MIRAGE_DIAL_TABLE", "MIRAGE_RESOLVERS", "MIRAGE_NO_PROXY", "MIRAGE_CA_FILE", "SSL_CERT_FILE",
     "MIRAGE_USER_AGENT", "MIRAGE_LOG", "MIRAGE_VENV",
 )  # fmt: skip
 
@@ -150,10 +150,9 @@ class Deployment:
         await nomad.register(await nomad.parse(text, given), keep_counts=True)
 
     def _environment(self, service: Service) -> dict[str, str]:
-        """What of our own environment is for the services, and where the gateway listens."""
+        """What of our own environment is for the services, and is no secret; and where the gateway listens."""
         passed = {name: value for name in PASSED if (value := os.environ.get(name))}
-        keys = {name: value for name, value in os.environ.items() if name.startswith("MIRAGE_KEY_")}
-        return {**passed, **({"MIRAGE_PUBLIC": self.public} if service.public else {}), **keys}
+        return {**passed, **({"MIRAGE_PUBLIC": self.public} if service.public else {})}
 
     async def _settle(self, nomad: Nomad, name: str, job: str, told: Told) -> None:
         async with _step(told, name):

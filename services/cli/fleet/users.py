@@ -1,5 +1,6 @@
 """Whom each server of a fleet lets in: a user for each service, who sees its own and nothing of its neighbours'."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
 def settings_of(service: Service, secrets: Secrets, ports: Ports) -> dict[str, str]:
     """What the Nomad variable of a service's job has: its settings that are secret."""
     known = urls(service.name, secrets.services[service.name], ports)
-    known |= {"token": secrets.token, "master_key": secrets.master_key}
+    known |= {"token": secrets.token, "master_key": secrets.master_key, "proxy": os.environ.get("MIRAGE_PROXY", "")}
     return {name: known[name] for name in secrets_of(service)}
 
 

@@ -207,6 +207,7 @@ def secrets_of(service: Service) -> tuple[str, ...]:
     secrets |= {"values"} if service.live else set()
     secrets |= {"master_key"} if "seal" in service.needs else set()
     secrets |= {"token"} if service.public else set()
+    secrets |= {"proxy"} if "egress" in service.needs else set()
     return tuple(sorted(secrets))
 
 
