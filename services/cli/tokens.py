@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from services.kernel.errors import Invalid
 from services.kernel.folder import write_private
+from services.kernel.server import masked
 from services.kernel.settings import config_folder
 
 FILE: Final = "servers.json"
@@ -22,12 +23,12 @@ def server_url(text: str) -> str:
     url = text.rstrip("/")
     try:
         parts = urlsplit(url)
-        bare = not (parts.path or parts.query or parts.username)
+        bare = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
         sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and bare and parts.port != 0
     except ValueError:
         sound = False
     if not sound:
-        raise Invalid(f"{text} is not the address of a server, as http://localhost:8080 is")
+        raise Invalid(f"{masked(text)} is not the address of a server, as http://localhost:8080 is")
     return url
 
 

@@ -4,6 +4,7 @@ Rate, errors and duration of requests by endpoint, of calls by endpoint, of batc
 somebody looks: the lag of consumers, what adapters say of themselves.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -61,10 +62,16 @@ def start() -> None:
     _metrics = Metrics()
 
 
-def read_with(reading: Reading) -> None:
-    """Let ``reading`` be called whenever somebody looks."""
-    if _metrics is not None:
-        _metrics.readings.append(reading)
+def read_with(reading: Reading) -> Callable[[], None]:
+    """Let ``reading`` be called whenever somebody looks, until the function that is returned is called."""
+    readings = [] if _metrics is None else _metrics.readings
+    readings.append(reading)
+
+    def end() -> None:
+        if reading in readings:
+            readings.remove(reading)
+
+    return end
 
 
 async def render() -> bytes:
@@ -125,6 +132,9 @@ def _timed(note: Callable[[str, float], None]) -> Iterator[None]:
     began, outcome = perf_counter(), "ok"
     try:
         yield
+    except asyncio.CancelledError:
+        outcome = "cancelled"
+        raise
     except BaseException as error:
         outcome = meaning(error).code
         raise

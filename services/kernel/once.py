@@ -141,6 +141,7 @@ class Outbox:
 
     async def relay(self) -> None:
         """Publish what waits, then wait for more; runs as long as the service does."""
+        self._wake.set()
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -213,24 +214,39 @@ class Inbox:
         self.consumer = self._consumer = durable(ports.service, handles.name)
         self._failing = Failing(ports, outbox, handles)
         self._intake = Intake()
+        self._running: asyncio.Task[Any] | None = None
 
     async def run(self) -> None:
         """Consume as long as the service runs, or until it is drained."""
+        self._running = asyncio.current_task()
         pause = 0.0
-        while not self._intake.over:
-            try:
-                deliveries = await self._intake.wait(self._bus.pull(self._consumer, self._handles.batch, wait=30.0))
-                if deliveries:
-                    pause = await self._take_or_pause(deliveries, pause)
-            except Unavailable as error:
-                # The bus itself is away; what was pulled comes again.
-                _log.warning("consumer waits for the bus", consumer=self._consumer, reason=str(error))
-                await self._intake.wait(asyncio.sleep(BUS_AWAY))
-        self._intake.ended.set()
+        try:
+            while not self._intake.over:
+                try:
+                    deliveries = await self._intake.wait(self._bus.pull(self._consumer, self._handles.batch, wait=30.0))
+                    if deliveries:
+                        pause = await self._take_or_give_back(deliveries, pause)
+                except Unavailable as error:
+                    # The bus itself is away; what was pulled comes again.
+                    _log.warning("consumer waits for the bus", consumer=self._consumer, reason=str(error))
+                    await self._intake.wait(asyncio.sleep(BUS_AWAY))
+        finally:
+            self._intake.ended.set()
 
     async def drain(self, seconds: float) -> None:
-        """Take in nothing more; what was taken in ends, or comes again where it takes longer than ``seconds``."""
-        await self._intake.drain(seconds)
+        """Take in nothing more; what was taken in ends, or is given back where it takes longer than ``seconds``."""
+        if not await self._intake.drain(seconds) and self._running is not None:
+            self._running.cancel()
+            await self._intake.ended.wait()
+
+    async def _take_or_give_back(self, deliveries: Sequence[Delivery], pause: float) -> float:
+        try:
+            return await self._take_or_pause(deliveries, pause)
+        except asyncio.CancelledError:
+            if self._intake.over:
+                with suppress(MirageError):  # so that another instance has them at once
+                    await self._bus.nak(deliveries, 0.0)
+            raise
 
     async def _take_or_pause(self, deliveries: Sequence[Delivery], pause: float) -> float:
         """Take a batch, or its messages one by one; return how long (seconds) the consumer paused for it."""

@@ -7,8 +7,9 @@ servers that the settings name, and asks the others over HTTP.
 import asyncio
 import gc
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from uuid import uuid4
 
@@ -21,12 +22,13 @@ from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus import Bus, Consumer, Stream
 from services.kernel.calls import Calls, LocalCalls
 from services.kernel.directory import Directory, Instance
-from services.kernel.errors import Invalid, MirageError, Unavailable
+from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
 from services.kernel.live import Live
 from services.kernel.messages import message_type
 from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import MIGRATIONS, forget
+from services.kernel.parts import as_long_as_it_takes, first_of
 from services.kernel.pauses import pauses
 from services.kernel.service import Handles, Ports, Service, load
 from services.kernel.settings import Settings
@@ -98,11 +100,15 @@ class Runtime:
         self._stopping = False
         self._draining = False
         self._settled = False
+        self._ends_measuring: Callable[[], None] = lambda: None
         self._others: HttpCalls | None = None
+        #: What a part waits for instead of ending: a disk that is full ends who keeps his files there, and nobody else.
+        self._passing: tuple[type[MirageError], ...] = (Unavailable, Exhausted)
 
     async def __aenter__(self) -> Self:
         if self._adapters.need_folder(self.services):
             self.folder.acquire()
+            self._passing = (Unavailable,)
         try:
             await self._start()
         except BaseException:
@@ -145,12 +151,13 @@ class Runtime:
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
         }
         shared = self._open_shared()
-        await self.bus.declare(streams_of(self.services), consumers_of(handled))
+        if "bus" in shared:
+            await self.bus.declare(streams_of(self.services), consumers_of(handled))
         for service in self.services:
             self.ports[service.name] = ports = await self._open_ports(service, shared)
             if service.doors:
                 self.calls.serve(ports, load(service.doors))
-        metrics.read_with(self._measure)
+        self._ends_measuring = metrics.read_with(self._measure)
         for service in self.services:
             self._run_service(service, self.ports[service.name], handled.get(service.name, ()))
         if self.works:
@@ -214,12 +221,14 @@ class Runtime:
             yield
 
     def _open_shared(self) -> dict[str, Any]:
-        """What all services of this process share; the bus and the directory are there in any case."""
-        needed = {"bus", "directory"}.union(*(service.needs for service in self.services))
+        """What all services of this process share; the directory is there in any case."""
+        needed = {"directory"}.union(*(service.needs for service in self.services))
         needed |= {"values"} if any(service.live for service in self.services) else set()
         first = self.services[0]
         shared: dict[str, Any] = {name: self._open(name, first) for name in SHARED if name in needed}
-        self.bus, self.directory = shared["bus"], shared["directory"]
+        self.directory = shared["directory"]
+        if "bus" in shared:
+            self.bus = shared["bus"]
         if self.settings.directory:
             from services.kernel.http_calls import HttpCalls
 
@@ -230,7 +239,7 @@ class Runtime:
         ports = Ports(service.name, settings=self.settings, calls=self._asking)
         if service.live is not None:
             ports.live = Live(service.name, service.live)
-            following = ports.live.follow(shared["values"], logs=len(self.services) == 1)
+            following = partial(ports.live.follow, shared["values"], logs=len(self.services) == 1)
             self._run(f"{service.name}.live", following)
         for name in service.needs:
             setattr(ports, name, shared[name] if name in shared else self._open(name, service))
@@ -266,11 +275,11 @@ class Runtime:
 
     def _run_service(self, service: Service, ports: Ports, handled: Sequence[Handles]) -> None:
         for task in load(service.tasks) if service.tasks else ():
-            self._run(f"{service.name}.{task.__name__}", _as_long_as_it_takes(task, ports), endless=False)
+            self._run(f"{service.name}.{task.__name__}", partial(task, ports), endless=False)
         if "outbox" not in vars(ports):
             return
-        self._run(f"{service.name}.relay", ports.outbox.relay())
-        self._run(f"{service.name}.forget", _as_long_as_it_takes(_forget_daily, ports))
+        self._run(f"{service.name}.relay", ports.outbox.relay)
+        self._run(f"{service.name}.forget", partial(_forget_daily, ports))
         for handles in handled:
             name = f"{service.name}.{handles.name}"
             if handles.work:
@@ -280,10 +289,10 @@ class Runtime:
 
     def _consume(self, name: str, consumer: Inbox | Workers) -> None:
         self._consuming.append(consumer)
-        self._run(name, consumer.run())
+        self._run(name, consumer.run)
 
-    def _run(self, name: str, work: Coroutine[Any, Any, None], *, endless: bool = True) -> None:
-        task = asyncio.create_task(work, name=name)
+    def _run(self, name: str, begin: Callable[[], Awaitable[None]], *, endless: bool = True) -> None:
+        task = asyncio.create_task(as_long_as_it_takes(name, begin, self._passing), name=name)
         task.add_done_callback(self._ended if endless else self._failed_or_done)
         self._running.append(task)
 
@@ -292,9 +301,7 @@ class Runtime:
             self._ended(task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = None if task.cancelled() else first_of(task.exception())
         assert self._failed is not None
         if self._failed.done() or ((self._stopping or self._draining) and error is None):
             return
@@ -313,6 +320,7 @@ class Runtime:
         """Cancel what runs, then close what it used, the last opened first, and give the folder up whatever fails."""
         self._stopping = True
         try:
+            self._ends_measuring()
             await self._leave()
             for task in self._running:
                 task.cancel()
@@ -383,7 +391,13 @@ def migrations_of(service: Service) -> list[Migration]:
 
 
 async def migrate(service: Service, settings: Settings) -> None:
-    """Bring the database of a service forward, once it is there."""
+    """Bring the database of a service forward, once it is there.
+
+    Raises:
+        Invalid: the settings name none, or the service has none; one in a data folder is brought forward by its owner.
+    """
+    if not settings.sql or "sql" not in service.needs:
+        raise Invalid(f"there is no database server of {service.name} to bring forward (MIRAGE_SQL)")
     adapters = Adapters(settings, Folder(settings.folder))
     for pause in pauses(0.5, 5.0):
         sql: Sql = adapters.open("sql", service)
@@ -408,18 +422,6 @@ async def _ping(opened: Opened) -> MirageError | None:
     except TimeoutError:
         return Unavailable(f"{opened.name} did not answer within {ANSWERING:g} s")
     return None
-
-
-async def _as_long_as_it_takes(task: Callable[[Ports], Awaitable[None]], ports: Ports) -> None:
-    """Run a task, from its beginning again after what it needs was away."""
-    for pause in pauses(0.5, 10.0):
-        try:
-            await task(ports)
-        except Unavailable as error:
-            _log.warning("a task waits", service=ports.service, task=task.__name__, reason=str(error))
-            await asyncio.sleep(pause)
-        else:
-            return
 
 
 async def _forget_daily(ports: Ports) -> None:

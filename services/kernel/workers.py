@@ -33,18 +33,20 @@ class Workers:
     async def run(self) -> None:
         """Consume as long as the service runs, or until it is drained; what is cancelled in the middle comes again."""
         free = asyncio.Semaphore(self._handles.parallel)
-        async with asyncio.TaskGroup() as group:
-            while not self._intake.over:
-                await self._intake.wait(free.acquire())
-                deliveries = await self._pull()
-                if not deliveries:
-                    free.release()
-                    continue
-                task = group.create_task(self._work_or_leave(deliveries[0]))
-                self._working.add(task)
-                task.add_done_callback(self._working.discard)
-                task.add_done_callback(lambda _: free.release())
-        self._intake.ended.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._intake.over:
+                    await self._intake.wait(free.acquire())
+                    deliveries = await self._pull()
+                    if not deliveries:
+                        free.release()
+                        continue
+                    task = group.create_task(self._work_or_leave(deliveries[0]))
+                    self._working.add(task)
+                    task.add_done_callback(self._working.discard)
+                    task.add_done_callback(lambda _: free.release())
+        finally:
+            self._intake.ended.set()
 
     async def drain(self, seconds: float) -> None:
         """Take in nothing more; what is in work ends, or is given back where it takes longer than ``seconds``."""

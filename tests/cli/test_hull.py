@@ -177,7 +177,7 @@ async def test_a_command_is_left_when_a_part_of_its_process_fails(settings: Sett
     with pytest.raises(Exhausted, match="the disk is full"):
         async with Hull(settings) as hull:
             assert hull.runtime is not None
-            hull.runtime._run("scans.broken", fail())
+            hull.runtime._run("scans.broken", fail)
             await asyncio.Event().wait()
     current = asyncio.current_task()
     assert current is not None
@@ -202,7 +202,7 @@ async def test_who_meets_a_full_disk_is_told_that_all_is_kept_and_what_to_do(
             if moment == "in a call":
                 await fail()
             assert hull.runtime is not None
-            hull.runtime._run("scans.broken", fail())
+            hull.runtime._run("scans.broken", fail)
             await asyncio.Event().wait()
     said = "the disk is full (bus.db: disk I/O error)" if moment == "at the start" else "the disk is full"
     assert str(told.value) == f"{said}; all that {settings.folder} has is kept: make room on its disk, then call again"

@@ -112,7 +112,12 @@ async def look_at_instance(known: Known, http: Http) -> Seen:
 
 async def _get(instance: Instance, path: str, http: Http) -> tuple[int, bytes]:
     async with http.request(f"http://{instance.address}", Asked("GET", path, None), {}, None) as answer:
-        return answer.status, await answer.content.read(MOST)
+        said = bytearray()
+        async for chunk in answer.content.iter_any():
+            said += chunk[: MOST - len(said)]
+            if len(said) == MOST:
+                break
+        return answer.status, bytes(said)
 
 
 def _view(instance: Instance, condition: Condition, without: tuple[str, ...]) -> InstanceView:

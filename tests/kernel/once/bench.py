@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -171,3 +172,13 @@ async def said_by(bench: Bench, count: int) -> list[Envelope]:
         if len(found) == count:
             break
     return found
+
+
+def flaky(call: Callable[..., Awaitable[Any]], away: dict[str, int], name: str) -> Callable[..., Awaitable[Any]]:
+    async def call_or_fail(*values: Any, **options: Any) -> Any:
+        if away[name]:
+            away[name] -= 1
+            raise Unavailable("the bus is away")
+        return await call(*values, **options)
+
+    return call_or_fail

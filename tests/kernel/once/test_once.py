@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,7 @@ from tests.kernel.once.bench import (
     envelope,
     equals,
     eventually,
+    flaky,
     hear,
     idle,
     is_so,
@@ -170,16 +171,6 @@ async def test_a_consumer_outlasts_a_bus_that_is_away(bench: Bench, monkeypatch:
         await eventually(lambda: idle(bench, "record"))
     assert await bench.effects() == [1, 2]
     assert set(away.values()) == {0}
-
-
-def flaky(call: Callable[..., Awaitable[Any]], away: dict[str, int], name: str) -> Callable[..., Awaitable[Any]]:
-    async def call_or_fail(*values: Any, **options: Any) -> Any:
-        if away[name]:
-            away[name] -= 1
-            raise Unavailable("the bus is away")
-        return await call(*values, **options)
-
-    return call_or_fail
 
 
 async def publish_at_last(bench: Bench, *numbers: int) -> None:
