@@ -17,7 +17,8 @@ from services.kernel.errors import meaning
 
 _log = structlog.get_logger(__name__)
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+#: The framework adds the charset; said twice, Prometheus does not read what follows.
+CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 #: Seconds.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

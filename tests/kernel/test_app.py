@@ -1,5 +1,6 @@
 """Endpoints over HTTP: one form of question, of answer, of error, of stream, and nobody from elsewhere."""
 
+import asyncio
 import json
 import re
 from uuid import UUID
@@ -9,10 +10,11 @@ from msgspec import Struct
 
 from services.kernel import errors, events
 from services.kernel.app import DOCS, create_app, serve_hosts
-from services.kernel.calls import LocalCalls
+from services.kernel.calls import Caller, LocalCalls, Nothing
 from services.kernel.errors import MEANING, MirageError, Unavailable
 from services.kernel.messages import EVERYWHERE, workspace_id
 from services.kernel.openapi import describe
+from services.kernel.request import seconds_left
 from tests.kernel.asgi import Reply, request
 from tests.kernel.organ import COMPOSE, DOORS, PLAY, App, Organ, compose_app, endpoint
 
@@ -311,3 +313,55 @@ async def test_health_tells_living_from_being_ready() -> None:
     ready = False
     assert (await request(app, "GET", "/health/live")).status == 200
     assert is_problem(await request(app, "GET", "/health/ready"), "unavailable", 503)
+
+
+# How long the caller waits
+
+
+async def left(headers: dict[str, str]) -> tuple[int, dict[str, object]]:
+    async def look(organ: Organ, caller: Caller, question: Nothing) -> Left:
+        return Left(seconds_left(1000.0))
+
+    calls = LocalCalls()
+    calls.serve(Organ(), {LEFT: look})
+    reply = await request(App(calls, serve_hosts("127.0.0.1:1")), "GET", "/v1/left", headers=headers)
+    return reply.status, reply.json()
+
+
+class Left(Struct):
+    seconds: float
+
+
+LEFT = endpoint("left", "GET", "/v1/left", Nothing, Left)
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [("4.5", 4.0, 4.5), ("1e9", 29.0, 30.0), ("inf", 29.0, 30.0), ("nan", 0.0, 30.0), (None, 29.0, 30.0)],
+)
+async def test_a_question_has_the_time_that_its_caller_gives_it_and_no_more_than_any(
+    said: str | None, least: float, most: float
+) -> None:
+    status, answer = await left({"Mirage-Seconds": said} if said else {})
+    assert status == 200
+    assert least <= answer["seconds"] <= most
+
+
+@pytest.mark.parametrize("said", ["soon", "", "1,5"])
+async def test_what_is_no_number_of_seconds_is_refused(said: str) -> None:
+    status, answer = await left({"Mirage-Seconds": said})
+    assert (status, answer["code"]) == (400, "invalid")
+
+
+async def test_who_has_no_time_left_is_told_so() -> None:
+    async def wait(organ: Organ, caller: Caller, question: Nothing) -> Left:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    calls = LocalCalls()
+    calls.serve(Organ(), {LEFT: wait})
+    for said in ("-5", "0", "0.01"):
+        reply = await request(
+            App(calls, serve_hosts("127.0.0.1:1")), "GET", "/v1/left", headers={"Mirage-Seconds": said}
+        )
+        assert is_problem(reply, "unavailable", 503)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from services.kernel import metrics, parts
+from services.kernel import runtime as kernel
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.calls import Caller, Endpoint, Nothing
 from services.kernel.directory import Instance
@@ -17,10 +19,14 @@ from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Owned
 from services.kernel.messages import workspace_id
-from services.kernel.runtime import DESCRIPTORS, Runtime, consumers_of, stream_of, streams_of
+from services.kernel.runtime import DESCRIPTORS, Place, Runtime, consumers_of, migrate, stream_of, streams_of
+from services.kernel.server import Server as Address
 from services.kernel.service import Handles, Hold, Ports, Received, Service, Unit
 from services.kernel.settings import Settings
+from services.kernel.sql.postgres import PostgresSql
 from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.version import VERSION
+from tests.servers.running import Server
 
 CALLER = Caller(workspace=workspace_id("default"))
 
@@ -349,3 +355,155 @@ asyncio.run(main())
             return sorted(heard.times) == [3, 5]
 
         await eventually(both_are_heard)
+
+
+# What passes by itself
+
+
+TRIED: list[int] = []
+
+
+async def away_twice(ports: Ports) -> None:
+    TRIED.append(len(TRIED))
+    if len(TRIED) < 3:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_fail(Unavailable("the server is away")))
+
+
+async def full_once(ports: Ports) -> None:
+    TRIED.append(len(TRIED))
+    if len(TRIED) < 2:
+        await _fail(Exhausted("the disk of the server is full"))
+
+
+async def _fail(error: MirageError) -> None:
+    raise error
+
+
+AWAY = (away_twice,)
+FULL = (full_once,)
+
+
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    TRIED.clear()
+    monkeypatch.setattr(parts, "pauses", lambda *_: iter(lambda: 0.0, None))
+
+
+@pytest.mark.usefixtures("_at_once")
+async def test_a_task_is_begun_anew_after_what_it_needs_was_away(settings: Settings) -> None:
+    async with Runtime([bell(tasks=f"{HERE}:AWAY")], settings) as runtime:
+        await eventually(lambda: asyncio.sleep(0, TRIED == [0, 1, 2]))
+        await runtime.ping()
+
+
+@pytest.mark.usefixtures("_at_once")
+async def test_a_full_disk_of_a_server_ends_nothing_in_a_fleet(settings: Settings) -> None:
+    on_servers = Service(name="bell", summary="Keeps nothing here.", needs=("directory",), tasks=f"{HERE}:FULL")
+    async with Runtime([on_servers], settings) as runtime:
+        await eventually(lambda: asyncio.sleep(0, TRIED == [0, 1]))
+        await runtime.ping()
+    assert not settings.folder.exists(), "who keeps nothing here needs no data folder, and no bus in it"
+
+
+# Whether it is ready
+
+
+@pytest.mark.parametrize("register", ["nomad", "off"])
+async def test_who_is_made_known_by_others_does_not_do_so_itself(settings: Settings, register: Any) -> None:
+    async with Runtime([EAR], structs.replace(settings, register=register)) as runtime:
+        assert await runtime.ready() == []
+        assert await runtime.directory.resolve("ear") == []
+
+
+async def test_it_says_where_others_find_it_and_what_it_is(settings: Settings) -> None:
+    place = Place("127.0.0.1:4000", "one", {"host": "here"})
+    async with Runtime([EAR], settings, place=place) as runtime:
+        (ear,) = await runtime.directory.resolve("ear")
+    assert ear == Instance("ear", "ear-one", "127.0.0.1:4000", {"host": "here", "version": VERSION})
+
+
+async def test_it_is_ready_without_what_it_can_do_without_and_says_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Runtime([EAR], settings) as runtime:
+        monkeypatch.setattr(runtime.bus, "ping", lambda: _fail(Unavailable("nobody is there")))
+        monkeypatch.setattr(runtime.ports["ear"].cache, "ping", asyncio.Event().wait)
+        monkeypatch.setattr(kernel, "ANSWERING", 0.02)
+        assert sorted(await runtime.ready()) == ["bus: nobody is there", "cache: cache did not answer within 0.02 s"]
+        monkeypatch.setattr(runtime.ports["ear"].sql, "ping", lambda: _fail(Unavailable("the database is away")))
+        with pytest.raises(Unavailable, match="the database is away"):
+            await runtime.ready()
+
+
+async def test_drained_it_is_not_ready_and_known_to_nobody_but_answers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "LEAVING", 0.0)
+    async with Runtime([EAR, BELL], settings) as runtime:
+        await runtime.drain(10.0)
+        assert await runtime.directory.resolve("ear") == []
+        with pytest.raises(Unavailable, match="is ending"):
+            await runtime.ready()
+        assert isinstance(await runtime.calls.ask(HEARD, Nothing(), CALLER), Heard)
+        async with runtime.ports["bell"].sql.read() as view:
+            assert await view.fetch("SELECT position FROM outbox") == []
+        assert not runtime._failed.done()
+
+
+async def test_a_directory_that_is_away_keeps_nobody_from_ending(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "LEAVING", 0.0)
+    async with Runtime([EAR], settings) as runtime:
+        monkeypatch.setattr(runtime.directory, "deregister", lambda *_: _fail(Unavailable("the directory is away")))
+        await runtime.drain(10.0)
+
+
+# What it measures
+
+
+async def test_it_measures_its_adapters_and_how_far_its_consumers_are_behind_as_long_as_it_is_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_metrics", None)
+    metrics.start()
+    monkeypatch.setattr(LocalDirectory, "measures", lambda self: {"watched": 7.0}, raising=False)
+    async with Runtime([EAR, BELL], settings):
+        said = (await metrics.render()).decode()
+        assert 'mirage_consumer_waiting{consumer="ear__listen"}' in said
+        assert 'mirage_consumer_in_flight{consumer="ear__listen"}' in said
+        assert "mirage_directory_watched 7.0" in said
+    assert b"mirage_consumer_waiting" not in await metrics.render()
+
+
+# Bringing a database forward
+
+
+@pytest.mark.parametrize(("sql", "needs"), [("", ("sql", "bus")), ("postgresql://127.0.0.1:1/bell", ("bus",))])
+async def test_there_has_to_be_a_server_with_a_database_to_be_brought_forward(
+    settings: Settings, sql: str, needs: tuple[str, ...]
+) -> None:
+    with pytest.raises(Invalid, match="there is no database server of bell"):
+        await migrate(bell(needs=needs), structs.replace(settings, sql=sql))
+    assert not settings.folder.exists()
+
+
+@pytest.mark.server
+async def test_a_database_is_brought_forward_once_it_is_there_and_then_again_in_vain(
+    settings: Settings, own_server: Callable[[str], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = own_server("postgresql")
+    server.stop()
+    waited: list[float] = []
+    monkeypatch.setattr(kernel, "pauses", lambda *_: iter(lambda: waited.append(0.05) or 0.05, None))
+    settings = structs.replace(settings, sql=server.url)
+    bringing = asyncio.create_task(migrate(BELL, settings))
+    await eventually(lambda: asyncio.sleep(0, len(waited) > 1))
+    server.start()
+    await asyncio.wait_for(bringing, 60)
+    await migrate(BELL, settings)
+    sql = PostgresSql(Address.parse(server.url))
+    async with sql.read() as view:
+        assert await view.fetch("SELECT * FROM outbox") == []
+    await sql.close()
