@@ -270,8 +270,7 @@ class Connections:
                 return True
             self._lost += 1
         lent.connection = await self._open()
-        if self.closed:
-            self.check_open()
+        self.check_open()
         return False
 
     async def _open(self) -> Connection:

@@ -405,17 +405,30 @@ async def test_a_connection_that_the_server_ends_costs_the_others_nothing(sql: P
 
 
 async def test_a_cancelled_statement_leaves_nothing_open(sql: PostgresSql, open_sql: OpenSql) -> None:
+    other = open_sql()
+    activity = (
+        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND state <> 'idle'"
+    )
+
+    async def under_way() -> list[str]:
+        async with other.read() as view:
+            return [row[0] for row in await view.fetch(activity)]
+
+    async def write_slowly() -> None:
+        async with sql.begin() as tx:
+            await tx.execute("INSERT INTO t (a) VALUES (1)")
+            await tx.fetch("SELECT 1 FROM pg_sleep(600)")
+
     for _ in range(5):
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05), sql.begin() as tx:
-                await tx.execute("INSERT INTO t (a) VALUES (1)")
-                await tx.fetch("SELECT 1 FROM pg_sleep(600)")
-        async with open_sql().read() as view:
-            left = await view.fetch(
-                "SELECT state, query FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND state <> 'idle'"
-            )
-            assert left == []
+        writing = asyncio.create_task(write_slowly())
+        async with asyncio.timeout(30):
+            while await under_way() != ["SELECT 1 FROM pg_sleep(600)"]:
+                pass
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert await under_way() == []
     assert sql.measures()["connections_opened_total"] == 1
     assert await rows(sql) == []
 
@@ -491,12 +504,12 @@ def silenced(postgres: running.Server) -> Iterator[None]:
 async def test_a_server_that_says_nothing_is_away_until_it_speaks_again(
     own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "SLOW", 0.2)
-    monkeypatch.setattr(connections, "CONNECTS", 0.5)
     postgres = own_server("postgresql")
     sql = PostgresSql(Server.parse(postgres.url))
     await sql.migrate([SCHEMA])
     await add(sql, 1)
+    monkeypatch.setattr(connections, "SLOW", 0.2)
+    monkeypatch.setattr(connections, "CONNECTS", 0.5)
     with silenced(postgres):
         async with asyncio.timeout(30):
             for _ in range(2):
@@ -514,6 +527,7 @@ async def test_a_statement_that_is_slow_on_a_living_server_goes_on(
     sql: PostgresSql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "SLOW", 0.02)
+    monkeypatch.setattr(connections, "CONNECTS", 30.0)
     async with sql.read() as view:
         assert await view.fetch("SELECT 1 FROM pg_sleep(0.5)") == [(1,)]
     assert sql.measures()["connections_lost_total"] == 0
