@@ -20,9 +20,6 @@ from services.kernel.errors import Invalid, NotFound
 from services.kernel.http_calls import Http
 from services.kernel.service import Ports
 
-#: Instances that a service can be given by hand.
-MOST: Final = 100
-
 
 def _http(ports: Ports) -> Http:
     if "http" not in ports.state:
@@ -45,8 +42,9 @@ async def scale_service(ports: Ports, caller: Caller, question: Scaling) -> Scal
     name = _known(question.service)
     if name not in BOUNDS:
         raise Invalid(f"{name} is not scaled")
-    if question.count is not None and not 0 <= question.count <= MOST:
-        raise Invalid(f"a service has 0 to {MOST} instances")
+    least, most = BOUNDS[name].least, BOUNDS[name].most
+    if question.count is not None and not least <= question.count <= most:
+        raise Invalid(f"{name} has {least} to {most} instances, which its job is bound to")
     kept = await ports.calls.ask(e.GET_SETTINGS, SettingsRef("discovery"), caller)
     scale = {key: value for key, value in kept.values["scale"].items() if key != name}
     if question.count is not None:
@@ -54,7 +52,7 @@ async def scale_service(ports: Ports, caller: Caller, question: Scaling) -> Scal
     change = ChangeSettings(service="discovery", values={"scale": scale}, reason=f"scale {name}")
     await ports.calls.ask(e.CHANGE_SETTINGS, change, caller)
     if question.count is None:
-        return Scaled(service=name, least=BOUNDS[name].least, most=BOUNDS[name].most)
+        return Scaled(service=name, least=least, most=most)
     await ports.scheduler.scale(PREFIX + name, name, question.count, f"by {caller.name}")
     return Scaled(service=name, least=question.count, most=question.count)
 
