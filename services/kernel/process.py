@@ -93,13 +93,16 @@ class Process(Calls):
         try:
             async with Runtime(self._services, self._settings, place=self._place) as runtime:
                 self._runtime = runtime
-                await self._open_front(runtime)
-                _log.info("ready", services=[service.name for service in self._services], address=self._place.address)
-                await runtime.failure()
+                try:
+                    await self._open_front(runtime)
+                    services = [service.name for service in self._services]
+                    _log.info("ready", services=services, address=self._place.address)
+                    await runtime.failure()
+                finally:  # while there still is who answers
+                    if self._front is not None:
+                        await self._front.close()
         finally:
             self._runtime = None
-            if self._front is not None:
-                await self._front.close()
 
     async def _open_front(self, runtime: Runtime) -> None:
         """Let the world in, now that all is there to answer it."""

@@ -1,0 +1,148 @@
+"""The commands of a fleet: what they refuse, and how they show what they have seen."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from services.catalogue import load_service
+from services.cli.fleet.standing import Standing, Store, write
+from services.contracts.resources.discovery import ConsumerView, FleetView, InstanceView, ServiceView
+from services.kernel import runtime
+from services.kernel.settings import Settings
+from tests.cli.conftest import Mirage
+
+WELL = InstanceView(id="scans-1", address="127.0.0.1:1", host="here", version="1", condition="well", without=())
+POOR = InstanceView(
+    id="scans-2", address="127.0.0.1:2", host="here", version="1", condition="degraded", without=("search: it is away",)
+)
+SCANS = ServiceView(
+    name="scans", wanted=2, running=2, instances=(WELL, POOR), deployment="successful", problems=(),
+    consumers=(ConsumerView(name="scans__take", waiting=40, in_flight=2),),
+)  # fmt: skip
+NATS = Store(name="nats", running=True, node="mirage", problems=())
+AGENTS = {"consul": True, "nomad-server": True}
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def standing(**changes: object) -> Standing:
+    known = {"agents": AGENTS, "stores": (NATS,), "fleet": FleetView(services=(SCANS,))}
+    return Standing(**{**known, **changes})
+
+
+def with_service(**changes: object) -> FleetView:
+    from msgspec import structs
+
+    return FleetView(services=(structs.replace(SCANS, **changes),))
+
+
+@pytest.mark.parametrize(
+    "unwell",
+    [
+        standing(agents={**AGENTS, "nomad-server": False}),
+        standing(stores=(Store(name="nats", running=False, node="", problems=()),)),
+        standing(stores=(Store(name="nats", running=True, node="mirage", problems=("it ended",)),)),
+        standing(fleet=with_service(wanted=3)),
+        standing(fleet=with_service(wanted=0)),
+        standing(fleet=with_service(problems=("1 of 1 nodes has too little memory",))),
+        standing(fleet=with_service(instances=())),
+    ],
+)
+def test_a_fleet_is_well_when_each_part_of_it_is(unwell: Standing) -> None:
+    assert standing().well
+    assert not unwell.well
+
+
+def test_how_a_fleet_is_is_shown_to_people(capsys: pytest.CaptureFixture[str]) -> None:
+    write(standing(), "table")
+    out = capsys.readouterr().out
+    assert "Agents: all run" in out
+    (first, second) = (line for line in out.splitlines() if "127.0.0.1" in line)
+    assert [word in first for word in ("scans", "2 of 2", "127.0.0.1:1", "here", "well", "42")] == [True] * 6
+    assert ("degraded" in second, "search: it is away" in second, "scans" in second) == (True, True, False)
+    unwell = standing(
+        agents={**AGENTS, "consul": False},
+        stores=(Store(name="nats", running=False, node="", problems=("it ended",)),),
+        fleet=with_service(instances=(), deployment="failed", problems=("no node",)),
+    )
+    write(unwell, "table")
+    out = capsys.readouterr().out
+    for said in ("Agents: consul do not run", "down", "it ended", "none is known", "no node; deployment failed"):
+        assert said in out
+
+
+def test_how_a_fleet_is_is_told_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    write(standing(), "json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["agents"] == AGENTS
+    assert told["fleet"]["services"][0]["consumers"] == [{"name": "scans__take", "waiting": 40, "in_flight": 2}]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("serve", "nobody"), "there is no service nobody; there are scans, "),
+        (("migrate", "scans", "nobody"), "there is no service nobody; there are scans, "),
+        (("migrate", "scans"), "there is no database server of scans to bring forward (MIRAGE_SQL)"),
+        (("fleet", "scale", "scans", "many"), "many"),
+        (("fleet", "restart", "nobody"), "there is no service nobody; there are scans, "),
+        (("fleet", "logs", "nobody"), "there is no service nobody; there are scans, "),
+        (("serve", "scans", "--listen", "nowhere"), "nowhere is not ADDRESS:PORT"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(
+    mirage: Mirage,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    data = ("--data", str(tmp_path / "fleet")) if words[0] == "fleet" else ()
+    code, out, err = mirage(*words, *data)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_begun(mirage: Mirage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = mirage("serve", "scans", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert code == 2
+    assert "is taken" in err
+
+
+def test_the_databases_of_all_that_are_named_are_brought_forward(
+    mirage: Mirage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brought: list[tuple[str, str]] = []
+
+    async def note(service: object, settings: Settings) -> None:
+        brought.append((service.name, settings.sql))
+
+    monkeypatch.setenv("MIRAGE_SQL", "postgresql://127.0.0.1:1/any")
+    monkeypatch.setattr(runtime, "migrate", note)
+    assert mirage("migrate", "scans", "storage") == (0, "", "")
+    assert brought == [(name, "postgresql://127.0.0.1:1/any") for name in ("scans", "storage")]
+
+
+def test_where_no_fleet_is_its_status_says_what_is_not_there(
+    mirage: Mirage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from services.cli.fleet import deployment
+    from services.cli.fleet.ports import Ports
+
+    made = deployment.Deployment
+    free = Ports.free()
+    monkeypatch.setattr(deployment, "Deployment", lambda folder, **given: made(folder, **{**given, "ports": free}))
+    monkeypatch.setattr(deployment, "load_services", lambda: [load_service("scans")])
+    code, out, _ = mirage("fleet", "status", "--data", str(tmp_path / "fleet"))
+    assert code == 1
+    assert "do not run" in out
