@@ -50,7 +50,8 @@ async def look_at(name: str, directory: Directory, scheduler: Nomad, http: Http)
     problems: list[str] = []
     status = await _status(name, scheduler, problems)
     known = await _known(name, directory, problems)
-    seen = await asyncio.gather(*(look_at_instance(each, http) for each in known))
+    unknown = _unknown(name, status, known) if status is not None else []
+    seen = await asyncio.gather(*(look_at_instance(each, http) for each in (*known, *unknown)))
     group = next((group for group in status.groups if group.name == name), None) if status else None
     if status is not None:
         problems += _problems(status)
@@ -81,6 +82,17 @@ async def _known(name: str, directory: Directory, problems: list[str]) -> list[K
     except MirageError as error:
         problems.append(str(error))
         return []
+
+
+def _unknown(name: str, status: JobStatus, known: Sequence[Known]) -> list[Known]:
+    """Instances that run and are not in the directory: they are not ready, and say why."""
+    ids = {each.instance.id for each in known}
+    running = [each for each in status.allocations if each.runs and "http" in each.ports]
+    return [
+        Known(Instance(name, instance, each.ports["http"], {"host": each.node}), well=False)
+        for each in running
+        if (instance := f"{name}-{each.id}") not in ids
+    ]
 
 
 def _problems(status: JobStatus) -> list[str]:
