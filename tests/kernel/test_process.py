@@ -1,0 +1,261 @@
+"""One process of a fleet: it answers before it is ready, says what is missing, and ends without losing anything."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from msgspec import Struct, structs
+
+from services.kernel import metrics, process, runtime
+from services.kernel.calls import Caller, Nothing
+from services.kernel.errors import Invalid, MirageError, Unavailable
+from services.kernel.folder import Folder
+from services.kernel.listening import open_listener
+from services.kernel.process import Process, serve
+from services.kernel.runtime import Place
+from services.kernel.service import Handles, Hold, Ports, Received, Service
+from services.kernel.settings import Settings
+from tests.kernel.test_runtime import BELL, CALLER, EAR, HEARD, Heard, Rung, bell, eventually
+
+HERE = __name__
+PLACE = Place("127.0.0.1:1", "one", {"host": "here"})
+
+
+class Answer(Struct):
+    status: int
+    body: Any
+
+
+Get = Callable[[str], Awaitable[Answer]]
+
+
+class Work:
+    """Long work that is under way until it is let go on."""
+
+    begun = asyncio.Event()
+    open = asyncio.Event()
+
+
+async def toil(ports: Ports, received: Received[Rung], hold: Hold) -> None:
+    Work.begun.set()
+    await Work.open.wait()
+    ports.state["heard"] = [received.message.times]
+
+
+async def heard(ports: Ports, caller: Caller, question: Nothing) -> Heard:
+    return Heard(tuple(ports.state.get("heard", ())))
+
+
+async def welcome(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"welcome"})
+
+
+def front(ports: Ports) -> Any:
+    return welcome
+
+
+TOILS = (Handles(name="toil", takes=Rung, work=toil),)
+DOORS = {HEARD: heard}
+WORKER = Service(
+    name="ear", summary="Toils.", needs=("sql", "bus"), consumes=(Rung,), consumers=f"{HERE}:TOILS",
+    answers=(HEARD,), doors=f"{HERE}:DOORS",
+)  # fmt: skip
+GATE = Service(name="gate", summary="Lets in.", needs=(), public=f"{HERE}:front")
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to be given time to notice that this process leaves; what it measures is forgotten afterwards."""
+    monkeypatch.setattr(runtime, "LEAVING", 0.0)
+    monkeypatch.setattr(process, "pauses", lambda *_: iter(lambda: 0.01, None))
+    monkeypatch.setattr(metrics, "_metrics", None)
+    Work.begun, Work.open = asyncio.Event(), asyncio.Event()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=str(tmp_path / "data"))
+
+
+@asynccontextmanager
+async def served(settings: Settings, *services: Service) -> AsyncIterator[tuple[asyncio.Task[None], Get]]:
+    """Serve until the block ends, or SIGTERM comes."""
+    with open_listener("127.0.0.1:0") as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        serving = asyncio.create_task(serve(services, settings, listener, structs.replace(PLACE, address=address)))
+        async with aiohttp.ClientSession() as session:
+
+            async def get(path: str) -> Answer:
+                async with session.get(f"http://{address}{path}") as answer:
+                    kind = answer.content_type
+                    return Answer(answer.status, await answer.json() if "json" in kind else await answer.text())
+
+            try:
+                yield serving, get
+            finally:
+                if not serving.done():
+                    os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.wait({serving}, timeout=30)
+        assert serving.done()
+
+
+def says(get: Get, path: str, status: int) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return (await get(path)).status == status
+
+    return holds
+
+
+async def test_it_is_live_before_it_is_ready_says_what_is_missing_and_gets_ready_by_itself(settings: Settings) -> None:
+    other = Folder(settings.folder)
+    other.acquire()
+    async with served(settings, EAR) as (_, get):
+        assert await get("/health/live") == Answer(200, {"status": "live"})
+
+        async def is_told() -> bool:
+            return "in use by another process" in (await get("/health/ready")).body["detail"]
+
+        await eventually(is_told)
+        for path in ("/health/ready", "/v1/heard"):
+            refused = await get(path)
+            assert (refused.status, refused.body["code"]) == (503, "unavailable")
+        other.close()
+        await eventually(says(get, "/health/ready", 200))
+        assert (await get("/v1/heard")).body == {"times": []}
+        assert "mirage_request_seconds" in (await get("/metrics")).body
+
+
+async def test_told_to_end_while_it_waits_it_ends_at_once(settings: Settings) -> None:
+    other = Folder(settings.folder)
+    other.acquire()
+    async with served(settings, EAR) as (serving, get):
+        await get("/health/live")
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(serving, 30)
+    other.close()
+
+
+async def test_at_sigterm_it_is_not_ready_leaves_the_directory_ends_its_work_and_answers_until_then(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[str] = []
+    deregister = runtime.Runtime._leave
+
+    async def note(self: runtime.Runtime) -> None:
+        left.extend(known.id for known in self._instances)
+        await deregister(self)
+
+    monkeypatch.setattr(runtime.Runtime, "_leave", note)
+    async with served(settings, BELL, WORKER) as (serving, get):
+        await asyncio.wait_for(Work.begun.wait(), 30)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await eventually(says(get, "/health/ready", 503))
+        assert "ending" in (await get("/health/ready")).body["detail"]
+        assert left == ["bell-one", "ear-one"]
+        assert (await get("/v1/heard")).body == {"times": []}
+        assert not serving.done()
+        Work.open.set()
+        await asyncio.wait_for(serving, 30)
+    async with runtime.Runtime([WORKER], settings, works=False) as again:
+        lag = await again.bus.lag("ear__toil")
+        assert (lag.waiting, lag.in_flight) == (0, 0)
+
+
+async def test_work_that_does_not_end_in_time_is_there_for_the_next_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "DRAINING", 0.05)
+    async with served(settings, BELL, WORKER) as (serving, _):
+        await asyncio.wait_for(Work.begun.wait(), 30)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(serving, 30)
+    Work.open.set()
+    async with runtime.Runtime([WORKER], settings) as again:
+        await eventually(lambda: asyncio.sleep(0, again.ports["ear"].state.get("heard") == [3]))
+
+
+async def test_a_fault_in_a_part_ends_the_process_and_is_raised(settings: Settings) -> None:
+    async with served(settings, bell(tasks="tests.kernel.test_runtime:TRIPS")) as (serving, _):
+        with pytest.raises(MirageError, match=r"bell\.trip, a part of this process, ended"):
+            await asyncio.wait_for(serving, 30)
+
+
+async def test_a_full_disk_of_its_own_is_waited_for_and_said(settings: Settings) -> None:
+    async with served(settings, bell(tasks="tests.kernel.test_runtime:RUNS_OUT")) as (serving, get):
+
+        async def is_told() -> bool:
+            return (await get("/health/ready")).body.get("detail") == "the disk is full"
+
+        await eventually(is_told)
+        assert not serving.done()
+
+
+# The port for the world
+
+
+async def reached(port: int) -> bool:
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as answer:
+            return await answer.text() == "welcome"
+    except aiohttp.ClientError:
+        return False
+
+
+async def test_the_world_is_let_in_when_all_is_there_and_no_more_when_it_ends(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = structs.replace(settings, public=f"127.0.0.1:{port}")
+    other = Folder(settings.folder)
+    other.acquire()
+    one = Process([GATE, BELL], settings, PLACE)
+    running = asyncio.create_task(one.run())
+    with pytest.raises(Unavailable):
+        await one.ready()
+    assert not await reached(port)
+    other.close()
+    await eventually(lambda: reached(port))
+    # Another one of its like shares the port, and goes on when the first has ended.
+    two = Process([GATE], structs.replace(settings, data=""), PLACE)
+    also = asyncio.create_task(two.run())
+    await eventually(lambda: is_ready(two))
+    one.end()
+    await asyncio.wait_for(running, 30)
+    assert await reached(port)
+    two.end()
+    await asyncio.wait_for(also, 30)
+    assert not await reached(port)
+
+
+async def is_ready(process: Process) -> bool:
+    try:
+        return await process.ready() == []
+    except Unavailable:
+        return False
+
+
+async def test_a_port_for_the_world_that_is_somebody_elses_ends_the_process(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        public = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(Invalid, match="is taken"):
+            await asyncio.wait_for(Process([GATE], structs.replace(settings, public=public), PLACE).run(), 30)
+
+
+async def test_its_services_are_asked_as_long_as_they_are_there(settings: Settings) -> None:
+    one = Process([EAR], settings, PLACE)
+    with pytest.raises(Unavailable, match="is starting"):
+        await one.ask(HEARD, Nothing(), CALLER)
+    running = asyncio.create_task(one.run())
+    await eventually(lambda: is_ready(one))
+    assert await one.ask(HEARD, Nothing(), CALLER) == Heard(())
+    one.end()
+    await asyncio.wait_for(running, 30)
+    with pytest.raises(Unavailable, match="is ending"):
+        await one.ask(HEARD, Nothing(), CALLER)
