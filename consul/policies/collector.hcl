@@ -16,10 +16,10 @@ agent_prefix "" {
   policy = "read"
 }
 
-key_prefix "mirage/" {
-  policy = "write"
+key_prefix "mirage/keys/" {
+  policy = "read"
 }
 
-session_prefix "" {
-  policy = "write"
+key "mirage/settings/collector" {
+  policy = "read"
 }

@@ -16,10 +16,14 @@ agent_prefix "" {
   policy = "read"
 }
 
-key_prefix "mirage/" {
+key_prefix "mirage/keys/" {
   policy = "write"
 }
 
-session_prefix "" {
+key_prefix "mirage/settings/" {
   policy = "write"
+}
+
+key "mirage/settings/configuration" {
+  policy = "read"
 }

@@ -16,6 +16,14 @@ agent_prefix "" {
   policy = "read"
 }
 
-key_prefix "mirage/settings/discovery/" {
+key "mirage/settings/discovery" {
   policy = "read"
+}
+
+key_prefix "mirage/lock/" {
+  policy = "write"
+}
+
+session_prefix "" {
+  policy = "write"
 }

@@ -15,7 +15,3 @@ node_prefix "" {
 agent_prefix "" {
   policy = "read"
 }
-
-key_prefix "mirage/settings/registry/" {
-  policy = "read"
-}

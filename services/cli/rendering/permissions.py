@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from services.cli.rendering.jobs import job_name
+from services.contracts.endpoints import CHANGE_SETTINGS
+from services.contracts.keys import KEYS
+from services.kernel.live import SETTINGS
 from services.kernel.service import Service
 
 _HEAD: Final = "# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.\n"
@@ -35,11 +38,16 @@ def _rules(service: Service) -> Iterable[tuple[str, str, str]]:
     yield "service_prefix", "mirage-", "read"
     yield "node_prefix", "", "read"
     yield "agent_prefix", "", "read"
-    if "values" in service.needs:
-        yield "key_prefix", "mirage/", "write"
+    if CHANGE_SETTINGS in service.answers:
+        yield "key_prefix", f"mirage/{KEYS}", "write"
+        yield "key_prefix", f"mirage/{SETTINGS}", "write"
+    elif "values" in service.needs:
+        yield "key_prefix", f"mirage/{KEYS}", "read"
+    if service.live:
+        yield "key", f"mirage/{SETTINGS}{service.name}", "read"
+    if "locks" in service.needs:
+        yield "key_prefix", "mirage/lock/", "write"
         yield "session_prefix", "", "write"
-    else:
-        yield "key_prefix", f"mirage/settings/{service.name}/", "read"
 
 
 def _asks(asker: Service, asked: Service) -> bool:

@@ -1,0 +1,77 @@
+"""The secrets of a fleet are made once, are for its user alone, and are never shown."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from services.catalogue import SERVICES, load_services
+from services.cli.fleet.ports import Ports
+from services.cli.fleet.secrets import FILE, keep_secrets
+from services.cli.fleet.users import secrets_of_infra, settings_of
+from services.cli.rendering.jobs import secrets_of
+from services.gateway.api import SHORTEST_TOKEN
+from services.kernel.errors import Invalid
+from services.kernel.seal import Seal
+from services.kernel.settings import Settings
+
+
+def test_they_are_made_once_and_those_of_a_new_service_later(tmp_path: Path) -> None:
+    first = keep_secrets(tmp_path / "fleet", ["scans"])
+    assert keep_secrets(tmp_path / "fleet", ["scans"]) == first
+    later = keep_secrets(tmp_path / "fleet", ["scans", "storage"])
+    assert (later.admin, later.token, later.master_key) == (first.admin, first.token, first.master_key)
+    assert later.services["scans"] == first.services["scans"]
+    assert keep_secrets(tmp_path / "fleet", ["scans"]) == later
+
+
+def test_no_two_are_the_same_and_each_is_one_that_is_taken(tmp_path: Path) -> None:
+    here, there = (keep_secrets(tmp_path / name, SERVICES) for name in ("here", "there"))
+    all_of_them = [each for kept in (here, there) for each in (kept.admin, kept.token, *kept.services.values())]
+    assert len(set(all_of_them)) == 2 * (2 + len(SERVICES))
+    assert len(here.token) >= SHORTEST_TOKEN
+    assert Seal(here.master_key).open("key", Seal(here.master_key).seal("key", "word")) == "word"
+
+
+def test_only_its_user_reads_them_whatever_was_there_before(tmp_path: Path) -> None:
+    (tmp_path / "secrets.new").write_text("left behind")
+    (tmp_path / "secrets.new").chmod(0o644)
+    keep_secrets(tmp_path, ["scans"])
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_they_are_not_shown(tmp_path: Path) -> None:
+    kept = keep_secrets(tmp_path, ["scans"])
+    assert f"{kept!r} {kept}" == "Secrets(***) Secrets(***)"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"admin": 5}', "[]"])
+def test_a_file_that_is_none_of_secrets_is_left_alone(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(Invalid, match=r"secrets\.json cannot be read"):
+        keep_secrets(tmp_path, ["scans"])
+    assert (tmp_path / FILE).read_text() == content
+
+
+@pytest.mark.parametrize("service", load_services(), ids=lambda service: service.name)
+def test_a_service_is_told_its_own_secrets_and_no_others(tmp_path: Path, service: object) -> None:
+    kept = keep_secrets(tmp_path, SERVICES)
+    told = settings_of(service, kept, Ports())
+    assert tuple(told) == secrets_of(service)
+    others = [kept.admin, *(password for name, password in kept.services.items() if name != service.name)]
+    assert not [other for other in others if other in str(told)]
+    assert ("token" in told, "master_key" in told) == (bool(service.public), "seal" in service.needs)
+    shown = repr(Settings(**told))
+    assert not [word for word in (kept.services[service.name], kept.token, kept.master_key) if word in shown]
+
+
+def test_the_servers_are_told_digests_or_what_they_need(tmp_path: Path) -> None:
+    kept = keep_secrets(tmp_path, SERVICES)
+    told = secrets_of_infra(load_services(), kept, Ports())
+    assert all(each["password"] == kept.admin for each in told.values())
+    assert kept.services["collector"] not in told["redis"]["acl"]
+    assert {name for name, password in kept.services.items() if password in told["nats"]["authorization"]} == {
+        service.name for service in load_services() if "bus" in service.needs
+    }
+    assert kept.master_key not in str(told)
