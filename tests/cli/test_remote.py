@@ -1,0 +1,139 @@
+"""The same commands drive a fleet behind a server; one that is away for a while is waited for by whoever follows."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.cli import remote
+from services.cli.following import Silent, follow
+from services.cli.remote import RemoteHull
+from services.contracts.endpoints import CREATE_SCAN, GET_SCAN, LIST_SCANS
+from services.contracts.resources import NewScan, ScanRef
+from services.kernel.calls import Caller, Nothing
+from services.kernel.errors import Denied, Invalid, NotFound, Unavailable
+from services.kernel.messages import workspace_id
+from services.kernel.settings import Settings
+from tests.cli.behind import TOKEN, fleet, fleet_beside
+from tests.cli.conftest import Mirage
+
+CALLER = Caller(workspace_id("default"))
+NUMBER = "+41446681800"
+PHONE = NewScan(targets=(NUMBER,), modules=("phone",))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with fleet_beside(tmp_path_factory.mktemp("fleet") / "data") as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.setenv("MIRAGE_TOKEN", TOKEN)
+
+
+def test_a_scan_runs_there_is_watched_and_comes_back(mirage: Mirage, server: str, tmp_path: Path) -> None:
+    there = ("--server", server, "--workspace", "ours")
+    # Into files: the server logs to where this process prints.
+    first, again = tmp_path / "first.jsonl", tmp_path / "again.jsonl"
+    code, _, err = mirage("scan", NUMBER, "--module", "phone", "--output", str(first), "--quiet", *there)
+    assert code == 0, err
+    assert "phone_number" in {json.loads(line)["type"] for line in first.read_text().splitlines()}
+    code, out, err = mirage("scans", "list", *there)
+    assert code == 0, err
+    listed = re.search(r"(?m)^ *([0-9a-f]{8})\b.*finished", out)
+    assert listed, out
+    for words in (("scans", "watch", listed[1], "--quiet"), ("scans", "show", listed[1])):
+        code, out, err = mirage(*words, *there)
+        assert code == 0, err
+    code, _, err = mirage("export", listed[1], "--format", "jsonl", "--output", str(again), *there)
+    assert code == 0, err
+    assert sorted(again.read_text().splitlines()) == sorted(first.read_text().splitlines())
+    assert f"--server {server}" in mirage("scan", NUMBER, "--module", "phone", *there)[1]
+    assert not (tmp_path / "share" / "mirage" / "format").exists(), "nothing is kept here"
+
+
+def test_what_is_not_there_is_said_as_it_is_here(mirage: Mirage, server: str) -> None:
+    code, _, err = mirage("scans", "show", "0123abcd", "--server", server)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "0123abcd" in err
+
+
+def test_a_wrong_token_is_refused_and_not_shown(mirage: Mirage, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRAGE_TOKEN", "guessed-guessed-guessed")
+    code, out, err = mirage("scans", "list", "--server", server)
+    assert (code, out) == (1, "")
+    assert "needs a token" in err
+    assert "guessed" not in err
+    monkeypatch.delenv("MIRAGE_TOKEN")
+    code, _, err = mirage("scans", "list", "--server", server)
+    assert code == 2
+    assert f"there is no token for {server}" in err
+
+
+def test_where_nobody_answers_is_said_at_once(mirage: Mirage) -> None:
+    code, _, err = mirage("scans", "list", "--server", "http://127.0.0.1:1")
+    assert code == 1
+    assert "http://127.0.0.1:1 does not answer" in err
+
+
+def test_a_folder_and_a_server_are_not_asked_at_once(mirage: Mirage, tmp_path: Path) -> None:
+    code, _, err = mirage("scans", "list", "--server", "http://127.0.0.1:1", "--data", str(tmp_path))
+    assert code == 2
+    assert "either the data folder" in err
+
+
+def test_a_fleet_is_not_backed_up_from_here(mirage: Mirage, server: str, tmp_path: Path) -> None:
+    code, _, err = mirage("backup", str(tmp_path / "copy"), "--server", server)
+    assert code != 0
+    assert err
+    assert not (tmp_path / "copy").exists()
+
+
+async def test_whoever_follows_goes_on_when_the_server_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = asyncio.Event()
+    monkeypatch.setattr(remote, "pauses", lambda *_: iter(lambda: away.set() or 0.01, None))
+    async with fleet(tmp_path / "data", works=False) as begun, RemoteHull(Settings(), begun.url, TOKEN) as hull:
+        scan = await hull.calls.ask(CREATE_SCAN, PHONE, CALLER)
+        following = asyncio.create_task(follow(hull, CALLER, scan, Silent()))
+        while not begun.door._server.server_state.tasks:
+            await asyncio.sleep(0.005)
+        await begun.door.end()
+        await asyncio.wait_for(away.wait(), 30)
+        assert not following.done()
+        begun.runtime.work()
+        await begun.door.begin()
+        assert (await asyncio.wait_for(following, 60)).state == "finished"
+
+
+async def test_a_server_that_stays_away_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "pauses", lambda *_: iter(lambda: 0.01, None))
+    monkeypatch.setattr(remote, "PATIENCE", 0.1)
+    async with RemoteHull(Settings(), "http://127.0.0.1:1", TOKEN) as hull:
+        assert not await hull.lost(Unavailable("it is away"))
+
+
+async def test_errors_arrive_as_they_are_there_and_limits_hold(tmp_path: Path) -> None:
+    async with fleet(tmp_path / "data", works=False) as begun:
+        async with RemoteHull(Settings(), begun.url, TOKEN) as hull:
+            assert await hull.somebody_works()
+            with pytest.raises(NotFound):
+                await hull.calls.ask(GET_SCAN, ScanRef("0123abcd"), CALLER)
+            with pytest.raises(Invalid):
+                async with hull.held("relays"):
+                    pass
+            scan = await hull.calls.ask(CREATE_SCAN, PHONE, CALLER)
+            others = Caller(workspace_id("others"))
+            assert [each.id for each in await hull.calls.ask(LIST_SCANS, Nothing(), CALLER)] == [scan.id]
+            assert await hull.calls.ask(LIST_SCANS, Nothing(), others) == ()
+        async with RemoteHull(Settings(), begun.url, "another") as hull:
+            with pytest.raises(Denied):
+                await hull.calls.ask(LIST_SCANS, Nothing(), CALLER)
