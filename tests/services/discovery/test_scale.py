@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 from msgspec import structs
-from tests.services.discovery.fleet import Jobs, instance, job
 
 from services.catalogue import SERVICES, load_service
 from services.contracts.endpoints import GET_FLEET, GET_SERVICE, GET_SETTINGS, RESTART_SERVICE, SCALE_SERVICE
@@ -34,6 +33,7 @@ from services.kernel.service import Ports
 from services.kernel.settings import Settings
 from tests.kernel.scheduler.conftest import job as hcl_of
 from tests.servers.running import Server as Running
+from tests.services.discovery.fleet import Jobs, instance, job
 
 CALLER = Caller(workspace_id("default"))
 
