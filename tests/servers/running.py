@@ -13,9 +13,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -205,9 +205,15 @@ def answers(path: str) -> Callable[[Server], bool]:
     """Ready when a GET of ``path`` is answered with 200 and, for lists and texts, with something."""
 
     def ready(server: Server) -> bool:
-        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=2) as answer:
-            return answer.read() not in {b'""', b"[]"}
-        return False
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=2)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.read() not in {b'""', b"[]"} and answer.status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
 
     return ready
 
