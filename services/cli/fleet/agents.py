@@ -28,6 +28,8 @@ from services.kernel.server import Server
 PATIENCE: Final = 60.0
 STOPPING: Final = 20.0
 JOBS_STOPPING: Final = 150.0
+#: Seconds for which a process that was killed may still hold its port.
+LEAVING: Final = 3.0
 
 #: What is told while agents start and end.
 Told = Callable[[str], None]
@@ -93,8 +95,12 @@ class Agents:
             await self._answers(agent)
 
     async def start(self, agent: str, program: Path) -> None:
-        """Start one agent, without waiting for it."""
-        if await self._is_taken(self._port(agent)):
+        """Start one agent, without waiting for it.
+
+        Raises:
+            Conflict: another program listens at its port; one that was killed does so for a moment still.
+        """
+        if not await self._is_left(self._port(agent)):
             raise Conflict(f"port {self._port(agent)}, which {agent} is to have, is taken by another program")
         command = files.command(agent, program, self._path(f"{agent}.json"))
         self.daemons[agent].start(command, files.environment(self.folder))
@@ -177,6 +183,15 @@ class Agents:
             async with session.get(f"http://{HOST}:{self.ports.nomad}/v1/nodes", timeout=limit) as answer:
                 nodes = msgspec.json.decode(await answer.read())
                 return any(node["Status"] == "ready" and node["Drivers"]["raw_exec"]["Healthy"] for node in nodes)
+        return False
+
+    async def _is_left(self, port: int) -> bool:
+        """Whether nobody listens there, or somebody who soon does not any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVING):
+                while await self._is_taken(port):
+                    await asyncio.sleep(0.1)
+                return True
         return False
 
     async def _is_taken(self, port: int) -> bool:
