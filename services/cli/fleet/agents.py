@@ -20,6 +20,7 @@ from services.cli.fleet.daemons import Daemon
 from services.cli.fleet.ports import HOST, Ports
 from services.kernel.errors import Conflict, Unavailable
 from services.kernel.folder import write_private
+from services.kernel.pauses import pauses
 from services.kernel.scheduler import ENDED
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.server import Server
@@ -187,12 +188,14 @@ class Agents:
 
     async def _is_left(self, port: int) -> bool:
         """Whether nobody listens there, or somebody who soon does not any more."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LEAVING):
-                while await self._is_taken(port):
-                    await asyncio.sleep(0.1)
+        end = asyncio.get_running_loop().time() + LEAVING
+        for pause in pauses(0.05, 0.5):
+            if not await self._is_taken(port):
                 return True
-        return False
+            if asyncio.get_running_loop().time() > end:
+                return False
+            await asyncio.sleep(pause)
+        raise AssertionError  # pauses do not end
 
     async def _is_taken(self, port: int) -> bool:
         with suppress(OSError):
