@@ -132,7 +132,7 @@ async def test_no_question_fails_while_instances_are_restarted_one_after_the_oth
         said = await asyncio.to_thread(fleet.fleet, "restart", "scans", seconds=300)
         over.set()
         await asyncio.gather(*asking)
-        assert "2 instances of scans were restarted" in said.stdout
+        assert "restarted: 2 instances of scans" in said.stdout
         after = {each: fleet.process_of(each) for each in await instances(nomad, "scans")}
         assert after.keys() == before.keys()
         assert not set(after.items()) & set(before.items())
