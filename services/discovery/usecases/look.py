@@ -109,7 +109,6 @@ async def look_at_instance(known: Known, http: Http) -> Seen:
     try:
         async with asyncio.timeout(ANSWERING):
             status, said = await _get(instance, "/health/ready", http)
-            _, metrics = await _get(instance, "/metrics", http)
     except (MirageError, TimeoutError) as error:
         return Seen(_view(instance, "unreachable", (str(error) or "it does not answer",)), None)
     try:
@@ -118,8 +117,19 @@ async def look_at_instance(known: Known, http: Http) -> Seen:
         ready = Ready(detail="its answer cannot be read")
     if status != 200:
         return Seen(_view(instance, "not ready", (ready.detail or f"status {status}",)), None)
-    reading = read_metrics(metrics.decode("utf-8", "replace"))
-    return Seen(_view(instance, "degraded" if ready.without else "well", ready.without), reading)
+    return Seen(
+        _view(instance, "degraded" if ready.without else "well", ready.without), await _measured(instance, http)
+    )
+
+
+async def _measured(instance: Instance, http: Http) -> Reading | None:
+    """What an instance has measured; None where it does not say so in time, as when what it asks itself is away."""
+    try:
+        async with asyncio.timeout(ANSWERING):
+            _, metrics = await _get(instance, "/metrics", http)
+    except (MirageError, TimeoutError):
+        return None
+    return read_metrics(metrics.decode("utf-8", "replace"))
 
 
 async def _get(instance: Instance, path: str, http: Http) -> tuple[int, bytes]:
