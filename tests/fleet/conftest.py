@@ -1,9 +1,11 @@
 """A folder for a fleet; whatever runs in it ends with the test, and with the test run."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -18,6 +20,13 @@ from tests.servers.running import Stable
 #: What a fleet needs, and what it scans: small enough for a few minutes, large enough for every kind of work item.
 SERVERS = ("consul", "nomad", "nats", "postgresql", "mongodb", "elasticsearch", "redis")
 HOSTS, SEED, WORDS = 80, 7, 1500
+
+
+class Undisturbed(NamedTuple):
+    """What an embedded scan claims, and how often it asked the resolver what."""
+
+    claims: list[str]
+    questions: Counter[tuple[str, str]]
 
 
 @pytest.fixture
@@ -57,11 +66,12 @@ def how(lab: Lab) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(lab: Lab, how: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The claim keys of that scan where one process does it all."""
+def undisturbed(lab: Lab, how: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """That scan where one process does it all."""
     mirage = Mirage(tmp_path_factory.mktemp("embedded") / "data", lab)
+    lab.reset()
     mirage.scan(*how)
-    return mirage.canonical()
+    return Undisturbed(mirage.canonical(), lab.questions())
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from services.cli.fleet import leftovers
 from services.cli.fleet.deployment import Deployment
 from services.cli.fleet.ports import HOST, free_ports
+from services.cli.fleet.users import settings_of
 from services.cli.rendering.jobs import job_name
 from services.kernel.scheduler import Allocation
 from services.kernel.scheduler.nomad import Nomad
@@ -80,6 +81,16 @@ class Fleet:
         shown: dict[str, Any] = json.loads(done.stdout)
         return {**shown, "well": done.returncode == 0}
 
+    async def well(self) -> bool:
+        """Whether `fleet status` says so."""
+        return bool((await asyncio.to_thread(self.standing))["well"])
+
+    def setting(self, service: str, name: str) -> str:
+        """What Nomad gives a service, its password in it."""
+        deployment = self.deployment
+        (declared,) = (each for each in deployment.services if each.name == service)
+        return settings_of(declared, deployment.secrets, deployment.agents.ports)[name]
+
     def canonical(self) -> list[str]:
         """The claim keys of the last scan."""
         return self.ask("export", "last", "--canonical", "--all", "--format", "jsonl").splitlines()
@@ -128,7 +139,7 @@ async def eventually(attempt: Callable[[], Awaitable[T]], *, seconds: float = PA
                     failed = error
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        raise AssertionError("it does not come to that") from failed
+        raise AssertionError(f"it does not come to that: {failed}") from failed
 
 
 def process_of(folder: Path, allocation: str) -> int:

@@ -17,7 +17,6 @@ from nats.js.api import ConsumerConfig
 from services.cli.fleet import infra, leftovers
 from services.cli.fleet.infra import USER, job_of
 from services.cli.fleet.ports import HOST
-from services.cli.fleet.users import settings_of
 from services.contracts.endpoints import LIST_SCANS
 from services.kernel.bus.jetstream_connection import inbox_of
 from services.kernel.calls import Caller, Nothing
@@ -26,6 +25,7 @@ from services.kernel.http_calls import Http
 from services.kernel.http_questions import Asked
 from services.kernel.messages import workspace_id
 from services.kernel.scheduler.nomad import Nomad
+from tests.fleet.conftest import Undisturbed
 from tests.fleet.running import SCANNING, Fleet, eventually, instances, sizes
 from tests.proof.processes import Lab
 
@@ -37,13 +37,14 @@ CALLER = Caller(workspace=workspace_id("default"))
 
 
 def test_a_scan_through_the_gateway_finishes_and_claims_what_an_embedded_one_does(
-    fleet: Fleet, lab: Lab, how: tuple[str, ...], undisturbed: list[str]
+    fleet: Fleet, lab: Lab, how: tuple[str, ...], undisturbed: Undisturbed
 ) -> None:
     fleet.ask("scan", lab.target, "--quiet", *how, seconds=SCANNING)
     assert fleet.last()["state"] == "finished"
     claims = fleet.canonical()
-    assert not set(claims) ^ set(undisturbed), "\n".join(sorted(set(claims) ^ set(undisturbed)))
-    assert claims == undisturbed
+    differing = set(claims) ^ set(undisturbed.claims)
+    assert not differing, "\n".join(sorted(differing))
+    assert claims == undisturbed.claims
     assert len(claims) > 1000
 
 
@@ -179,7 +180,7 @@ async def test_a_service_that_begins_without_its_database_says_so_and_is_ready_w
 
         await eventually(ready)
         assert fleet.process_of(allocation.id) == pid, "it was not alive all the time"
-        await eventually(lambda: well(fleet))
+        await eventually(fleet.well)
     finally:
         await http.close()
         await nomad.close()
@@ -187,10 +188,6 @@ async def test_a_service_that_begins_without_its_database_says_so_and_is_ready_w
 
 async def no_instance(nomad: Nomad, name: str) -> bool:
     return not [each for each in (await nomad.status(job_of(name))).allocations if each.state == "running"]
-
-
-async def well(fleet: Fleet) -> bool:
-    return bool((await asyncio.to_thread(fleet.standing))["well"])
 
 
 async def test_its_events_are_there_for_who_may_see_all(fleet: Fleet, lab: Lab) -> None:
@@ -212,15 +209,8 @@ async def test_its_events_are_there_for_who_may_see_all(fleet: Fleet, lab: Lab) 
         await connection.close()
 
 
-def setting(fleet: Fleet, service: str, name: str) -> str:
-    """What Nomad gives a service, its password in it."""
-    deployment = fleet.deployment
-    (declared,) = (each for each in deployment.services if each.name == service)
-    return settings_of(declared, deployment.secrets, deployment.agents.ports)[name]
-
-
 async def test_a_service_cannot_read_the_database_of_another(fleet: Fleet) -> None:
-    own = setting(fleet, "registry", "sql")
+    own = fleet.setting("registry", "sql")
     connection = await asyncpg.connect(own)
     try:
         assert await connection.fetchval("SELECT current_user") == "registry"
@@ -242,7 +232,7 @@ async def test_a_service_cannot_read_the_messages_of_another(fleet: Fleet) -> No
         if "permissions violation" in str(error).lower():
             refused.append(str(error).lower())
 
-    url = setting(fleet, "storage", "bus")
+    url = fleet.setting("storage", "bus")
     connection = await nats.connect(url, inbox_prefix=inbox_of("storage").encode(), error_cb=note)
     stream = connection.jetstream(timeout=1)
     spy = ConsumerConfig(durable_name="storage__spies")
@@ -270,7 +260,7 @@ async def said(refused: list[str], what: str) -> bool:
 
 
 async def test_a_service_cannot_read_the_keys_of_another(fleet: Fleet) -> None:
-    client = redis.asyncio.from_url(setting(fleet, "collector", "cache").rpartition("/")[0])
+    client = redis.asyncio.from_url(fleet.setting("collector", "cache").rpartition("/")[0])
     stranger = redis.asyncio.from_url(f"redis://{HOST}:{fleet.deployment.agents.ports.redis}")
     try:
         await client.get("collector:anything")

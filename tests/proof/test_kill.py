@@ -20,13 +20,10 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from services.collector.context import Nameless, Refused
-from services.collector.fetch.client import locate
-from services.collector.item.exchange import recall
-from services.collector.resolve import transcript
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.messages import workspace_id
+from tests.proof.asked import Asked, content_of, dialled_for, is_request
 from tests.proof.moments import RATED, STATES, WAITING, Exchange, Moment, Window, journal, look
 from tests.proof.processes import DEEP, SLOW, WAIT, Lab, Mirage, ended, excluding, started_lab, steady, stop_signal
 
@@ -37,9 +34,6 @@ WORDS = 1500
 SEEDS = (1, 2, 3, 4, 5)
 #: A source that says once that it wants to be left alone, and for how many seconds.
 LATER, PAUSE = "hackertarget", 2
-
-#: An HTTP or WHOIS request by (host, method, target), or a question by (name, type).
-Asked = tuple[str, ...]
 
 
 class Kill(Struct, frozen=True):
@@ -186,34 +180,6 @@ async def contents_of(
         await blobs.close()
 
 
-def content_of(record: EvidenceRecord, body: bytes) -> Counter[Asked]:
-    """What an exchange asked of the lab: a request, or the questions of a chunk; nothing for other protocols.
-
-    A request for which there was no connection is none: counted, it would stand for one of the other scheme that was.
-    """
-    if record.error and isinstance(recall(record.error), Refused | Nameless):
-        return Counter()
-    if record.protocol == "http":
-        method, _, url = record.request.partition(" ")
-        location = locate(url)
-        return Counter([(location.host, method, location.target)])
-    if record.protocol == "whois":
-        query, _, server = record.request.rpartition(" @")
-        return Counter([(server, "WHOIS", query)])
-    if record.protocol == "dns" and body and "@" not in record.request:
-        return Counter([(answer.name, answer.type) for answer in transcript.decode(body)])
-    return Counter()
-
-
-def dialled_for(record: EvidenceRecord) -> list[str]:
-    """The names whose addresses an exchange needs: they are looked up again by every process."""
-    if record.protocol == "http":
-        return [locate(record.request.partition(" ")[2]).host]
-    if record.protocol == "whois":
-        return [record.request.rpartition("@")[2]]
-    return []
-
-
 class Life(Struct, frozen=True):
     """One process, from its start to its kill or end: what it asked without a trace, and what it could not know yet.
 
@@ -235,10 +201,6 @@ def lives_of(killed: Killed) -> list[Life]:
         Life(asked[n] - asked[n - 1] - (journalled[n] - journalled[n - 1]), journalled[-1] - journalled[n])
         for n in range(1, len(asked))
     ]
-
-
-def is_request(asked: Asked) -> bool:
-    return len(asked) == 3
 
 
 def journal_of(killed: Killed, places: Iterable[Exchange]) -> Counter[Asked]:
