@@ -39,7 +39,7 @@ from services.kernel.messages import (
 from services.kernel.once_store import count_failure, first_times, known_of
 from services.kernel.request import current_trace, work
 from services.kernel.service import Handles, Ports, Received, Unit
-from services.kernel.sql import Sql, Tx
+from services.kernel.sql import Row, Sql, Tx
 
 TRIES: Final = 5
 #: Seconds, doubled with each try: what passes by itself is `Unavailable` and not counted at all.
@@ -54,6 +54,8 @@ BUS_AWAY: Final = 1.0
 RELAY_BATCH: Final = 64
 #: Seconds for which more may come after a batch: under load batches get larger, and the first message never waits.
 RELAY_GATHERS: Final = 0.03
+#: Seconds after which the outbox is looked into that other instances write to as well.
+RELAY_LOOKS: Final = 5.0
 #: A consumer lets more come for so many times what its last batch took, at most for so many seconds.
 INBOX_RESTS: Final = 2.0
 LONGEST_REST: Final = 0.5
@@ -143,8 +145,7 @@ class Outbox:
         """Publish what waits, then wait for more; runs as long as the service does."""
         self._wake.set()
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._wait_for_more()
             try:
                 while True:
                     async with self._relaying:
@@ -155,6 +156,13 @@ class Outbox:
                 _log.warning("outbox waits", service=self._service, reason=str(error))
                 self._wake.set()
                 await asyncio.sleep(BUS_AWAY)
+
+    async def _wait_for_more(self) -> None:
+        """Wait until this instance has committed something; or to see what another did not live to send."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if self._sql.sole_writer else RELAY_LOOKS):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def flush(self, seconds: float) -> None:
         """Wait until nothing waits in the outbox any more, so many seconds at most: another instance sends the rest."""
@@ -175,32 +183,45 @@ class Outbox:
             yield
 
     async def _relay_some(self) -> bool:
+        """Publish the first that waits; say whether more may."""
+        if self._sql.sole_writer:
+            return await self._relay_alone()
+        # Other instances take others meanwhile; what is not published in the end is there again.
+        async with self._sql.begin() as tx:
+            rows = await tx.take_rows("outbox", ("position",), _OUTBOX, RELAY_BATCH)
+            await self._publish(sorted(rows))
+        return len(rows) == RELAY_BATCH
+
+    async def _relay_alone(self) -> bool:
+        """As above, where a transaction that waits for the bus would make all others wait."""
         async with self._sql.read() as view:
             rows = await view.fetch(
                 f"SELECT {', '.join(_OUTBOX)} FROM outbox ORDER BY position LIMIT :limit",  # noqa: S608  columns only
                 limit=RELAY_BATCH,
             )
-        if not rows:
-            return False
-        await self._bus.publish(
-            [
-                Envelope(
-                    id=UUID(bytes=identity),
-                    type=kind,
-                    source=self._service,
-                    workspace=UUID(bytes=workspace),
-                    time=at,
-                    data=data,
-                    filter=token,
-                    cause=UUID(bytes=cause) if cause else None,
-                    traceparent=traceparent,
-                )
-                for _, identity, kind, workspace, token, at, data, cause, traceparent in rows
-            ]
-        )
-        async with self._sql.begin() as tx:
-            await tx.execute_in("DELETE FROM outbox WHERE position IN :keys", [row[0] for row in rows])
+        if rows:
+            await self._publish(rows)
+            async with self._sql.begin() as tx:
+                await tx.execute_in("DELETE FROM outbox WHERE position IN :keys", [row[0] for row in rows])
         return len(rows) == RELAY_BATCH
+
+    async def _publish(self, rows: Sequence[Row]) -> None:
+        envelopes = [
+            Envelope(
+                id=UUID(bytes=identity),
+                type=kind,
+                source=self._service,
+                workspace=UUID(bytes=workspace),
+                time=at,
+                data=data,
+                filter=token,
+                cause=UUID(bytes=cause) if cause else None,
+                traceparent=traceparent,
+            )
+            for _, identity, kind, workspace, token, at, data, cause, traceparent in rows
+        ]
+        if envelopes:
+            await self._bus.publish(envelopes)
 
 
 class Inbox:

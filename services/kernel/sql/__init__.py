@@ -135,6 +135,13 @@ class Tx(Reader):
         """
 
     @abstractmethod
+    async def take_rows(self, table: str, key: Sequence[str], columns: Sequence[str], limit: int) -> list[Row]:
+        """Delete the first ``limit`` rows by ``key`` that no other transaction is taking; return their ``columns``.
+
+        Rows come in no order.
+        """
+
+    @abstractmethod
     async def lock(self, key: str, *, shared: bool = False) -> None:
         """Hold ``key`` until the transaction ends: alone, or beside all others who hold it ``shared``; wait for that.
 

@@ -256,7 +256,10 @@ class _Write(_View, Tx):
         /,
         **values: Any,
     ) -> list[Row]:
-        return await self.fetch(written.claim(table, tuple(key), where, order, assign), claim_limit=limit, **values)
+        return await self.fetch(written.claim(table, tuple(key), where, order, assign), taken_limit=limit, **values)
+
+    async def take_rows(self, table: str, key: Sequence[str], columns: Sequence[str], limit: int) -> list[Row]:
+        return await self.fetch(written.take(table, tuple(key), tuple(columns)), taken_limit=limit)
 
     async def lock(self, key: str, *, shared: bool = False) -> None:
         digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)

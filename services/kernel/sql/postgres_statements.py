@@ -156,11 +156,28 @@ def on_conflict(table: str, key: tuple[str, ...], merge: tuple[tuple[str, Merge]
 
 @lru_cache(maxsize=256)
 def claim(table: str, key: tuple[str, ...], where: str, order: str, assign: str) -> str:
-    taken = ", ".join(f"{name} AS taken_{place}" for place, name in enumerate(key))
-    same = " AND ".join(f"{table}.{name} = taken.taken_{place}" for place, name in enumerate(key))
     returned = ", ".join(f"{table}.{name}" for name in key)
     return (
-        f"WITH taken AS MATERIALIZED (SELECT {taken} FROM {table} WHERE {where} ORDER BY {order}"  # noqa: S608 - names and clauses come from code
-        f" LIMIT :claim_limit FOR UPDATE SKIP LOCKED)"
-        f" UPDATE {table} SET {assign} FROM taken WHERE {same} RETURNING {returned}"
+        f"{_taken(table, key, f'WHERE {where} ORDER BY {order}')}"  # noqa: S608 - names and clauses come from code
+        f" UPDATE {table} SET {assign} FROM taken WHERE {_same(table, key)} RETURNING {returned}"
     )
+
+
+@lru_cache(maxsize=256)
+def take(table: str, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    returned = ", ".join(f"{table}.{name}" for name in columns)
+    return (
+        f"{_taken(table, key, 'ORDER BY ' + ', '.join(key))}"  # noqa: S608 - as above
+        f" DELETE FROM {table} USING taken WHERE {_same(table, key)} RETURNING {returned}"
+    )
+
+
+def _taken(table: str, key: tuple[str, ...], which: str) -> str:
+    """The keys of rows that no other transaction has locked, which this one locks with it."""
+    names = ", ".join(f"{name} AS taken_{place}" for place, name in enumerate(key))
+    found = f"SELECT {names} FROM {table} {which} LIMIT :taken_limit FOR UPDATE SKIP LOCKED"  # noqa: S608 - as above
+    return f"WITH taken AS MATERIALIZED ({found})"
+
+
+def _same(table: str, key: tuple[str, ...]) -> str:
+    return " AND ".join(f"{table}.{name} = taken.taken_{place}" for place, name in enumerate(key))

@@ -287,9 +287,17 @@ class _Write(_View, Tx):
         keys = ", ".join(key)
         return await self.fetch(
             f"UPDATE {table} SET {assign} WHERE ({keys}) IN"  # noqa: S608 - names and clauses come from code
-            f" (SELECT {keys} FROM {table} WHERE {where} ORDER BY {order} LIMIT :claim_limit) RETURNING {keys}",
-            claim_limit=limit,
+            f" (SELECT {keys} FROM {table} WHERE {where} ORDER BY {order} LIMIT :taken_limit) RETURNING {keys}",
+            taken_limit=limit,
             **values,
+        )
+
+    async def take_rows(self, table: str, key: Sequence[str], columns: Sequence[str], limit: int) -> list[Row]:
+        keys = ", ".join(key)
+        return await self.fetch(
+            f"DELETE FROM {table} WHERE ({keys}) IN"  # noqa: S608 - names come from code
+            f" (SELECT {keys} FROM {table} ORDER BY {keys} LIMIT :taken_limit) RETURNING {', '.join(columns)}",
+            taken_limit=limit,
         )
 
     async def lock(self, key: str, *, shared: bool = False) -> None:

@@ -528,6 +528,35 @@ async def test_claimed_rows_are_the_first_and_claimed_once(sql: Sql) -> None:
     assert sorted(claimed) == list(range(7, 40))
 
 
+async def test_taken_rows_are_the_first_and_gone_for_who_took_them_alone(sql: Sql) -> None:
+    async with sql.begin() as tx:
+        await tx.insert_new("thing", COLUMNS, KEY, [(W, ident(n), "x", n) for n in range(50)])
+
+    async def take(limit: int = 7) -> list[int]:
+        async with sql.begin() as tx:
+            rows = await tx.take_rows("thing", KEY, ("number", "name"), limit)
+            await asyncio.sleep(0)
+            assert {name for _, name in rows} <= {"x"}
+            return [number for number, _ in rows]
+
+    assert sorted(await take()) == list(range(7))
+    taken = [number for part in await asyncio.gather(*(take() for _ in range(5))) for number in part]
+    assert sorted(taken) == list(range(7, 42))
+    assert sorted(await take(100)) == list(range(42, 50))
+    assert await take() == []
+
+
+async def test_taken_rows_are_there_again_when_the_transaction_fails(sql: Sql) -> None:
+    async with sql.begin() as tx:
+        await tx.insert_new("thing", COLUMNS, KEY, [(W, ident(n), "x", n) for n in range(5)])
+    with pytest.raises(RuntimeError):
+        async with sql.begin() as tx:
+            assert len(await tx.take_rows("thing", KEY, ("number",), 3)) == 3
+            raise RuntimeError("what was to be done with them could not be")
+    async with sql.begin() as tx:
+        assert len(await tx.take_rows("thing", KEY, ("number",), 10)) == 5
+
+
 # Streams
 
 

@@ -10,7 +10,7 @@ from services.kernel.sql import Migration, Reader, Sql, Tx
 STATEMENTS = frozenset(
     {
         *("fetch", "fetch_one", "fetch_in", "execute", "execute_many", "execute_in"),
-        *("insert_new", "insert_numbered", "bulk_upsert", "claim_rows", "lock"),
+        *("insert_new", "insert_numbered", "bulk_upsert", "claim_rows", "take_rows", "lock"),
     }
 )
 
