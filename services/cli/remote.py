@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from time import monotonic
 from typing import Any, Final, Literal, Self
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from services.cli.hull import Hull
 from services.kernel.calls import A, Caller, Calls, Endpoint, Q
 from services.kernel.errors import Invalid, Unavailable
-from services.kernel.http_calls import Http
+from services.kernel.http_calls import Broken, Http, Unheard
 from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
 from services.kernel.openapi import WORKSPACE
 from services.kernel.pauses import pauses
@@ -20,6 +21,8 @@ from services.kernel.settings import Settings
 PREFIX: Final = "/api"
 #: Seconds for which a server may be away before a command that follows something gives up.
 PATIENCE: Final = 120.0
+#: Seconds for which a single question is asked again of a server that has answered before.
+ONE_QUESTION: Final = 15.0
 #: Seconds that the server has beyond those of a question.
 GRACE: Final = 2.0
 
@@ -33,6 +36,7 @@ class RemoteCalls(Calls):
         self._url = url
         self._token = token
         self._http = Http()
+        self._answered = False
 
     async def ping(self) -> None:
         """Raise `Unavailable` unless it answers."""
@@ -41,6 +45,23 @@ class RemoteCalls(Calls):
                 raise Unavailable(f"{self._url} answers with status {answer.status}: is this a server of Mirage?")
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
+        """Ask; where the server goes away, again, as far as that does no harm: a gateway may be begun anew.
+
+        One that has not answered yet may not exist, which is said at once.
+        """
+        end = monotonic() + min(seconds, ONE_QUESTION)
+        for pause in pauses(0.1, 2.0):
+            try:
+                return await self._ask_once(endpoint, question, caller, seconds)
+            except (Unheard, Broken) as error:
+                harmless = endpoint.idempotent or isinstance(error, Unheard)
+                if not (self._answered and harmless and monotonic() + pause < end):
+                    raise
+                _log.info("asked again", name=endpoint.name, reason=str(error))
+                await asyncio.sleep(pause)
+        raise AssertionError  # pauses do not end
+
+    async def _ask_once(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, seconds: float) -> A:
         headers = {**self._headers(caller), SECONDS: f"{seconds:.3f}"}
         asked = self._asked(endpoint, question)
         try:
@@ -48,6 +69,7 @@ class RemoteCalls(Calls):
                 body = await answer.read()
         except TimeoutError:
             raise Unavailable(f"{self._url} did not answer {endpoint.name} within {seconds:g} s") from None
+        self._answered = True
         if answer.status != 200:
             raise read_problem(endpoint.service, answer.status, body)
         return read_answer(endpoint, body)

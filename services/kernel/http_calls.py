@@ -47,11 +47,11 @@ Attempt = Callable[[Instance], Awaitable[T]]
 _log = structlog.get_logger(__name__)
 
 
-class _Unheard(Unavailable):
+class Unheard(Unavailable):
     """Nobody was there to hear the question."""
 
 
-class _Broken(Unavailable):
+class Broken(Unavailable):
     """The instance went away while it was asked; it may have heard."""
 
 
@@ -78,8 +78,8 @@ class Http:
         """Send a request.
 
         Raises:
-            _Unheard: it did not arrive.
-            _Broken: it may have, but no answer came back in full.
+            Unheard: it did not arrive.
+            Broken: it may have, but no answer came back in full.
         """
         if self._closed:
             raise Unavailable("this process is ending")
@@ -98,11 +98,11 @@ class Http:
             ) as response:  # fmt: skip
                 yield response
         except aiohttp.ClientConnectorError as error:
-            raise _Unheard(f"{base} does not answer: {error.os_error.strerror or error}") from error
+            raise Unheard(f"{base} does not answer: {error.os_error.strerror or error}") from error
         except aiohttp.ConnectionTimeoutError as error:
-            raise _Unheard(f"{base} does not answer") from error
+            raise Unheard(f"{base} does not answer") from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise _Broken(f"{base} went away: {error}") from error
+            raise Broken(f"{base} went away: {error}") from error
 
     async def close(self) -> None:
         self._closed = True
@@ -241,8 +241,8 @@ class HttpCalls(Calls):
                 with peer.balancer.using(instance):
                     result = await attempt(instance)
             except Unavailable as error:
-                unheard = not tried or isinstance(error, _Unheard)
-                if tried and isinstance(error, _Unheard | _Broken):
+                unheard = not tried or isinstance(error, Unheard)
+                if tried and isinstance(error, Unheard | Broken):
                     peer.balancer.failed(tried[-1])
                 heard += not unheard
                 over = monotonic() > end if unheard else heard >= TRIES or not endpoint.idempotent

@@ -3,18 +3,22 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from services.cli import remote
 from services.cli.following import Silent, follow
-from services.cli.remote import RemoteHull
+from services.cli.remote import RemoteCalls, RemoteHull
 from services.contracts.endpoints import CREATE_SCAN, GET_SCAN, LIST_SCANS
 from services.contracts.resources import NewScan, ScanRef
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Caller, Endpoint, Nothing
 from services.kernel.errors import Denied, Invalid, NotFound, Unavailable
+from services.kernel.http_calls import Broken
 from services.kernel.messages import workspace_id
 from services.kernel.settings import Settings
 from tests.cli.behind import TOKEN, fleet, fleet_beside
@@ -137,3 +141,43 @@ async def test_errors_arrive_as_they_are_there_and_limits_hold(tmp_path: Path) -
         async with RemoteHull(Settings(), begun.url, "another") as hull:
             with pytest.raises(Denied):
                 await hull.calls.ask(LIST_SCANS, Nothing(), CALLER)
+
+
+async def test_a_question_is_asked_again_of_a_server_that_goes_away_where_that_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = asyncio.Event()
+    monkeypatch.setattr(remote, "pauses", lambda *_: iter(lambda: away.set() or 0.01, None))
+    async with fleet(tmp_path / "data", works=False) as begun, RemoteHull(Settings(), begun.url, TOKEN) as hull:
+        assert await hull.calls.ask(LIST_SCANS, Nothing(), CALLER) == ()
+        await begun.door.end()
+        # Nobody can have heard a question that did not arrive, so even a new scan is one.
+        asking = asyncio.create_task(hull.calls.ask(CREATE_SCAN, PHONE, CALLER))
+        await asyncio.wait_for(away.wait(), 30)
+        await begun.door.begin()
+        scan = await asyncio.wait_for(asking, 30)
+        assert [each.id for each in await hull.calls.ask(LIST_SCANS, Nothing(), CALLER)] == [scan.id]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "question", "again"), [(LIST_SCANS, Nothing(), True), (CREATE_SCAN, PHONE, False)]
+)
+async def test_a_question_that_may_have_been_heard_is_asked_again_only_where_it_may_be_answered_twice(
+    endpoint: Endpoint[Any, Any], question: Struct, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = RemoteCalls("http://127.0.0.1:1", TOKEN)
+    calls._answered = True
+    tries = 0
+
+    @asynccontextmanager
+    async def broken(*_: object) -> AsyncIterator[None]:
+        nonlocal tries
+        tries += 1
+        raise Broken("it went away")
+        yield
+
+    monkeypatch.setattr(calls._http, "request", broken)
+    monkeypatch.setattr(remote, "pauses", lambda *_: iter([0.0, 0.0, 100.0]))
+    with pytest.raises(Unavailable, match="went away"):
+        await calls.ask(endpoint, question, CALLER)
+    assert tries == (3 if again else 1)
