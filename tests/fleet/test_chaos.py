@@ -113,8 +113,8 @@ def untraced(disturbed: Disturbed) -> Iterator[tuple[Asked, float]]:
     """Requests that were made and are not what the journal has an answer to."""
     for asked, times in disturbed.asked.items():
         left = sorted(times)
-        for began, ended in sorted(disturbed.journalled.get(asked, ())):
-            if met := [each for each in left if began - CLOCK <= each <= ended + CLOCK]:
+        for start, end in sorted(disturbed.journalled.get(asked, ())):
+            if met := [each for each in left if start - CLOCK <= each <= end + CLOCK]:
                 left.remove(met[0])
         yield from ((asked, at) for at in left)
 
