@@ -1,9 +1,10 @@
 """How often a source may be asked: its rate, its quotas, and the pauses that it asked for."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from services.collector import store
 from services.collector.manifest import Manifest, Period
 from services.collector.store import Window
 from services.contracts.facts import LONGEST_WAIT
+from services.kernel import metrics
 from services.kernel.cache import Bucket, Cache
 from services.kernel.messages import now
 from services.kernel.sql import Sql
@@ -28,6 +30,9 @@ LONGEST_PAUSE: Final = 3600.0
 BREAKS_AFTER: Final = 5
 BREAK: Final = 60.0
 _REASON: Final = 300
+
+#: What budgets say of requests, as it is measured; `may` and `waits` are of the rate, and one may wait several times.
+Outcome = Literal["may", "waits", "used_up", "paused", "left_alone"]
 
 
 class Wait(Exception):
@@ -52,6 +57,10 @@ class Account(Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.source}#{self.holder}" if self.holder else self.source
+
+    def note(self, outcome: Outcome) -> None:
+        """Measure what became of a request; what leads to many hosts is one source."""
+        metrics.budget(_without_host(self.source), outcome)
 
     def too_long(self, wait: float) -> tuple[str, float] | None:
         """Why nothing waits so many seconds for the next request, and after how many to ask again; None when it may."""
@@ -109,7 +118,9 @@ class Budget:
 
     async def take(self, account: Account) -> float:
         """Take one request by the rate; return 0, or the seconds after which to try again."""
-        return 0.0 if account.bucket is None else await self._cache.take(f"rate/{account.name}", account.bucket)
+        wait = 0.0 if account.bucket is None else await self._cache.take(f"rate/{account.name}", account.bucket)
+        account.note("waits" if wait > 0 else "may")
+        return wait
 
     async def spend(self, account: Account, workspace: UUID) -> UsedUp | None:
         """Count one request against the quotas, all or none; return the one that has no more to give."""
@@ -122,6 +133,7 @@ class Budget:
             for window, counts in zip(windows, used, strict=True):
                 left = left_for(workspace, window, counts)
                 if left <= 0:
+                    account.note("used_up")
                     return UsedUp(window, shared=sum(counts.values()) < window.most)
             await store.count_request(tx, account.source, account.holder, workspace, windows)
         return None
@@ -136,8 +148,23 @@ class Budget:
             for window, counts in zip(windows, used, strict=True)
         ]
 
+    async def measure(self) -> list[metrics.Sample]:
+        """How much of each quota was used in the stretch of time that is now."""
+        begun = {window.period: window.begun for window in windows_at(dict.fromkeys(get_args(Period), 0), now())}
+        async with self._sql.read() as view:
+            rows = await store.read_quotas(view)
+        used: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for source, period, since, count in rows:
+            if begun[period] == since:
+                used[_without_host(source), period] += count
+        return [
+            metrics.Sample("quota_used", count, {"source": source, "period": period})
+            for (source, period), count in used.items()
+        ]
+
     async def pause(self, account: Account, seconds: float | None) -> None:
         """Ask nothing of a source for as long as it said, or for a while when it did not say."""
+        account.note("paused")
         if account.bucket is not None:
             await self._cache.empty(f"rate/{account.name}", account.bucket, min(seconds or PAUSE, LONGEST_PAUSE))
 
@@ -153,11 +180,16 @@ class Budget:
         reason = await self._cache.get(f"broken/{account.source}")
         if reason is None:
             return None
+        account.note("left_alone")
         last = f", the last: {reason.decode(errors='replace')}" if reason else ""
         return f"left alone for a minute after several failures in a row{last}"
 
     def answered(self, account: Account) -> None:
         self._failures.pop(account.source, None)
+
+
+def _without_host(source: str) -> str:
+    return source.partition("/")[0]
 
 
 def fingerprint(secret: str) -> str:

@@ -35,6 +35,7 @@ from services.contracts.plan import Plan
 from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaView, Renew, ScanId
 from services.contracts.settings import CollectorSettings
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
+from services.kernel import metrics
 from services.kernel.calls import Caller
 from services.kernel.directory.headcount import headcount_of
 from services.kernel.errors import MirageError, NotFound, Unavailable, meaning
@@ -67,6 +68,7 @@ class Collector:
         self.journal = Journal(ports.sql, ports.blobs)
         self._results: GroupCommit[tuple[UUID, Collect, WorkItem, Result, int], None] = GroupCommit(self._publish, 200)
         self._budget = Budget(ports.cache, ports.sql, ports.settings.dial_table)
+        self._ends_measuring = metrics.read_with(self._budget.measure)
         self.ways = Ways(ports, self.journal, self._budget, self.keys)
         self._code: dict[str, Module] = {}
         self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
@@ -91,6 +93,7 @@ class Collector:
         return (self.journal.run, self._results.run, self.keys.follow, self._count_collectors)
 
     async def close(self) -> None:
+        self._ends_measuring()
         await self.ways.close()
 
     async def run_batch(self, workspace: UUID, command: Collect, hold: Hold) -> None:

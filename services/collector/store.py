@@ -264,6 +264,12 @@ async def read_quota(view: Reader, source: str, holder: str, windows: Sequence[W
     return [found.get((window.period, window.begun), {}) for window in windows]
 
 
+async def read_quotas(view: Reader) -> list[tuple[str, Period, int, int]]:
+    """The requests to each source in each stretch of time, whoever made them: (source, period, begun, count)."""
+    rows = await view.fetch("SELECT source, period, begun, SUM(used) FROM quota GROUP BY source, period, begun")
+    return [(source, period, begun, int(used)) for source, period, begun, used in rows]
+
+
 async def count_request(tx: Tx, source: str, holder: str, workspace: UUID, windows: Sequence[Window]) -> None:
     """Count one request in each of ``windows``, and forget those before them."""
     columns = ("source", "holder", "period", "begun", "workspace", "used")

@@ -1,7 +1,7 @@
 """What a process counts and measures, in the text format of Prometheus; nothing is, until `start` was called.
 
-Rate, errors and duration of requests by endpoint, of calls by endpoint, of batches by consumer; and what is read when
-somebody looks: the lag of consumers, what adapters say of themselves.
+Rate, errors and duration of requests by endpoint, of calls by endpoint, of batches by consumer; what budgets say of
+requests to sources; and what is read when somebody looks: the lag of consumers, what adapters say of themselves.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 
-from services.kernel.errors import meaning
+from services.kernel.errors import MirageError, meaning
 
 _log = structlog.get_logger(__name__)
 
@@ -21,6 +21,8 @@ _log = structlog.get_logger(__name__)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 #: Seconds.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+#: Seconds that a reading may take.
+READING: Final = 2.0
 
 
 class Sample(Struct, frozen=True):
@@ -48,6 +50,7 @@ class Metrics:
         self.calls = self._histogram(Histogram, "call", "Calls to other services", "service", "endpoint", "outcome")
         self.batches = self._histogram(Histogram, "batch", "Batches of messages handled", "consumer", "outcome")
         self.messages = Counter("mirage_messages", "Messages handled", ("consumer", "outcome"), registry=self.registry)
+        self.budgets = Counter("mirage_budget", "Requests by budgets", ("source", "outcome"), registry=self.registry)
         self.readings: list[Reading] = []
 
     def _histogram(self, kind: Any, name: str, what: str, *labels: str) -> Any:
@@ -83,14 +86,24 @@ async def render() -> bytes:
 
     looked = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
-    for reading in _metrics.readings:
-        for sample in await reading():
+    for samples in await asyncio.gather(*map(_read, _metrics.readings)):
+        for sample in samples:
             gauge = gauges.get(sample.name)
             if gauge is None:
                 gauge = Gauge(f"mirage_{sample.name}", sample.name, list(sample.labels), registry=looked)
                 gauges[sample.name] = gauge
             (gauge.labels(**sample.labels) if sample.labels else gauge).set(sample.value)
     return generate_latest(_metrics.registry) + generate_latest(looked)
+
+
+async def _read(reading: Reading) -> Iterable[Sample]:
+    """What is measured; nothing where what it is asked of is away, so that all else is still seen."""
+    try:
+        async with asyncio.timeout(READING):
+            return await reading()
+    except (MirageError, TimeoutError) as error:
+        _log.info("not measured", reason=str(error) or "it takes too long")
+        return ()
 
 
 def request(endpoint: str, status: int, seconds: float) -> None:
@@ -114,6 +127,12 @@ def batch(consumer: str, messages: int) -> Iterator[None]:
 
     with _timed(note):
         yield
+
+
+def budget(source: str, outcome: str) -> None:
+    """Note what a budget said of a request to a source."""
+    if _metrics is not None:
+        _metrics.budgets.labels(source, outcome).inc()
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -29,6 +30,7 @@ from services.collector.context import RateLimited, Unreachable
 from services.collector.item.exchange import Performed
 from services.collector.manifest import Manifest
 from services.collector.store import Window
+from services.kernel import metrics
 from services.kernel.cache import Bucket
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.sql import Sql, migrations
@@ -37,6 +39,9 @@ from tests.stores import Stores
 
 NOON = int(datetime(2026, 11, 28, 12, 30, 5, tzinfo=UTC).timestamp()) * 1_000_000
 HOUR = 3_600_000_000
+
+#: What is measured under a name, by labels.
+Measured = Callable[[str], Awaitable[dict[str, float]]]
 
 
 class Clock:
@@ -344,3 +349,59 @@ async def test_targets_are_not_left_alone_for_each_other(shop: Workshop) -> None
         exchanges = await shop.exchanges(look, number)
         with pytest.raises(Unreachable, match="gone"):
             await exchanges.make("http", "GET /", perform)
+
+
+# Seen from outside
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
+    monkeypatch.setattr(metrics, "_metrics", None)
+    metrics.start()
+
+    async def read(name: str) -> dict[str, float]:
+        found = re.findall(rf"(?m)^{name}{{(.*)}} (\S+)$", (await metrics.render()).decode())
+        return {labels: float(value) for labels, value in found}
+
+    return read
+
+
+async def test_what_budgets_say_is_measured_by_source_without_its_hosts(
+    cache: MemoryCache, sql: Sql, measured: Measured
+) -> None:
+    budget = Desk(cache, sql)
+    source = manifest("whois", rate=0.1, hosts=("*",), quota={"day": 3})
+    for host in ("one.example", "two.example"):
+        for _ in range(2):
+            await budget.ask(source, host)
+    await budget.pause(budget.account(source, "one.example"), 10.0)
+    for _ in range(BREAKS_AFTER):
+        await budget.failed(budget.account(source, "two.example"))
+    assert await budget.broken(budget.account(source, "two.example"))
+    assert [await budget.spend_on(source) is None for _ in range(4)] == [True] * 3 + [False]
+    said = {outcome: f'outcome="{outcome}",source="whois"' for outcome in get_args(budgets.Outcome)}
+    assert await measured("mirage_budget_total") == {
+        said["may"]: 2.0,
+        said["waits"]: 2.0,
+        said["paused"]: 1.0,
+        said["left_alone"]: 1.0,
+        said["used_up"]: 1.0,
+    }
+
+
+async def test_what_is_used_of_quotas_now_is_measured_whoever_used_it(
+    cache: MemoryCache,
+    sql: Sql,
+    measured: Measured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    budget = Desk(cache, sql)
+    metrics.read_with(budget.measure)
+    monkeypatch.setattr(budgets, "now", lambda: NOON)
+    source = manifest("one", hosts=("*",), quota={"hour": 9, "month": 90}, key_quota={"hour": 9})
+    for host, secret, space in (("a", "", WORKSPACE), ("b", "", ELSEWHERE), ("b", "k", WORKSPACE)):
+        await budget.spend(budget.account(source, host, secret), space)
+    hour, month = (f'period="{period}",source="one"' for period in ("hour", "month"))
+    assert await measured("mirage_quota_used") == {hour: 3.0, month: 2.0}
+    monkeypatch.setattr(budgets, "now", lambda: NOON + HOUR)
+    assert await measured("mirage_quota_used") == {month: 2.0}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from services.kernel import metrics
-from services.kernel.errors import Conflict
+from services.kernel.errors import Conflict, Unavailable
 from services.kernel.metrics import Sample
 from tests.kernel.asgi import request
 from tests.kernel.organ import Organ, compose_app
@@ -68,6 +68,24 @@ async def test_what_is_read_when_somebody_looks_is_as_it_is_then() -> None:
     end()
     end()
     assert await lines("mirage_level") == {}
+
+
+@pytest.mark.parametrize("away", ["says so", "hangs"])
+async def test_what_cannot_be_measured_hides_nothing_else(away: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "READING", 0.01)
+    metrics.start()
+
+    async def level() -> Iterable[Sample]:
+        return [Sample("level", 1.0)]
+
+    async def of_a_server_that_is_away() -> Iterable[Sample]:
+        if away == "hangs":
+            await asyncio.Event().wait()
+        raise Unavailable("it is away")
+
+    metrics.read_with(of_a_server_that_is_away)
+    metrics.read_with(level)
+    assert await lines("mirage_level") == {"": 1.0}
 
 
 async def test_requests_are_counted_by_endpoint_and_status_whatever_their_path() -> None:
