@@ -66,7 +66,7 @@ MEANING: Final[dict[type[MirageError], Meaning]] = {
     Invalid: Meaning("invalid", 400, 2, "count", "failed"),
     NotFound: Meaning("not_found", 404, 1, "count", "failed"),
     Conflict: Meaning("conflict", 409, 1, "count", "failed"),
-    Denied: Meaning("denied", 403, 1, "count", "failed"),
+    Denied: Meaning("denied", 403, 1, "pause", "failed"),
     Unavailable: Meaning("unavailable", 503, 1, "pause", "failed"),
     Exhausted: Meaning("exhausted", 507, 1, "pause", "failed"),
     Corrupt: Meaning("corrupt", 500, 1, "count", "failed"),

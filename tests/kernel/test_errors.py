@@ -3,7 +3,17 @@
 import pytest
 
 from services.kernel import errors
-from services.kernel.errors import BY_CODE, MEANING, UNKNOWN, Exhausted, Invalid, MirageError, Unavailable, meaning
+from services.kernel.errors import (
+    BY_CODE,
+    MEANING,
+    UNKNOWN,
+    Denied,
+    Exhausted,
+    Invalid,
+    MirageError,
+    Unavailable,
+    meaning,
+)
 from services.kernel.folder import Owned
 
 #: An adapter may have kinds of its own, which never leave it.
@@ -31,8 +41,8 @@ def test_what_is_not_ours_is_internal() -> None:
 
 
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.__name__)
-def test_only_what_passes_by_itself_is_not_counted(error: type[MirageError]) -> None:
-    assert (meaning(error("")).bus == "pause") is (error in {Unavailable, Exhausted})
+def test_only_what_is_not_the_messages_own_fault_is_not_counted(error: type[MirageError]) -> None:
+    assert (meaning(error("")).bus == "pause") is (error in {Unavailable, Exhausted, Denied})
 
 
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.__name__)
