@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from services.kernel import metrics
 from services.kernel.bus import Bus, Consumer, Delivery
-from services.kernel.errors import Invalid, MirageError, Unavailable, meaning
+from services.kernel.errors import Conflict, Invalid, MirageError, Unavailable, meaning
 from services.kernel.intake import Intake
 from services.kernel.messages import (
     Because,
@@ -36,7 +36,7 @@ from services.kernel.messages import (
     part_of,
     places_of,
 )
-from services.kernel.once_store import count_failure, first_times, known_of
+from services.kernel.once_store import count_failure, first_times, known_of, take_back
 from services.kernel.request import current_trace, work
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql import Row, Sql, Tx
@@ -54,7 +54,7 @@ BUS_AWAY: Final = 1.0
 RELAY_BATCH: Final = 64
 #: Seconds for which more may come after a batch: under load batches get larger, and the first message never waits.
 RELAY_GATHERS: Final = 0.03
-#: Seconds after which the outbox is looked into that other instances write to as well.
+#: Seconds after which the outbox is looked into, whoever has written to it.
 RELAY_LOOKS: Final = 5.0
 #: A consumer lets more come for so many times what its last batch took, at most for so many seconds.
 INBOX_RESTS: Final = 2.0
@@ -66,7 +66,10 @@ _OUTBOX: Final = ("position", "id", "type", "workspace", "filter", "time", "data
 
 
 class Outbox:
-    """Writes what units emit, and relays it to the bus in order, waking as soon as something was committed."""
+    """Writes what units emit, and relays it to the bus as soon as something was committed.
+
+    What one instance writes it relays in order; several relay beside each other, and nobody may depend on their order.
+    """
 
     def __init__(self, sql: Sql, bus: Bus, service: str) -> None:
         self._sql = sql
@@ -80,13 +83,18 @@ class Outbox:
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Unit]:
         """Open a unit of work; its messages go out soon after it commits."""
-        async with self._sql.begin() as tx:
-            unit = Unit(tx, self._service)
-            unit.because(Because(None, current_trace()))
-            yield unit
-            await self.store(unit)
-        if unit.emitted or unit.bundles:
-            self._wake.set()
+        stored = False
+        try:
+            async with self._sql.begin() as tx:
+                unit = Unit(tx, self._service)
+                unit.because(Because(None, current_trace()))
+                yield unit
+                await self.store(unit)
+                stored = bool(unit.emitted or unit.bundles)
+        finally:
+            # Also where the end of it was not seen: what was cancelled in its commit may have been committed.
+            if stored:
+                self._wake.set()
         for call in unit.afterwards:
             call()
 
@@ -158,23 +166,30 @@ class Outbox:
                 await asyncio.sleep(BUS_AWAY)
 
     async def _wait_for_more(self) -> None:
-        """Wait until this instance has committed something; or to see what another did not live to send."""
+        """Wait until this instance has committed something; or to see what another did not live to send, or to say."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(None if self._sql.sole_writer else RELAY_LOOKS):
+            async with asyncio.timeout(RELAY_LOOKS):
                 await self._wake.wait()
         self._wake.clear()
 
     async def flush(self, seconds: float) -> None:
-        """Wait until nothing waits in the outbox any more, so many seconds at most: another instance sends the rest."""
+        """Wait until all has left that waits now, so many seconds at most: another instance sends the rest."""
         with suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(seconds):
-                while await self._waits():
+                last = await self._last()
+                while await self._waits(last):
                     self._wake.set()
                     await asyncio.sleep(RELAY_GATHERS)
 
-    async def _waits(self) -> bool:
+    async def _last(self) -> int:
         async with self._sql.read() as view:
-            return await view.fetch_one("SELECT position FROM outbox LIMIT 1") is not None
+            row = await view.fetch_one("SELECT MAX(position) FROM outbox")
+        return row[0] if row and row[0] is not None else -1
+
+    async def _waits(self, last: int) -> bool:
+        async with self._sql.read() as view:
+            row = await view.fetch_one("SELECT position FROM outbox WHERE position <= :last LIMIT 1", last=last)
+        return row is not None
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -309,6 +324,9 @@ class Inbox:
     async def _first_times(self, tx: Tx, deliveries: Sequence[Delivery]) -> list[Delivery]:
         by_id = {delivery.envelope.id: delivery for delivery in deliveries}
         fresh = await first_times(tx, self._consumer, list(by_id))
+        marks = [_mark_of(identity) for identity, delivery in by_id.items() if delivery.envelope.bundled]
+        if marks and await known_of(tx, self._consumer, marks):
+            raise Conflict("another instance has taken a bundle in part")
         return [delivery for identity, delivery in by_id.items() if identity in fresh]
 
     async def _take_singly(self, deliveries: Sequence[Delivery]) -> None:
@@ -329,6 +347,8 @@ class Inbox:
         for identity, received in () if known else _by_id(delivery.envelope, self._handles.takes):
             try:
                 async with self._outbox.unit() as unit:
+                    if not await self._begin_part(unit.tx, delivery.envelope.id):
+                        break
                     fresh = await first_times(unit.tx, self._consumer, [identity])
                     if fresh and self._handles.handle:
                         unit.because(received.because)
@@ -340,6 +360,14 @@ class Inbox:
         async with self._outbox.unit() as unit:
             await first_times(unit.tx, self._consumer, [delivery.envelope.id])
         await self._bus.ack([delivery])
+
+    async def _begin_part(self, tx: Tx, bundle: UUID) -> bool:
+        """Say whether a bundle was not taken as a whole; nobody else takes it, or a part of it, until ``tx`` ends."""
+        if not await first_times(tx, self._consumer, [bundle]):
+            return False
+        await first_times(tx, self._consumer, [_mark_of(bundle)])
+        await take_back(tx, self._consumer, bundle)
+        return True
 
 
 class Failing:
@@ -432,6 +460,11 @@ def _by_id(envelope: Envelope, message: type[Struct]) -> list[tuple[UUID, Receiv
         for place, each in enumerate(open_places(envelope, message))
         if each is not None
     ]
+
+
+def _mark_of(bundle: UUID) -> UUID:
+    """What is noted of a bundle of which parts were taken by themselves."""
+    return derive(bundle, "apart")
 
 
 def _id_within(bundle: Envelope, place: int) -> UUID:

@@ -51,6 +51,11 @@ async def first_times(tx: Tx, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
     return {UUID(bytes=bytes(row[1])) for row in new}
 
 
+async def take_back(tx: Tx, consumer: str, message: UUID) -> None:
+    """Note that ``message`` was not taken after all, when the transaction ends."""
+    await tx.execute("DELETE FROM inbox WHERE consumer = :consumer AND id = :id", consumer=consumer, id=message.bytes)
+
+
 async def known_of(view: Reader, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
     """Which messages were taken."""
     rows = await view.fetch_in(

@@ -4,12 +4,25 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from services.kernel.messages import now
-from services.kernel.once import durable
+from services.kernel.once import Inbox, consumer_of, durable
 from services.kernel.once_store import forget
 from services.kernel.service import Handles, Ports, Received, Unit
-from tests.kernel.once.bench import SPACE, Bench, Counted, bundled, dead, equals, eventually, idle, record, said_by
+from tests.kernel.once.bench import (
+    SPACE,
+    STREAMS,
+    Bench,
+    Counted,
+    bundled,
+    dead,
+    equals,
+    eventually,
+    idle,
+    record,
+    said_by,
+)
 
 
 async def test_each_message_of_a_bundle_has_one_effect_however_often_it_comes(bench: Bench) -> None:
@@ -62,6 +75,34 @@ async def test_a_bundle_that_was_taken_in_part_is_finished_when_it_comes_again(b
         await eventually(lambda: idle(bench, "record"))
     assert await bench.effects() == [1, 2, 3]
     assert len(failed) == 3
+
+
+@pytest.mark.parametrize("first", ["the whole", "a part"])
+async def test_an_instance_that_takes_a_bundle_apart_and_one_that_takes_it_whole_exclude_each_other(
+    bench: Bench, first: str
+) -> None:
+    """As when one takes longer than the bus waits for it."""
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
+        if not begun.is_set():
+            begun.set()
+            await goes_on.wait()
+        await record(ports, unit, batch)
+
+    await bench.bus.declare(STREAMS, [consumer_of("tester", Handles(name="record", takes=Counted), "EVT_COUNTER")])
+    inbox = Inbox(bench.ports, bench.outbox, Handles(name="record", takes=Counted, handle=slowly))
+    tries = {"the whole": 1, "a part": 2}
+    await bench.bus.publish([bundled(1, 2, 3)])
+    (delivery,) = (await bench.bus.pull(inbox.consumer, 1, wait=30.0))[:1]
+    slow = asyncio.create_task(inbox._take_or_pause([replace(delivery, tries=tries.pop(first))], 0.0))
+    await begun.wait()
+    (other,) = tries.values()
+    late = asyncio.create_task(inbox._take_or_pause([replace(delivery, tries=other)], 0.0))
+    await asyncio.wait([late], timeout=0.05)
+    goes_on.set()
+    await asyncio.gather(slow, late)
+    assert await bench.effects() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("bad", [{2}, {2, 3}, {1, 2, 3, 4}], ids=["one", "two", "all"])

@@ -9,6 +9,7 @@ import pytest
 from services.kernel import once
 from services.kernel.bus import Delivery
 from services.kernel.errors import Invalid, Unavailable
+from services.kernel.messages import Envelope
 from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import first_times
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
@@ -195,6 +196,27 @@ async def test_what_was_said_is_on_the_bus_when_it_is_flushed(bench: Bench) -> N
     assert await asyncio.wait_for(hear(bench.bus, "mirage.evt.tester.>", 200), 30) == set(range(200))
     async with bench.ports.sql.read() as view:
         assert await view.fetch("SELECT position FROM outbox") == []
+
+
+async def test_a_flush_waits_for_nothing_that_others_write_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.bus.declare(STREAMS, [])
+    await say(bench.outbox, 1)
+    publish = bench.bus.publish
+
+    async def publish_and_write(envelopes: Sequence[Envelope]) -> None:
+        await publish(envelopes)
+        await asyncio.create_task(say(other, 2))
+
+    other = Outbox(bench.ports.sql, bench.bus, "tester")
+    monkeypatch.setattr(bench.bus, "publish", publish_and_write)
+    relaying = asyncio.create_task(bench.outbox.relay())
+    await asyncio.wait_for(bench.outbox.flush(1000.0), 30)
+    relaying.cancel()
+    await asyncio.gather(relaying, return_exceptions=True)
+    async with bench.ports.sql.read() as view:
+        assert await view.fetch("SELECT position FROM outbox")
 
 
 async def test_a_bus_that_is_away_is_not_waited_for_longer_than_there_is_time_and_another_instance_sends_the_rest(

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from services.kernel.messages import Envelope
 from services.kernel.once import TRIES, Outbox, consumer_of, durable
 from services.kernel.once_store import MIGRATIONS, forget
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
+from services.kernel.sql import Tx
 from tests.conftest import Forward
 from tests.kernel.once.bench import (
     SPACE,
@@ -325,6 +327,32 @@ async def test_what_is_said_of_a_batch_names_its_last_message_unless_the_handler
         whole, *each = await asyncio.wait_for(said_by(bench, 4), 10)
     assert whole.cause == envelope(3).id
     assert [said.cause for said in each] == [envelope(number).id for number in (1, 2, 3)]
+
+
+async def test_what_was_committed_leaves_though_nobody_saw_that_it_was(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a deadline cancels a commit, or the answer to it is lost."""
+    monkeypatch.setattr(once, "RELAY_LOOKS", 1000.0)
+    await bench.bus.declare(STREAMS, [])
+    begin = bench.ports.sql.begin
+
+    @asynccontextmanager
+    async def begin_unseen() -> AsyncIterator[Tx]:
+        async with begin() as tx:
+            yield tx
+        monkeypatch.setattr(bench.ports.sql, "begin", begin)
+        raise asyncio.CancelledError
+
+    relaying = asyncio.create_task(bench.outbox.relay())
+    await asyncio.sleep(0)
+    monkeypatch.setattr(bench.ports.sql, "begin", begin_unseen)
+    with pytest.raises(asyncio.CancelledError):
+        async with bench.outbox.unit() as unit:
+            unit.emit(Echoed(1), workspace=SPACE, key="1")
+    assert await asyncio.wait_for(hear(bench.bus, "mirage.evt.tester.>", 1), 10) == {1}
+    relaying.cancel()
+    await asyncio.gather(relaying, return_exceptions=True)
 
 
 async def test_two_instances_whose_clocks_differ_lose_no_message(
