@@ -11,6 +11,7 @@ from services.collector.verify import verify_scan
 from services.contracts import endpoints as e
 from services.contracts.resources import (
     Announcement,
+    AnnouncementQuery,
     BlobQuery,
     BlobView,
     BudgetView,
@@ -59,8 +60,9 @@ def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Rep
     return replay_scan(ports, collector_of(ports), caller, question.scan)
 
 
-async def get_announcement(ports: Ports, caller: Caller, question: Nothing) -> Announcement:
-    return Announcement(collector_of(ports).announced.digest)
+async def get_announcement(ports: Ports, caller: Caller, question: AnnouncementQuery) -> Announcement:
+    announced = collector_of(ports).announced
+    return Announcement(announced.digest, () if announced.digest == question.known else announced.modules)
 
 
 async def list_budgets(ports: Ports, caller: Caller, question: Nothing) -> tuple[BudgetView, ...]:

@@ -170,7 +170,7 @@ REPLAY: Final = Endpoint(
 )  # fmt: skip
 GET_ANNOUNCEMENT: Final = Endpoint(
     service="collector", name="get_announcement", method="GET", path="/v1/announcement",
-    takes=Nothing, answers=r.Announcement, summary="Say by a digest which modules this collector announced.",
+    takes=r.AnnouncementQuery, answers=r.Announcement, summary="Say which modules this collector has.",
 )  # fmt: skip
 LIST_BUDGETS: Final = Endpoint(
     service="collector", name="list_budgets", method="GET", path="/v1/budgets",

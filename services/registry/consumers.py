@@ -7,14 +7,12 @@ from services.contracts.facts import Announced, Finished
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.registry import store
 from services.registry.domain import weigh
-from services.registry.usecases import Announcements
 
 
 async def announced(ports: Ports, unit: Unit, batch: Sequence[Received[Announced]]) -> None:
     await store.hold_announcements(unit.tx)
     last = max(batch, key=lambda received: received.at)
-    await store.keep_announcement(ports.documents, last.message, last.at)
-    unit.then(lambda: Announcements.of(ports).note(received.message.digest for received in batch))
+    await store.keep_announcement(ports.documents, last.message.digest, last.message.modules, last.at)
 
 
 async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]) -> None:

@@ -1,12 +1,13 @@
 """Manifests as documents of no workspace; settings and health in tables."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from services.contracts.facts import Announced, DeclaredModule
+from services.contracts.facts import DeclaredModule
 from services.contracts.resources import Health
 from services.kernel.documents import Document, Documents
 from services.kernel.messages import EVERYWHERE
@@ -40,7 +41,7 @@ async def hold_setting(tx: Tx, workspace: UUID, module: str) -> None:
     await tx.lock(f"setting {workspace.hex} {module}")
 
 
-async def keep_announcement(documents: Documents, announced: Announced, at: int) -> None:
+async def keep_announcement(documents: Documents, digest: str, modules: Sequence[DeclaredModule], at: int) -> None:
     """Make the modules of an announcement the live ones, unless one that was made later is kept already.
 
     What was known before stays known.
@@ -49,15 +50,15 @@ async def keep_announcement(documents: Documents, announced: Announced, at: int)
     before = await documents.get(EVERYWHERE, ANNOUNCED, [LAST])
     if before and before[0].content.get("at", 0) > at:
         return
-    live = {module.id for module in announced.modules}
+    live = {module.id for module in modules}
     gone = [
         Document(known.declared.id, _content(known.declared, live=False))
         for known in await read_modules(documents)
         if known.live and known.declared.id not in live
     ]
-    present = [Document(module.id, _content(module, live=True)) for module in announced.modules]
+    present = [Document(module.id, _content(module, live=True)) for module in modules]
     await documents.replace(EVERYWHERE, COLLECTION, [*gone, *present])
-    await documents.replace(EVERYWHERE, ANNOUNCED, [Document(LAST, {"digest": announced.digest, "at": at})])
+    await documents.replace(EVERYWHERE, ANNOUNCED, [Document(LAST, {"digest": digest, "at": at})])
 
 
 async def last_announced(documents: Documents) -> str:

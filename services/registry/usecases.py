@@ -1,62 +1,15 @@
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Self
 
 from services.contracts.endpoints import GET_ANNOUNCEMENT, LIST_KEYS
-from services.contracts.resources import Health, Module, ModuleSettings
+from services.contracts.facts import DeclaredModule
+from services.contracts.resources import AnnouncementQuery, Health, Module, ModuleSettings
 from services.kernel.calls import Caller, Nothing
-from services.kernel.documents import Documents
 from services.kernel.errors import NotFound, Unavailable
+from services.kernel.messages import now
 from services.kernel.service import Ports
 from services.registry import store
 from services.registry.domain import check_options, fit_options
-
-#: Seconds that a collector which is there may take to say which modules it has.
-ANNOUNCED_WITHIN: Final = 10.0
-#: Seconds after which it is looked up what other instances have taken in.
-OTHERS_EVERY: Final = 0.25
-
-
-class Announcements:
-    """The announcements that were taken in, for who waits for one: by this process, or by another instance."""
-
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
-        self._digests: set[str] = set()
-        self._next = asyncio.Event()
-
-    @classmethod
-    def of(cls, ports: Ports) -> Self:
-        """Those of this process."""
-        found = ports.state.get("announcements")
-        if found is None:
-            found = ports.state["announcements"] = cls(ports.documents)
-        assert isinstance(found, cls)
-        return found
-
-    def note(self, digests: Iterable[str]) -> None:
-        """Let whoever waits know which were taken in."""
-        self._digests.update(digests)
-        self._next.set()
-        self._next = asyncio.Event()
-
-    async def wait(self, digest: str = "") -> None:
-        """Wait until one was taken in, of ``digest`` if that is said, and no longer than `ANNOUNCED_WITHIN`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ANNOUNCED_WITHIN):
-                while not (digest in self._digests if digest else self._digests):
-                    await self._hear(digest)
-        self._digests.add(digest)  # whoever comes next need not wait for it again
-
-    async def _hear(self, digest: str) -> None:
-        """Wait a moment for the next one that this process takes in, then see whether another has that one."""
-        try:
-            async with asyncio.timeout(OTHERS_EVERY):
-                await self._next.wait()
-        except TimeoutError:
-            if digest and await store.last_announced(self._documents) == digest:
-                self._digests.add(digest)
 
 
 async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
@@ -85,19 +38,27 @@ async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
 
 
 async def _known(ports: Ports, caller: Caller) -> list[store.Known]:
-    """What is known once the announcement of the collector that answers was taken in, and some module is live."""
-    announcements = Announcements.of(ports)
+    """What is known, once what the collector that answers has is known as well.
+
+    While collectors of two versions run beside each other, that is what one of them has; what is for the other one
+    they sort out with scans.
+    """
     with suppress(Unavailable):  # without a collector, what was announced before is what there is
-        announced = (await ports.calls.ask(GET_ANNOUNCEMENT, Nothing(), caller)).digest
-        if announced != await store.last_announced(ports.documents):
-            await announcements.wait(announced)
-    known = await store.read_modules(ports.documents)
-    if not any(module.live for module in known):
-        await announcements.wait()
-        known = await store.read_modules(ports.documents)
-    if not known:
+        known = await store.last_announced(ports.documents)
+        announced = await ports.calls.ask(GET_ANNOUNCEMENT, AnnouncementQuery(known), caller)
+        if announced.digest != known:
+            await take_announcement(ports, announced.digest, announced.modules, now())
+    modules = await store.read_modules(ports.documents)
+    if not modules:
         raise Unavailable("no collector has said yet which modules it has")
-    return known
+    return modules
+
+
+async def take_announcement(ports: Ports, digest: str, modules: Sequence[DeclaredModule], at: int) -> None:
+    """Make the modules that a collector has the live ones, unless one said later what it has."""
+    async with ports.sql.begin() as tx:
+        await store.hold_announcements(tx)
+        await store.keep_announcement(ports.documents, digest, modules, at)
 
 
 async def get_module(ports: Ports, caller: Caller, name: str) -> Module:

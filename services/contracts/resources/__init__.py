@@ -36,7 +36,14 @@ from services.contracts.resources.discovery import (
     ServiceName,
     ServiceView,
 )
-from services.contracts.resources.registry import Announcement, Health, Module, ModuleRef, ModuleSettings
+from services.contracts.resources.registry import (
+    Announcement,
+    AnnouncementQuery,
+    Health,
+    Module,
+    ModuleRef,
+    ModuleSettings,
+)
 from services.contracts.resources.scans import (
     Item,
     ItemsQuery,
@@ -88,6 +95,7 @@ from services.contracts.resources.storage import (
 __all__ = [
     "AbsenceView",
     "Announcement",
+    "AnnouncementQuery",
     "Assertion",
     "AttributeValue",
     "BlobQuery",

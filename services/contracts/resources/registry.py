@@ -29,10 +29,17 @@ class Module(Struct, frozen=True, kw_only=True):
     has_key: bool
 
 
+class AnnouncementQuery(Struct, frozen=True):
+    """``known``: the digest of the announcement that is known already."""
+
+    known: str = ""
+
+
 class Announcement(Struct, frozen=True):
-    """Which modules a collector announced, by the digest of the announcement."""
+    """What a collector announced: the digest of it, and its modules, unless the digest is the one that is known."""
 
     digest: str
+    modules: tuple[DeclaredModule, ...] = ()
 
 
 class ModuleRef(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,11 +12,12 @@ from msgspec import Struct
 
 from services.contracts.endpoints import GET_ANNOUNCEMENT, GET_MODULE, LIST_KEYS, LIST_MODULES, SET_MODULE
 from services.contracts.facts import Announced, DeclaredModule, Finished, SourceOutcome
-from services.contracts.resources import Announcement, KeyView, Module, ModuleRef, ModuleSettings
+from services.contracts.resources import Announcement, AnnouncementQuery, KeyView, Module, ModuleRef, ModuleSettings
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid, NotFound, Unavailable
 from services.kernel.messages import EVERYWHERE, envelop, workspace_id
 from services.kernel.runtime import Runtime, migrations_of
+from services.kernel.service import Ports
 from services.kernel.settings import Settings
 from services.registry import usecases
 from services.registry.domain import check_options, judge, weigh
@@ -48,27 +49,37 @@ class Registry:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.keys: tuple[str, ...] = ()
+        #: Of each time that a collector was asked what it has, whether it had to tell.
+        self.told: list[bool] = []
         runtime.calls.serve(self, {LIST_KEYS: self._list_keys})
 
     async def _list_keys(self, _: object, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
         return tuple(KeyView(name=name, source="stored", hint="") for name in self.keys)
 
-    def start_collector(self, digest: str) -> None:
-        """Have a collector that announces, or is about to announce, modules of this digest."""
+    @property
+    def ports(self) -> Ports:
+        return self._runtime.ports["registry"]
 
-        async def get_announcement(_: object, caller: Caller, question: Nothing) -> Announcement:
-            return Announcement(digest)
+    def start_collector(self, digest: str, *modules: DeclaredModule) -> None:
+        """Have a collector that has these modules, and not said so yet."""
+
+        async def get_announcement(_: object, caller: Caller, question: AnnouncementQuery) -> Announcement:
+            self.told.append(digest != question.known)
+            return Announcement(digest, modules if digest != question.known else ())
 
         self._runtime.calls.serve(self, {GET_ANNOUNCEMENT: get_announcement})
 
     async def say(self, *messages: Struct, caller: Caller | None = None) -> None:
         workspace = caller.workspace if caller else EVERYWHERE
-        await self._runtime.ports["registry"].bus.publish(
+        await self.ports.bus.publish(
             [envelop(message, source="test", workspace=workspace, id=uuid4()) for message in messages]
         )
 
-    async def announce(self, *modules: DeclaredModule, digest: str = "") -> None:
-        await self.say(Announced(digest=digest or uuid4().hex, modules=modules))
+    async def announce(self, *modules: DeclaredModule) -> None:
+        """Have a collector that has these modules, and says so."""
+        digest = uuid4().hex
+        self.start_collector(digest, *modules)
+        await self.say(Announced(digest=digest, modules=modules))
 
     async def run_ended(self, *sources: SourceOutcome, at: int) -> None:
         ended = Finished(
@@ -113,94 +124,66 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0
 
 
 @pytest.mark.usefixtures("stores")
-async def test_the_first_start_waits_for_the_announcement(tmp_path: Path) -> None:
+async def test_who_asks_first_gets_what_a_collector_has_that_has_not_spoken_yet(tmp_path: Path) -> None:
     async with open_registry(tmp_path / "data") as registry:
-        asking = asyncio.create_task(registry.modules())
-        await asyncio.sleep(0)
-        await registry.announce(CRTSH)
-        assert list(await asking) == ["crtsh"]
+        registry.start_collector("first", CRTSH)
+        assert list(await registry.modules()) == ["crtsh"]
+
+
+async def test_a_collector_tells_its_modules_only_where_others_are_known(registry: Registry) -> None:
+    registry.start_collector("new", CRTSH, OTX)
+    for _ in range(3):
+        assert {name for name, module in (await registry.modules()).items() if module.live} == {"crtsh", "otx"}
+    assert registry.told == [True, False, False]
 
 
 @pytest.mark.usefixtures("stores")
-async def test_without_a_collector_the_registry_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 0.01)
+async def test_what_collectors_say_is_known_without_asking_them(tmp_path: Path) -> None:
+    async with open_registry(tmp_path / "data") as registry:
+
+        async def live() -> set[str]:
+            with suppress(Unavailable):
+                return {name for name, module in (await registry.modules()).items() if module.live}
+            return set()
+
+        async def is_last() -> bool:
+            return await live() == {"otx"}
+
+        await registry.say(Announced(digest="first", modules=(CRTSH,)), Announced(digest="last", modules=(OTX,)))
+        await eventually(is_last)
+
+
+@pytest.mark.usefixtures("stores")
+async def test_without_a_collector_the_registry_is_unavailable(tmp_path: Path) -> None:
     async with open_registry(tmp_path / "data") as registry:
         with pytest.raises(Unavailable, match="no collector has said yet"):
             await registry.modules()
 
 
 @pytest.mark.usefixtures("stores")
-async def test_later_starts_know_what_was_announced_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_registry(tmp_path / "data") as registry:
-        await registry.announce(CRTSH)
-        assert list(await registry.modules()) == ["crtsh"]
-    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 0.0)
-    async with open_registry(tmp_path / "data") as registry:
-        assert list(await registry.modules()) == ["crtsh"]
-
-
-@pytest.mark.usefixtures("stores")
-async def test_a_module_that_was_just_added_is_known_to_who_asks_first(tmp_path: Path) -> None:
-    async with open_registry(tmp_path / "data") as registry:
-        await registry.announce(CRTSH, digest="before")
-        assert list(await registry.modules()) == ["crtsh"]
-    async with open_registry(tmp_path / "data") as registry:
-        registry.start_collector("now")
-        asking = asyncio.create_task(registry.modules())
-        await asyncio.sleep(0.05)
-        assert not asking.done()
-        await registry.announce(CRTSH, OTX, digest="now")
-        assert list(await asking) == ["crtsh", "otx"]
-
-
-@pytest.mark.usefixtures("stores")
-async def test_modules_that_went_back_to_what_was_announced_long_ago_are_waited_for_too(tmp_path: Path) -> None:
-    for modules, digest in (((CRTSH,), "old"), ((CRTSH, OTX), "new"), ((CRTSH,), "old")):
+async def test_later_starts_know_what_was_announced_before(tmp_path: Path) -> None:
+    for known in (False, True):
         async with open_registry(tmp_path / "data") as registry:
-            registry.start_collector(digest)
-            asking = asyncio.create_task(registry.modules())
-            await asyncio.sleep(0.02)
-            await registry.announce(*modules, digest=digest)
-            assert {name for name, module in (await asking).items() if module.live} == {m.id for m in modules}
-
-
-async def test_who_asks_again_does_not_wait_for_what_was_not_announced_in_time(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await registry.modules()
-    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 0.01)
-    registry.start_collector("of another version")
-    assert set(await registry.modules()) == {"crtsh", "shodan"}
-    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 60.0)
-    assert set(await registry.modules()) == {"crtsh", "shodan"}
-
-
-async def test_of_announcements_that_come_together_the_last_counts_and_each_was_taken_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(usecases, "ANNOUNCED_WITHIN", 600.0)
-    async with open_registry(tmp_path / "data") as registry:
-        registry.start_collector("first")
-        asking = asyncio.create_task(registry.modules())
-        await registry.say(Announced(digest="first", modules=(CRTSH,)), Announced(digest="last", modules=(OTX,)))
-        listed = await asyncio.wait_for(asking, 60)
-    assert {name for name, module in listed.items() if module.live} == {"otx"}
+            if not known:
+                registry.start_collector("first", CRTSH)
+            assert list(await registry.modules()) == ["crtsh"]
 
 
 @pytest.mark.usefixtures("stores")
-async def test_nobody_is_answered_before_a_module_is_live(tmp_path: Path) -> None:
+async def test_what_was_brought_out_and_taken_back_is_live_no_more(tmp_path: Path) -> None:
     async with open_registry(tmp_path / "data") as registry:
-        await registry.announce(CRTSH)
-        await registry.modules()
-        await registry.announce(digest="none")
-        registry.start_collector("none")
-        assert not (await registry.get("crtsh")).live
-    async with open_registry(tmp_path / "data") as registry:
-        asking = asyncio.create_task(registry.get("crtsh"))
-        await asyncio.sleep(0.05)
-        assert not asking.done()
-        await registry.announce(CRTSH)
-        assert (await asking).live
+        for modules, digest in (((CRTSH,), "old"), ((CRTSH, OTX), "new"), ((CRTSH,), "old")):
+            registry.start_collector(digest, *modules)
+            live = {name for name, module in (await registry.modules()).items() if module.live}
+            assert live == {module.id for module in modules}
+
+
+async def test_what_a_collector_said_before_does_not_undo_what_another_has(registry: Registry) -> None:
+    registry.start_collector("new", CRTSH)
+    await registry.modules()
+    await usecases.take_announcement(registry.ports, "of the version before", (SHODAN,), at=1)
+    assert {name for name, module in (await registry.modules()).items() if module.live} == {"crtsh"}
+    assert registry.told == [True, False]
 
 
 async def test_a_module_that_vanished_is_known_but_not_live_until_it_comes_back(registry: Registry) -> None:
