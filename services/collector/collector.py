@@ -51,6 +51,9 @@ LONGEST_DELAY: Final = 20.0
 #: A batch that others might have comes back after so many seconds; here, one round of items waits at most.
 CROWDED: Final = 0.1
 ROUNDS: Final = 2
+#: A batch of a version that is not here yet is left to others so many times, for so many seconds, doubled each time.
+LEAVES: Final = 4
+LEFT: Final = 0.125
 
 
 class LeaseLost(Exception):
@@ -103,7 +106,7 @@ class Collector:
         """
         file = self.modules.get(command.module)
         if file is None or file.manifest.version != command.version:
-            await self._supersede(workspace, command, file)
+            await self._leave_or_supersede(workspace, command, file, hold)
             return
         if self._is_crowded(file.manifest):
             hold.give_back(CROWDED)
@@ -277,6 +280,14 @@ class Collector:
                 await self._renew(workspace, command)
             except Unavailable as error:
                 _log.warning("lease not renewed", batch=str(command.batch), reason=str(error))
+
+    async def _leave_or_supersede(self, workspace: UUID, command: Collect, file: ModuleFile | None, hold: Hold) -> None:
+        """Say that a version is not here; of a newer one only after a while, in which those who have it may come."""
+        is_behind = file is None or file.manifest.version < command.version
+        if is_behind and self._collectors.now > 1 and hold.tries <= LEAVES:
+            hold.give_back(LEFT * 2**hold.tries)
+        else:
+            await self._supersede(workspace, command, file)
 
     async def _supersede(self, workspace: UUID, command: Collect, file: ModuleFile | None) -> None:
         async with self._ports.outbox.unit() as unit:

@@ -157,6 +157,11 @@ class Hold:
         self._delivery = delivery
         self.delay: float | None = None
 
+    @property
+    def tries(self) -> int:
+        """How often it came by now, this time included."""
+        return self._delivery.tries
+
     async def extend(self) -> None:
         await self._bus.extend([self._delivery])
 

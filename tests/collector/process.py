@@ -24,6 +24,7 @@ from services.contracts.resources import NamesQuery, Renew, Renewed, ScanId
 from services.contracts.settings import CollectorSettings
 from services.contracts.subjects import CarriedSubject, Names
 from services.kernel.blobs.segments import SegmentBlobs
+from services.kernel.bus import Delivery
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache.sqlite import SqliteCache
 from services.kernel.calls import Caller, LocalCalls
@@ -165,9 +166,9 @@ class Process:
         for port in (self.bus, self.cache, self.blobs, self.sql):
             await port.close()
 
-    async def run(self, command: Collect) -> float | None:
-        """Run a batch; return the seconds after which it wants to come back."""
-        hold = Hold(self.bus, None)  # type: ignore[arg-type]
+    async def run(self, command: Collect, *, tries: int = 1) -> float | None:
+        """Run a batch that comes for the ``tries``-th time; return the seconds after which it wants to come back."""
+        hold = Hold(self.bus, Delivery(None, 1, tries, None))  # type: ignore[arg-type]
         await self.collector.run_batch(WORKSPACE, command, hold)
         return hold.delay
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.collector import api, store
+from services.collector.collector import LEAVES, LEFT
 from services.collector.consumers import CONSUMERS, deleted, give_up
 from services.collector.context import Blocked, RateLimited, Unreachable
 from services.collector.item.run import Module
@@ -454,6 +455,26 @@ async def test_a_version_that_is_not_here_is_said_to_be_superseded(
         assert len(set(await one.ids(Superseded))) == 1
         assert not await one.said(Collected)
     assert not world.asked
+
+
+@pytest.mark.parametrize(("module", "version"), [("probe", 2), ("other", 1)])
+async def test_what_another_collector_may_have_is_left_to_it_for_a_while(
+    tmp_path: Path, module: str, version: int
+) -> None:
+    """As while a version is brought out: of two collectors the old one must not decide what there is."""
+    async with process(tmp_path, World(), asks("/a")) as one:
+        one.collector._collectors.now = 2
+        batch = command(item(1), module=module, version=version)
+        delays = [await one.run(batch, tries=tries) for tries in range(1, LEAVES + 2)]
+        assert delays == [LEFT * 2**tries for tries in range(1, LEAVES + 1)] + [None]
+        assert [each.version for each in await one.said(Superseded)] == [version]
+
+
+async def test_what_is_older_than_what_is_here_is_superseded_at_once(tmp_path: Path) -> None:
+    async with process(tmp_path, World(), asks("/a")) as one:
+        one.collector._collectors.now = 2
+        assert await one.run(command(item(1), version=0)) is None
+        assert [each.live for each in await one.said(Superseded)] == [1]
 
 
 # What a module gets
