@@ -20,10 +20,10 @@ from services.contracts.commands import Collect, command_id
 from services.contracts.endpoints import GET_PLAN
 from services.contracts.facts import Collected, Deleted, Superseded
 from services.contracts.plan import Plan
-from services.contracts.resources import Announcement, ScanId
+from services.contracts.resources import Announcement, AnnouncementQuery, ScanId
 from services.contracts.subjects import Names, NamesDigest
 from services.kernel.blobs import Blob
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Caller
 from services.kernel.errors import Exhausted, NotFound, Unavailable
 from services.kernel.messages import envelop
 from services.kernel.service import Hold, Received
@@ -51,7 +51,9 @@ async def test_the_digest_of_an_announcement_tells_which_modules_are_in_it(tmp_p
     for module in (asks("/a"), asks("/a"), asks("/a", version=2)):
         async with process(tmp_path / "one", World(), module) as one:
             announced = one.collector.announced
-            assert await api.get_announcement(one.ports, Caller(WORKSPACE), Nothing()) == Announcement(announced.digest)
+            for known, told in (("", announced.modules), ("other", announced.modules), (announced.digest, ())):
+                answer = await api.get_announcement(one.ports, Caller(WORKSPACE), AnnouncementQuery(known))
+                assert answer == Announcement(announced.digest, told)
             digests.append(announced.digest)
     assert digests[0] == digests[1] != digests[2]
 
