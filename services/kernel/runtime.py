@@ -24,10 +24,11 @@ from services.kernel.calls import Calls, LocalCalls
 from services.kernel.directory import Directory, Instance
 from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
+from services.kernel.inbox import Inbox, consumer_of
 from services.kernel.live import Live
 from services.kernel.messages import message_type
-from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import MIGRATIONS, forget
+from services.kernel.outbox import Outbox
 from services.kernel.parts import as_long_as_it_takes, first_of
 from services.kernel.pauses import pauses
 from services.kernel.service import Handles, Ports, Service, load

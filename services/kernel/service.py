@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from services.kernel.graph import Graph
     from services.kernel.live import Live
     from services.kernel.locks import Locks
-    from services.kernel.once import Outbox
+    from services.kernel.outbox import Outbox
     from services.kernel.scheduler.nomad import Nomad
     from services.kernel.seal import Seal
     from services.kernel.search import Search

@@ -9,9 +9,10 @@ from msgspec import Struct
 from services.kernel import metrics
 from services.kernel.bus import Delivery
 from services.kernel.errors import Unavailable
+from services.kernel.inbox import Failing, durable
 from services.kernel.intake import Intake
 from services.kernel.messages import Because, Envelope, open_envelope
-from services.kernel.once import BUS_AWAY, Failing, Outbox, durable
+from services.kernel.outbox import BUS_AWAY, Outbox
 from services.kernel.request import work
 from services.kernel.service import Handles, Hold, Ports, Received
 

@@ -37,8 +37,8 @@ from services.kernel.directory.local import LocalDirectory
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.live import Live
 from services.kernel.messages import derive
-from services.kernel.once import Outbox
 from services.kernel.once_store import MIGRATIONS
+from services.kernel.outbox import Outbox
 from services.kernel.seal import Seal, make_key
 from services.kernel.service import Hold, Ports
 from services.kernel.settings import Settings

@@ -23,9 +23,10 @@ from msgspec import Struct
 from services.kernel.bus import Consumer, Stream
 from services.kernel.bus.jetstream import JetStreamBus
 from services.kernel.bus.jetstream_messages import to_headers
+from services.kernel.inbox import Inbox, consumer_of
 from services.kernel.messages import Envelope
-from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import MIGRATIONS
+from services.kernel.outbox import Outbox
 from services.kernel.server import Server as Address
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql.sqlite import SqliteSql

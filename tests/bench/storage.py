@@ -27,9 +27,10 @@ from services.contracts.claims import Claim, Entity
 from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Admission, Admitted, Collected, Said
 from services.kernel.bus.sqlite import SqliteBus
+from services.kernel.inbox import Inbox
 from services.kernel.messages import NAMESPACE, Envelope, bundle, derive, envelop, message_type, open_bundle
-from services.kernel.once import Inbox, Outbox
 from services.kernel.once_store import MIGRATIONS
+from services.kernel.outbox import Outbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.search.fts import FtsSearch
 from services.kernel.service import Ports

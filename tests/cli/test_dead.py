@@ -11,11 +11,11 @@ import pytest
 
 from services.cli.commands.up import http_server
 from services.cli.hull import Hull
-from services.kernel import once
+from services.kernel import inbox
 from services.kernel.folder import is_data
+from services.kernel.inbox import Inbox
 from services.kernel.letters import DOORS
 from services.kernel.messages import Envelope, workspace_id
-from services.kernel.once import Inbox
 from services.kernel.settings import Settings
 from tests.cli.conftest import Mirage
 
@@ -64,7 +64,7 @@ async def all_are_given_up(hull: Hull) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def tries_follow_soon() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(once, "RETRY_AFTER", 0.001)
+        patch.setattr(inbox, "RETRY_AFTER", 0.001)
         yield
 
 

@@ -33,8 +33,8 @@ from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.live import Live
 from services.kernel.messages import derive, message_type
-from services.kernel.once import Outbox
 from services.kernel.once_store import MIGRATIONS
+from services.kernel.outbox import Outbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.seal import Seal, make_key
 from services.kernel.service import Hold, Ports

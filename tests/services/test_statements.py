@@ -22,7 +22,7 @@ from services.storage.store import reading, retractions
 from tests.servers.databases import MakeDatabase
 
 ROOT: Final = Path(__file__).parents[2]
-KERNEL: Final = ("services/kernel/once.py", "services/kernel/once_store.py")
+KERNEL: Final = ("services/kernel/outbox.py", "services/kernel/once_store.py")
 #: Methods of the port whose first argument is a statement, and what says that an object is one of the port.
 TAKE: Final = {"fetch", "fetch_one", "stream", "execute", "execute_many", "fetch_in", "execute_in"}
 HANDLES: Final = {"tx", "view", "unit.tx"}

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from services.kernel.inbox import durable
 from services.kernel.messages import Envelope, message_type
-from services.kernel.once import durable
 from services.kernel.runtime import stream_of
 from services.kernel.service import Handles, Service, load
 

@@ -14,8 +14,9 @@ from services.kernel.bus import Bus, Delivery, Stream
 from services.kernel.bus.jetstream import JetStreamBus
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Unavailable
+from services.kernel.inbox import Inbox, consumer_of, durable
 from services.kernel.messages import Envelope, bundle, derive, envelop
-from services.kernel.once import Inbox, Outbox, consumer_of, durable
+from services.kernel.outbox import Outbox
 from services.kernel.server import Server as Address
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql import Migration, Sql

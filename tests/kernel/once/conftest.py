@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel import once
+from services.kernel import inbox
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.sql import Sql
 from tests.kernel.once.bench import TABLE, Bench, Watched, WatchedJetStreamBus, WatchedSqliteBus
@@ -14,9 +14,9 @@ from tests.stores import Stores
 
 @pytest.fixture
 async def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stores: Stores) -> AsyncIterator[Sql]:
-    monkeypatch.setattr(once, "RETRY_AFTER", 0.001)
-    monkeypatch.setattr(once, "PAUSE", 0.01)
-    monkeypatch.setattr(once, "LONGEST_REST", 0.01)
+    monkeypatch.setattr(inbox, "RETRY_AFTER", 0.001)
+    monkeypatch.setattr(inbox, "PAUSE", 0.01)
+    monkeypatch.setattr(inbox, "LONGEST_REST", 0.01)
     sql = stores.open(tmp_path / "tester.db")
     await sql.migrate([*MIGRATIONS, TABLE])
     yield sql

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from services.kernel.inbox import Inbox, consumer_of, durable
 from services.kernel.messages import now
-from services.kernel.once import Inbox, consumer_of, durable
 from services.kernel.once_store import forget
 from services.kernel.service import Handles, Ports, Received, Unit
 from tests.kernel.once.bench import (

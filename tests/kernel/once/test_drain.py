@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.kernel import once
+from services.kernel import inbox
 from services.kernel.bus import Delivery
 from services.kernel.errors import Invalid, Unavailable
+from services.kernel.inbox import Inbox, consumer_of
 from services.kernel.messages import Envelope
-from services.kernel.once import Inbox, Outbox, consumer_of
 from services.kernel.once_store import first_times
+from services.kernel.outbox import Outbox
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.workers import Workers
 from tests.kernel.once.bench import (
@@ -161,7 +162,7 @@ async def test_one_that_has_failed_is_not_waited_for(bench: Bench, kind: str, mo
 
 @kinds
 async def test_one_that_pauses_does_not_sleep_on(bench: Bench, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(once, "BUS_AWAY", NEVER)
+    monkeypatch.setattr(inbox, "BUS_AWAY", NEVER)
     monkeypatch.setattr("services.kernel.workers.BUS_AWAY", NEVER)
     asked = asyncio.Event()
 

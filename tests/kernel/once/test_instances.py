@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.kernel import once
+from services.kernel import outbox
 from services.kernel.messages import Envelope
-from services.kernel.once import Outbox
+from services.kernel.outbox import Outbox
 from tests.kernel.once.bench import SPACE, STREAMS, Bench, Echoed, hear
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("stores", ["postgres"], indirect=True)]
@@ -34,7 +34,7 @@ async def sending(*outboxes: Outbox) -> AsyncIterator[None]:
 async def test_instances_that_send_at_the_same_time_send_each_message_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "RELAY_BATCH", 5)
+    monkeypatch.setattr(outbox, "RELAY_BATCH", 5)
     publish, sent, under_way, most = bench.bus.publish, [], 0, 0
 
     async def note(envelopes: Sequence[Envelope]) -> None:
@@ -59,7 +59,7 @@ async def test_instances_that_send_at_the_same_time_send_each_message_once(
 async def test_what_an_instance_did_not_live_to_send_another_does_that_has_nothing_to_say(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "RELAY_LOOKS", 0.1)
+    monkeypatch.setattr(outbox, "RELAY_LOOKS", 0.1)
     await bench.bus.declare(STREAMS, [])
     other = Outbox(bench.ports.sql, bench.bus, "tester")
     async with sending(other):

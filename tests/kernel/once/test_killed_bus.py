@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel import once
+from services.kernel import inbox, outbox
 from services.kernel.messages import derive
 from services.kernel.once_store import first_times
 from services.kernel.service import Handles, Hold, Ports, Received
@@ -31,7 +31,8 @@ from tests.servers.running import Server
 async def test_every_message_has_its_effect_though_the_server_of_the_bus_is_killed_again_and_again(
     sql: Sql, tmp_path: Path, own_server: Callable[[str], Server], monkeypatch: pytest.MonkeyPatch, work: bool
 ) -> None:
-    monkeypatch.setattr(once, "BUS_AWAY", 0.05)
+    monkeypatch.setattr(inbox, "BUS_AWAY", 0.05)
+    monkeypatch.setattr(outbox, "BUS_AWAY", 0.05)
     server = own_server("nats")
     bus = WatchedJetStreamBus(server.url)
     bench = Bench(sql, bus, tmp_path)

@@ -12,13 +12,14 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.kernel import once
+from services.kernel import inbox, outbox
 from services.kernel.bus import Delivery, Lag
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
+from services.kernel.inbox import TRIES, consumer_of, durable
 from services.kernel.messages import Envelope
-from services.kernel.once import TRIES, Outbox, consumer_of, durable
 from services.kernel.once_store import MIGRATIONS, forget
+from services.kernel.outbox import Outbox
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
 from services.kernel.sql import Tx
 from tests.conftest import Forward
@@ -60,10 +61,10 @@ async def test_what_comes_while_a_consumer_rests_is_one_batch(bench: Bench, monk
     sleep = asyncio.sleep
 
     async def rest(seconds: float) -> None:
-        await (rested.wait() if seconds == once.LONGEST_REST else sleep(seconds))
+        await (rested.wait() if seconds == inbox.LONGEST_REST else sleep(seconds))
 
-    monkeypatch.setattr(once, "LONGEST_REST", 1 / 3)
-    monkeypatch.setattr(once, "INBOX_RESTS", 1e9)
+    monkeypatch.setattr(inbox, "LONGEST_REST", 1 / 3)
+    monkeypatch.setattr(inbox, "INBOX_RESTS", 1e9)
     monkeypatch.setattr(asyncio, "sleep", rest)
     batches: list[list[int]] = []
 
@@ -104,9 +105,9 @@ async def test_what_waits_to_leave_outlasts_a_clock_that_is_put_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in (1, 2, 3):
-        outbox = Outbox(bench.ports.sql, bench.bus, "tester")  # that of a process that has just started
-        monkeypatch.setattr(once, "now", lambda at=10 - number // 3: at)
-        async with outbox.unit() as unit:
+        fresh = Outbox(bench.ports.sql, bench.bus, "tester")  # that of a process that has just started
+        monkeypatch.setattr(outbox, "now", lambda at=10 - number // 3: at)
+        async with fresh.unit() as unit:
             unit.emit(Echoed(number), workspace=SPACE, key=str(number))
             unit.emit(Echoed(-number), workspace=SPACE, key=str(-number))
     async with bench.ports.sql.read() as view:
@@ -160,7 +161,8 @@ async def test_a_message_that_its_owner_cannot_close_is_buried_all_the_same(benc
 
 
 async def test_a_consumer_outlasts_a_bus_that_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(once, "BUS_AWAY", 0.0)
+    monkeypatch.setattr(inbox, "BUS_AWAY", 0.0)
+    monkeypatch.setattr(outbox, "BUS_AWAY", 0.0)
     away = {"pull": 3, "ack": 1, "publish": 2}
     for name in away:
         monkeypatch.setattr(bench.bus, name, flaky(getattr(bench.bus, name), away, name))
@@ -333,7 +335,7 @@ async def test_what_was_committed_leaves_though_nobody_saw_that_it_was(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a deadline cancels a commit, or the answer to it is lost."""
-    monkeypatch.setattr(once, "RELAY_LOOKS", 1000.0)
+    monkeypatch.setattr(outbox, "RELAY_LOOKS", 1000.0)
     await bench.bus.declare(STREAMS, [])
     begin = bench.ports.sql.begin
 
@@ -358,7 +360,7 @@ async def test_what_was_committed_leaves_though_nobody_saw_that_it_was(
 async def test_two_instances_whose_clocks_differ_lose_no_message(
     tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "randbelow", lambda _: 0)
+    monkeypatch.setattr(outbox, "randbelow", lambda _: 0)
     sql = stores.open(tmp_path / "tester.db")
     await sql.migrate([*MIGRATIONS, TABLE])
     ahead, behind = (Outbox(sql, None, "tester") for _ in range(2))  # type: ignore[arg-type]
@@ -368,7 +370,7 @@ async def test_two_instances_whose_clocks_differ_lose_no_message(
             unit.emit(Echoed(number), workspace=SPACE, key=str(number))
 
     await say(ahead, 0)
-    monkeypatch.setattr(once, "now", lambda: 1)
+    monkeypatch.setattr(outbox, "now", lambda: 1)
     for number in range(1, 9, 2):
         await say(behind, number)
         await say(ahead, number + 1)
@@ -418,8 +420,8 @@ def given_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[float]:
 async def test_a_consumer_pauses_twice_as_long_each_time_up_to_the_longest_and_begins_anew_after_a_success(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "PAUSE", 1 / 1024)
-    monkeypatch.setattr(once, "LONGEST_PAUSE", 5 / 1024)
+    monkeypatch.setattr(inbox, "PAUSE", 1 / 1024)
+    monkeypatch.setattr(inbox, "LONGEST_PAUSE", 5 / 1024)
     delays = given_back(bench, monkeypatch)
     away = {1: 5, 2: 2}
 
@@ -440,7 +442,7 @@ async def test_a_consumer_pauses_twice_as_long_each_time_up_to_the_longest_and_b
 async def test_a_message_that_fails_comes_again_twice_as_late_each_time(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "RETRY_AFTER", 1 / 1024)
+    monkeypatch.setattr(inbox, "RETRY_AFTER", 1 / 1024)
     delays = given_back(bench, monkeypatch)
 
     async def fail(ports: Ports, unit: Unit, batch: Sequence[Received[Counted]]) -> None:
@@ -455,7 +457,8 @@ async def test_a_message_that_fails_comes_again_twice_as_late_each_time(
 async def test_what_waits_to_leave_goes_out_when_the_bus_is_back_though_nothing_more_is_said(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "BUS_AWAY", 0.0)
+    monkeypatch.setattr(inbox, "BUS_AWAY", 0.0)
+    monkeypatch.setattr(outbox, "BUS_AWAY", 0.0)
     away = {"publish": 3}
     monkeypatch.setattr(bench.bus, "publish", flaky(bench.bus.publish, away, "publish"))
     async with bench.running(Handles(name="record", takes=Counted, handle=record)):

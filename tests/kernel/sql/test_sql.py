@@ -6,32 +6,11 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from msgspec import Struct
 
-from services.kernel.errors import Conflict, Incompatible, Invalid, Unavailable
-from services.kernel.sql import Migration, Sql, Tx
+from services.kernel.errors import Conflict, Invalid, Unavailable
+from services.kernel.sql import Sql
 from tests.kernel.conftest import OpenSql
+from tests.kernel.sql.thing import COLUMNS, KEY, W, ident, numbers, put
 
-SCHEMA = Migration(
-    1,
-    "thing",
-    """
-    -- statements end with a semicolon at the end of a line; this one does not count
-    CREATE TABLE thing (
-        workspace BYTEA NOT NULL,
-        id BYTEA NOT NULL,
-        name TEXT,
-        number BIGINT,
-        weight DOUBLE PRECISION,
-        flag SMALLINT NOT NULL DEFAULT 0,
-        PRIMARY KEY (workspace, id)
-    );
-    CREATE INDEX thing_number ON thing (number);
-
-    CREATE TABLE counter (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL);
-    """,
-)
-W = bytes(range(16))
-COLUMNS = ("workspace", "id", "name", "number")
-KEY = ("workspace", "id")
 SLOW = (  # a statement that takes minutes unless it is stopped
     "SELECT COUNT(*) AS count FROM (WITH RECURSIVE n (i) AS"
     " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT i FROM n) AS numbers"
@@ -41,29 +20,6 @@ SLOW = (  # a statement that takes minutes unless it is stopped
 class Thing(Struct, frozen=True):
     name: str | None
     number: int | None
-
-
-def ident(number: int) -> bytes:
-    return number.to_bytes(16, "big")
-
-
-@pytest.fixture
-async def sql(open_sql: OpenSql) -> Sql:
-    opened = open_sql()
-    await opened.migrate([SCHEMA])
-    return opened
-
-
-async def put(tx: Tx, number: int, name: str | None = "x") -> None:
-    await tx.execute(
-        "INSERT INTO thing (workspace, id, name, number) VALUES (:w, :id, :name, :n)",
-        w=W, id=ident(number), name=name, n=number,
-    )  # fmt: skip
-
-
-async def numbers(sql: Sql) -> list[int]:
-    async with sql.read() as view:
-        return [row[0] for row in await view.fetch("SELECT number FROM thing ORDER BY number")]
 
 
 # Values
@@ -619,86 +575,6 @@ async def test_a_stream_holds_one_list_at_a_time(sql: Sql) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 1_000_000
-
-
-# Migrations
-
-
-async def test_migrations_run_once_and_in_order(open_sql: OpenSql, sql: Sql) -> None:
-    second = Migration(2, "colour", "ALTER TABLE thing ADD COLUMN colour TEXT;\nUPDATE thing SET colour = 'red';\n")
-    async with sql.begin() as tx:
-        await put(tx, 1)
-    await sql.migrate([SCHEMA])
-    await open_sql().migrate([second, SCHEMA])
-    await open_sql().migrate([SCHEMA, second])
-    async with sql.read() as view:
-        assert await view.fetch("SELECT colour FROM thing") == [("red",)]
-        assert await view.fetch("SELECT version, name, digest FROM schema_version ORDER BY version") == [
-            (1, "thing", SCHEMA.digest),
-            (2, "colour", second.digest),
-        ]
-
-
-async def test_the_kernel_s_steps_and_a_service_s_grow_by_themselves(open_sql: OpenSql) -> None:
-    own = [Migration(1, "one", "CREATE TABLE one (a BIGINT);"), Migration(2, "two", "CREATE TABLE two (a BIGINT);")]
-    kernel = [Migration(0, "k", "CREATE TABLE k (a BIGINT);"), Migration(-1, "l", "ALTER TABLE k ADD COLUMN b BIGINT;")]
-    kept = open_sql()
-    for steps in ([kernel[0], own[0]], [*kernel, own[0]], [*own, *kernel]):
-        await kept.migrate(steps)
-    async with kept.read() as view:
-        assert await view.fetch("SELECT b FROM k") == await view.fetch("SELECT a FROM two") == []
-    with pytest.raises(Incompatible):
-        await kept.migrate([kernel[0], *own])
-
-
-async def test_a_newer_schema_is_refused(sql: Sql) -> None:
-    await sql.migrate([SCHEMA, Migration(2, "empty", "")])
-    with pytest.raises(Incompatible, match="has schema version 2, and this Mirage knows up to 1: use a newer one"):
-        await sql.migrate([SCHEMA])
-
-
-async def test_a_version_of_a_service_works_on_beside_a_newer_one_that_has_changed_their_schema(sql: Sql) -> None:
-    await sql.migrate([SCHEMA, Migration(2, "colour", "ALTER TABLE thing ADD COLUMN colour TEXT;\n")])
-    await sql.migrate([SCHEMA], shared=True)
-    async with sql.read() as view:
-        assert await view.fetch("SELECT version FROM schema_version ORDER BY version") == [(1,), (2,)]
-    with pytest.raises(Incompatible, match="made by another build"):
-        await sql.migrate([Migration(1, "thing", "")], shared=True)
-
-
-async def test_a_schema_made_by_another_script_is_refused_and_left_as_it_is(open_sql: OpenSql, sql: Sql) -> None:
-    other = Migration(1, "thing", SCHEMA.script.replace("weight DOUBLE PRECISION", "weight BIGINT"))
-    second = Migration(2, "colour", "ALTER TABLE thing ADD COLUMN colour TEXT;\n")
-    with pytest.raises(Incompatible, match="made by another build of Mirage, whose schema version 1 is not") as refused:
-        await open_sql().migrate([other, second])
-    assert "\n" not in str(refused.value)
-    async with sql.read() as view:
-        assert await view.fetch("SELECT version FROM schema_version") == [(1,)]
-    await sql.migrate([SCHEMA, second])
-    with pytest.raises(Incompatible, match="schema version 1 "):
-        await sql.migrate([other])
-
-
-async def test_how_a_script_is_set_makes_no_other_schema(open_sql: OpenSql, sql: Sql) -> None:
-    moved = Migration(1, "renamed", SCHEMA.script.replace("\n    ", "\r\n\t"))
-    assert moved.script != SCHEMA.script
-    await open_sql().migrate([moved])
-
-
-async def test_a_migration_that_fails_leaves_the_schema_as_it_was(sql: Sql) -> None:
-    broken = Migration(2, "broken", "CREATE TABLE half (a BIGINT);\nCREATE TABEL other (a BIGINT);\n")
-    with pytest.raises(Invalid):
-        await sql.migrate([SCHEMA, broken])
-    with pytest.raises(Invalid):
-        async with sql.read() as view:
-            await view.fetch("SELECT * FROM half")
-    await sql.migrate([SCHEMA])
-
-
-async def test_two_who_migrate_at_once_wait_for_each_other(open_sql: OpenSql) -> None:
-    others = [open_sql() for _ in range(4)]
-    await asyncio.gather(*(other.migrate([SCHEMA]) for other in others))
-    assert await numbers(others[0]) == []
 
 
 # Health

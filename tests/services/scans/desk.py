@@ -17,8 +17,8 @@ from services.contracts.resources import BudgetView, Health, Module, NewScan, Sc
 from services.kernel.calls import Caller, LocalCalls
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.messages import message_type
-from services.kernel.once import Outbox
 from services.kernel.once_store import MIGRATIONS
+from services.kernel.outbox import Outbox
 from services.kernel.service import Ports, Received, Unit
 from services.kernel.sql import Sql
 from services.kernel.sql.migrations import load as load_migrations

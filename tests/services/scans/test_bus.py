@@ -15,8 +15,8 @@ from services.contracts.facts import Collected, Finished, Superseded
 from services.contracts.progress import Progressed
 from services.contracts.resources import Renew, Watch
 from services.kernel.bus.sqlite import SqliteBus
+from services.kernel.inbox import Inbox
 from services.kernel.messages import NAMESPACE, derive, envelop, message_type
-from services.kernel.once import Inbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.service import Handles, Service
 from services.scans import api, service

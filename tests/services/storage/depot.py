@@ -21,9 +21,10 @@ from services.contracts.subjects import CarriedSubject
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.calls import A, Caller, Endpoint, LocalCalls, Q
 from services.kernel.errors import NotFound
+from services.kernel.inbox import Inbox
 from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type
-from services.kernel.once import Inbox, Outbox
 from services.kernel.once_store import MIGRATIONS
+from services.kernel.outbox import Outbox
 from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.search.fts import FtsSearch
 from services.kernel.service import Ports, Received

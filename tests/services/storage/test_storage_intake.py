@@ -195,14 +195,14 @@ async def test_nothing_of_a_batch_is_stored_when_one_message_fails(
 async def test_a_message_that_cannot_be_stored_is_alone_in_failing(
     store: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from services.kernel import once
+    from services.kernel import inbox
     from services.kernel.bus.sqlite import SqliteBus
-    from services.kernel.once import Inbox
+    from services.kernel.inbox import Inbox
     from services.kernel.runtime import consumers_of, streams_of
     from services.storage.consumers import CONSUMERS
     from services.storage.service import service
 
-    monkeypatch.setattr(once, "RETRY_AFTER", 0.001)
+    monkeypatch.setattr(inbox, "RETRY_AFTER", 0.001)
     bad = stated(Entity("hostname", ("bad.example.org",)), where="a\0b")  # the database takes no NUL
     envelopes = [wrapped(result("web", claim, subject=claim)) for claim in (WWW, bad, TARGET)]
     bus = SqliteBus(store.folder / "bus.db")
