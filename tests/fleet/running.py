@@ -85,11 +85,14 @@ class Fleet:
         """Whether `fleet status` says so."""
         return bool((await asyncio.to_thread(self.standing))["well"])
 
-    def setting(self, service: str, name: str) -> str:
-        """What Nomad gives a service, its password in it."""
+    def settings(self, service: str) -> dict[str, str]:
+        """What Nomad gives a service, its passwords in it."""
         deployment = self.deployment
         (declared,) = (each for each in deployment.services if each.name == service)
-        return settings_of(declared, deployment.secrets, deployment.agents.ports)[name]
+        return settings_of(declared, deployment.secrets, deployment.agents.ports)
+
+    def setting(self, service: str, name: str) -> str:
+        return self.settings(service)[name]
 
     def canonical(self) -> list[str]:
         """The claim keys of the last scan."""

@@ -124,6 +124,14 @@ def lost_at(done: Done, at: float) -> bool:
     return done.kind in LOSING and done.began - UNDER_WAY <= at <= done.ended + BACK
 
 
+def told(disturbed: Disturbed, asked: Asked, at: float) -> str:
+    """A request, and what was seen around it, in seconds from when it arrived."""
+    times = [f"{each - at:+.3f}" for each in sorted(disturbed.asked[asked])]
+    spans = [f"{start - at:+.3f} to {end - at:+.3f}" for start, end in sorted(disturbed.journalled.get(asked, ()))]
+    faults = [f"{done.kind} {done.began - at:+.3f} to {done.ended - at:+.3f}" for done in disturbed.log]
+    return f"{asked} arrived at {times}, is journalled from {spans}, while: {faults}"
+
+
 def test_every_kind_of_fault_was_done_twice_while_the_scan_went_on(disturbed: Disturbed) -> None:
     counts = Counter(done.kind for done in disturbed.log)
     assert len(counts) == 8
@@ -148,7 +156,7 @@ def test_only_requests_in_flight_are_made_again_and_once_for_each_time_that_they
     lost = Counter(asked for asked, _ in untraced(disturbed))
     MEASURED.info(f"{lost.total()} of {sum(map(len, disturbed.asked.values()))} requests were in flight at a fault")
     unexplained = [each for each in untraced(disturbed) if not any(lost_at(done, each[1]) for done in disturbed.log)]
-    assert not unexplained, (unexplained, disturbed.log)
+    assert not unexplained, "\n".join(told(disturbed, *each) for each in unexplained)
     for asked, count in lost.items():
         times = disturbed.asked[asked]
         assert count <= sum(any(lost_at(done, at) for at in times) for done in disturbed.log), (asked, count)
