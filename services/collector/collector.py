@@ -15,6 +15,7 @@ import structlog
 from services.collector import store
 from services.collector.budget import Budget, Wait
 from services.collector.group import GroupCommit
+from services.collector.holds import Holds
 from services.collector.item.exchange import Owner, Recorded
 from services.collector.item.parts import part_key, parts_of
 from services.collector.item.run import (
@@ -51,6 +52,8 @@ LONGEST_DELAY: Final = 20.0
 #: A batch that others might have comes back after so many seconds; here, one round of items waits at most.
 CROWDED: Final = 0.1
 ROUNDS: Final = 2
+#: A batch that somebody works on comes back after so many seconds: it was given out twice, or its collector has died.
+HELD: Final = 1.0
 #: A batch of a version that is not here yet is left to others so many times, for so many seconds, doubled each time.
 LEAVES: Final = 4
 LEFT: Final = 0.125
@@ -70,6 +73,7 @@ class Collector:
         self.keys = KeyRing(ports.values, ports.seal)
         self.journal = Journal(ports.sql, ports.blobs)
         self._results: GroupCommit[tuple[UUID, Collect, WorkItem, Result, int], None] = GroupCommit(self._publish, 200)
+        self._holds = Holds(ports.sql)
         self._budget = Budget(ports.cache, ports.sql, ports.settings.dial_table)
         self._ends_measuring = metrics.read_with(self._budget.measure)
         self.ways = Ways(ports, self.journal, self._budget, self.keys)
@@ -93,7 +97,7 @@ class Collector:
     @property
     def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
         """What must run for anything to be written."""
-        return (self.journal.run, self._results.run, self.keys.follow, self._count_collectors)
+        return (self.journal.run, self._results.run, self._holds.follow, self.keys.follow, self._count_collectors)
 
     async def close(self) -> None:
         self._ends_measuring()
@@ -111,12 +115,11 @@ class Collector:
         if self._is_crowded(file.manifest):
             hold.give_back(CROWDED)
             return
-        under_way, own = self._under_way[command.module], {item.id for item in command.items}
-        under_way |= own
-        try:
-            await self._run_items(workspace, command, hold)
-        finally:
-            under_way -= own
+        async with self._holds.hold(workspace, command.batch) as held:
+            if held:
+                await self._run_counted(workspace, command, hold)
+            else:
+                hold.give_back(HELD)
 
     def _is_crowded(self, manifest: Manifest) -> bool:
         """Whether the items of a module wait here for one another while other collectors might have them."""
@@ -124,6 +127,14 @@ class Collector:
 
     async def _count_collectors(self) -> None:
         await self._collectors.follow(self._ports.directory)
+
+    async def _run_counted(self, workspace: UUID, command: Collect, hold: Hold) -> None:
+        under_way, own = self._under_way[command.module], {item.id for item in command.items}
+        under_way |= own
+        try:
+            await self._run_items(workspace, command, hold)
+        finally:
+            under_way -= own
 
     async def _run_items(self, workspace: UUID, command: Collect, hold: Hold) -> None:
         await self.keys.known()

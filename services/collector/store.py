@@ -218,6 +218,39 @@ async def take_work(tx: Tx, workspace: UUID, rows: Sequence[WorkRow]) -> set[UUI
     return taken
 
 
+async def take_hold(tx: Tx, workspace: UUID, batch: UUID, holder: UUID, at: int, stale: int) -> bool:
+    """Note who works on a batch, unless another does who has said so since ``stale``; say whether it is ``holder``."""
+    columns = ("workspace", "batch", "holder", "at")
+    if await tx.insert_new("hold", columns, columns[:2], [(workspace.bytes, batch.bytes, holder.bytes, at)]):
+        return True
+    return bool(
+        await tx.execute(
+            "UPDATE hold SET holder = :holder, at = :at WHERE workspace = :workspace AND batch = :batch"
+            " AND (at < :stale OR holder = :holder)",
+            workspace=workspace.bytes,
+            batch=batch.bytes,
+            holder=holder.bytes,
+            at=at,
+            stale=stale,
+        )
+    )
+
+
+async def renew_holds(tx: Tx, holder: UUID, at: int) -> None:
+    """Say that all that a holder works on goes on."""
+    await tx.execute("UPDATE hold SET at = :at WHERE holder = :holder", holder=holder.bytes, at=at)
+
+
+async def release_hold(tx: Tx, workspace: UUID, batch: UUID, holder: UUID) -> None:
+    """Leave a batch to anybody."""
+    await tx.execute(
+        "DELETE FROM hold WHERE workspace = :workspace AND batch = :batch AND holder = :holder",
+        workspace=workspace.bytes,
+        batch=batch.bytes,
+        holder=holder.bytes,
+    )
+
+
 async def hold_bodies(tx: Tx, workspaces: Iterable[UUID], *, alone: bool = False) -> None:
     """Let nobody drop bodies of these workspaces while exchanges are written, or write them while some are dropped."""
     for workspace in sorted(set(workspaces)):

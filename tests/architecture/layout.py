@@ -22,6 +22,7 @@ OWN = {
         "context",
         "fetch",
         "group",
+        "holds",
         "item",
         "journal",
         "keys",

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.collector import api, store
-from services.collector.collector import LEAVES, LEFT
+from services.collector.collector import HELD, LEAVES, LEFT
 from services.collector.consumers import CONSUMERS, deleted, give_up
 from services.collector.context import Blocked, RateLimited, Unreachable
 from services.collector.item.run import Module
@@ -72,6 +72,20 @@ async def test_a_batch_is_asked_and_its_results_are_said_once(tmp_path: Path) ->
         assert [(each.outcome, each.parts, each.requests) for each in results] == [("found", 1, 2)] * 2
         assert hosts(results) == {"a.n1.org", "b.n1.org", "a.n2.org", "b.n2.org"}
         assert all(len(each.records) == 2 for each in results)
+    assert set(world.asked.values()) == {1}
+
+
+async def test_a_batch_that_is_given_out_again_while_it_is_in_work_comes_back_when_it_is_not(tmp_path: Path) -> None:
+    world = World()
+    held = world.held["/a of n1.org"] = asyncio.Event()
+    async with process(tmp_path, world, asks("/a", "/b")) as one:
+        running = asyncio.create_task(one.run(command(item(1))))
+        await until(lambda: "/a of n1.org" in world.asked)
+        assert await one.run(command(item(1))) == HELD
+        held.set()
+        assert await running is None
+        assert await one.run(command(item(1))) is None
+        assert len(await one.said(Collected)) == 1
     assert set(world.asked.values()) == {1}
 
 

@@ -8,17 +8,19 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from services.collector import store
+from services.collector import holds, store
+from services.collector.holds import STALE, Holds
 from services.collector.journal import Journal, digest
 from services.contracts import entities
 from services.contracts.evidence import EvidenceRecord, seal
 from services.kernel.blobs.segments import SegmentBlobs
+from services.kernel.messages import now
 from services.kernel.sql import Sql
 from services.kernel.sql.migrations import load
 from tests.stores import Stores
 
 pytestmark = pytest.mark.parametrize("stores", [pytest.param("postgres", marks=pytest.mark.server)], indirect=True)
-HERE = UUID(int=1)
+HERE, BATCH = UUID(int=1), UUID(int=2)
 
 
 @pytest.fixture
@@ -61,6 +63,54 @@ async def test_a_result_is_said_by_one_of_those_who_have_it(sql: Sql) -> None:
     async with sql.read() as view:
         assert await store.published(view, HERE, [UUID(int=3), UUID(int=29)]) == {UUID(int=3): 2, UUID(int=29): 2}
     assert await say(1, range(30)) == set()
+
+
+async def test_a_batch_is_held_by_one_of_those_who_are_given_it(sql: Sql) -> None:
+    async def ask(holds: Holds, barrier: asyncio.Barrier) -> bool:
+        async with holds.hold(HERE, BATCH) as held:
+            await barrier.wait()
+        return held
+
+    for _ in range(5):
+        barrier = asyncio.Barrier(4)
+        assert sum(await asyncio.gather(*(ask(Holds(sql), barrier) for _ in range(4)))) == 1
+
+
+async def test_a_batch_is_anybody_s_when_its_holder_says_nothing_any_more(
+    sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = now()
+    monkeypatch.setattr(holds, "now", lambda: at)
+    monkeypatch.setattr(holds, "RENEW_EVERY", 0.01)
+    one, other, third = Holds(sql), Holds(sql), Holds(sql)
+    async with one.hold(HERE, BATCH) as by_one:
+        assert by_one
+        at += int(STALE * 1_000_000)
+        assert not await is_held(third)
+        following = asyncio.create_task(one.follow())
+        while await said_at(sql) != at:
+            await asyncio.sleep(0.01)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        at += int(STALE * 1_000_000) + 1
+        async with other.hold(HERE, BATCH) as by_other:
+            assert by_other
+            assert not await is_held(third)
+            assert not await is_held(one)
+        assert await is_held(third)
+    async with sql.read() as view:
+        assert await view.fetch("SELECT * FROM hold") == []
+
+
+async def is_held(holds: Holds) -> bool:
+    async with holds.hold(HERE, BATCH) as held:
+        return held
+
+
+async def said_at(sql: Sql) -> int:
+    async with sql.read() as view:
+        ((at,),) = await view.fetch("SELECT at FROM hold")
+    return int(at)
 
 
 async def test_what_a_later_turn_was_answered_is_not_lost_to_an_earlier_one(sql: Sql) -> None:
