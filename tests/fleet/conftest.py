@@ -75,11 +75,16 @@ def undisturbed(lab: Lab, how: tuple[str, ...], tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="session")
-def fleet(stable: Stable, lab: Lab) -> Iterator[Fleet]:
-    """One fleet for all tests that need one, who leave it well; whichever is the last may end it."""
+def one_fleet(stable: Stable, lab: Lab) -> Iterator[Fleet]:
     for kind in SERVERS:
         require(kind)
     with kept_folder(stable) as folder:
-        made = Fleet(folder, lab)
-        made.up()
-        yield made
+        yield Fleet(folder, lab)
+
+
+@pytest.fixture(scope="module")
+def fleet(one_fleet: Fleet) -> Fleet:
+    """One fleet for all tests that need one, who leave it well; the last of a file may end it."""
+    if not all(one_fleet.deployment.agents.running().values()):
+        one_fleet.up()
+    return one_fleet
