@@ -10,9 +10,8 @@ from services.registry.domain import weigh
 
 
 async def announced(ports: Ports, unit: Unit, batch: Sequence[Received[Announced]]) -> None:
-    await store.hold_announcements(unit.tx)
     last = max(batch, key=lambda received: received.at)
-    await store.keep_announcement(ports.documents, last.message.digest, last.message.modules, last.at)
+    await store.keep_announcement(unit.tx, ports.documents, last.message.digest, last.message.modules, last.at)
 
 
 async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]) -> None:

@@ -31,21 +31,19 @@ class Setting(Struct, frozen=True):
     options: Options | None = None
 
 
-async def hold_announcements(tx: Tx) -> None:
-    """Let nobody else keep an announcement until the transaction ends."""
-    await tx.lock("announcements")
-
-
 async def hold_setting(tx: Tx, workspace: UUID, module: str) -> None:
     """Let nobody else change a setting until the transaction ends."""
     await tx.lock(f"setting {workspace.hex} {module}")
 
 
-async def keep_announcement(documents: Documents, digest: str, modules: Sequence[DeclaredModule], at: int) -> None:
+async def keep_announcement(
+    tx: Tx, documents: Documents, digest: str, modules: Sequence[DeclaredModule], at: int
+) -> None:
     """Make the modules of an announcement the live ones, unless one that was made later is kept already.
 
-    What was known before stays known.
+    What was known before stays known. Nobody else keeps one until the transaction ends.
     """
+    await tx.lock("announcements")
     await documents.declare(ANNOUNCED, ())
     before = await documents.get(EVERYWHERE, ANNOUNCED, [LAST])
     if before and before[0].content.get("at", 0) > at:

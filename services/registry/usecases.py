@@ -57,8 +57,7 @@ async def _known(ports: Ports, caller: Caller) -> list[store.Known]:
 async def take_announcement(ports: Ports, digest: str, modules: Sequence[DeclaredModule], at: int) -> None:
     """Make the modules that a collector has the live ones, unless one said later what it has."""
     async with ports.sql.begin() as tx:
-        await store.hold_announcements(tx)
-        await store.keep_announcement(ports.documents, digest, modules, at)
+        await store.keep_announcement(tx, ports.documents, digest, modules, at)
 
 
 async def get_module(ports: Ports, caller: Caller, name: str) -> Module:
