@@ -32,7 +32,7 @@ from services.collector.ways import Ways
 from services.contracts.commands import Collect, WorkItem, command_id
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Announced, Collected, DeclaredModule, Superseded
-from services.contracts.plan import Plan
+from services.contracts.plan import Plan, waits_for
 from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaView, Renew, ScanId
 from services.contracts.settings import CollectorSettings
 from services.contracts.subjects import CarriedSubject, NamesDigest, Subject
@@ -330,6 +330,8 @@ class Collector:
                 # Another who had an item may have said it: in two bundles it came twice.
                 taken = await store.take_work(unit.tx, workspace, [_work_row(*each) for each in ours])
                 _say(unit, workspace, [each for each in ours if each[1].id in taken])
+        for _, command, _, result, _ in finished:
+            metrics.item(waits_for(self.modules[command.module].manifest.rate), result.outcome)
         return [None] * len(finished)
 
 

@@ -46,6 +46,11 @@ class PlannedModule(Struct, frozen=True, kw_only=True):
     affiliates: bool = True
 
 
+def waits_for(rate: float) -> Literal["collector", "source"]:
+    """What there would have to be more of, for items of a module to be done sooner: its rate is shared by all."""
+    return "source" if rate > 0 else "collector"
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """``max_depth``: steps outside the scope; ``max_items``: work items in all; ``timeout``: seconds in all."""
 

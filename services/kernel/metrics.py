@@ -1,7 +1,8 @@
 """What a process counts and measures, in the text format of Prometheus; nothing is, until `start` was called.
 
-Rate, errors and duration of requests by endpoint, of calls by endpoint, of batches by consumer; what budgets say of
-requests to sources; and what is read when somebody looks: the lag of consumers, what adapters say of themselves.
+Rate, errors and duration of requests by endpoint, of calls by endpoint, of batches by consumer; work items that are
+done; what budgets say of requests to sources; and what is read when somebody looks: the lag of consumers, what adapters
+say of themselves.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ _log = structlog.get_logger(__name__)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 #: Seconds.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+#: The outcome of a batch that nothing was done with: its consumer let it come again.
+GIVEN_BACK: Final = "given_back"
 #: Seconds that a reading may take.
 READING: Final = 2.0
 
@@ -50,6 +53,7 @@ class Metrics:
         self.calls = self._histogram(Histogram, "call", "Calls to other services", "service", "endpoint", "outcome")
         self.batches = self._histogram(Histogram, "batch", "Batches of messages handled", "consumer", "outcome")
         self.messages = Counter("mirage_messages", "Messages handled", ("consumer", "outcome"), registry=self.registry)
+        self.items = Counter("mirage_items", "Work items done", ("waits_for", "outcome"), registry=self.registry)
         self.budgets = Counter("mirage_budget", "Requests by budgets", ("source", "outcome"), registry=self.registry)
         self.readings: list[Reading] = []
 
@@ -113,20 +117,30 @@ def request(endpoint: str, status: int, seconds: float) -> None:
 
 
 @contextmanager
-def batch(consumer: str, messages: int) -> Iterator[None]:
-    """Measure the handling of a batch of messages, and make a line of the log of it."""
+def batch(consumer: str, messages: int) -> "Iterator[Timed]":
+    """Measure the handling of a batch of messages, and make a line of the log of it.
+
+    One that is `GIVEN_BACK` has no line: it comes again in a moment, and again.
+    """
     measured = _metrics
     if measured is None:
-        yield
+        yield Timed()
         return
 
     def note(outcome: str, seconds: float) -> None:
         measured.batches.labels(consumer, outcome).observe(seconds)
         measured.messages.labels(consumer, outcome).inc(messages)
-        _log.info("batch", consumer=consumer, messages=messages, outcome=outcome, ms=round(seconds * 1000, 1))
+        if outcome != GIVEN_BACK:
+            _log.info("batch", consumer=consumer, messages=messages, outcome=outcome, ms=round(seconds * 1000, 1))
 
-    with _timed(note):
-        yield
+    with _timed(note) as timed:
+        yield timed
+
+
+def item(waits_for: str, outcome: str) -> None:
+    """Note a work item that is done; ``waits_for``: what there would have to be more of, for it to be done sooner."""
+    if _metrics is not None:
+        _metrics.items.labels(waits_for, outcome).inc()
 
 
 def budget(source: str, outcome: str) -> None:
@@ -146,17 +160,24 @@ def call(service: str, endpoint: str) -> Iterator[None]:
         yield
 
 
+class Timed:
+    """What is being measured: how it ends, unless with an error."""
+
+    def __init__(self) -> None:
+        self.outcome = "ok"
+
+
 @contextmanager
-def _timed(note: Callable[[str, float], None]) -> Iterator[None]:
+def _timed(note: Callable[[str, float], None]) -> Iterator[Timed]:
     """Note how long the block took, and the code of the error with which it ended."""
-    began, outcome = perf_counter(), "ok"
+    began, timed = perf_counter(), Timed()
     try:
-        yield
+        yield timed
     except asyncio.CancelledError:
-        outcome = "cancelled"
+        timed.outcome = "cancelled"
         raise
     except BaseException as error:
-        outcome = meaning(error).code
+        timed.outcome = meaning(error).code
         raise
     finally:
-        note(outcome, perf_counter() - began)
+        note(timed.outcome, perf_counter() - began)

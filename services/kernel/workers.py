@@ -77,8 +77,10 @@ class Workers:
         try:
             received = _received(delivery.envelope, self._handles.takes)
             assert self._handles.work is not None
-            with metrics.batch(self._consumer, 1), work(traceparent=delivery.envelope.traceparent):
+            with metrics.batch(self._consumer, 1) as batch, work(traceparent=delivery.envelope.traceparent):
                 await self._handles.work(self._ports, received, hold)
+                if hold.delay is not None:
+                    batch.outcome = metrics.GIVEN_BACK
         except asyncio.CancelledError:
             if self._intake.over:
                 await self._bus.nak([delivery], 0.0)  # so that another instance has it at once

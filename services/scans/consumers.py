@@ -5,7 +5,7 @@ from typing import Final
 from services.contracts.facts import Collected, Superseded
 from services.kernel.directory.headcount import headcount_of
 from services.kernel.service import Handles, Ports
-from services.scans.usecases import intake, lease, progress, tend
+from services.scans.usecases import intake, lease, measure, progress, tend
 
 # A result comes in bundles of dozens.
 CONSUMERS: Final = (
@@ -19,4 +19,4 @@ async def count_collectors(ports: Ports) -> None:
     await headcount_of(ports.state, "collector").follow(ports.directory)
 
 
-TASKS: Final = (tend.tend_scans, tend.sweep_deleted, progress.report_progress, count_collectors)
+TASKS: Final = (tend.tend_scans, tend.sweep_deleted, progress.report_progress, count_collectors, measure.measure)

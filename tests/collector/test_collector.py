@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from services.contracts.facts import Collected, Deleted, Superseded
 from services.contracts.plan import Plan
 from services.contracts.resources import Announcement, AnnouncementQuery, ScanId
 from services.contracts.subjects import Names, NamesDigest
+from services.kernel import metrics
 from services.kernel.blobs import Blob
 from services.kernel.calls import Caller
 from services.kernel.errors import Exhausted, NotFound, Unavailable
@@ -87,6 +89,18 @@ async def test_a_batch_that_is_given_out_again_while_it_is_in_work_comes_back_wh
         assert await one.run(command(item(1))) is None
         assert len(await one.said(Collected)) == 1
     assert set(world.asked.values()) == {1}
+
+
+@pytest.mark.parametrize(("rate", "waits_for"), [(0.0, "collector"), (1000.0, "source")])
+async def test_items_that_are_done_are_counted_by_what_they_had_to_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: float, waits_for: str
+) -> None:
+    monkeypatch.setattr(metrics, "_metrics", None)
+    metrics.start()
+    async with process(tmp_path, World(), asks("/a", rate=rate)) as one:
+        await one.run(command(item(1), item(2)))
+    counted = re.findall(r"(?m)^mirage_items_total{(.*)} (\S+)$", (await metrics.render()).decode())
+    assert counted == [(f'outcome="found",waits_for="{waits_for}"', "2.0")]
 
 
 async def test_results_name_the_command_that_led_to_them(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from services.contracts.resources.discovery import ConsumerView
 
+#: Of the outcomes of messages, those after which they come again as they were.
+_NOT_HANDLED: Final = frozenset({"given_back", "unavailable", "exhausted", "denied", "cancelled"})
 _LINE: Final = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
 _LABEL: Final = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
 
@@ -31,7 +33,7 @@ def read_metrics(text: str) -> Reading:
                 waiting[labels.get("consumer", "")] = int(value)
             case "mirage_consumer_in_flight":
                 in_flight[labels.get("consumer", "")] = int(value)
-            case "mirage_messages_total":
+            case "mirage_messages_total" if labels.get("outcome") not in _NOT_HANDLED:
                 handled += value
             case "process_cpu_seconds_total":
                 busy = value

@@ -173,6 +173,11 @@ async def save(tx: Tx, row: ScanRow) -> None:
 
 
 async def read_plan(view: Reader, key: Key) -> Plan:
+    return msgspec.json.decode(await plan_text(view, key), type=Plan)
+
+
+async def plan_text(view: Reader, key: Key) -> str:
+    """A plan as JSON."""
     row = await view.fetch_one(
         "SELECT CASE WHEN scan.plan = '' THEN long_plan.body ELSE scan.plan END FROM scan LEFT JOIN long_plan"
         " ON long_plan.workspace = scan.workspace AND long_plan.scan = scan.number"
@@ -180,7 +185,7 @@ async def read_plan(view: Reader, key: Key) -> Plan:
         **key._asdict(),
     )
     assert row is not None
-    return msgspec.json.decode(row[0], type=Plan)
+    return str(row[0])
 
 
 async def write_plan(tx: Tx, key: Key, plan: Plan) -> None:

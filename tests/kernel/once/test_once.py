@@ -11,8 +11,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
-from services.kernel import inbox, outbox
+from services.kernel import inbox, metrics, outbox
 from services.kernel.bus import Delivery, Lag
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.errors import Conflict, Unavailable
@@ -274,7 +275,9 @@ async def test_long_work_is_kept_from_others_as_long_as_it_is_extended(
     assert len(begun) == workers
 
 
-async def test_work_that_is_given_back_comes_again_uncounted(bench: Bench) -> None:
+async def test_work_that_is_given_back_comes_again_uncounted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_metrics", None)
+    metrics.start()
     tries: list[int] = []
 
     async def work(ports: Ports, received: Received[Counted], hold: Hold) -> None:
@@ -282,11 +285,17 @@ async def test_work_that_is_given_back_comes_again_uncounted(bench: Bench) -> No
         if len(tries) <= TRIES + 2:
             hold.give_back(0.0)
 
-    async with bench.running(Handles(name="work", takes=Counted, work=work)):
-        await bench.publish(1)
-        await eventually(lambda: idle(bench, "work"))
+    with capture_logs() as logged:
+        async with bench.running(Handles(name="work", takes=Counted, work=work)):
+            await bench.publish(1)
+            await eventually(lambda: idle(bench, "work"))
     assert len(tries) > TRIES + 2
     assert await bench.bus.dead() == []
+    measured = (await metrics.render()).decode()
+    done = len(tries) - TRIES - 2
+    for outcome, count in (("given_back", TRIES + 2), ("ok", done)):
+        assert f'mirage_messages_total{{consumer="tester__work",outcome="{outcome}"}} {count}.0' in measured
+    assert [line["outcome"] for line in logged if line["event"] == "batch"] == ["ok"] * done
 
 
 async def test_the_inbox_forgets_what_can_no_longer_come_back(bench: Bench) -> None:

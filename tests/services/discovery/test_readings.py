@@ -9,6 +9,11 @@ TEXT = """\
 process_cpu_seconds_total 12.5
 mirage_messages_total{consumer="a__take",outcome="ok"} 40.0
 mirage_messages_total{consumer="a__take",outcome="conflict"} 2.0
+mirage_messages_total{consumer="a__take",outcome="given_back"} 400.0
+mirage_messages_total{consumer="a__take",outcome="unavailable"} 50.0
+mirage_messages_total{consumer="a__take",outcome="cancelled"} 6.0
+mirage_messages_total{consumer="a__take",outcome="exhausted"} 7.0
+mirage_messages_total{consumer="a__take",outcome="denied"} 8.0
 mirage_messages_created{consumer="a__take",outcome="ok"} 1.7e+09
 mirage_batch_seconds_bucket{consumer="a__take",le="+Inf",outcome="ok"} 9.0
 mirage_consumer_waiting{consumer="a__take"} 7.0
