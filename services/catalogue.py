@@ -27,6 +27,11 @@ def load_services() -> list[Service]:
     return [load_service(name) for name in SERVICES]
 
 
+def load_instances() -> dict[str, tuple[int, int]]:
+    """How few and how many instances each service has that follows its work: all but the one that sees to that."""
+    return {service.name: service.instances for service in load_services() if service.name != "discovery"}
+
+
 def load_embedded() -> list[Service]:
     """Of those that have something to do where all are in one process."""
     return [service for service in load_services() if not service.fleet_only]

@@ -7,18 +7,20 @@ from typing import Any, Final
 import msgspec
 
 from services.configuration import store
-from services.configuration.domain import LONGEST_REASON, change, check_key, hint
+from services.configuration.domain import LONGEST_REASON, change, check_key, check_scale, hint, settings_form
+from services.configuration.settings import INSTANCES
 from services.configuration.usecases.project import (
     keys_of_environment,
+    open_key,
     project_keys,
     project_settings,
     waker,
 )
 from services.contracts import endpoints as e
 from services.contracts.resources import ChangeSettings, KeyName, KeyView, NewKey, SettingsRef, SettingsView
-from services.contracts.settings import SETTINGS, settings_type
+from services.contracts.settings import SETTINGS
 from services.kernel.calls import Caller, Endpoint, Nothing
-from services.kernel.errors import Invalid, NotFound, Unavailable
+from services.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from services.kernel.messages import now
 from services.kernel.service import Ports
 
@@ -28,10 +30,15 @@ MOST: Final = 200
 
 async def list_keys(ports: Ports, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
     async with ports.sql.read() as view:
-        kept = {key.name: KeyView(name=key.name, source="stored", hint=key.hint) for key in await store.read_keys(view)}
+        kept = {key.name: _key_view(ports, key) for key in await store.read_keys(view)}
     given = keys_of_environment(os.environ)
     kept |= {name: KeyView(name=name, source="environment", hint=hint(secret)) for name, secret in given.items()}
     return tuple(kept[name] for name in sorted(kept))
+
+
+def _key_view(ports: Ports, key: store.SealedKey) -> KeyView:
+    opens = open_key(ports, key.name, key.sealed) is not None
+    return KeyView(name=key.name, source="stored", hint=key.hint, opens=opens)
 
 
 async def set_key(ports: Ports, caller: Caller, question: NewKey) -> KeyView:
@@ -55,11 +62,11 @@ async def remove_key(ports: Ports, caller: Caller, question: KeyName) -> Nothing
 async def list_settings(ports: Ports, caller: Caller, question: Nothing) -> tuple[SettingsView, ...]:
     async with ports.sql.read() as view:
         kept = {each.service: each for each in await store.read_settings(view)}
-    return tuple(_view(name, kept.get(name)) for name in sorted({*SETTINGS, *kept}))
+    return tuple(_view(name, kept.get(name)) for name in sorted(SETTINGS))
 
 
 async def get_settings(ports: Ports, caller: Caller, question: SettingsRef) -> SettingsView:
-    change(question.service, {}, {})
+    settings_form(question.service)
     async with ports.sql.read() as view:
         kept = await store.read_changes(view, question.service, 1)
     return _view(question.service, kept[0] if kept else None)
@@ -71,17 +78,19 @@ async def change_settings(ports: Ports, caller: Caller, question: ChangeSettings
     async with ports.sql.begin() as tx:
         await tx.lock(f"settings of {question.service}")
         kept = await store.read_changes(tx, question.service, 1)
-        before = kept[0] if kept else None
-        after = change(question.service, before.values if before else {}, question.values)
-        changed = store.Change(
-            question.service, (before.version if before else 0) + 1, _said(after), caller.name, question.reason, now()
-        )
+        before, version = (kept[0].values, kept[0].version) if kept else ({}, 0)
+        if question.version not in {None, version}:
+            raise Conflict(f"{question.service} is at version {version} of its settings, not {question.version}")
+        after = change(question.service, before, question.values)
+        check_scale(after, INSTANCES)
+        changed = store.Change(question.service, version + 1, _said(after), caller.name, question.reason, now())
         await store.write_change(tx, changed)
     await _share(ports, project_settings)
     return _view(question.service, changed)
 
 
 async def list_settings_changes(ports: Ports, caller: Caller, question: SettingsRef) -> tuple[SettingsView, ...]:
+    settings_form(question.service)
     async with ports.sql.read() as view:
         return tuple(_view(each.service, each) for each in await store.read_changes(view, question.service, MOST))
 
@@ -107,7 +116,7 @@ def _plain(settings: msgspec.Struct) -> dict[str, Any]:
 
 
 def _view(service: str, kept: store.Change | None) -> SettingsView:
-    defaults = _plain(settings_type(service)())
+    defaults = _plain(settings_form(service)())
     if kept is None:
         return SettingsView(service=service, version=0, values=defaults)
     values = {**defaults, **kept.values}

@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from services.contracts.settings import ServiceSettings, settings_type
+from services.contracts.settings import SETTINGS, DiscoverySettings, ServiceSettings
 from services.kernel.errors import Invalid
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_SERVICE: Final = re.compile(r"[a-z]{2,32}")
 LONGEST_SECRET: Final = 4096
 LONGEST_REASON: Final = 500
 
@@ -30,17 +29,37 @@ def hint(secret: str) -> str:
     return f"…{secret[-4:]}" if len(secret) >= 16 else "…"
 
 
+def settings_form(service: str) -> type[ServiceSettings]:
+    """The form of a service's settings.
+
+    Raises:
+        Invalid: it has none.
+    """
+    if service not in SETTINGS:
+        raise Invalid(f"{service[:64]!r} has no settings; {', '.join(SETTINGS)} have")
+    return SETTINGS[service]
+
+
 def change(service: str, before: Mapping[str, Any], values: Mapping[str, Any]) -> ServiceSettings:
     """What is set of a service once ``values`` were taken over; those that are None go back to their defaults.
 
     Raises:
         Invalid: a value has another form, or there is no such value or service.
     """
-    if not _SERVICE.fullmatch(service):
-        raise Invalid(f"{service[:64]!r} is no service")
+    form = settings_form(service)
     after = {name: value for name, value in {**before, **values}.items() if value is not None}
     try:
-        return msgspec.convert(after, settings_type(service))
+        return msgspec.convert(after, form)
     except msgspec.ValidationError as error:
-        names = ", ".join(settings_type(service).__struct_fields__)
+        names = ", ".join(form.__struct_fields__)
         raise Invalid(f"{service} cannot be set so: {error} (there are {names})") from error
+
+
+def check_scale(settings: ServiceSettings, instances: Mapping[str, tuple[int, int]]) -> None:
+    """Raise `Invalid` unless each service can have what is set; ``instances``: its least and most, by its job."""
+    for name, asked in settings.scale.items() if isinstance(settings, DiscoverySettings) else ():
+        if name not in instances:
+            raise Invalid(f"{name[:64]!r} is no service that is scaled; there are {', '.join(instances)}")
+        least, most = instances[name]
+        if asked.least < least or asked.most > most:
+            raise Invalid(f"{name} has {least} to {most} instances, which its job is bound to")

@@ -1,7 +1,7 @@
 from typing import Final
 
 from services.contracts import endpoints as e
-from services.contracts.settings import settings_type
+from services.contracts.settings import ServiceSettings
 from services.kernel.service import Service
 
 service: Final = Service(
@@ -16,5 +16,5 @@ service: Final = Service(
     tasks="services.configuration.usecases.project:TASKS",
     migrations="services.configuration.migrations",
     instances=(1, 2),
-    live=settings_type("configuration"),
+    live=ServiceSettings,
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+Seconds = Annotated[float, Meta(ge=1, le=86_400)]
 Resolver = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:\[\]]{2,64}$")]
 
 
@@ -32,20 +33,27 @@ class Scale(Struct, frozen=True, forbid_unknown_fields=True):
     least: Annotated[int, Meta(ge=0, le=1000)]
     most: Annotated[int, Meta(ge=0, le=1000)]
 
+    def __post_init__(self) -> None:
+        if self.least > self.most:
+            raise ValueError(f"at least {self.least} and at most {self.most} instances cannot be")
+
 
 class DiscoverySettings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``scale``: by service, instead of what its declaration says."""
+    """``scale``: by service, within what its declaration says.
+
+    Seconds: of work that may wait before more instances are begun (``behind``), from one change to the next
+    (``settles``), and for which fewer must have done before one is ended (``lingers``).
+    """
 
     scale: dict[str, Scale] = {}
+    behind: Seconds = 20.0
+    settles: Seconds = 20.0
+    lingers: Seconds = 120.0
 
 
-#: By service; of one that is not here there is what there is of every service.
+#: By service: those that take over what is set while they run.
 SETTINGS: Final[dict[str, type[ServiceSettings]]] = {
     "collector": CollectorSettings,
+    "configuration": ServiceSettings,
     "discovery": DiscoverySettings,
 }
-
-
-def settings_type(service: str) -> type[ServiceSettings]:
-    """The form of a service's settings."""
-    return SETTINGS.get(service, ServiceSettings)

@@ -22,7 +22,7 @@ async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
     async with ports.sql.read() as view:
         settings = await store.read_settings(view, caller.workspace)
         health = await store.read_health(view)
-    keys = {key.name for key in await ports.calls.ask(LIST_KEYS, Nothing(), caller)}
+    keys = {key.name for key in await ports.calls.ask(LIST_KEYS, Nothing(), caller) if key.opens}
     unset = store.Setting()
     return tuple(
         Module(

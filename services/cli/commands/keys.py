@@ -25,6 +25,7 @@ class Key(Struct, frozen=True, kw_only=True):
     name: str
     source: str
     hint: str
+    opens: bool
     modules: tuple[str, ...]
 
 
@@ -53,7 +54,8 @@ def list_keys(session: Session, form: str) -> int:
             set_ones = await hull.calls.ask(LIST_KEYS, Nothing(), session.caller)
             users = await users_of_keys(hull, session)
         keys = [
-            Key(name=key.name, source=key.source, hint=key.hint, modules=users.get(key.name, ())) for key in set_ones
+            Key(name=key.name, source=key.source, hint=key.hint, opens=key.opens, modules=users.get(key.name, ()))
+            for key in set_ones
         ]
         if form == "json":
             write_json(keys)
@@ -62,6 +64,9 @@ def list_keys(session: Session, form: str) -> int:
             ("key", "from", "ends in", "used by"),
             ((key.name, key.source, key.hint, " ".join(key.modules)) for key in keys),
         )
+        for key in keys:
+            if not key.opens:
+                click.echo(f"{key.name} cannot be used: it was sealed under another master key; set it again", err=True)
         if not keys:
             click.echo(f"No keys are set; which ones help: {session.line('modules list')}")
         return 0

@@ -12,12 +12,13 @@ import structlog
 from services.configuration.domain import check_key, hint
 from services.configuration.store import SealedKey, read_keys, read_settings, write_key
 from services.contracts.keys import KEYS, PROJECTED
+from services.contracts.settings import SETTINGS as FORMS
 from services.kernel.errors import Corrupt, Invalid, MirageError
 from services.kernel.folder import KEYS as KEYS_FILE
 from services.kernel.live import SETTINGS
 from services.kernel.messages import now
 from services.kernel.service import Ports
-from services.kernel.values import TOGETHER
+from services.kernel.values import LONGEST_TOGETHER, TOGETHER
 
 #: A key in the environment: this, and its name in capitals. It wins over one that is kept.
 PREFIX: Final = "MIRAGE_KEY_"
@@ -67,35 +68,46 @@ async def project(ports: Ports) -> None:
 
 async def project_keys(ports: Ports) -> None:
     """Share all keys, sealed; those of the environment are sealed here."""
-    async with ports.sql.read() as view:
-        kept = {key.name: key.sealed for key in await read_keys(view)}
-    there = {name: each.value for name, each in (await ports.values.read(KEYS)).items()}
-    wanted = {KEYS + name: sealed.encode() for name, sealed in kept.items()}
-    for name, secret in keys_of_environment(os.environ).items():
-        before = there.get(KEYS + name, b"").decode("ascii", "replace")
-        sealed = before if _opens(ports, name, before) == secret else ports.seal.seal(name, secret)
-        wanted[KEYS + name] = sealed.encode()
-    await _bring(ports, there, {**wanted, PROJECTED: b"1"})
+    async with ports.sql.begin() as tx:
+        await tx.lock("projection of keys")  # so that nobody shares what was read before what is shared now
+        kept = {key.name: key.sealed for key in await read_keys(tx)}
+        there = {name: each.value for name, each in (await ports.values.read(KEYS)).items()}
+        wanted = {KEYS + name: sealed.encode() for name, sealed in kept.items()}
+        for name, secret in keys_of_environment(os.environ).items():
+            before = there.get(KEYS + name, b"").decode("ascii", "replace")
+            sealed = before if open_key(ports, name, before) == secret else ports.seal.seal(name, secret)
+            wanted[KEYS + name] = sealed.encode()
+        await _bring(ports, there, {**wanted, PROJECTED: b"1"})
 
 
 async def project_settings(ports: Ports) -> None:
     """Share how each service is set."""
-    async with ports.sql.read() as view:
-        kept = await read_settings(view)
-    there = {name: each.value for name, each in (await ports.values.read(SETTINGS)).items()}
-    await _bring(ports, there, {SETTINGS + each.service: msgspec.json.encode(each.values) for each in kept})
+    async with ports.sql.begin() as tx:
+        await tx.lock("projection of settings")
+        kept = [each for each in await read_settings(tx) if each.service in FORMS]
+        there = {name: each.value for name, each in (await ports.values.read(SETTINGS)).items()}
+        await _bring(ports, there, {SETTINGS + each.service: msgspec.json.encode(each.values) for each in kept})
 
 
 async def _bring(ports: Ports, there: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> None:
-    """Write what differs; the mark that all is there comes last."""
+    """Write what differs, in as many pieces as it needs; the mark that all is there comes last."""
     changes: dict[str, bytes | None] = {name: None for name in there if name not in wanted}
     changes |= {name: value for name, value in wanted.items() if there.get(name) != value}
-    ordered = sorted(changes, key=lambda name: (name == PROJECTED, name))
-    for start in range(0, len(ordered), TOGETHER):
-        await ports.values.put_all({name: changes[name] for name in ordered[start : start + TOGETHER]})
+    piece: dict[str, bytes | None] = {}
+    size = 0
+    for name in sorted(changes, key=lambda name: (name == PROJECTED, name)):
+        length = len(changes[name] or b"")
+        if len(piece) == TOGETHER or (piece and size + length > LONGEST_TOGETHER):
+            await ports.values.put_all(piece)
+            piece, size = {}, 0
+        piece[name] = changes[name]
+        size += length
+    if piece:
+        await ports.values.put_all(piece)
 
 
-def _opens(ports: Ports, name: str, sealed: str) -> str | None:
+def open_key(ports: Ports, name: str, sealed: str) -> str | None:
+    """The secret of a key, None when it was sealed under another master key."""
     try:
         return ports.seal.open(name, sealed)
     except Corrupt:

@@ -6,11 +6,15 @@ from msgspec import Struct
 
 
 class KeyView(Struct, frozen=True, kw_only=True):
-    """A provider key that is set: where it comes from, and its last characters."""
+    """A provider key that is set: where it comes from, and its last characters.
+
+    One that does not open was sealed under another master key: it is kept, and nobody can use it.
+    """
 
     name: str
     source: Literal["stored", "environment"]
     hint: str
+    opens: bool = True
 
 
 class NewKey(Struct, frozen=True):
@@ -46,8 +50,12 @@ class SettingsRef(Struct, frozen=True):
 
 
 class ChangeSettings(Struct, frozen=True, kw_only=True):
-    """Values to set; those that are null go back to their defaults, those that are not named stay."""
+    """Values to set; those that are null go back to their defaults, those that are not named stay.
+
+    ``version``: of the settings that the change was made from; a conflict when there are others by now.
+    """
 
     service: str
     values: dict[str, Any]
     reason: str = ""
+    version: int | None = None

@@ -1,20 +1,26 @@
 """Keys nobody can read who should not, settings that hold only when they are sound, and both where they are watched."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
-from services.configuration import api
+from services.catalogue import load_services
+from services.configuration import api, store
 from services.configuration.domain import LONGEST_SECRET, hint
 from services.configuration.service import service
 from services.configuration.usecases.project import keys_of_environment, project_keys, project_settings, take_over_file
 from services.contracts.keys import KEYS, PROJECTED
 from services.contracts.resources import ChangeSettings, KeyName, NewKey, SettingsRef
-from services.contracts.settings import CollectorSettings
+from services.contracts.settings import SETTINGS as FORMS
 from services.kernel.calls import Caller, Nothing
-from services.kernel.errors import Invalid, NotFound, Unavailable
+from services.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from services.kernel.live import SETTINGS
 from services.kernel.messages import EVERYWHERE
 from services.kernel.once_store import MIGRATIONS
@@ -30,14 +36,21 @@ CALLER = Caller(EVERYWHERE, "jo")
 
 
 class Awkward(LocalValues):
-    """Values that may be away."""
+    """Values that may be away, or stand still where somebody is about to write."""
 
     away = False
+    held: asyncio.Event | None = None
+    reached: asyncio.Event
+    written: list[set[str]]
 
-    async def put_all(self, values: object) -> None:
+    async def put_all(self, values: Mapping[str, bytes | None]) -> None:
         if self.away:
             raise Unavailable("they are away")
-        await super().put_all(values)  # type: ignore[arg-type]
+        if self.held is not None:
+            self.reached.set()
+            await self.held.wait()
+        await super().put_all(values)
+        self.written.append(set(values))
 
 
 @pytest.fixture
@@ -47,7 +60,9 @@ async def ports(tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch)
     sql = stores.open(tmp_path / "configuration.db")
     await sql.migrate([*MIGRATIONS, *migrations.load(service.migrations)])
     settings = Settings(data=str(tmp_path))
-    opened = Ports("configuration", sql=sql, values=Awkward(), seal=Seal(make_key()), settings=settings)
+    values = Awkward()
+    values.written = []
+    opened = Ports("configuration", sql=sql, values=values, seal=Seal(make_key()), settings=settings)
     yield opened
     await sql.close()
 
@@ -166,6 +181,51 @@ async def test_what_cannot_be_shared_now_is_kept_and_shared_later(ports: Ports) 
     assert await opened(ports) == {"shodan": SECRET}
 
 
+async def test_more_keys_than_are_written_at_once_are_shared_before_it_is_said_that_all_are(ports: Ports) -> None:
+    assert isinstance(ports.values, Awkward)
+    secrets = {f"key{number}": f"{number:04}" * (LONGEST_SECRET // 4) for number in range(100)}
+    async with ports.sql.begin() as tx:
+        for name, secret in secrets.items():
+            await store.write_key(tx, store.SealedKey(name, ports.seal.seal(name, secret), ""), 1)
+    await project_keys(ports)
+    assert await opened(ports) == secrets
+    assert len(ports.values.written) > 2
+    assert [PROJECTED in names for names in ports.values.written] == [False] * (len(ports.values.written) - 1) + [True]
+
+
+async def test_what_was_read_before_is_not_shared_after_what_is_newer(ports: Ports) -> None:
+    """One instance stands still between reading and sharing, while a key and a setting are changed by another."""
+    assert isinstance(ports.values, Awkward)
+    await api.set_key(ports, CALLER, NewKey("shodan", "older"))
+    change = ChangeSettings(service="collector", values={"items_at_once": 1})
+    await api.change_settings(ports, CALLER, change)
+    await ports.values.put_all(dict.fromkeys((KEYS + "shodan", PROJECTED, SETTINGS + "collector")))
+    for project, do in (
+        (project_keys, partial(api.set_key, ports, CALLER, NewKey("shodan", "newer"))),
+        (project_settings, partial(api.change_settings, ports, CALLER, replace(change, values={"items_at_once": 2}))),
+    ):
+        ports.values.held, ports.values.reached = asyncio.Event(), asyncio.Event()
+        slow = asyncio.create_task(project(ports))
+        await asyncio.wait_for(ports.values.reached.wait(), 10)
+        quick = asyncio.create_task(do())
+        held, ports.values.held = ports.values.held, None
+        await asyncio.wait({quick}, timeout=0.2)  # it has to wait; where it does not, it is done by now
+        held.set()
+        await asyncio.gather(slow, quick)
+    assert await opened(ports) == {"shodan": "newer"}
+    assert await shared(ports, SETTINGS) == {"collector": b'{"items_at_once":2}'}
+
+
+async def test_a_key_that_was_sealed_under_another_master_key_is_shown_as_one_that_does_not_open(ports: Ports) -> None:
+    await api.set_key(ports, CALLER, NewKey("shodan", SECRET))
+    ports.seal = Seal(make_key())
+    await api.set_key(ports, CALLER, NewKey("github", SECRET))
+    listed = await api.list_keys(ports, CALLER, Nothing())
+    assert {key.name: key.opens for key in listed} == {"github": True, "shodan": False}
+    await api.set_key(ports, CALLER, NewKey("shodan", SECRET))
+    assert all(key.opens for key in await api.list_keys(ports, CALLER, Nothing()))
+
+
 # --- settings ---
 
 
@@ -187,9 +247,20 @@ async def test_a_change_names_what_changes_and_null_goes_back_to_the_default(por
         ("collector", {"log": "loud"}, "Invalid enum value 'loud'"),
         ("collector", {"resolvers": ["example.org"]}, "resolvers"),
         ("collector", {"resolver": []}, "unknown field `resolver` (there are log, resolvers, items_at_once)"),
-        ("scans", {"resolvers": []}, "unknown field `resolvers` (there are log)"),
+        ("configuration", {"resolvers": []}, "unknown field `resolvers` (there are log)"),
         ("discovery", {"scale": {"collector": {"least": -1, "most": 2}}}, "least"),
-        ("../x", {"log": "info"}, "is no service"),
+        (
+            "discovery",
+            {"scale": {"collector": {"least": 3, "most": 2}}},
+            "at least 3 and at most 2 instances",
+        ),
+        ("discovery", {"scale": {"collector": {"least": 1, "most": 900}}}, "collector has 1 to 8 instances"),
+        ("discovery", {"scale": {"collector": {"least": 0, "most": 2}}}, "collector has 1 to 8 instances"),
+        ("discovery", {"scale": {"colector": {"least": 1, "most": 2}}}, "'colector' is no service that is scaled"),
+        ("discovery", {"scale": {"discovery": {"least": 1, "most": 2}}}, "'discovery' is no service that is scaled"),
+        ("discovery", {"lingers": 0}, "lingers"),
+        ("../x", {"log": "info"}, "'../x' has no settings; collector, configuration, discovery have"),
+        ("scans", {"log": "info"}, "'scans' has no settings; collector, configuration, discovery have"),
     ],
 )
 async def test_a_bad_value_is_refused_with_the_reason_and_what_held_goes_on_to_hold(
@@ -205,18 +276,48 @@ async def test_a_bad_value_is_refused_with_the_reason_and_what_held_goes_on_to_h
 
 async def test_every_change_is_kept_with_who_made_it_and_why(ports: Ports) -> None:
     for number, level in enumerate(("debug", "info", "error")):
-        change = ChangeSettings(service="scans", values={"log": level}, reason=f"reason {number}")
+        change = ChangeSettings(service="configuration", values={"log": level}, reason=f"reason {number}")
         await api.change_settings(ports, CALLER, change)
-    listed = await api.list_settings_changes(ports, CALLER, SettingsRef("scans"))
+    listed = await api.list_settings_changes(ports, CALLER, SettingsRef("configuration"))
     assert [(each.version, each.values["log"], each.by, each.reason) for each in listed] == [
         (3, "error", "jo", "reason 2"),
         (2, "info", "jo", "reason 1"),
         (1, "debug", "jo", "reason 0"),
     ]
     current = {each.service: each for each in await api.list_settings(ports, CALLER, Nothing())}
-    assert current["scans"] == listed[0]
+    assert current["configuration"] == listed[0]
     assert current["collector"].version == 0
 
 
+async def test_a_change_that_was_made_from_what_holds_no_more_is_refused(ports: Ports) -> None:
+    first = await api.change_settings(ports, CALLER, ChangeSettings(service="collector", values={"log": "debug"}))
+    for version in (0, 2):
+        late = ChangeSettings(service="collector", values={"log": "error"}, version=version)
+        with pytest.raises(Conflict, match=f"collector is at version 1 of its settings, not {version}"):
+            await api.change_settings(ports, CALLER, late)
+    assert await api.get_settings(ports, CALLER, SettingsRef("collector")) == first
+    in_time = ChangeSettings(service="collector", values={"log": "error"}, version=1)
+    assert (await api.change_settings(ports, CALLER, in_time)).version == 2
+
+
+@pytest.mark.parametrize("ask", [api.get_settings, api.list_settings_changes])
+async def test_who_has_no_settings_is_asked_for_none(ports: Ports, ask: Callable[..., Any]) -> None:
+    with pytest.raises(Invalid, match="'storage' has no settings; collector, configuration, discovery have"):
+        await ask(ports, CALLER, SettingsRef("storage"))
+
+
+async def test_settings_of_who_has_none_any_more_are_neither_listed_nor_shared(ports: Ports) -> None:
+    async with ports.sql.begin() as tx:
+        await store.write_change(tx, store.Change("scans", 1, {"log": "debug"}, "jo", "", 1))
+    await project_settings(ports)
+    assert await shared(ports, SETTINGS) == {}
+    assert [each.service for each in await api.list_settings(ports, CALLER, Nothing())] == list(FORMS)
+
+
+def test_those_have_settings_that_take_them_over() -> None:
+    assert {service.name: service.live for service in load_services() if service.live} == FORMS
+
+
 def test_the_defaults_of_all_settings_are_sound() -> None:
-    assert CollectorSettings() == CollectorSettings(log="info", resolvers=())
+    for form in FORMS.values():
+        assert msgspec.convert(msgspec.to_builtins(form()), form) == form()
