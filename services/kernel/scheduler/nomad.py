@@ -159,13 +159,14 @@ class Nomad:
                     raise Conflict(f"{job}: {said}")
         raise AssertionError
 
-    async def scale(self, job: str, group: str, count: int, message: str) -> Registered:
+    async def scale(self, job: str, group: str, count: int, message: str, *, index: int = 0) -> Registered:
         """Have ``count`` instances of a group; Nomad's history of the job keeps the message.
 
         Raises:
+            Conflict: a version of the job is being brought out, or ``index`` is given and is not the job's.
             NotFound: there is no such job.
         """
-        body = {"Count": count, "Target": {"Group": group}, "Message": message}
+        body = {"Count": count, "Target": {"Group": group}, "Message": message, "JobModifyIndex": index}
         answer = await self._asked(
             lambda api: api.job.request(_path(job), "scale", json=body, method="post", params=self._scope()).json()
         )

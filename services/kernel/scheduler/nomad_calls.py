@@ -26,6 +26,8 @@ ABSENT: Final = ("not found", "unknown node", "unknown allocation")
 AWAY: Final = ("no cluster leader", "rpc error", "connection re", "no path to", " eof", "leadership", "timeout",
                "timed out", "no servers", "not ready", "session shutdown", "already shutdown")  # fmt: skip
 WRONG: Final = ("error occurred", "errors occurred", "validation", "invalid", "missing", "must be", "can't be")
+#: In a 400: what may be asked again when something else is done.
+BUSY: Final = ("active deployment",)
 OVERTAKEN: Final = ("enforcing job modify index", "job modify index", "cas error")
 
 
@@ -155,6 +157,8 @@ def meaning(server: Server, status: int, text: str) -> MirageError:
     }  # fmt: skip
     if status == 409:
         return Conflict(f"{server} has another version of it")
+    if status == 400 and any(word in low for word in BUSY):
+        return Conflict(f"{server}: {says}")
     if found := by_status.get(status):
         return found(f"{server}: {says}")
     for words, error in ((OVERTAKEN, Conflict), (ABSENT, NotFound), (AWAY, Unavailable), (WRONG, Invalid)):

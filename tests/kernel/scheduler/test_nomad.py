@@ -150,6 +150,22 @@ async def test_scaling_is_kept_with_its_message_and_over_a_new_version(
         await nomad.scale(name, "nothing", 3, "")
 
 
+async def test_scaling_a_job_that_somebody_else_has_changed_or_is_bringing_out_is_a_conflict(
+    nomad: Nomad, name: str
+) -> None:
+    before = await run(nomad, job(name))
+    await nomad.scale(name, "web", 2, "quicker", index=before.index)
+    async with asyncio.timeout(LIMIT):
+        now = await nomad.settle(name)
+    with pytest.raises(Conflict, match="index"):
+        await nomad.scale(name, "web", 1, "too late", index=before.index)
+    assert (await nomad.status(name)).groups[0].count == 2
+    await nomad.scale(name, "web", 1, "in time", index=now.index)
+    await nomad.register(await nomad.parse(job(name, "exit 1"), {"count": 2}))
+    with pytest.raises(Conflict, match="active deployment"):
+        await nomad.scale(name, "web", 1, "while a version is brought out")
+
+
 async def test_all_of_a_job_is_restarted_one_after_the_other(nomad: Nomad, name: str) -> None:
     await run(nomad, job(name), count=2)
     assert await nomad.restart(name) == 2
