@@ -14,27 +14,21 @@ from services.contracts.resources.discovery import (
     ServiceView,
 )
 from services.discovery.settings import BOUNDS, NAMES
-from services.discovery.usecases.look import PREFIX, look, look_at
+from services.discovery.usecases.look import PREFIX, http_of, look, look_at
 from services.kernel.calls import Caller, Endpoint, Nothing
-from services.kernel.errors import Invalid, NotFound
-from services.kernel.http_calls import Http
+from services.kernel.errors import Conflict, Invalid, NotFound
 from services.kernel.service import Ports
 
-
-def _http(ports: Ports) -> Http:
-    if "http" not in ports.state:
-        ports.state["http"] = Http()
-    http = ports.state["http"]
-    assert isinstance(http, Http)
-    return http
+#: How often a setting is made again from what somebody else has set meanwhile.
+TRIES: Final = 10
 
 
 async def get_fleet(ports: Ports, caller: Caller, question: Nothing) -> FleetView:
-    return await look(NAMES, ports.directory, ports.scheduler, _http(ports))
+    return await look(NAMES, ports.directory, ports.scheduler, http_of(ports))
 
 
 async def get_service(ports: Ports, caller: Caller, question: ServiceName) -> ServiceView:
-    return await look_at(_known(question.service), ports.directory, ports.scheduler, _http(ports))
+    return await look_at(_known(question.service), ports.directory, ports.scheduler, http_of(ports))
 
 
 async def scale_service(ports: Ports, caller: Caller, question: Scaling) -> Scaled:
@@ -45,16 +39,52 @@ async def scale_service(ports: Ports, caller: Caller, question: Scaling) -> Scal
     least, most = BOUNDS[name].least, BOUNDS[name].most
     if question.count is not None and not least <= question.count <= most:
         raise Invalid(f"{name} has {least} to {most} instances, which its job is bound to")
-    kept = await ports.calls.ask(e.GET_SETTINGS, SettingsRef("discovery"), caller)
-    scale = {key: value for key, value in kept.values["scale"].items() if key != name}
-    if question.count is not None:
-        scale[name] = {"least": question.count, "most": question.count}
-    change = ChangeSettings(service="discovery", values={"scale": scale}, reason=f"scale {name}")
-    await ports.calls.ask(e.CHANGE_SETTINGS, change, caller)
+    await _remember(ports, caller, name, question.count)
     if question.count is None:
         return Scaled(service=name, least=least, most=most)
-    await ports.scheduler.scale(PREFIX + name, name, question.count, f"by {caller.name}")
+    await _begin(ports, name, question.count, f"by {caller.name}")
     return Scaled(service=name, least=question.count, most=question.count)
+
+
+async def _begin(ports: Ports, name: str, count: int, why: str) -> None:
+    """Have as many instances at once.
+
+    Raises:
+        Conflict: a version is being brought out, and there are as many once that is over.
+    """
+    job = PREFIX + name
+    try:
+        await ports.scheduler.scale(job, name, count, why)
+    except Conflict as error:
+        # Who follows the work may have seen the setting first.
+        groups = (await ports.scheduler.status(job)).groups
+        if (name, count) not in {(group.name, group.count) for group in groups}:
+            raise Conflict(f"{name} is being brought out; it will have {count} once that is over") from error
+
+
+async def _remember(ports: Ports, caller: Caller, name: str, count: int | None) -> None:
+    """Set how many instances of a service there are to be, beside what is set of others at the same time.
+
+    Raises:
+        Conflict: somebody else was quicker, again and again.
+    """
+    overtaken = 0
+    while True:
+        kept = await ports.calls.ask(e.GET_SETTINGS, SettingsRef("discovery"), caller)
+        scale = {key: value for key, value in kept.values["scale"].items() if key != name}
+        if count is not None:
+            scale[name] = {"least": count, "most": count}
+        change = ChangeSettings(
+            service="discovery", values={"scale": scale}, reason=f"scale {name}", version=kept.version
+        )
+        try:
+            await ports.calls.ask(e.CHANGE_SETTINGS, change, caller)
+        except Conflict:
+            overtaken += 1
+            if overtaken == TRIES:
+                raise
+        else:
+            return
 
 
 async def restart_service(ports: Ports, caller: Caller, question: ServiceName) -> Restarted:

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from services.catalogue import SERVICES, load_service
+from services.catalogue import SERVICES, load_instances
 from services.discovery.domain.scaling import Bounds
 
 NAMES: Final = SERVICES
-BOUNDS: Final = {name: Bounds(*load_service(name).instances) for name in SERVICES if name != "discovery"}
+BOUNDS: Final = {name: Bounds(*instances) for name, instances in load_instances().items()}

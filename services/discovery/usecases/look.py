@@ -15,6 +15,7 @@ from services.kernel.http_calls import Http
 from services.kernel.http_questions import Asked
 from services.kernel.scheduler import JobStatus
 from services.kernel.scheduler.nomad import Nomad
+from services.kernel.service import Ports
 
 #: Seconds in which an instance must say how it is.
 ANSWERING: Final = 3.0
@@ -36,6 +37,13 @@ class Seen(Struct, frozen=True):
 
     view: InstanceView
     reading: Reading | None
+
+
+def http_of(ports: Ports) -> Http:
+    """The connections of this process to instances."""
+    http = ports.state.setdefault("http", Http())
+    assert isinstance(http, Http)
+    return http
 
 
 async def look(names: Sequence[str], directory: Directory, scheduler: Nomad, http: Http) -> FleetView:

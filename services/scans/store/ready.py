@@ -1,4 +1,4 @@
-"""What running scans may hand out, as the rows of their modules say it; for measuring alone."""
+"""What running scans may hand out and have handed out, as the rows of their modules say it; for measuring alone."""
 
 from typing import NamedTuple
 
@@ -11,13 +11,14 @@ from services.scans.store.scans import Key, plan_text
 
 
 class Ready(NamedTuple):
-    """How many items of a module may be handed out now; ``created`` tells scans of a number apart."""
+    """How many items of a module may be handed out now, and are; ``created`` tells scans of a number apart."""
 
     key: Key
     created: int
     plan_version: int
     module: int
-    items: int
+    ready: int
+    leased: int
 
 
 class _Modules(Struct):
@@ -27,12 +28,12 @@ class _Modules(Struct):
 
 
 async def read_ready(view: Reader) -> list[Ready]:
-    """All that scans of all workspaces may hand out."""
+    """All that scans of all workspaces may hand out, or have."""
     rows = await view.fetch(
         "SELECT scan.workspace, scan.number, scan.created, scan.plan_version, source.module,"
-        " source.waiting - source.held FROM scan"
+        " source.waiting - source.held, source.leased FROM scan"
         " JOIN source ON source.workspace = scan.workspace AND source.scan = scan.number"
-        " WHERE scan.state = 'running' AND source.waiting > source.held"
+        " WHERE scan.state = 'running' AND (source.waiting > source.held OR source.leased > 0)"
     )
     return [Ready(Key(workspace, number), *rest) for workspace, number, *rest in rows]
 

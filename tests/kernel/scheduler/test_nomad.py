@@ -166,6 +166,20 @@ async def test_scaling_a_job_that_somebody_else_has_changed_or_is_bringing_out_i
         await nomad.scale(name, "web", 1, "while a version is brought out")
 
 
+async def test_what_waits_for_room_is_said_until_it_is_to_be_no_more(nomad: Nomad, cluster: Running, name: str) -> None:
+    (node,) = await nomad.nodes()
+    memory = ask(cluster, f"/v1/node/{node.id}")["NodeResources"]["Memory"]["MemoryMB"]
+    await run(nomad, job(name, memory=memory // 3))
+    await nomad.scale(name, "web", 5, "more than there is room for")
+    async with asyncio.timeout(LIMIT):
+        while not (status := await nomad.status(name)).waiting:
+            await asyncio.sleep(0.05)
+        assert status.groups[0].running < 5
+        await nomad.register(await nomad.parse(job(name, memory=memory // 3), {"count": 1}))
+        while (await nomad.status(name)).waiting:
+            await asyncio.sleep(0.05)
+
+
 async def test_all_of_a_job_is_restarted_one_after_the_other(nomad: Nomad, name: str) -> None:
     await run(nomad, job(name), count=2)
     assert await nomad.restart(name) == 2

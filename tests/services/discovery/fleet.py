@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from services.kernel.directory import Directory, Instance
-from services.kernel.errors import Invalid, MirageError, NotFound
+from services.kernel.errors import Conflict, MirageError, NotFound
 from services.kernel.scheduler import Allocation, Deployment, Group, JobStatus, Registered
 
 
@@ -22,6 +22,7 @@ class Told:
         self.ready: Any = {"status": "ready"}
         self.metrics = b""
         self.hangs = False
+        self.address = ""
         self.asked = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -36,11 +37,12 @@ class Told:
             await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b""})
 
-    def measure(self, *, waiting: int, handled: float = 0.0, busy: float = 0.0) -> None:
+    def measure(self, *, waiting: int = 0, handled: float = 0.0, busy: float = 0.0, more: str = "") -> None:
         self.metrics = (
             f"process_cpu_seconds_total {busy}\n"
             f'mirage_messages_total{{consumer="scans__take"}} {handled}\n'
             f'mirage_consumer_waiting{{consumer="scans__take"}} {waiting}\n'
+            f"{more}\n"
         ).encode()
 
 
@@ -52,8 +54,8 @@ async def instance(directory: Directory, service: str = "scans", id: str = "scan
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(config)
         task = asyncio.create_task(server._serve([listener]))
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-        await directory.register(Instance(service, id, address, {"host": "here", "version": "1"}))
+        told.address = f"127.0.0.1:{listener.getsockname()[1]}"
+        await directory.register(Instance(service, id, told.address, {"host": "here", "version": "1"}))
         try:
             yield told
         finally:
@@ -91,6 +93,7 @@ class Jobs:
     def __init__(self, *jobs: JobStatus) -> None:
         self.jobs = {each.id: each for each in jobs}
         self.error: MirageError | None = None
+        self.refuses: MirageError | None = None
         self.scaled: list[tuple[str, int]] = []
         self.restarted: list[str] = []
 
@@ -101,9 +104,11 @@ class Jobs:
             raise NotFound(f"there is no job {job}")
         return self.jobs[job]
 
-    async def scale(self, job_id: str, group: str, count: int, message: str) -> Registered:
-        if count > 50:
-            raise Invalid("more than the scaling policy allows")
+    async def scale(self, job_id: str, group: str, count: int, message: str, *, index: int = 0) -> Registered:
+        if self.refuses is not None:
+            raise self.refuses
+        if index not in {0, self.jobs[job_id].index}:
+            raise Conflict("the job has another index")
         self.scaled.append((job_id, count))
         self.jobs[job_id] = job(group, count)
         return Registered(evaluation="", index=2)

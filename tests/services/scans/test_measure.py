@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.kernel import metrics
+from services.kernel.directory.headcount import headcount_of
 from services.scans import api
 from services.scans.store import ready as ready_store
 from services.scans.usecases import measure
@@ -14,7 +15,8 @@ from tests.services.scans.conftest import OpenDesk
 from tests.services.scans.desk import CALLER, Desk, module
 
 NAMES = tuple(f"n{number}.example.org" for number in range(1000))
-#: Of 1,000 items, a window of four batches of 200 is handed out where there is no rate, of two of ten where there is.
+#: Of 1,000 items, a window of four batches of 200 is handed out where there is no rate, of two of ten where there is; a
+#: collector works on 100 of a module at a time.
 FREE = module("free", "dns", "hostname")
 RATED = module("rated", "dns", "hostname", rate=1.0)
 
@@ -25,16 +27,16 @@ async def waiting(desk: Desk, reader: Waiting | None = None) -> dict[str, float]
     return {sample.labels["waits_for"]: sample.value for sample in samples}
 
 
-async def test_items_that_may_be_handed_out_are_told_by_what_they_wait_for(open_desk: OpenDesk) -> None:
+async def test_items_that_nobody_works_on_are_told_by_what_they_wait_for(open_desk: OpenDesk) -> None:
     desk = await open_desk(FREE, RATED)
     reader = Waiting(desk.ports)
     assert await waiting(desk, reader) == {"collector": 0, "source": 0}
     scan = await desk.create(*NAMES)
-    assert await waiting(desk, reader) == {"collector": 200, "source": 980}
+    assert await waiting(desk, reader) == {"collector": 200 + 800 - 100, "source": 980}
     other = await desk.create(*NAMES[:900])
-    assert await waiting(desk, reader) == {"collector": 300, "source": 1860}
+    assert await waiting(desk, reader) == {"collector": 300 + 1600 - 100, "source": 1860}
     await api.stop_scan(desk.ports, CALLER, api.r.ScanId(other))
-    assert await waiting(desk, reader) == {"collector": 200, "source": 980}
+    assert await waiting(desk, reader) == {"collector": 200 + 800 - 100, "source": 980}
     await api.pause_scan(desk.ports, CALLER, api.r.ScanId(scan))
     assert await waiting(desk, reader) == {"collector": 0, "source": 0}
 
@@ -44,13 +46,22 @@ async def test_items_that_wait_for_their_turn_are_not_among_them(open_desk: Open
     await desk.create(*NAMES)
     async with desk.real.begin() as tx:
         await tx.execute("UPDATE source SET held = 150, held_until = :at", at=1 << 60)
-    assert await waiting(desk) == {"collector": 50, "source": 0}
+    assert await waiting(desk) == {"collector": 50 + 800 - 100, "source": 0}
+
+
+async def test_as_many_as_collectors_work_on_at_a_time_wait_for_nobody(open_desk: OpenDesk) -> None:
+    desk = await open_desk(FREE)
+    headcount_of(desk.ports.state, "collector").now = 4
+    await desk.create(*NAMES)  # all of it is handed out, in batches of 100
+    assert await waiting(desk) == {"collector": 1000 - 400, "source": 0}
+    headcount_of(desk.ports.state, "collector").now = 20
+    assert await waiting(desk) == {"collector": 0, "source": 0}
 
 
 async def test_every_instance_says_the_same(open_desk: OpenDesk, tmp_path: Path) -> None:
     one, other = [await open_desk(FREE, RATED, path=tmp_path / "shared.db") for _ in range(2)]
     await one.create(*NAMES)
-    assert await waiting(one) == await waiting(other) == {"collector": 200, "source": 980}
+    assert await waiting(one) == await waiting(other) == {"collector": 900, "source": 980}
 
 
 async def test_a_plan_is_read_once_and_forgotten_with_its_scan(
@@ -81,7 +92,7 @@ async def test_it_is_measured_as_long_as_the_service_runs(open_desk: OpenDesk, m
     await desk.create(*NAMES)
     measuring = asyncio.create_task(measure.measure(desk.ports))
     await asyncio.sleep(0)
-    assert b'mirage_items_waiting{waits_for="collector"} 200.0' in await metrics.render()
+    assert b'mirage_items_waiting{waits_for="collector"} 900.0' in await metrics.render()
     measuring.cancel()
     await asyncio.gather(measuring, return_exceptions=True)
     assert b"mirage_items_waiting" not in await metrics.render()
