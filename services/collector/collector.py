@@ -49,8 +49,10 @@ PLANS_KEPT: Final = 64
 RENEW_EVERY: Final = 15.0
 #: A batch that waits for a rate comes back after at most this long, well within its lease.
 LONGEST_DELAY: Final = 20.0
-#: A batch that others might have comes back after so many seconds; here, one round of items waits at most.
+#: A batch that others might have comes back after so many seconds, twice as many each time, up to a limit; here, one
+#: round of items waits at most.
 CROWDED: Final = 0.1
+LONGEST_CROWDED: Final = 0.4
 ROUNDS: Final = 2
 #: A batch that somebody works on comes back after so many seconds: it was given out twice, or its collector has died.
 HELD: Final = 1.0
@@ -113,7 +115,7 @@ class Collector:
             await self._leave_or_supersede(workspace, command, file, hold)
             return
         if self._is_crowded(file.manifest):
-            hold.give_back(CROWDED)
+            hold.give_back(min(LONGEST_CROWDED, CROWDED * 2 ** min(hold.tries - 1, 2)))
             return
         async with self._holds.hold(workspace, command.batch) as held:
             if held:

@@ -20,7 +20,7 @@ HOSTS = 2_000
 SCAN = ("--profile", "deep", "--authorised", "benchmark", "--exclude", "permutations", "--exclude", "internetdb")
 #: Seconds that each request to a site takes where collectors are compared, and how many sites there are.
 SLOW = 0.2
-SITES = 480
+SITES = 1_200
 #: Items that a collector works on at a time.
 AT_ONCE = 4
 

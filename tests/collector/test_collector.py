@@ -500,6 +500,17 @@ async def test_what_another_collector_may_have_is_left_to_it_for_a_while(
         assert [each.version for each in await one.said(Superseded)] == [version]
 
 
+async def test_what_would_wait_here_goes_to_others_and_is_asked_for_less_and_less_often(tmp_path: Path) -> None:
+    async with process(tmp_path, World(), asks("/a")) as one:
+        one.collector._under_way["probe"] |= {item(number).id for number in range(1000)}
+        assert await one.run(command(item(1))) is None, "there is no other"
+        one.collector._under_way["probe"] |= {item(number).id for number in range(1000)}
+        one.collector._collectors.now = 2
+        delays = [await one.run(command(item(2)), tries=tries) for tries in (1, 2, 3, 4, 100)]
+        assert delays == [0.1, 0.2, 0.4, 0.4, 0.4]
+        assert len(await one.said(Collected)) == 1
+
+
 async def test_what_is_older_than_what_is_here_is_superseded_at_once(tmp_path: Path) -> None:
     async with process(tmp_path, World(), asks("/a")) as one:
         one.collector._collectors.now = 2

@@ -37,6 +37,18 @@ def batch_size(module: PlannedModule, collectors: int = 1) -> int:
     return min(whole, max(module.concurrency, whole // collectors))
 
 
+def part_size(module: PlannedModule, ready: int, collectors: int) -> int:
+    """How many of ``ready`` items make the next batch: as they become fewer, so do those of a batch.
+
+    A collector that took a whole one as the last would still work on it when the others have nothing left.
+    """
+    whole = batch_size(module, collectors)
+    if collectors == 1 or module.rate > 0:
+        return whole
+    least = max(1, module.concurrency // MODULE_WINDOW)  # so that the window has as many as can be worked on at a time
+    return min(whole, max(least, -(-ready // (2 * collectors))))
+
+
 def room_of(running: int, collectors: int = 1) -> int:
     """How many batches one scan may have in flight when ``running`` scans of its workspace share the window."""
     return max(SCAN_WINDOW, WORKSPACE_WINDOW // max(1, running)) * collectors

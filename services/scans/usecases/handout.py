@@ -18,7 +18,7 @@ from services.kernel.messages import derive
 from services.scans.domain.items import Asking, subject_id
 from services.scans.domain.reach import IN_SCOPE, role_of
 from services.scans.domain.states import by_outcome, move
-from services.scans.domain.windows import Load, batch_size, next_load, room_of
+from services.scans.domain.windows import Load, next_load, part_size, room_of
 from services.scans.settings import MESSAGE_BYTES, NAME_ROUNDS, QUEUED
 from services.scans.store import batches as batch_store
 from services.scans.store import frontier as frontier_store
@@ -64,7 +64,7 @@ async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
     leased: list[tuple[int, list[bytes]]] = []
     while room > 0 and (load := next_load(loads, modules, collectors)):
         number = ledger.row.batches + len(leased) + 1
-        size = batch_size(modules[load.number], collectors)
+        size = part_size(modules[load.number], load.ready, collectors)
         ids = await item_store.lease(ledger.tx, ledger.key, load.number, size, number, ledger.at)
         source = ledger.source(load.number)
         if len(ids) < min(size, load.ready):  # the clock was put back: the others wait until it is as late again

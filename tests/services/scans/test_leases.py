@@ -1,21 +1,23 @@
 """Batches in flight: their windows, their sizes, and what happens when a lease runs out."""
 
-from collections import Counter
+from collections import Counter, deque
 from uuid import UUID
 
 import pytest
 
 from services.contracts import entities
+from services.contracts.commands import Collect
 from services.contracts.entities import name
 from services.contracts.evidence import merkle_root
-from services.contracts.facts import LONGEST_WAIT, Superseded
+from services.contracts.facts import LONGEST_WAIT, Collected, Superseded
 from services.contracts.plan import Limits, PlannedModule
 from services.contracts.relations import alias_of, runs
 from services.contracts.resources import ItemsQuery, NewScan, Pause, Renew, ScanId, StandingQuery
 from services.kernel.calls import Caller
+from services.kernel.directory.headcount import headcount_of
 from services.kernel.errors import Invalid
 from services.scans import api, settings
-from services.scans.domain.windows import Load, batch_size, next_load, room_of
+from services.scans.domain.windows import Load, batch_size, next_load, part_size, room_of
 from services.scans.usecases import lease, tend
 from services.scans.usecases.watch import changes_of
 from tests.services.scans.conftest import Clock, OpenDesk
@@ -192,6 +194,33 @@ def test_several_collectors_get_more_and_smaller_batches_but_a_source_with_a_rat
     assert batch_size(fast, 4) == 50
     assert batch_size(fast, 1000) == 4
     assert room_of(1, 4) == 4 * room_of(1)
+
+
+def test_the_last_batches_are_smaller_where_there_are_several_collectors() -> None:
+    slow = planned("active", concurrency=16)
+    assert [part_size(slow, ready, 4) for ready in (500, 128, 100, 64, 40, 10, 1)] == [16, 16, 13, 8, 5, 4, 4]
+    assert [part_size(slow, ready, 1) for ready in (500, 1)] == [32, 32]
+    assert part_size(planned("passive", concurrency=64, rate=1.0), 1, 4) == 10
+    assert part_size(planned("active", concurrency=1), 1, 4) == 1
+    assert settings.MODULE_WINDOW * part_size(slow, 1, 4) >= slow.concurrency
+
+
+async def test_no_collector_has_much_left_when_the_others_have_nothing(open_desk: OpenDesk) -> None:
+    """Four collectors that work on four items at a time, and take a batch when fewer than two rounds are left."""
+    desk = await open_desk(module("crawl", "active", "hostname", concurrency=16))
+    headcount_of(desk.ports.state, "collector").now = 4
+    await desk.create(*(f"n{number}.example.org" for number in range(480)))
+    queue, hands, rounds = deque[Collect](), [deque[Collected]() for _ in range(4)], 0
+    while True:
+        queue += await desk.commands()
+        for hand in sorted(hands, key=len):
+            while queue and len(hand) < 8:
+                hand.extend(answers(queue.popleft(), lambda *_: []))
+        if not any(hands):
+            break
+        await desk.take(*(hand.popleft() for hand in hands for _ in range(min(4, len(hand)))))
+        rounds += 1
+    assert rounds <= 480 / 16 + 1
 
 
 def test_scans_of_a_workspace_share_its_window() -> None:

@@ -51,11 +51,12 @@ async def test_items_that_wait_for_their_turn_are_not_among_them(open_desk: Open
 
 async def test_as_many_as_collectors_work_on_at_a_time_wait_for_nobody(open_desk: OpenDesk) -> None:
     desk = await open_desk(FREE)
-    headcount_of(desk.ports.state, "collector").now = 4
-    await desk.create(*NAMES)  # all of it is handed out, in batches of 100
-    assert await waiting(desk) == {"collector": 1000 - 400, "source": 0}
-    headcount_of(desk.ports.state, "collector").now = 20
+    collectors = headcount_of(desk.ports.state, "collector")
+    collectors.now = 4
+    await desk.create(*NAMES[:400])  # all of it is handed out
     assert await waiting(desk) == {"collector": 0, "source": 0}
+    collectors.now = 3
+    assert await waiting(desk) == {"collector": 100, "source": 0}
 
 
 async def test_every_instance_says_the_same(open_desk: OpenDesk, tmp_path: Path) -> None:
