@@ -4,7 +4,15 @@ Kind = "service-intentions"
 Name = "mirage-collector"
 Sources = [
   {
+    Name   = "mirage-discovery"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-gateway"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-prometheus"
     Action = "allow"
   },
   {

@@ -12,6 +12,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-prometheus"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-registry"
     Action = "allow"
   },

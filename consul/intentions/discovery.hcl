@@ -8,6 +8,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-prometheus"
+    Action = "allow"
+  },
+  {
     Name   = "*"
     Action = "deny"
   },

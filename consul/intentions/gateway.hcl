@@ -4,6 +4,14 @@ Kind = "service-intentions"
 Name = "mirage-gateway"
 Sources = [
   {
+    Name   = "mirage-discovery"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-prometheus"
+    Action = "allow"
+  },
+  {
     Name   = "*"
     Action = "deny"
   },

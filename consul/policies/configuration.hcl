@@ -12,10 +12,6 @@ node_prefix "" {
   policy = "read"
 }
 
-agent_prefix "" {
-  policy = "read"
-}
-
 key_prefix "mirage/keys/" {
   policy = "write"
 }

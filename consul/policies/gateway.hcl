@@ -11,7 +11,3 @@ service_prefix "mirage-" {
 node_prefix "" {
   policy = "read"
 }
-
-agent_prefix "" {
-  policy = "read"
-}
