@@ -101,6 +101,29 @@ async def test_collectors_are_added_and_taken_away(fleet: Fleet) -> None:
         await nomad.close()
 
 
+async def test_collectors_follow_the_work_that_waits_for_them(fleet: Fleet, lab: Lab) -> None:
+    """Work of minutes in a batch or two: their consumer has nothing waiting, as one of them takes all of it."""
+    sites = [name["name"] for name in lab.truth()["names"] if name["web"] and name["resolves"]]
+    for site in sites:
+        lab.fault(site, "slow", seconds=1)
+    scale = 'scale={"collector": {"least": 1, "most": 2}}'
+    fleet.ask("settings", "set", "discovery", scale, "behind=1", "settles=1", "lingers=15")
+    fleet.ask("settings", "set", "collector", "items_at_once=1")
+    only = ("--profile", "deep", "--authorised", "the test", "--module", "crawl")
+    scan = fleet.start("scan", *(f"http://{site}/" for site in sites), "--quiet", *only)
+    try:
+        await eventually(lambda: known(fleet, "collector", 2))
+        assert fleet.last()["state"] == "running"
+        fleet.ask("scans", "stop", "last")
+        lab.heal()
+        await eventually(lambda: known(fleet, "collector", 1))
+    finally:
+        scan.wait(60)
+        lab.heal()
+        fleet.ask("settings", "set", "collector", "items_at_once=")
+        fleet.ask("settings", "set", "discovery", "scale=", "behind=", "settles=", "lingers=")
+
+
 async def known(fleet: Fleet, service: str, count: int) -> bool:
     """Whether the directory has so many instances of a service, all of them well."""
     standing = await asyncio.to_thread(fleet.standing)
