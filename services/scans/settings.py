@@ -10,8 +10,10 @@ LEASE: Final = 60 * SECOND
 QUEUED: Final = 600 * SECOND
 #: No lease goes on for longer than this and what the open items of its batch may take; most of it waits for rates.
 LONGEST_LEASE: Final = 6 * 3600 * SECOND
-#: How often a batch is published before its items count as failed.
+#: How many collectors may be lost with a batch before its items count as failed, and how many may have an older version
+#: before its items are made again under that.
 ATTEMPTS: Final = 10
+SUPERSEDED: Final = 10
 
 #: Batches in flight of all running scans of a workspace, of one scan at least, of one module in a scan, and of one
 #: that has a rate: while one batch is worked on, the next one is there.

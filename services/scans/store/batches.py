@@ -10,7 +10,8 @@ from services.scans.store.scans import Key
 
 class BatchRow(Struct):
     """A batch in flight: ``open`` of its items are not done, each of which may take ``seconds``; ``ends``, after which
-    no lease goes on, is set by the first renewal.
+    no lease goes on, is set by the first renewal. Of the attempts before this one, ``superseded`` ended because the
+    collector had another version, and the others because it was lost.
     """
 
     number: int
@@ -21,6 +22,12 @@ class BatchRow(Struct):
     open: int
     expires: int
     ends: int | None
+    superseded: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How many collectors have been lost with it, this one included."""
+        return self.attempt - self.superseded
 
 
 _COLUMNS = BatchRow.__struct_fields__

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -32,12 +32,22 @@ BATCH_NAMESPACE: Final = UUID("6b0f9f0e-64a4-5a0e-8d7c-0a1c6a6e1f5d")
 _encode = msgspec.json.Encoder().encode
 
 
+class Outgoing(NamedTuple):
+    """Leased items of one module that make a batch: for the how manieth time, how often it was ``superseded``."""
+
+    module: int
+    items: list[bytes]
+    attempt: int = 1
+    superseded: int = 0
+
+
 class Packed(Struct):
     """Items of one module on their way out."""
 
     module: int
-    attempt: int
     items: list[WorkItem]
+    attempt: int
+    superseded: int
 
 
 async def go_on(ledger: Ledger) -> None:
@@ -61,7 +71,7 @@ async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
     collectors = headcount_of(ledger.ports.state, "collector").now
     room = room_of(await scan_store.count_running(ledger.tx, ledger.row.workspace), collectors) - in_flight
     modules = {load.number: ledger.module(load.number) for load in loads}
-    leased: list[tuple[int, list[bytes]]] = []
+    leased: list[Outgoing] = []
     while room > 0 and (load := next_load(loads, modules, collectors)):
         number = ledger.row.batches + len(leased) + 1
         size = part_size(modules[load.number], load.ready, collectors)
@@ -74,15 +84,15 @@ async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
         load.batches += 1
         if ids:
             room -= 1
-            leased.append((load.number, ids))
+            leased.append(Outgoing(load.number, ids))
             source.waiting -= len(ids)
             source.leased += len(ids)
     if leased:
-        await publish(ledger, [(module, 1, ids) for module, ids in leased])
+        await publish(ledger, leased)
 
 
-async def publish(ledger: Ledger, batches: Sequence[tuple[int, int, list[bytes]]]) -> None:
-    """Make batches of (module, attempt, leased items), numbered on from the scan's last one, and command them."""
+async def publish(ledger: Ledger, batches: Sequence[Outgoing]) -> None:
+    """Make batches, numbered on from the scan's last one, and command them."""
     packed = await _pack(ledger, batches)
     rows: list[tuple[BatchRow, list[bytes]]] = []
     first = ledger.row.batches + 1
@@ -98,6 +108,7 @@ async def publish(ledger: Ledger, batches: Sequence[tuple[int, int, list[bytes]]
             len(ids),
             ledger.at + QUEUED,
             None,
+            batch.superseded,
         )
         ledger.batches[number] = row
         rows.append((row, ids))
@@ -195,9 +206,9 @@ async def _loads(ledger: Ledger) -> list[Load]:
     return loads
 
 
-async def _pack(ledger: Ledger, batches: Sequence[tuple[int, int, list[bytes]]]) -> list[Packed]:
+async def _pack(ledger: Ledger, batches: Sequence[Outgoing]) -> list[Packed]:
     """Read what the items are about; a batch whose subjects are too long for one message becomes several."""
-    ids = [identity for _, _, batch in batches for identity in batch]
+    ids = [identity for batch in batches for identity in batch.items]
     items = await item_store.load(ledger.tx, ledger.key, ids)
     about = [item.subject for item in items.values()]
     entities = await frontier_store.entities(ledger.tx, ledger.key, about)
@@ -207,10 +218,10 @@ async def _pack(ledger: Ledger, batches: Sequence[tuple[int, int, list[bytes]]])
     judges = {judge for _, judge in others.values() if judge != NO_JUDGE and judge not in entities}
     entities.update(await frontier_store.entities(ledger.tx, ledger.key, list(judges)))
     packed: list[Packed] = []
-    for place, (module, attempt, batch) in enumerate(batches):
-        packed.insert(place, current := Packed(module, attempt, []))
+    for place, batch in enumerate(batches):
+        packed.insert(place, current := Packed(batch.module, [], batch.attempt, batch.superseded))
         size = 0
-        for identity in batch:
+        for identity in batch.items:
             subject = items[identity].subject
             carried: CarriedSubject
             if subject in others:
@@ -223,7 +234,7 @@ async def _pack(ledger: Ledger, batches: Sequence[tuple[int, int, list[bytes]]])
             current.items.append(WorkItem(UUID(bytes=identity), carried, role_of(rank), distance, items[identity].turn))
             size += 120
             if size > MESSAGE_BYTES:
-                packed.append(current := Packed(module, attempt, []))
+                packed.append(current := Packed(batch.module, [], batch.attempt, batch.superseded))
                 size = 0
     return [each for each in packed if each.items]
 

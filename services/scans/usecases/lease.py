@@ -16,12 +16,12 @@ from services.kernel.messages import now
 from services.kernel.service import Ports, Received, Unit
 from services.scans.domain.items import id_stem, item_id
 from services.scans.domain.states import LEASED
-from services.scans.settings import ATTEMPTS, LEASE, LONGEST_LEASE, SECOND
+from services.scans.settings import ATTEMPTS, LEASE, LONGEST_LEASE, SECOND, SUPERSEDED
 from services.scans.store import batches as batch_store
 from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
 from services.scans.store.items import ItemRow
-from services.scans.usecases.handout import go_on, publish
+from services.scans.usecases.handout import Outgoing, go_on, publish
 from services.scans.usecases.intake import close_unasked
 from services.scans.usecases.ledger import Ledger
 from services.scans.usecases.watch import note_change
@@ -81,13 +81,13 @@ async def publish_expired(ports: Ports, unit: Unit, workspace: UUID, scan: UUID)
     expired = [batch for batch in ledger.batches.values() if batch.expires < ledger.at]
     items = await batch_store.items_of(ledger.tx, ledger.key, [batch.number for batch in expired])
     rows = await item_store.load(ledger.tx, ledger.key, [each for ids in items.values() for each in ids])
-    again: list[tuple[int, int, list[bytes]]] = []
+    again: list[Outgoing] = []
     for batch in expired:
         left = [rows[each] for each in items[batch.number] if _still_in(rows.get(each), batch.number)]
-        if left and batch.attempt >= ATTEMPTS:
-            await close_unasked(ledger, left, "failed", f"{batch.attempt} collectors took it and none answered")
+        if left and batch.lost >= ATTEMPTS:
+            await close_unasked(ledger, left, "failed", f"{batch.lost} collectors took it and none answered")
         elif left:
-            again.append((batch.module, batch.attempt + 1, [item.id for item in left]))
+            again.append(Outgoing(batch.module, [item.id for item in left], batch.attempt + 1, batch.superseded))
     await ledger.drop_batches([batch.number for batch in expired])
     if again:
         _log.info("leases ran out", scan=str(scan), batches=len(again))
@@ -118,10 +118,11 @@ async def _supersede(ledger: Ledger, message: Superseded) -> None:
     rows = await item_store.load(ledger.tx, ledger.key, items[batch.number])
     left = [item for item in rows.values() if _still_in(item, batch.number)]
     old = ledger.module(batch.module)
-    if message.live is not None and message.live < old.version and batch.attempt < ATTEMPTS:
+    if message.live is not None and message.live < old.version and batch.superseded + 1 < SUPERSEDED:
         # While a new version is deployed, collectors of the old one take what is not for them: another may have it.
         await ledger.drop_batches([batch.number])
-        await publish(ledger, [(batch.module, batch.attempt + 1, [item.id for item in left])])
+        again = Outgoing(batch.module, [item.id for item in left], batch.attempt + 1, batch.superseded + 1)
+        await publish(ledger, [again])
         return
     if message.live is None or message.live == old.version:
         await close_unasked(ledger, left, "skipped", f"no collector has {old.id} {old.version}")

@@ -434,11 +434,32 @@ async def test_an_older_version_does_a_newer_one_s_work_only_when_nobody_else_ta
         message = Superseded(scan=scan, run=1, batch=command.batch, module="dns", version=2, live=1)
         async with desk.unit() as unit:
             await lease.take_superseded(desk.ports, unit, [received(message)])
-    assert attempts == settings.ATTEMPTS
+    assert attempts == settings.SUPERSEDED
     assert len(command.items) == len(TARGETS)
     await desk.take(*answers(command, lambda *_: []))
     ended = await desk.scan(scan)
     assert (ended.state, ended.items) == ("finished", {"waiting": 0, "leased": 0, "done": len(TARGETS)})
+
+
+async def test_collectors_of_an_older_version_are_not_counted_as_lost(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(module("dns", "dns", "hostname", version=2))
+    scan = await desk.create(*TARGETS)
+    for _ in range(settings.SUPERSEDED - 1):
+        (command,) = await desk.commands()
+        message = Superseded(scan=scan, run=1, batch=command.batch, module="dns", version=2, live=1)
+        async with desk.unit() as unit:
+            await lease.take_superseded(desk.ports, unit, [received(message)])
+    for _ in range(settings.ATTEMPTS - 1):
+        (command,) = await desk.commands()
+        await lost(desk, command.batch)
+        clock.forward(61)
+        await tend.tend(desk.ports)
+    (command,) = await desk.commands()
+    assert (command.version, len(command.items)) == (2, len(TARGETS))
+    await lost(desk, command.batch)
+    clock.forward(61)
+    await tend.tend(desk.ports)
+    assert (await desk.scan(scan)).sources[0].outcomes == {"failed": len(TARGETS)}
 
 
 @pytest.mark.parametrize("live", [None, 1], ids=["none", "the-same"])
