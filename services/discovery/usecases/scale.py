@@ -75,6 +75,7 @@ async def scale(ports: Ports) -> None:
                 _log.warning("nobody scales here", reason=str(error))
                 await asyncio.sleep(EVERY)
     finally:
+        ports.state.pop("http", None)
         await http.close()
 
 
