@@ -60,8 +60,14 @@ class Adapters:
         url: str = getattr(self._settings, port)
         if not url:
             return _open_embedded(port, service, self._folder)
+        return _open_on_server(port, self._server(port, url), self._settings.connections)
+
+    def _server(self, port: str, url: str) -> Server:
         trust = Trust(self._settings.tls_ca, self._settings.tls_cert, self._settings.tls_key)
-        return _open_on_server(port, Server.parse(url, (KINDS[port],), trust), self._settings.connections)
+        try:
+            return Server.parse(url, (KINDS[port],), trust)
+        except Invalid as error:
+            raise Invalid(f"the setting {port}: {error}") from error
 
     def _open_seal(self) -> Any:
         from services.kernel.seal import Seal, key_of_folder

@@ -61,19 +61,22 @@ class Server(Struct, frozen=True, kw_only=True):
         """Read a URL.
 
         Raises:
-            Invalid: it is none, or of a server of another kind; the text never quotes the password.
+            Invalid: it is none, or of a server of another kind; the text quotes nothing of it, for where the password
+                is in a URL that cannot be read nobody knows.
         """
         scheme, found, rest = url.partition("://")
         kind, plus, tls = scheme.partition("+")
         if not found or kind not in kinds or (plus and tls != "tls"):
             known = ", ".join(f"{each}://…" for each in kinds)
-            raise Invalid(f"{masked(url)!r} does not say which server is meant ({known}; +tls before :// for TLS)")
+            raise Invalid(f"the URL does not say which server is meant ({known}; +tls before :// for TLS)")
         authority, _, path = rest.partition("/")
+        if "@" in path:
+            raise Invalid(f"the URL of {kind} has a / in its user or password: write it %2F, and an @ in its path %40")
         login, _, hosts = authority.rpartition("@")
         user, _, password = login.partition(":")
         return cls(
             kind=kind,
-            hosts=tuple(_host(each, PORTS[kind], url) for each in hosts.split(",")),
+            hosts=tuple(_host(each, kind) for each in hosts.split(",")),
             user=unquote(user),
             password=unquote(password),
             path=unquote(path),
@@ -115,20 +118,19 @@ def _context(trust: Trust) -> ssl.SSLContext:
 
 
 def masked(url: str) -> str:
-    """A URL without the password in it."""
-    scheme, found, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    login, at, hosts = authority.rpartition("@")
+    """A URL without the password in it, which ends at the last @: a slash in it may not be escaped."""
+    scheme, found, rest = url.partition("://") if "://" in url else ("", "", url)
+    login, at, place = rest.rpartition("@")
     user, colon, _ = login.partition(":")
-    return f"{scheme}{found}{user}{colon and ':***'}{at}{hosts}{slash}{path}"
+    return f"{scheme}{found}{user}{colon and ':***'}{at}{place}"
 
 
-def _host(text: str, port: int, url: str) -> Host:
+def _host(text: str, kind: str) -> Host:
     try:
         parts = urlsplit(f"//{text}")
         number = parts.port
-    except ValueError as error:
-        raise Invalid(f"{masked(url)!r} has a host that cannot be read: {error}") from error
+    except ValueError:  # what it says quotes what stands for the port: a password, where the @ is missing
+        raise Invalid(f"the URL of {kind} has a host or a port that cannot be read") from None
     if not parts.hostname:
-        raise Invalid(f"{masked(url)!r} names no host")
-    return Host(parts.hostname, port if number is None else number)
+        raise Invalid(f"the URL of {kind} names no host")
+    return Host(parts.hostname, PORTS[kind] if number is None else number)
