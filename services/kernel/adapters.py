@@ -60,7 +60,7 @@ class Adapters:
         url: str = getattr(self._settings, port)
         if not url:
             return _open_embedded(port, service, self._folder)
-        return _open_on_server(port, self._server(port, url), self._settings.connections)
+        return _open_on_server(port, self._server(port, url), self._settings)
 
     def _server(self, port: str, url: str) -> Server:
         trust = Trust(self._settings.tls_ca, self._settings.tls_cert, self._settings.tls_key)
@@ -140,7 +140,8 @@ def _open_in_process(port: str) -> Any:
             return LocalDirectory()
 
 
-def _open_on_server(port: str, server: Server, connections: int) -> Any:
+def _open_on_server(port: str, server: Server, settings: Settings) -> Any:
+    connections = settings.connections
     if server.kind in {"consul", "nomad"}:
         return _open_on_agent(port, server)
     match port:
@@ -151,7 +152,7 @@ def _open_on_server(port: str, server: Server, connections: int) -> Any:
         case "bus":
             from services.kernel.bus.jetstream import JetStreamBus
 
-            return JetStreamBus(server)
+            return JetStreamBus(server, replicas=settings.replicas)
         case "documents":
             from services.kernel.documents.mongo import MongoDocuments
 

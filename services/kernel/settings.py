@@ -43,9 +43,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ``sql``, ``bus``, ``documents``, ``blobs``, ``search``, ``graph``, ``cache``, ``directory``, ``values``, ``locks``,
     ``scheduler``: the server of each port (see `services.kernel.server`); where one is empty, it is a file of the data
     folder or this process. ``tls_ca``, ``tls_cert``, ``tls_key``: whom their TLS believes, and what we show them.
-    ``connections``: how many a process holds to one of them at most. ``advertise``: where others reach a process of a
-    fleet, if not where it listens; ``instance``: its id among its like, made up if none is given; ``register``: who
-    makes it known.
+    ``connections``: how many a process holds to one of them at most. ``replicas``: on how many servers of a cluster the
+    bus keeps a message (1, 3 or 5); more where it says so, less only where an operator of the cluster does.
+    ``advertise``: where others reach a process of a fleet, if not where it listens; ``instance``: its id among its
+    like, made up if none is given; ``register``: who makes it known.
     ``public``: where a gateway listens for the world; ``token``: what the world needs to be let in. ``server``: the
     address of a fleet that the command line asks, instead of a data folder. ``master_key``: what provider keys are
     sealed under (`services.kernel.seal`); without one it is a file of the data folder.
@@ -75,6 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls_cert: str = ""
     tls_key: str = ""
     connections: int = 8
+    replicas: int = 1
     advertise: str = ""
     instance: str = ""
     register: Registrar = "self"

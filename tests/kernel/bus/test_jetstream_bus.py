@@ -16,7 +16,7 @@ from lab.web.certificates import Authority
 from lab.world.web import Certificate
 from services.kernel.bus import Consumer, Delivery, Stream, jetstream_connection, jetstream_link
 from services.kernel.bus.jetstream import JetStreamBus
-from services.kernel.bus.jetstream_streams import check_taken, stream_config
+from services.kernel.bus.jetstream_streams import check_taken, raised, stream_config
 from services.kernel.bus.permissions import Rights, permissions
 from services.kernel.errors import Conflict, Denied, Incompatible, Invalid, Unavailable
 from services.kernel.messages import Envelope
@@ -294,13 +294,62 @@ async def test_a_declaration_that_changed_changes_what_is_there_and_loses_nothin
 
 
 async def test_what_an_operator_has_set_beside_it_stays(bus: JetStreamBus, url: str) -> None:
-    await bus.declare([FACTS], [])
+    await bus.declare([FACTS], [READER])
     async with bare(url) as client:
-        config = (await client.jsm().stream_info("EVT_T")).config
-        await client.jsm().update_stream(config, max_bytes=10_000_000, max_age=300.0)
+        jsm = client.jsm()
+        config = (await jsm.stream_info("EVT_T")).config
+        await jsm.update_stream(config, max_bytes=10_000_000, max_age=300.0, description="ours")
+        reader = (await jsm.consumer_info("EVT_T", READER.name)).config
+        reader.description, reader.metadata = "ours", {"whose": "ours"}
+        await jsm.add_consumer("EVT_T", reader)
+        changed = Consumer(READER.name, "EVT_T", READER.subjects, ack_wait=7)
+        await bus.declare([FACTS], [changed])
+        config = (await jsm.stream_info("EVT_T")).config
+        reader = (await jsm.consumer_info("EVT_T", READER.name)).config
+    assert (config.max_bytes, config.max_age, config.description) == (10_000_000, 7 * 86_400, "ours")
+    assert (reader.ack_wait, reader.description, (reader.metadata or {})["whose"]) == (7, "ours", "ours")
+
+
+async def test_what_is_kept_is_never_lowered(bus: JetStreamBus, url: str) -> None:
+    await bus.declare([FACTS, STEPS], [])
+    async with bare(url) as client:
+        jsm = client.jsm()
+        config = (await jsm.stream_info("EVT_T")).config
+        await jsm.update_stream(config, max_age=30 * 86_400.0, duplicate_window=600)
+        await jsm.update_stream((await jsm.stream_info("PROGRESS")).config, max_age=0, max_bytes=-1)
+        async with opened(url) as older:
+            await older.declare([FACTS, STEPS], [])
+        facts = (await jsm.stream_info("EVT_T")).config
+        steps = (await jsm.stream_info("PROGRESS")).config
+    assert (facts.max_age, facts.duplicate_window) == (30 * 86_400, 600)
+    assert (steps.max_age, steps.max_bytes) == (0, -1)
+
+
+@pytest.mark.parametrize(("asked", "has", "kept"), [(3, 1, 3), (1, 3, 3)])
+def test_a_message_is_never_kept_on_fewer_servers(asked: int, has: int, kept: int) -> None:
+    assert raised(stream_config(FACTS, asked), stream_config(FACTS, has))["num_replicas"] == kept
+
+
+async def test_replicas_need_a_cluster(url: str) -> None:
+    bus = JetStreamBus(Address.parse(url), replicas=3)
+    with pytest.raises(Invalid, match="several servers"):
         await bus.declare([FACTS], [])
-        config = (await client.jsm().stream_info("EVT_T")).config
-    assert (config.max_bytes, config.max_age) == (10_000_000, 7 * 86_400)
+    await bus.close()
+
+
+async def test_who_takes_the_work_of_another_is_told_how_one_that_is_gone_is_removed(
+    bus: JetStreamBus, url: str
+) -> None:
+    await bus.declare([WORK], [WORKER])
+    renamed = Consumer("t__renamed", "CMD_T", WORKER.subjects)
+    async with opened(url) as newer:
+        with pytest.raises(Conflict, match="nats consumer rm"):
+            await newer.declare([WORK], [renamed])
+        async with bare(url) as client:
+            await client.jsm().delete_consumer("CMD_T", WORKER.name)
+        await newer.declare([WORK], [renamed])
+        await newer.publish([envelope(1, COMMAND)])
+        assert numbers(await newer.pull(renamed.name, 1, 5)) == [1]
 
 
 async def test_a_stream_that_would_have_to_lose_its_messages_stays_as_it_is(bus: JetStreamBus, url: str) -> None:
