@@ -4,39 +4,35 @@ A message that is delivered once more to one consumer alone comes through the sa
 (``mirage.again.<stream>.<consumer>``). Unlike on a laptop facts go after a week, whoever has read them, and a message
 that was given back counts as in flight until it comes again.
 
+Streams and consumers that a server has lost are declared again by who misses them, be it a pull, a publication or a
+`ping`; what they kept is lost.
+
 An accepted message does not come again: the last acknowledgement of a batch is itself acknowledged, and the server
 takes them in order. Whatever a crash leaves unsaid comes again, which the inbox makes harmless.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, combinations
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from services.kernel.bus import Bus, Consumer, DeadLetter, Delivery, Lag, Stream
 from services.kernel.bus.jetstream_connection import Connection
+from services.kernel.bus.jetstream_declared import Declared, Held
 from services.kernel.bus.jetstream_follow import Follower, beginnings
 from services.kernel.bus.jetstream_intake import NAK, PULL_BYTES, Brought, Intake, Request
 from services.kernel.bus.jetstream_letters import Letters
-from services.kernel.bus.jetstream_link import Link, Lost, Question, Refused, check_answer, is_unheard
+from services.kernel.bus.jetstream_link import Gone, Link, Lost, Question, Refused, check_answer, is_unheard
 from services.kernel.bus.jetstream_messages import to_envelope, to_headers, to_place, tries_before
 from services.kernel.bus.jetstream_streams import (
     NO_CONSUMER,
     NO_STREAM,
     again_subject,
-    check_names,
-    consumer_config,
-    keep_consumer,
-    keep_stream,
-    letters_config,
     refusal,
-    stream_config,
 )
 from services.kernel.bus.subjects import any_matches, any_overlap, check_pattern, check_subject, narrowed
-from services.kernel.errors import Conflict, Invalid, MirageError, Unavailable
+from services.kernel.errors import Invalid, MirageError, Unavailable
 from services.kernel.messages import Envelope
 from services.kernel.pauses import pauses
 from services.kernel.server import Server
@@ -60,31 +56,6 @@ class Token(NamedTuple):
     reply: str
 
 
-class Held:
-    """What a consumer has handed out here and heard nothing of, the oldest first."""
-
-    def __init__(self, declared: Consumer) -> None:
-        self.declared = declared
-        self._replies: OrderedDict[int, tuple[str, float]] = OrderedDict()
-
-    def add(self, sequence: int, reply: str, now: float) -> None:
-        while self._replies:
-            oldest, (_, until) = next(iter(self._replies.items()))
-            if until > now:
-                break
-            del self._replies[oldest]
-        self._replies[sequence] = (reply, now + self.declared.ack_wait)
-        self._replies.move_to_end(sequence)
-
-    def remove(self, sequence: int) -> None:
-        self._replies.pop(sequence, None)
-
-    def take_all(self) -> list[str]:
-        replies = [reply for reply, _ in self._replies.values()]
-        self._replies.clear()
-        return replies
-
-
 class JetStreamBus(Bus):
     """The bus of one process of a fleet.
 
@@ -96,42 +67,16 @@ class JetStreamBus(Bus):
         self._server = server
         self._connection = Connection(server, name, inbox)
         self._letters = Letters(self._connection)
-        self._replicas = replicas
+        self._declared = Declared(self._connection, replicas)
         self._closed = False
-        self._streams: dict[str, Stream] = {}
-        self._held: dict[str, Held] = {}
-        self._routes: dict[str, str] = {}
         self._intakes: list[Intake] = []
         self._abandoning: set[asyncio.Task[None]] = set()
         self._beginning: set[asyncio.Task[dict[str, int]]] = set()
         self._counts = {"published": 0, "duplicates": 0, "pulled": 0, "pulling": 0, "given_back_late": 0}
 
     async def declare(self, streams: Sequence[Stream], consumers: Sequence[Consumer]) -> None:
-        for pattern in chain(*(each.subjects for each in streams), *(each.subjects for each in consumers)):
-            check_pattern(pattern)
-        check_names(streams, consumers)
-        self._check_apart(streams, consumers)
-        link = await self._link()
-        await keep_stream(link, letters_config(self._replicas))
-        for stream in streams:
-            await keep_stream(link, stream_config(stream, self._replicas))
-            self._streams[stream.name] = stream
-        self._routes.clear()
-        for consumer in consumers:
-            await keep_consumer(link, consumer.stream, consumer_config(consumer))
-            held = self._held.setdefault(consumer.name, Held(consumer))
-            held.declared = consumer
-
-    def _check_apart(self, streams: Sequence[Stream], consumers: Sequence[Consumer]) -> None:
-        """Say what is wrong with what is declared here before the server finds it half-way through."""
-        declared = {**self._streams, **{each.name: each for each in streams}}
-        for one, other in combinations(declared.values(), 2):
-            if any_overlap(one.subjects, other.subjects):
-                raise Conflict(f"{one.name} and {other.name} would both take the same subjects")
-        for consumer in consumers:
-            known = self._held.get(consumer.name)
-            if known is not None and known.declared.stream != consumer.stream:
-                raise Conflict(f"{consumer.name} already reads another stream")
+        self._check_open()
+        await self._declared.declare(streams, consumers)
 
     # Publishing
 
@@ -140,6 +85,10 @@ class JetStreamBus(Bus):
             return
         if self._beginning:
             await asyncio.wait(self._beginning)  # who began to read along before has this as something new
+        await self._declared.healed(lambda: self._publish(envelopes))
+        self._counts["published"] += len(envelopes)
+
+    async def _publish(self, envelopes: Sequence[Envelope]) -> None:
         link = await self._link()
         questions = [await self._question(link, each) for each in envelopes]
         answers = await link.ask_all(questions)
@@ -149,14 +98,13 @@ class JetStreamBus(Bus):
             except Refused as refused:
                 raise refusal(refused, f"a message for {question.subject}") from refused
             except Unavailable:
-                self._routes.pop(question.subject, None)
+                self._declared.routes.pop(question.subject, None)
                 raise
             self._counts["duplicates"] += taken.duplicate
-        self._counts["published"] += len(envelopes)
 
     async def _question(self, link: Link, envelope: Envelope) -> Question:
         subject = envelope.subject
-        if subject not in self._routes:
+        if subject not in self._declared.routes:
             await self._route(link, subject)
         headers = to_headers(envelope)
         size = len(envelope.data) + _HEADER_BYTES + sum(len(name) + len(value) + 4 for name, value in headers.items())
@@ -167,15 +115,17 @@ class JetStreamBus(Bus):
     async def _route(self, link: Link, subject: str) -> None:
         """Make sure that a stream keeps ``subject``, before the first message of several is kept."""
         check_subject(subject)
-        stream = next((each.name for each in self._streams.values() if any_matches(each.subjects, subject)), None)
+        stream = next(
+            (each.name for each in self._declared.streams.values() if any_matches(each.subjects, subject)), None
+        )
         if stream is None:
             found = (await self._api(link, "STREAM.NAMES", {"subject": subject})).get("streams")
             if not found:
                 raise Unavailable(f"no stream keeps {subject} yet")
             stream = str(found[0])
-        if len(self._routes) >= ROUTES:
-            self._routes.clear()
-        self._routes[subject] = stream
+        if len(self._declared.routes) >= ROUTES:
+            self._declared.routes.clear()
+        self._declared.routes[subject] = stream
 
     # Reading
 
@@ -184,6 +134,7 @@ class JetStreamBus(Bus):
         loop = asyncio.get_running_loop()
         end = loop.time() + wait
         tries = pauses(first=0.05, longest=1.0)
+        missed = False
         request = Request(batch=limit, no_wait=True, max_bytes=PULL_BYTES)
         self._counts["pulling"] += 1
         try:
@@ -200,6 +151,10 @@ class JetStreamBus(Bus):
                     if brought.status == "503":
                         raise Unavailable(f"{self._server} has no consumer {consumer}")
                     return []
+                if brought.status == "503" and not missed:
+                    missed = True
+                    await self._declared.declare_again(self._declared.times)
+                    continue
                 request = _another(request, brought)
                 if brought.status not in {"", "408"}:
                     await asyncio.sleep(min(next(tries), max(0.0, end - loop.time())))
@@ -290,7 +245,7 @@ class JetStreamBus(Bus):
                 if lost:
                     raise
         for delivery, token in zip(deliveries, tokens, strict=True):
-            held = self._held[token.consumer]
+            held = self._declared.held[token.consumer]
             if answer == PROGRESS:
                 held.add(delivery.sequence, token.reply, asyncio.get_running_loop().time())
             else:
@@ -315,7 +270,8 @@ class JetStreamBus(Bus):
 
     async def bury(self, consumer: str, delivery: Delivery, reason: str) -> None:
         self._check_open()
-        await self._letters.keep(consumer, self._consumer(consumer).declared.stream, delivery, reason)
+        stream = self._consumer(consumer).declared.stream
+        await self._declared.healed(lambda: self._letters.keep(consumer, stream, delivery, reason))
         await self.ack([delivery])
 
     async def dead(self, consumer: str = "", limit: int = 100) -> list[DeadLetter]:
@@ -341,7 +297,7 @@ class JetStreamBus(Bus):
             check_pattern(pattern)
         streams = {
             each.name: narrowed(subjects, each.subjects)
-            for each in self._streams.values()
+            for each in self._declared.streams.values()
             if each.kind != "work" and any_overlap(each.subjects, subjects)
         }
         if after and len(streams) > 1:
@@ -352,7 +308,10 @@ class JetStreamBus(Bus):
         return self._replay(begun, streams)
 
     async def _begin(self, streams: Collection[str], after: int | None) -> dict[str, int]:
-        return await beginnings(await self._link(), streams, after)
+        async def look() -> dict[str, int]:
+            return await beginnings(await self._link(), streams, after)
+
+        return await self._declared.healed(look)
 
     def _begun(self, task: "asyncio.Task[dict[str, int]]") -> None:
         self._beginning.discard(task)
@@ -368,23 +327,37 @@ class JetStreamBus(Bus):
             while True:
                 for place, message in await follower.next():
                     yield place.sequence, to_envelope(message, place)
+        except Gone:
+            await self._declared.declare_again(self._declared.times)  # for whoever comes again
+            raise
         finally:
             await follower.close()
 
     async def lag(self, consumer: str) -> Lag:
         declared = self._consumer(consumer).declared
-        info = await self._api(await self._link(), f"CONSUMER.INFO.{declared.stream}.{consumer}")
+
+        async def ask() -> dict[str, Any]:
+            return await self._api(await self._link(), f"CONSUMER.INFO.{declared.stream}.{consumer}")
+
+        info = await self._declared.healed(ask)
         return Lag(waiting=info["num_pending"], in_flight=info["num_ack_pending"])
 
     # Health
 
     async def ping(self) -> None:
-        await self._api(await self._link(), "INFO")
+        """Raise `Unavailable` when a stream that was declared is not there, too, once it was declared again."""
+        times = self._declared.times
+        there = await self._api(await self._link(), "STREAM.NAMES")
+        lost = self._declared.streams.keys() - set(there.get("streams") or ())
+        if lost and there.get("total", 0) <= len(there.get("streams") or ()):
+            await self._declared.declare_again(times)
+            raise Unavailable(f"{self._server} had lost {', '.join(sorted(lost))}, which was made anew")
 
     def measures(self) -> dict[str, float]:
         """Messages since the start, by what became of them; pulls that wait; and the connection."""
         made = self._connection.made
-        return {**self._counts, "connected": self._connection.is_up, "reconnects": max(0, made - 1)}
+        counts = {**self._counts, "remade": self._declared.remade}
+        return {**counts, "connected": self._connection.is_up, "reconnects": max(0, made - 1)}
 
     async def close(self) -> None:
         """Give back what was handed out and not answered, so that others need not wait for it."""
@@ -398,7 +371,7 @@ class JetStreamBus(Bus):
                 link = await self._connection.link()
                 async with asyncio.timeout(1):
                     await asyncio.gather(*self._abandoning, return_exceptions=True)
-                    replies = [reply for held in self._held.values() for reply in held.take_all()]
+                    replies = [reply for held in self._declared.held.values() for reply in held.take_all()]
                     await self._say(link, replies, {len(replies) - 1} if replies else set(), NAK)
         await self._connection.close()
         await asyncio.gather(*self._abandoning, *self._beginning, return_exceptions=True)
@@ -412,7 +385,7 @@ class JetStreamBus(Bus):
             raise Unavailable(f"the bus at {self._server} is closed")
 
     def _consumer(self, name: str) -> Held:
-        held = self._held.get(name)
+        held = self._declared.held.get(name)
         if held is None:
             raise Invalid(f"nobody declared the consumer {name}")
         return held
@@ -422,7 +395,7 @@ class JetStreamBus(Bus):
             return await link.call(subject, body)
         except Refused as refused:
             if refused.number in {NO_CONSUMER, NO_STREAM}:
-                raise Unavailable(f"{self._server} no longer has what {subject} asks for") from refused
+                raise Gone(f"{self._server} no longer has what {subject} asks for") from refused
             raise Unavailable(f"{self._server} does not answer {subject}: {refused}") from refused
 
 

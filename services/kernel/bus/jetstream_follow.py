@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from nats.aio.msg import Msg
 
 from services.kernel.bus.jetstream_connection import Connection
-from services.kernel.bus.jetstream_link import Link, Refused
+from services.kernel.bus.jetstream_link import Gone, Link, Refused
 from services.kernel.bus.jetstream_messages import Place
 from services.kernel.bus.jetstream_reading import Reading
+from services.kernel.bus.jetstream_streams import NO_STREAM
 from services.kernel.errors import Unavailable
 
 Found = tuple[Place, Msg]
@@ -25,6 +26,8 @@ async def _newest(link: Link, stream: str) -> int:
     try:
         state = (await link.call(f"STREAM.INFO.{stream}"))["state"]
     except Refused as refused:
+        if refused.number == NO_STREAM:
+            raise Gone(f"{stream} is not there (any more)") from refused
         raise Unavailable(f"{stream} cannot be read along: {refused}") from refused
     return int(state["last_seq"])
 

@@ -36,6 +36,10 @@ class Lost(Unavailable):
     """The connection is gone; whatever waited on it does not know what became of it."""
 
 
+class Gone(Unavailable):
+    """Nobody takes what was asked, or what it is about is not there (any more)."""
+
+
 class Question(Struct, frozen=True):
     """What is published with an inbox for the answer; without a subject, to that inbox itself."""
 
@@ -301,9 +305,9 @@ def is_unheard(answer: Msg) -> bool:
 
 
 def check_answer(answer: Msg, server: Server, what: str) -> Answer:
-    """Raise what an answer of JetStream says went wrong."""
+    """Raise what an answer of JetStream says went wrong: `Gone`, `Refused`, or `Unavailable`."""
     if is_unheard(answer):
-        raise Unavailable(f"nobody at {server} answers to {what}")
+        raise Gone(f"nobody at {server} answers to {what}")
     try:
         found = msgspec.json.decode(answer.data, type=Answer)
     except msgspec.MsgspecError as error:

@@ -1,7 +1,8 @@
 """Reading along in one stream of JetStream, in order and without gaps, over lost connections.
 
 The consumer for it lives in the server's memory, acknowledges nothing, and is made anew after the last message that was
-read whenever something is wrong with it. When nobody closes it the server forgets it by itself.
+read whenever something is wrong with it. When nobody closes it the server forgets it by itself. A stream that was made
+anew meanwhile counts anew, and is read from its beginning.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ from nats.aio.msg import Msg
 
 from services.kernel.bus.jetstream_connection import Connection
 from services.kernel.bus.jetstream_intake import PULL_BYTES, Brought, Intake, Request
-from services.kernel.bus.jetstream_link import Link, Lost, Refused
+from services.kernel.bus.jetstream_link import Gone, Link, Lost, Refused
 from services.kernel.bus.jetstream_messages import Place, to_place
 from services.kernel.bus.jetstream_streams import NO_STREAM
-from services.kernel.errors import Invalid, MirageError, Unavailable
+from services.kernel.errors import MirageError, Unavailable
 from services.kernel.pauses import pauses
 
 READ: Final = 200
@@ -37,6 +38,7 @@ class Reading:
         self.left: int | None = None
         self._connection = connection
         self._subjects = list(subjects)
+        self._created = ""
         self._name = ""
         self._read = 0
         self._intake: Intake | None = None
@@ -57,7 +59,10 @@ class Reading:
             except Lost:
                 self._forget()
                 continue
-            if found := self._in_order(brought):
+            found = self._in_order(brought)
+            if len(found) < len(brought.messages):  # one was lost on the way: it and what follows is read anew
+                await self.close()
+            if found:
                 self._pauses = pauses(first=0.05, longest=2.0)
                 return found
             if asyncio.get_running_loop().time() >= end:
@@ -75,8 +80,7 @@ class Reading:
         found: list[tuple[Place, Msg]] = []
         for message in brought.messages:
             place = to_place(message.reply)
-            if place.consumer_sequence != self._read + 1:  # one was lost on the way
-                self._forget()
+            if place.consumer_sequence != self._read + 1:
                 break
             self._read, self.after, self.left = place.consumer_sequence, place.sequence, place.left
             found.append((place, message))
@@ -88,6 +92,18 @@ class Reading:
         if self._intake is not None and not self._intake.ended:
             await self.close()
         if self._intake is None:
+            await self._make(link)
+            self._intake = Intake(link)
+            await self._intake.open()
+        return self._intake
+
+    async def _make(self, link: Link) -> None:
+        """Make a consumer that begins after what was read."""
+        try:
+            created = (await link.call(f"STREAM.INFO.{self.stream}"))["created"]
+            if self._created not in {"", created}:
+                self.after = 0
+            self._created = created
             self._name, self._read = f"reading_{uuid4().hex}", 0
             config = {
                 "name": self._name,
@@ -101,16 +117,12 @@ class Reading:
                 "inactive_threshold": FORGOTTEN * _SECOND,
             }
             body = {"stream_name": self.stream, "config": config}
-            try:
-                made = await link.call(f"CONSUMER.CREATE.{self.stream}.{self._name}", body)
-            except Refused as refused:
-                if refused.number == NO_STREAM:
-                    raise Invalid(f"nobody declared the stream {self.stream}") from refused
-                raise Unavailable(f"{self.stream} cannot be read along: {refused}") from refused
-            self.left = made.get("num_pending", 0)
-            self._intake = Intake(link)
-            await self._intake.open()
-        return self._intake
+            made = await link.call(f"CONSUMER.CREATE.{self.stream}.{self._name}", body)
+        except Refused as refused:
+            if refused.number == NO_STREAM:
+                raise Gone(f"{self.stream} is not there (any more)") from refused
+            raise Unavailable(f"{self.stream} cannot be read along: {refused}") from refused
+        self.left = made.get("num_pending", 0)
 
     def _forget(self) -> None:
         self._intake, self._name = None, ""
