@@ -38,11 +38,16 @@ class Search(ABC):
 
     Raises:
         Invalid: an index or a field that was not declared, a cursor that is none, a limit beyond 1 to 1,000.
+        Unavailable: the server is away, or has lost the index: declare it again and index anew.
     """
 
     @abstractmethod
-    async def declare(self, index: str, fields: Sequence[str]) -> None:
-        """Make ``index`` exist with these fields; fields that it has already stay."""
+    async def declare(self, index: str, fields: Sequence[str]) -> str:
+        """Make ``index`` exist with these fields; fields that it has already stay.
+
+        Returns which index it is: the same for as long as it keeps what was put into it, another one when it had to be
+        made anew since the one before was lost.
+        """
 
     @abstractmethod
     async def put(self, workspace: UUID, index: str, documents: Sequence[Indexed]) -> None:
@@ -77,7 +82,7 @@ class Search(ABC):
 
     @abstractmethod
     async def ping(self) -> None:
-        """Raise `Unavailable` unless the index answers."""
+        """Raise `Unavailable` unless the index answers, all that was declared included."""
 
     @abstractmethod
     async def close(self) -> None: ...

@@ -46,7 +46,7 @@ class ElasticsearchSearch(Search):
         self._fields: dict[str, tuple[str, ...]] = {}
         self._refusals = 0
 
-    async def declare(self, index: str, fields: Sequence[str]) -> None:
+    async def declare(self, index: str, fields: Sequence[str]) -> str:
         if not all(_NAME.fullmatch(name) for name in (index, *fields)):
             raise Invalid(f"{index} ({', '.join(fields)}) cannot be the name of an index and of its fields")
         known = tuple(dict.fromkeys((*self._fields.get(index, ()), *fields)))
@@ -54,6 +54,7 @@ class ElasticsearchSearch(Search):
         await self._make(self._alias(index), known)
         # Another call may have declared more meanwhile.
         self._fields[index] = tuple(dict.fromkeys((*self._fields.get(index, ()), *known)))
+        return await self._identity(self._alias(index))
 
     async def put(self, workspace: UUID, index: str, documents: Sequence[Indexed]) -> None:
         self._check(index, *(name for document in documents for name in document.fields))
@@ -95,8 +96,8 @@ class ElasticsearchSearch(Search):
             raise Unavailable(f"{self._server} could not refresh {shards['failed']} shards")
 
     async def ping(self) -> None:
-        """Raise `Unavailable` when a part of what is indexed cannot be searched, too."""
-        await self._check_health(f"{self._prefix}-*")
+        """Raise `Unavailable` when a part of what is indexed cannot be searched, or is not there any more, too."""
+        await self._check_health(",".join(map(self._alias, self._fields)) or f"{self._prefix}-*")
 
     async def close(self) -> None:
         await self._connection.close()
@@ -146,6 +147,16 @@ class ElasticsearchSearch(Search):
                     index=alias, properties=properties, master_timeout=SERVER_WAITS
                 )
             )
+
+    async def _identity(self, alias: str) -> str:
+        """The UUID that the server has given to the index behind ``alias``."""
+        found = await self._connection.call(
+            lambda client: client.indices.get_settings(
+                index=alias, name="index.uuid", flat_settings=True, master_timeout=SERVER_WAITS
+            )
+        )
+        (index,) = found.values()
+        return str(index["settings"]["index.uuid"])
 
     async def _mapping(self, alias: str) -> Json | None:
         """Return the mapping of the index behind ``alias``, or None where there is no such index."""

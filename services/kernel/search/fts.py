@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from services.kernel.errors import Invalid
 from services.kernel.search import COUNTED, Found, Indexed, Search
@@ -51,13 +51,14 @@ class FtsSearch(Search):
         self._file = SqliteFile(path, setup=_open)
         self._fields: dict[str, tuple[str, ...]] = {}
 
-    async def declare(self, index: str, fields: Sequence[str]) -> None:
+    async def declare(self, index: str, fields: Sequence[str]) -> str:
         if not all(_NAME.fullmatch(name) for name in (index, *fields)):
             raise Invalid(f"{index} ({', '.join(fields)}) cannot be the name of an index and of its fields")
         known = tuple(dict.fromkeys((*self._fields.get(index, ()), *fields)))
-        await self._file.write(lambda connection: _declare(connection, index, known))
+        made = await self._file.write(lambda connection: _declare(connection, index, known))
         # Another call may have declared more meanwhile.
         self._fields[index] = tuple(dict.fromkeys((*self._fields.get(index, ()), *known)))
+        return made
 
     async def put(self, workspace: UUID, index: str, documents: Sequence[Indexed]) -> None:
         fields = self._check(index, *(name for document in documents for name in document.fields))
@@ -130,6 +131,7 @@ def _open(connection: Connection) -> None:
         "CREATE TABLE IF NOT EXISTS space ("
         " id INTEGER PRIMARY KEY, name TEXT NOT NULL, workspace BLOB NOT NULL, UNIQUE (name, workspace))"
     )
+    connection.execute("CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID")
 
 
 def _space(connection: Connection, index: str, workspace: bytes) -> int | None:
@@ -162,9 +164,11 @@ def _add_fields(connection: Connection, space: int, fields: Sequence[str]) -> No
             connection.execute(f"CREATE INDEX doc_{space}__{field} ON doc_{space} (f_{field})")
 
 
-def _declare(connection: Connection, index: str, fields: Sequence[str]) -> None:
+def _declare(connection: Connection, index: str, fields: Sequence[str]) -> str:
     for (space,) in connection.execute("SELECT id FROM space WHERE name = ?", (index,)).fetchall():
         _add_fields(connection, space, fields)
+    connection.execute("INSERT INTO made (name, id) VALUES (?, ?) ON CONFLICT DO NOTHING", (index, uuid4().hex))
+    return str(connection.execute("SELECT id FROM made WHERE name = ?", (index,)).fetchone()[0])
 
 
 def _known(connection: Connection, space: int, ids: Sequence[bytes]) -> list[tuple[int, bytes, str]]:

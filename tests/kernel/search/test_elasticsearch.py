@@ -331,7 +331,11 @@ async def test_an_index_that_is_gone_is_not_made_by_writing(
     search: ElasticsearchSearch, bare: AsyncElasticsearch
 ) -> None:
     alias = search._alias("entities")
+    made = await search.declare("entities", [])
+    await search.ping()
     await bare.indices.delete(index=f"{alias}-1")
+    with pytest.raises(Unavailable, match=f"lacks a part of {alias}"):
+        await search.ping()
     for call in (
         search.put(A, "entities", [indexed(1, "alpha")]),
         search.find(A, "entities", "alpha"),
@@ -341,7 +345,8 @@ async def test_an_index_that_is_gone_is_not_made_by_writing(
     with pytest.raises(Unavailable):
         await search.refresh("entities")
     assert not await bare.indices.exists(index=alias)
-    await search.declare("entities", [])
+    assert await search.declare("entities", []) != made
+    await search.ping()
     await search.put(A, "entities", [indexed(1, "alpha", type="a")])
 
 

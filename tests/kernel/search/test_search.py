@@ -133,6 +133,17 @@ async def test_a_text_without_words_is_kept_too(search: Search) -> None:
 # Documents
 
 
+async def test_an_index_is_the_same_for_as_long_as_it_keeps_what_was_put(open_search: OpenSearch) -> None:
+    search = open_search()
+    made = await search.declare("entities", ["type"])
+    assert await search.declare("entities", ["type", "scope"]) == made
+    assert await search.declare("others", []) != made
+    await search.close()
+    again = open_search()
+    assert await again.declare("entities", []) == made
+    await again.ping()
+
+
 async def test_indexing_again_replaces_text_and_fields(search: Search) -> None:
     await put(search, [indexed("k", "alpha", type="a"), indexed("k", "beta", type="b")])
     assert (await find(search, "alpha")).ids == []

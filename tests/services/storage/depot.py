@@ -120,7 +120,7 @@ class Depot:
 
     async def open(self) -> "Depot":
         await self.sql.migrate([*MIGRATIONS, *migrations.load("services.storage.migrations")])
-        await self.search.declare(index.ENTITIES, ("type",))
+        await index.look(self.ports)
         return self
 
     async def close(self) -> None:
@@ -157,7 +157,8 @@ class Depot:
         await bus.close()
 
     async def index(self) -> None:
-        while await index.index_some(self.ports):
+        made = await index.look(self.ports)
+        while await index.index_some(self.ports, made):
             pass
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, workspace: UUID = WORKSPACE) -> A:

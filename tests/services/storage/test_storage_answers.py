@@ -1,10 +1,6 @@
 """What storage answers: search, records by prefix, claims by record, nothing across workspaces; and what it forgets."""
 
-import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,8 +22,7 @@ from services.contracts.resources import (
     SearchQuery,
 )
 from services.kernel.calls import Endpoint, Nothing
-from services.kernel.errors import Invalid, NotFound, Unavailable
-from services.storage.usecases import index
+from services.kernel.errors import Invalid, NotFound
 from tests.services.storage.depot import (
     ADDRESS,
     ELSEWHERE,
@@ -59,47 +54,6 @@ async def test_any_part_of_a_name_finds_it(store: Depot, text: str) -> None:
     await store.index()
     assert [row.value for row in (await found(store, text)).entities] == ["www.example.org"]
     assert not (await found(store, "nowhere")).entities
-
-
-@asynccontextmanager
-async def indexing(store: Depot) -> AsyncIterator[None]:
-    """The index follows, as in a process that has just started."""
-    store.ports.state.clear()
-    following = asyncio.create_task(index.index_new(store.ports))
-    try:
-        yield
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-
-
-async def eventually_found(store: Depot, total: int) -> None:
-    async with asyncio.timeout(30):
-        while (await found(store, "example")).total < total:
-            await asyncio.sleep(0.005)
-
-
-async def test_the_index_follows_what_is_stored_and_goes_on_where_it_ended_or_search_was_away(
-    store: Depot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(index, "GATHER", 0.0)
-    monkeypatch.setattr(index, "BATCH", 2)
-    hosts = [entities.hostname(f"n{number}.example.org") for number in range(15)]
-    await store.take(result("web", *hosts[:5], records=[]))
-    put, away = store.search.put, [Unavailable("search is away")] * 2
-
-    async def put_or_fail(*given: Any) -> None:
-        if away:
-            raise away.pop()
-        await put(*given)
-
-    async with indexing(store):
-        await eventually_found(store, 5)
-        monkeypatch.setattr(store.search, "put", put_or_fail)
-        await store.take(result("web", *hosts[5:10], of=LATER, records=[]))
-        await eventually_found(store, 10)
-        await store.take(admitted(*((host, "in_scope", 1) for host in hosts[10:])))
-        await eventually_found(store, 15)
 
 
 async def test_a_search_can_be_narrowed_to_a_type_a_scan_and_a_role(store: Depot) -> None:
