@@ -21,6 +21,7 @@ import contextlib
 import os
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from bson.errors import BSONError
@@ -41,6 +42,8 @@ from services.kernel.server import Server
 
 #: Calls at once, each of which holds a thread of motor's and a connection. A call costs 130 µs more than without.
 CALLS: Final = 16
+#: Adapters of a process, documents and blobs, that share motor's threads.
+SHARING: Final = 2
 DATABASE: Final = "mirage"
 #: Seconds: how long a call looks for a server, and how soon one that is silent is given up, with all calls it has.
 SELECTION: Final = 2.0
@@ -138,6 +141,7 @@ class Mongo:
         self._slots = asyncio.Semaphore(calls)
         self._closed = False
         self._idle = asyncio.Event()
+        self._pinging = ThreadPoolExecutor(1, "ping of MongoDB")
 
     def check_open(self) -> None:
         if self._closed:
@@ -155,9 +159,7 @@ class Mongo:
             async with self._slots:
                 if self._watch.away:
                     raise Unavailable(f"{self.server} is away")
-                if self._client is None:
-                    self._client = self._connect()
-                yield self._client.get_database(
+                yield self._connected().get_database(
                     self._name, read_concern=ReadConcern("majority"), write_concern=WriteConcern(w="majority", j=True)
                 )
         except errors.PyMongoError as error:
@@ -168,15 +170,20 @@ class Mongo:
             self._calls -= 1
             self._idle.set()
 
+    def _connected(self) -> Any:
+        """The client, which begins to connect with its first call."""
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
     def _connect(self) -> Any:
-        """Make the client, which begins to connect with its first call."""
-        os.environ.setdefault("MOTOR_MAX_WORKERS", str(self._limit))  # read when motor is imported first
+        os.environ.setdefault("MOTOR_MAX_WORKERS", str(SHARING * self._limit))  # read when motor is imported first
         from motor.motor_asyncio import AsyncIOMotorClient
 
         server = self.server
         options: dict[str, Any] = {
             "appname": "mirage",
-            "maxPoolSize": self._limit,
+            "maxPoolSize": self._limit + 1,
             "serverSelectionTimeoutMS": SELECTION * 1000,
             "connectTimeoutMS": SILENCE * 1000,
             "heartbeatFrequencyMS": HEARTBEAT * 1000,
@@ -191,11 +198,15 @@ class Mongo:
         return AsyncIOMotorClient([str(host) for host in server.hosts], **options)
 
     async def ping(self) -> None:
-        async with self.call() as database:
-            try:
-                await database.command("ping")
-            except errors.PyMongoError as error:
-                raise Unavailable(f"{self.server} does not answer") from error
+        """Ask for a sign of life on a thread and a connection of its own, whatever calls there are."""
+        self.check_open()
+        if self._watch.away:
+            raise Unavailable(f"{self.server} is away")
+        ask = self._connected().delegate.admin.command
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._pinging, ask, "ping")
+        except errors.PyMongoError as error:
+            raise Unavailable(f"{self.server} does not answer") from error
 
     async def close(self) -> None:
         """Let what was begun end, then end the driver's threads and connections."""
@@ -210,6 +221,7 @@ class Mongo:
         except TimeoutError:
             pass
         finally:
+            self._pinging.shutdown(wait=False, cancel_futures=True)
             if self._client is not None:
                 await asyncio.to_thread(self._client.close)
 

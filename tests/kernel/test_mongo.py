@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import NoneType
 from typing import Any
 
+import motor.frameworks.asyncio
 import pytest
 
 from services.kernel.errors import Denied, Invalid, MirageError, Unavailable
@@ -68,6 +69,25 @@ async def test_calls_to_a_server_that_falls_silent_end_and_work_again(own_server
             await mongo.ping()
         assert caught.value.__cause__ is None  # without asking again
     await eventually(insert)
+    await mongo.close()
+
+
+@pytest.mark.server
+async def test_a_server_answers_a_ping_while_all_calls_and_threads_are_taken(mongo_database: Server) -> None:
+    mongo = Mongo(mongo_database, calls=2)
+    await mongo.ping()
+    loop, go_on = asyncio.get_running_loop(), threading.Event()
+    async with mongo.call(), mongo.call():
+        held = [
+            loop.run_in_executor(motor.frameworks.asyncio._EXECUTOR, go_on.wait)
+            for _ in range(motor.frameworks.asyncio.max_workers)
+        ]
+        async with asyncio.timeout(30):
+            await mongo.ping()
+            await asyncio.gather(*(mongo.ping() for _ in range(10)))
+        go_on.set()
+        await asyncio.gather(*held)
+    assert mongo.measures()["connections_open"] <= 3
     await mongo.close()
 
 
