@@ -312,7 +312,7 @@ class _Wire:
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
                 allow_redirects=False,
-                middlewares=(_ask_once,) if wait or any(name == "cas" for name, _ in params or ()) else (),
+                middlewares=(_ask_once,) if wait or _counts(path, params) else (),
             ) as answer:
                 content = await answer.read()
                 body = content.decode("utf-8", "replace")
@@ -344,12 +344,17 @@ class _Wire:
 async def _ask_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Say that a connection was lost, where aiohttp would ask again on another one.
 
-    Who waits for news has to know that the agent was away, and a write at a version is not made twice.
+    Who waits for news has to know that the agent was away, and what is not the same when it is done twice is not.
     """
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(str(error)) from error
+
+
+def _counts(path: str, params: Params | None) -> bool:
+    """Whether asking twice is something else than asking once: a write at a version, and a session that is begun."""
+    return path == "/v1/session/create" or any(name == "cas" for name, _ in params or ())
 
 
 def jittered(wait: float) -> float:

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
+import structlog
 from msgspec import Struct
 
 from services.kernel.errors import MirageError, Unavailable
@@ -19,6 +20,8 @@ T = TypeVar("T")
 LONGEST_PAUSE: Final = 2.0
 #: An answer that comes sooner than this, in seconds, and says nothing new is not asked for again at once.
 SOON: Final = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 class Answer(Struct, Generic[T], frozen=True):
@@ -131,15 +134,15 @@ class LongPoll(Generic[T]):
             self._wake.clear()
             try:
                 answered = await self._once(0 if self._served else self._index)
-            except MirageError as error:
-                self._fail(error)
+                news = answered is not None and self._take(answered)
+            except Exception as error:  # noqa: BLE001  else all who read wait for ever
+                self._fail(_ours(error))
                 self._tell()
                 await self._pause(next(failing))
                 continue
             if answered is None:
                 continue
             failing = pauses(longest=LONGEST_PAUSE)
-            news = self._take(answered)
             self._tell()
             if news or self._now() - asked > SOON:
                 idle = pauses(0.02, LONGEST_PAUSE)
@@ -232,3 +235,11 @@ class LongPoll(Generic[T]):
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _ours(error: Exception) -> MirageError:
+    """What readers are told, also of a fault of ours, which a next answer may not meet."""
+    if isinstance(error, MirageError):
+        return error
+    _log.error("an answer was not understood", exc_info=error)
+    return Unavailable(f"an answer was not understood: {error!r}")

@@ -201,7 +201,9 @@ async def test_whatever_answers_is_one_of_our_errors(raw: bytes, error: type[Mir
         await client.close()
 
 
-async def test_who_waits_for_news_is_told_that_the_connection_was_lost(open_client: OpenClient) -> None:
+async def test_who_waits_for_news_or_may_ask_once_only_is_told_that_the_connection_was_lost(
+    open_client: OpenClient,
+) -> None:
     came: list[bytes] = []
 
     async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -211,10 +213,15 @@ async def test_who_waits_for_news_is_told_that_the_connection_was_lost(open_clie
     server = await asyncio.start_server(drop, "127.0.0.1", 0)
     async with server:
         client = open_client(f"consul://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        for call in (client.read("a", 5), client.instances("a", 5), client.put("a", b"", cas=5)):
+        for call in (
+            client.read("a", 5),
+            client.instances("a", 5),
+            client.put("a", b"", cas=5),
+            client.open_session("a", 1),
+        ):
             with pytest.raises(Unavailable):
                 await call
-        assert len(came) == 3
+        assert len(came) == 4
         await client.close()
 
 

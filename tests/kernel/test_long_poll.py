@@ -111,6 +111,22 @@ async def test_without_any_answer_the_failure_is_raised(poll: LongPoll, asked: A
     assert await found(poll) == "a"
 
 
+async def test_a_fault_in_asking_is_told_and_asked_after_again(poll: LongPoll, asked: Asked) -> None:
+    waiting = asyncio.create_task(poll.latest())
+    _, answer = await asked.next()
+    answer.set_exception(KeyError("a fault"))
+    with pytest.raises(Unavailable, match="a fault"):
+        await waiting
+    waiting = asyncio.create_task(poll.latest())
+    _, answer = await asked.next()
+    answer.set_result((1, None))  # type: ignore[arg-type]
+    with pytest.raises(Unavailable):
+        await waiting
+    await asked.answers(1, "a")
+    await settled()
+    assert await found(poll) == "a"
+
+
 async def test_while_there_is_none_whoever_wants_one_has_it_asked_for(poll: LongPoll[str], asked: Asked) -> None:
     for _ in range(20):
         await asked.fails()

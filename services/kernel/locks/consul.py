@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import structlog
 from msgspec import Struct
 
 from services.kernel.consul import SESSION_SECONDS, WAIT_SECONDS, Consul, jittered
@@ -23,12 +24,15 @@ from services.kernel.server import Server
 
 #: Seconds for which nobody gets a lock whose session has ended without giving it back.
 LOCK_DELAY: Final = 1
-#: Seconds between two renewals, and after the last that was answered until a lock is given up. Consul ends a session
-#: after `SESSION_SECONDS` at the earliest, and twice that at the latest.
+#: Seconds after the last renewal that was answered was asked for, until the next one and until a lock is given up; a
+#: slow Consul puts neither off. It ends a session after `SESSION_SECONDS` at the earliest, after twice that at the
+#: latest.
 RENEW_SECONDS: Final = SESSION_SECONDS / 3
 GIVE_UP_SECONDS: Final = SESSION_SECONDS / 2
 #: Seconds that giving back a lock may take.
 RELEASE_SECONDS: Final = 2.0
+
+_log = structlog.get_logger(__name__)
 
 
 class _Taken(Struct, frozen=True):
@@ -138,32 +142,38 @@ class ConsulLocks(Locks):
 
     async def _keep(self, hold: Hold, taken: _Taken) -> None:
         """Lose ``hold`` when its session is not renewed in time, or the key says that another has the lock."""
-        async with contextlib.AsyncExitStack() as stack:
-            watching = {asyncio.create_task(each) for each in (self._renew(taken), self._watch(taken))}
-            for task in watching:
-                stack.callback(task.cancel)
-            done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
-        hold.lose(done.pop().result())
+        reason = "keeping it failed"
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                watching = {asyncio.create_task(each) for each in (self._renew(taken), self._watch(taken))}
+                for task in watching:
+                    stack.callback(task.cancel)
+                done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+            reason = done.pop().result()
+        except Exception:  # noqa: BLE001  whatever it is, nobody keeps the lock any more
+            _log.exception("a lock is lost by a fault of ours", key=taken.key)
+        finally:
+            hold.lose(reason)
 
     async def _renew(self, taken: _Taken) -> str:
         """Renew the session for as long as that works; return why it does not any more."""
         answered = taken.since
         failing = pauses(longest=0.5)
         reason = "its renewal was not answered in time"
-        pause = RENEW_SECONDS
+        due = answered + RENEW_SECONDS
         try:
             while True:
                 async with asyncio.timeout_at(answered + GIVE_UP_SECONDS):
-                    await asyncio.sleep(pause)
+                    await asyncio.sleep(max(0.0, due - _now()))
                     asked = _now()
                     try:
                         await self._consul.renew_session(taken.session)
                     except NotFound:
                         return "its session has ended"
                     except MirageError as error:
-                        reason, pause = str(error), next(failing)
+                        reason, due = str(error), _now() + next(failing)
                     else:
-                        answered, pause, failing = asked, RENEW_SECONDS, pauses(longest=0.5)
+                        answered, due, failing = asked, asked + RENEW_SECONDS, pauses(longest=0.5)
         except TimeoutError:
             return reason
 

@@ -4,10 +4,11 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from services.kernel.consul import Consul
+from services.kernel.consul import Consul, Pair
 from services.kernel.errors import Unavailable
 from services.kernel.locks import consul as under_test
 from services.kernel.locks.consul import GIVE_UP_SECONDS, LOCK_DELAY, ConsulLocks
@@ -206,3 +207,79 @@ async def test_the_lock_of_a_holder_that_died_goes_to_another(consul_url: str, o
     assert holder.token > token
     holder.leave.set()
     await holder.task
+
+
+class Leaping(asyncio.SelectorEventLoop):
+    """A loop whose clock leaps to when the next thing is due, so that a slow server is slow by as much, and no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        self._select, self._selector.select = self._selector.select, self._leap  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        return self._now
+
+    def _leap(self, timeout: float | None = None) -> Any:
+        self._now += timeout or 0.0
+        return self._select(0)
+
+
+class SlowConsul:
+    """Grants everything, each call after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.renewed = 0
+        self._seconds = seconds
+        self._session = ""
+
+    async def get(self, key: str, index: int = 0, wait: float = 0.0) -> tuple[int, Pair | None]:
+        await asyncio.sleep(wait if index else self._seconds)
+        return 5, Pair(key, b"", 5, 1, self._session) if self._session else None
+
+    async def open_session(self, name: str, lock_delay: int) -> str:
+        await asyncio.sleep(self._seconds)
+        return "session"
+
+    async def put(self, key: str, value: bytes, *, acquire: str = "", release: str = "") -> bool:
+        await asyncio.sleep(self._seconds)
+        self._session = acquire
+        return True
+
+    async def renew_session(self, id: str) -> None:
+        await asyncio.sleep(self._seconds)
+        self.renewed += 1
+
+    async def end_session(self, id: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.7, 1.2])
+def test_a_lock_can_be_kept_where_consul_is_slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    slow = SlowConsul(seconds)
+    monkeypatch.setattr(under_test, "Consul", lambda _: slow)
+
+    async def hold() -> None:
+        locks = ConsulLocks(Server.parse("consul://localhost"))
+        async with locks.held("work"):
+            await asyncio.sleep(100)
+        await locks.close()
+
+    with asyncio.Runner(loop_factory=Leaping) as runner:
+        runner.run(hold())
+    assert slow.renewed > 20
+
+
+async def test_a_lock_that_nobody_keeps_any_more_is_lost(consul_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(under_test.Consul, "renew_session", fail)
+    monkeypatch.setattr(under_test, "RENEW_SECONDS", 0.0)
+    locks = ConsulLocks(Server.parse(consul_url))
+    async with asyncio.timeout(30):
+        with pytest.raises(Unavailable, match="the lock work was lost"):
+            async with locks.held("work"):
+                await asyncio.Event().wait()
+    await locks.close()
