@@ -22,6 +22,8 @@ SILENCE: Final = 75.0
 CONNECT: Final = 3.0
 #: Bytes of one line of events: a job of many groups comes whole.
 LINE: Final = 64 * 1024 * 1024
+#: What nearly all events are about.
+ABOUT: Final = ("jobs", "evaluations", "allocations", "nodes")
 
 
 class Streams:
@@ -71,20 +73,29 @@ class Streams:
         while True:
             try:
                 parameters = {"index": str(last + 1)} if last else {}
+                first = True
                 async with self.request("GET", _with_topics(topics), parameters) as answer:
                     async for line in _lines(answer.content):
                         waits = pauses()
                         frame = msgspec.json.decode(line)
+                        index = frame.get("Index", 0)
+                        if first and 0 < index < last and await self._newest() < last:
+                            last = 0  # it was set up anew, and does not only take in again what it had
+                        first = first and not index
                         # While nothing new is there, the server begins with the newest, which was seen.
-                        if frame.get("Index", 0) > last:
+                        if index > last:
                             for event in events(frame):
                                 yield event
-                            last = frame["Index"]
+                            last = index
             except Unavailable:
                 if self._closed:
                     return
             self.reconnects += 1
             await asyncio.sleep(next(waits))
+
+    async def _newest(self) -> int:
+        """The index of the last change of what events are about, as a leader knows it that has taken in all."""
+        return max([(await self.change(f"/v1/{kind}?per_page=1", 0))[0] for kind in ABOUT])
 
     async def output(self, allocation: str, parameters: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """Yield what a task has written as it comes; Nomad's frames of JSON follow each other without a separator."""

@@ -1,6 +1,7 @@
 """What the facade of Nomad does while servers are away, agents die and nodes are drained."""
 
 import asyncio
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -79,6 +80,26 @@ async def test_a_job_is_watched_and_events_come_on_after_the_server_was_away(own
             if event.payload["Job"]["TaskGroups"][0]["Count"] == 2:
                 break
     assert own.measures()["stream_reconnects_total"] > 0
+
+
+async def test_events_come_on_from_a_server_that_was_set_up_anew(own: Nomad, own_cluster: Cluster) -> None:
+    server = own_cluster.agents["nomad-server"]
+    async with asyncio.timeout(LIMIT), aclosing(own.events(["Job"])) as events:
+        for number in range(20):
+            await own.register(await own.parse(job(f"empty-{number}"), {"count": 0}))
+        async for last in events:
+            if last.key == "empty-19":
+                break
+        server.kill()
+        shutil.rmtree(server.folder)
+        server.folder.mkdir()
+        await asyncio.to_thread(server.start)
+        await _until_answered(own)
+        await own.register(await own.parse(job("another")))
+        async for event in events:
+            if event.key == "another":
+                break
+    assert event.index < last.index
 
 
 async def test_whoever_watches_hears_of_the_end(own: Nomad) -> None:
