@@ -19,7 +19,13 @@ from services.kernel.sql.postgres_schema import migrate
 T = TypeVar("T")
 
 _READS: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_WRITES: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+#: Seconds that a transaction which writes may wait for its task: that of a process that was stopped would hold its rows
+#: and locks for ever, for its host still answers.
+WRITER_WAITS: Final = 60
+_WRITES: Final = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+    f" SET LOCAL idle_in_transaction_session_timeout = '{WRITER_WAITS}s'"
+)
 
 
 class PostgresSql(Sql):

@@ -37,8 +37,12 @@ TURN: Final = 30.0
 #: Seconds for what is under way when everything is closed.
 LAST: Final = 5.0
 
+#: Seconds that a view may wait for its task, which may have a client that reads slowly; a migration waits for longer.
+VIEW_WAITS: Final = 300
+
 #: Of the session: times are for a client that vanished without a word, whose locks are to be free within a minute.
 _SETTINGS: Final = {
+    "idle_in_transaction_session_timeout": f"{VIEW_WAITS}s",
     "application_name": "mirage",
     "jit": "off",
     "tcp_keepalives_idle": "30",

@@ -23,7 +23,7 @@ from services.kernel.errors import Conflict, Corrupt, Denied, Exhausted, Invalid
 from services.kernel.server import Server, Trust
 from services.kernel.sql import Migration, Sql
 from services.kernel.sql import postgres_connections as connections
-from services.kernel.sql.postgres import PostgresSql
+from services.kernel.sql.postgres import WRITER_WAITS, PostgresSql
 from services.kernel.sql.postgres_errors import translate
 from services.kernel.sql.postgres_statements import numbered
 from tests.kernel.conftest import ROOT
@@ -402,6 +402,26 @@ async def test_a_connection_that_the_server_ends_costs_the_others_nothing(sql: P
     await add(sql, 2)
     assert await rows(sql) == [2]
     assert sql.measures()["connections_lost_total"] > 0
+
+
+async def test_a_transaction_whose_task_says_nothing_more_ends_and_lets_others_have_its_locks(
+    sql: PostgresSql, open_sql: OpenSql
+) -> None:
+    asked = "SELECT EXTRACT(EPOCH FROM current_setting('idle_in_transaction_session_timeout')::INTERVAL)::INTEGER"
+    async with sql.read() as view:
+        assert await view.fetch(asked) == [(connections.VIEW_WAITS,)]
+    with pytest.raises(Unavailable):
+        async with sql.begin() as tx:
+            assert await tx.fetch(asked) == [(WRITER_WAITS,)]
+            await tx.lock("the key")
+            await tx.execute("INSERT INTO t (a) VALUES (1)")
+            await tx.execute("SET LOCAL idle_in_transaction_session_timeout = 1")
+            async with open_sql().begin() as other, asyncio.timeout(30):
+                await other.lock("the key")
+            await tx.execute("INSERT INTO t (a) VALUES (2)")
+    async with sql.read() as view:
+        assert await view.fetch(asked) == [(connections.VIEW_WAITS,)]
+    assert await rows(sql) == []
 
 
 async def test_a_cancelled_statement_leaves_nothing_open(sql: PostgresSql, open_sql: OpenSql) -> None:
