@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from services.kernel import metrics
 from services.kernel.calls import Caller, Calls, Endpoint
-from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError
+from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, NotFound
 from services.kernel.events import EventStream
 from services.kernel.messages import EVERYWHERE, workspace_id
 from services.kernel.observed import Observed, name_request
@@ -49,11 +49,13 @@ def create_app(
     prefix: str = "",
     workspace: str = "default",
     ready: Callable[[], Awaitable[Sequence[str]]] | None = None,
+    instances: frozenset[tuple[str, str]] = frozenset(),
 ) -> Litestar:
     """Serve ``endpoints``, answered by ``calls``, below ``prefix``; ``/health/ready`` raises what ``ready`` raises, and
     else says what it returns: what this process does without.
 
-    ``workspace``: of requests that name none.
+    ``workspace``: of requests that name none. ``instances``: the services here and their ids, where they are known by
+    these; whoever asks whether another one is ready is told that it is not here.
 
     ``hosts``: what a Host header may say; everything else is refused, and so is an Origin that is not the host asked,
     so that no page from elsewhere reaches a server that takes whoever connects for its operator.
@@ -62,7 +64,7 @@ def create_app(
     app = Litestar(
         route_handlers=[
             _live,
-            _readiness(ready),
+            _readiness(ready, instances),
             _metrics,
             *(_handler(calls, endpoint, prefix, workspace) for endpoint in answered),
             *_docs(prefix, describe(answered, prefix)),
@@ -255,9 +257,14 @@ async def _metrics() -> Response[bytes]:
     return Response(await metrics.render(), media_type=metrics.CONTENT_TYPE)
 
 
-def _readiness(ready: Callable[[], Awaitable[Sequence[str]]] | None) -> HTTPRouteHandler:
+def _readiness(
+    ready: Callable[[], Awaitable[Sequence[str]]] | None, instances: frozenset[tuple[str, str]]
+) -> HTTPRouteHandler:
     @get("/health/ready")
-    async def check() -> dict[str, Any]:
+    async def check(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        asked = (request.query_params.get("service", ""), request.query_params.get("instance", ""))
+        if instances and any(asked) and asked not in instances:
+            raise NotFound("the instance of a service that is meant is not here")
         without = list(await ready()) if ready is not None else []
         return {"status": "degraded", "without": without} if without else {"status": "ready"}
 

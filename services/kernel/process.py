@@ -168,7 +168,8 @@ async def serve(services: Sequence[Service], settings: Settings, listener: socke
 def _app(process: Process, services: Sequence[Service], place: Place) -> "Litestar":
     hosts = frozenset({"localhost", "127.0.0.1", "::1", urlsplit(f"//{place.address}").hostname or ""})
     answered = [endpoint for service in services for endpoint in service.answers]
-    return create_app(process, answered, hosts=hosts, ready=process.ready)
+    instances = frozenset((service.name, f"{service.name}-{place.id}") for service in services)
+    return create_app(process, answered, hosts=hosts, ready=process.ready, instances=instances)
 
 
 _CONFIG: Final[dict[str, Any]] = {

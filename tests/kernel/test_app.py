@@ -315,6 +315,15 @@ async def test_health_tells_living_from_being_ready() -> None:
     assert is_problem(await request(app, "GET", "/health/ready"), "unavailable", 503)
 
 
+async def test_an_instance_is_not_ready_in_the_name_of_another() -> None:
+    here = frozenset({("scans", "scans-a"), ("storage", "storage-a")})
+    app = create_app(LocalCalls(), [], hosts=serve_hosts("127.0.0.1:1"), instances=here)
+    for query in ("", "?service=scans&instance=scans-a", "?service=storage&instance=storage-a"):
+        assert (await request(app, "GET", f"/health/ready{query}")).status == 200
+    for query in ("service=scans&instance=scans-b", "service=storage&instance=scans-a", "service=scans"):
+        assert is_problem(await request(app, "GET", f"/health/ready?{query}"), "not_found", 404)
+
+
 # How long the caller waits
 
 

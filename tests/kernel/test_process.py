@@ -15,11 +15,14 @@ from msgspec import Struct, structs
 
 from services.kernel import metrics, process, runtime
 from services.kernel.calls import Caller, Nothing
+from services.kernel.directory.consul import ConsulDirectory
+from services.kernel.directory.registration import asked_of
 from services.kernel.errors import Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
 from services.kernel.listening import open_listener
 from services.kernel.process import Process, serve
 from services.kernel.runtime import Place
+from services.kernel.server import Server
 from services.kernel.service import Handles, Hold, Ports, Received, Service
 from services.kernel.settings import Settings
 from tests.kernel.test_runtime import BELL, CALLER, EAR, HEARD, Heard, Rung, bell, eventually
@@ -112,6 +115,20 @@ def says(get: Get, path: str, status: int) -> Callable[[], Awaitable[bool]]:
         return (await get(path)).status == status
 
     return holds
+
+
+@pytest.mark.server
+async def test_a_check_is_answered_for_those_that_are_registered_and_for_nobody_else(
+    settings: Settings, consul_url: str
+) -> None:
+    directory = ConsulDirectory(Server.parse(consul_url))
+    async with served(structs.replace(settings, directory=consul_url), EAR, BELL) as (_, get):
+        await eventually(says(get, "/health/ready", 200))
+        for service in (EAR, BELL):
+            (known,) = await directory.resolve(service.name)
+            assert (await get(f"/health/ready?{asked_of(service.name, known.id)}")).status == 200
+            assert (await get(f"/health/ready?{asked_of(service.name, 'another')}")).status == 404
+    await directory.close()
 
 
 async def test_it_is_live_before_it_is_ready_says_what_is_missing_and_gets_ready_by_itself(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import structlog
 from msgspec import Struct
@@ -131,7 +132,7 @@ class Registration:
             {"TTL": f"{check.ttl}s"}
             if self._dialled is None
             else {
-                "HTTP": f"http://{self._dialled}{check.path}",
+                "HTTP": f"http://{self._dialled}{check.path}?{asked_of(self.instance.service, self.instance.id)}",
                 "Interval": f"{check.interval}s",
                 "Timeout": f"{check.timeout}s",
                 "FailuresBeforeCritical": check.failures,
@@ -144,6 +145,11 @@ class Registration:
             "DeregisterCriticalServiceAfter": f"{check.forgotten}s",
             **watched,
         }
+
+
+def asked_of(service: str, id: str) -> str:
+    """The query by which a check names whom it means: at its port may be another by now, who says so."""
+    return urlencode({"service": service, "instance": id})
 
 
 def consul_id(prefix: str, service: str, id: str) -> str:

@@ -72,12 +72,14 @@ class Health:
 
     def __init__(self) -> None:
         self.status = "200 OK"
+        self.asked = ""
         self.checked = asyncio.Event()
         self.address = ""
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        found = head.startswith(b"GET /health/ready HTTP/1.1\r\n")
+        self.asked = head.split()[1].decode()
+        found = self.asked.startswith("/health/ready?")
         status = self.status if found else "404 Not Found"
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
@@ -125,6 +127,8 @@ async def test_an_instance_that_is_not_well_is_out_until_it_is_well_again(
         known = instance("a", health.address)
         await here.register(known)
         await until(there, known)
+        await health.checked.wait()
+        assert health.asked == "/health/ready?service=scans&instance=a"
         health.status = "503 Service Unavailable"
         await until(there)
         # Looking after it does not make it well.
