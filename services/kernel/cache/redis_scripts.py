@@ -1,7 +1,7 @@
 """What a Redis server does in one step for the cache: counters and token buckets, by its own clock.
 
-A bucket is kept as the moment at which it will be full and the one until which it gives nothing (the generic cell rate
-algorithm, as in `services.kernel.cache.memory`), in microseconds of the server's clock, for as long as either lies
+A bucket is kept as the moment at which it will be full and the one until which it gives nothing, or 0 (the generic cell
+rate algorithm, as in `services.kernel.cache.memory`), in microseconds of the server's clock, for as long as either lies
 ahead: a bucket that is full is as good as none.
 """
 
@@ -26,7 +26,7 @@ _LEVEL: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local rate, burst, asked = tonumber(ARGV[1]) / 1000000, tonumber(ARGV[2]), tonumber(ARGV[3])
-local full, paused = now, now
+local full, paused = now, 0
 local level = redis.call('GET', KEYS[1])
 if level then
     full, paused = string.match(level, '(%S+) (%S+)')
@@ -35,6 +35,13 @@ end
 local function keep()
     local left = math.ceil((math.max(full, paused) - now) / 1000)
     redis.call('SET', KEYS[1], string.format('%.17g %.17g', full, paused), 'PX', string.format('%.0f', left + 1000))
+end
+if paused <= now then
+    paused = 0
+    if full > now + burst / rate + 1 then -- emptier than empty: the clock was put back
+        full = now + burst / rate
+        keep()
+    end
 end
 """
 

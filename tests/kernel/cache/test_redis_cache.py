@@ -264,6 +264,19 @@ async def test_its_buckets_give_what_those_in_memory_give(
         await client.delete(scripts.key)
 
 
+@pytest.mark.server
+async def test_a_clock_that_was_put_back_empties_a_bucket_and_no_more(shared_server: Callable[[str], Running]) -> None:
+    clock, bucket = Clock(), Bucket(rate=2, burst=4)
+    async with Redis(port=shared_server("redis").port) as client:
+        scripts = ByTheClock(client, clock, f"test-{uuid4().hex}")
+        assert await scripts.take(bucket, 1) == 0
+        clock.now -= 3_600
+        assert await scripts.take(bucket, 1) == pytest.approx(0.5, abs=1e-4)
+        clock.now += 0.6
+        assert await scripts.take(bucket, 1) == 0
+        await client.delete(scripts.key)
+
+
 # Who may do what
 
 
