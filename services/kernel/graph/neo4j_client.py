@@ -22,6 +22,8 @@ Row = list[Any]
 
 #: Seconds until a server that does not answer is asked whether it lives, and that it may take to say so.
 PATIENCE: Final = 2.0
+#: Seconds that closing waits for statements.
+CLOSING: Final = 10.0
 #: How often a transaction is begun again that met another one.
 TRIES: Final = 40
 #: The first version that has all that is used: subqueries with a list of variables.
@@ -82,12 +84,16 @@ class Neo4jClient:
                 await asyncio.sleep(next(waits))
 
     async def close(self) -> None:
-        """What runs comes to its end."""
+        """What runs comes to its end, unless that takes longer than `CLOSING` seconds."""
         if self._closed:
             return
         self._closed = True
         if self._running:
-            await asyncio.wait(self._running)
+            _, late = await asyncio.wait(self._running, timeout=CLOSING)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=PATIENCE)
         if self._driver is not None:
             with suppress(TimeoutError, DriverError, Neo4jError, OSError):
                 await asyncio.wait_for(self._driver.close(), PATIENCE)
@@ -110,15 +116,21 @@ class Neo4jClient:
         async with self._room:
             task = asyncio.create_task(work)
             self._running.add(task)
+            task.add_done_callback(self._over)
             try:
                 while not (await asyncio.wait({task}, timeout=PATIENCE))[0]:
                     await self._greet()
+                if task.cancelled():
+                    raise Unavailable(f"the connection to {self.server} was closed")
                 return task.result()
             finally:
                 task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
-                self._running.discard(task)
+                await asyncio.wait({task})  # where whoever waits is cancelled, too, that comes out of it
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it has it
 
     async def _greet(self) -> None:
         """Raise `Unavailable` unless the server greets back: one that is busy does, one that is held does not."""

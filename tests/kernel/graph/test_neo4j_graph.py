@@ -12,11 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from services.kernel.errors import Conflict, Denied, Exhausted, Invalid, MirageError, Unavailable
-from services.kernel.graph import Condition, Edge, Hop, Node, NodePattern, Pattern, cypher
+from services.kernel.graph import Condition, Edge, Hop, Node, NodePattern, Pattern, cypher, neo4j_client
 from services.kernel.graph.neo4j import Neo4jGraph
 from services.kernel.server import Server, Trust
 from tests.collector.fetch.authority import Signer
 from tests.servers.running import Server as Running
+from tests.servers.running import free_ports
 
 # Each start of a server takes some seconds, and several times that beside other work.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -194,6 +195,48 @@ async def test_what_runs_when_a_graph_is_closed_comes_to_its_end(graph: Neo4jGra
     await other.close()
     await putting
     assert (await graph.counts(workspace)).nodes == {"crew": 900}
+
+
+#: A statement that counts on and on.
+ENDLESS = "UNWIND range(1, 1000000) AS a UNWIND range(1, 1000000) AS b RETURN count(a + b)"
+
+
+async def test_a_graph_closes_though_a_statement_never_ends(
+    shared_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neo4j_client, "CLOSING", 0.1)
+    client = neo4j_client.Neo4jClient(Server.parse(shared_server("neo4j").url), 2)
+    asked = asyncio.ensure_future(client.run(ENDLESS, {}))
+    while not client.measures()["statements_total"]:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        await client.close()
+        with pytest.raises(Unavailable):
+            await asked
+    assert client.measures()["pool_in_use"] == 0
+
+
+async def test_who_is_cancelled_while_a_statement_is_ended_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    client = neo4j_client.Neo4jClient(Server.parse(f"neo4j://127.0.0.1:{port}"), 2)
+    monkeypatch.setattr(neo4j_client, "PATIENCE", 0.01)  # then it is asked whether it lives, and does not
+    ending = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    asked = asyncio.ensure_future(client._watched(work()))
+    await ending.wait()
+    asked.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+    await client.close()
 
 
 async def test_an_error_of_the_server_names_it_and_quotes_nothing(graph: Neo4jGraph) -> None:
