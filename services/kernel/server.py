@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from services.kernel.errors import Invalid
+from services.kernel.tls import Renewed
 
 #: The port of each kind of server where a URL says none.
 PORTS: Final = {
@@ -90,7 +91,7 @@ class Server(Struct, frozen=True, kw_only=True):
         return ",".join(map(str, self.hosts))
 
     def context(self) -> ssl.SSLContext | None:
-        """What TLS needs, or None where there is none.
+        """What TLS needs, also when its files are replaced, or None where there is none.
 
         Raises:
             Invalid: a file cannot be read.
@@ -107,14 +108,11 @@ class Server(Struct, frozen=True, kw_only=True):
 @lru_cache(maxsize=8)
 def _context(trust: Trust) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=trust.ca or None)
-        if trust.cert:
-            context.load_cert_chain(trust.cert, trust.key or None)
-    except (OSError, ssl.SSLError) as error:
+        return Renewed(trust.ca, trust.cert, trust.key)
+    except OSError as error:
         raise Invalid(
             f"TLS cannot be set up with {', '.join(filter(None, (trust.ca, trust.cert)))}: {error}"
         ) from error
-    return context
 
 
 def masked(url: str) -> str:
