@@ -156,19 +156,19 @@ def _open_on_server(port: str, server: Server, settings: Settings) -> Any:
         case "documents":
             from services.kernel.documents.mongo import MongoDocuments
 
-            return MongoDocuments(server)
+            return MongoDocuments(server, calls=connections)
         case "blobs":
             from services.kernel.blobs.mongo import MongoBlobs
 
-            return MongoBlobs(server)
+            return MongoBlobs(server, calls=connections)
         case "search":
             from services.kernel.search.elastic import ElasticsearchSearch
 
-            return ElasticsearchSearch(server)
+            return ElasticsearchSearch(server, connections=connections)
         case "graph":
             from services.kernel.graph.neo4j import Neo4jGraph
 
-            return Neo4jGraph(server)
+            return Neo4jGraph(server, pool=connections)
         case _:
             from services.kernel.cache.redis import RedisCache
 

@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -43,8 +43,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     ``sql``, ``bus``, ``documents``, ``blobs``, ``search``, ``graph``, ``cache``, ``directory``, ``values``, ``locks``,
     ``scheduler``: the server of each port (see `services.kernel.server`); where one is empty, it is a file of the data
     folder or this process. ``tls_ca``, ``tls_cert``, ``tls_key``: whom their TLS believes, and what we show them.
-    ``connections``: how many a process holds to one of them at most. ``replicas``: on how many servers of a cluster the
-    bus keeps a message (1, 3 or 5); more where it says so, less only where an operator of the cluster does.
+    ``connections``: how many a process holds at most for each port whose server takes one for each question (not the
+    bus, Consul and Nomad), and one more to see whether it lives; on PostgreSQL a task that holds one may have others
+    beyond that. ``replicas``: on how many servers of a cluster the bus keeps a message (1, 3 or 5); more where it says
+    so, less only where an operator of the cluster does.
     ``advertise``: where others reach a process of a fleet, if not where it listens; ``instance``: its id among its
     like, made up if none is given; ``register``: who makes it known.
     ``public``: where a gateway listens for the world; ``token``: what the world needs to be let in. ``server``: the
@@ -75,7 +77,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls_ca: str = ""
     tls_cert: str = ""
     tls_key: str = ""
-    connections: int = 8
+    connections: Annotated[int, msgspec.Meta(ge=1)] = 8
     replicas: int = 1
     advertise: str = ""
     instance: str = ""

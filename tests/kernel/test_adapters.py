@@ -55,7 +55,7 @@ def url(port: str, kind: str = "") -> str:
 async def open_port(tmp_path: Path) -> AsyncIterator[Open]:
     opened: list[Any] = []
 
-    def open_one(port: str, **settings: str) -> Any:
+    def open_one(port: str, **settings: Any) -> Any:
         made = Adapters(Settings(data=str(tmp_path), **settings), Folder(tmp_path)).open(port, service(port))
         opened.append(made)
         return made
@@ -72,6 +72,23 @@ def test_every_port_that_has_servers_is_tested() -> None:
 @pytest.mark.parametrize(("port", "name"), SERVERS.items())
 async def test_the_server_that_a_setting_names_is_the_ports(open_port: Open, port: str, name: str) -> None:
     assert type(open_port(port, **{port: url(port)})).__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("port", "held"),
+    [
+        ("sql", lambda sql: sql._connections._limit),
+        ("documents", lambda documents: documents._mongo._limit),
+        ("blobs", lambda blobs: blobs._mongo._limit),
+        ("search", lambda search: search._connection._client.transport.node_pool.all()[0].config.connections_per_node),
+        ("graph", lambda graph: graph.measures()["pool_size"]),
+        ("cache", lambda cache: cache._pool.max_connections),
+    ],
+)
+async def test_one_number_says_how_many_connections_a_port_has(
+    open_port: Open, port: str, held: Callable[[Any], int]
+) -> None:
+    assert held(open_port(port, connections=3, **{port: url(port)})) == 3
 
 
 @pytest.mark.parametrize(("port", "name"), EMBEDDED.items())

@@ -11,6 +11,16 @@ one document, and in files of GridFS where a blob is larger than 64 KiB; an *ent
 | blobs.packs | ``<put>:<number>`` | the further packs |
 | blobs.files, .chunks | ``<put>:<digest>``, the same with ``:<n>`` | as GridFS has them; chunks are read by ``_id`` |
 
+What a put is, by its note and its document in ``blobs.packs``:
+
+| note | document | meaning |
+| --- | --- | --- |
+| yes | none | open: it is being done, or whoever did it died; its entries do not hold |
+| yes | its own | kept: its entries hold; who did it, or a sweep, removes the note |
+| none | its own | kept, and done |
+| yes | dead | dead: it can never come to hold; a sweep removes what it wrote, and after a `DAY` these two |
+| none | none | it was never begun, or all of it was let go: no entry says it |
+
 A put writes its note, its entries, its further packs and files, and last its document in ``blobs.packs``: that insert
 is what makes all of it visible, at once. Until then its note is there. So an entry holds when there is no note of its
 put, or when there is and the put's document too. Whoever is in the way of a put that died inserts that document first,

@@ -88,7 +88,11 @@ class Bus(ABC):
 
     @abstractmethod
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Keep all of ``envelopes`` durably, or none and raise `Unavailable`; so also when no stream takes them yet."""
+        """Keep all of ``envelopes`` durably, or raise `Unavailable`, and then some may have been kept.
+
+        Whoever is told so publishes all of them again, which is no second message. When no stream takes one of them
+        yet, or one is `Invalid`, none is kept.
+        """
 
     @abstractmethod
     async def pull(self, consumer: str, limit: int, wait: float) -> list[Delivery]:
