@@ -94,6 +94,7 @@ class JobStatus(Struct, frozen=True, kw_only=True):
     """A job as it is now. ``state``: pending, running or dead; ``index`` changes whenever the job itself does.
 
     ``waiting``: why instances cannot be placed, a sentence a group. ``deployment`` is the newest, if there is any.
+    ``meta`` is what whoever registered this version wrote down with it: by that, one that was taken back is told.
     """
 
     id: str
@@ -108,6 +109,7 @@ class JobStatus(Struct, frozen=True, kw_only=True):
     allocations: tuple[Allocation, ...]
     deployment: Deployment | None
     waiting: tuple[str, ...]
+    meta: Mapping[str, str] = {}
 
     @property
     def settled(self) -> bool:

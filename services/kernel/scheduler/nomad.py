@@ -1,12 +1,13 @@
 """Nomad, as a fleet sees it: jobs from HCL, where they run and why not, scaling, output, nodes, variables, events."""
 
 import asyncio
-import re
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final, Literal
 from urllib.parse import quote
+
+import msgspec
 
 from services.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from services.kernel.pauses import pauses
@@ -24,14 +25,15 @@ from services.kernel.scheduler import (
 )
 from services.kernel.scheduler import nomad_records as records
 from services.kernel.scheduler.nomad_calls import Call, Calls
+from services.kernel.scheduler.nomad_hcl import Value, declared, literal, variables_file
 from services.kernel.scheduler.nomad_streams import Streams
 from services.kernel.server import Server
 
-#: What a variable of a job may be given: HCL's own kinds; None is HCL's null, and so mostly the default.
-Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 #: Seconds that tasks may take to end when they are restarted: more than the longest kill timeout of our clients.
 RESTART: Final = 150.0
-_VARIABLE: Final = re.compile(r'^\s*variable\s+"([^"]+)"', re.MULTILINE)
+#: Seconds that an allocation may take after that until its checks pass, and between two looks at them.
+READY: Final = 60.0
+LOOK: Final = 0.5
 
 
 class Nomad:
@@ -53,13 +55,13 @@ class Nomad:
             Invalid: it is no job, a variable has the wrong type, or none is called so (which Nomad would ignore).
         """
         given = variables or {}
-        if unknown := sorted(given.keys() - set(_VARIABLE.findall(text))):
+        if unknown := sorted(given.keys() - declared(text)):
             raise Invalid(f"the job has no variable {', '.join(unknown)}")
         body = {
             "JobHCL": text,
             # What is left out is set when the job is registered; set here, the namespace would be "default".
             "Canonicalize": False,
-            "Variables": "".join(f"{name} = {_hcl(value)}\n" for name, value in given.items()),
+            "Variables": variables_file(given),
         }
         job = await self._asked(lambda api: api.jobs.request("parse", json=body, method="post").json())
         return {**job, "Namespace": job["Namespace"] or self._namespace}
@@ -159,6 +161,17 @@ class Nomad:
                     raise Conflict(f"{job}: {said}")
         raise AssertionError
 
+    async def metas(self, job: str) -> list[Mapping[str, str]]:
+        """What was written down with each version of a job that Nomad remembers, newest first.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        found = await self._asked(
+            lambda api: api.job.request(_path(job), "versions", method="get", params=self._scope()).json()
+        )
+        return [records.meta(version) for version in found["Versions"]]
+
     async def scale(self, job: str, group: str, count: int, message: str, *, index: int = 0) -> Registered:
         """Have ``count`` instances of a group; Nomad's history of the job keeps the message.
 
@@ -201,22 +214,51 @@ class Nomad:
             await answer.read()
 
     async def restart(self, job: str) -> int:
-        """Restart all allocations of a job that run, one after the other, each once the one before runs again.
+        """Restart all allocations of a job that run, one after the other, each once the one before is well again.
+
+        It is when its tasks run and the checks that Nomad makes of it, if there are any, have passed since.
 
         Returns:
             how many there were.
 
         Raises:
             NotFound: there is no such job.
+            Unavailable: one is not well in time; those after it were left alone.
         """
         running = [each for each in (await self.status(job)).allocations if each.runs]
         for each in running:
             await self.restart_allocation(each.id)
-            async with aclosing(self.watch(job)) as seen:
-                async for status in seen:
-                    if _began_anew(each, next((other for other in status.allocations if other.id == each.id), None)):
-                        break
+            now = await self._run_anew(job, each)
+            if now is not None and not await self._becomes_ready(now):
+                raise Unavailable(f"{each.name} ({each.id[:8]}) is not ready {READY:g} s after it was restarted")
         return len(running)
+
+    async def _run_anew(self, job: str, before: Allocation) -> Allocation | None:
+        """Wait until the tasks of an allocation run again; None if it is to be no more."""
+        async with aclosing(self.watch(job)) as seen:
+            async for status in seen:
+                now = next((each for each in status.allocations if each.id == before.id), None)
+                if now is None or now.desired != "run" or now.state in ENDED:
+                    return None
+                if _began_anew(before, now):
+                    return now
+        raise AssertionError  # a watch does not end
+
+    async def _becomes_ready(self, allocation: Allocation) -> bool:
+        """Wait until the checks of an allocation have passed since its tasks began; say whether they did in time."""
+        began = max((task.started or 0 for task in allocation.tasks), default=0)
+        end = asyncio.get_running_loop().time() + READY
+        while not (ready := records.is_ready(await self._checks(allocation.id), began)):
+            if asyncio.get_running_loop().time() > end:
+                break
+            await asyncio.sleep(LOOK)
+        return ready
+
+    async def _checks(self, allocation: str) -> Mapping[str, Any]:
+        path = f"/v1/client/allocation/{_path(allocation)}/checks"
+        async with self._streams.request("GET", path, {}) as answer:
+            found: Mapping[str, Any] | None = msgspec.json.decode(await answer.read())
+            return found or {}
 
     def logs(
         self,
@@ -349,7 +391,7 @@ class Nomad:
         """In one thread, so that the five answers are as near to each other as they can be."""
         path = _path(job)
         found = api.job.get_job(path, namespace=self._namespace)
-        only = f"JobID == {_hcl(job)}"
+        only = f"JobID == {literal(job)}"
         return records.job_status(
             found,
             api.job.request(path, "summary", method="get", params=self._scope()).json(),
@@ -368,10 +410,8 @@ def _registered(job: str, answer: Mapping[str, Any]) -> Registered:
     )
 
 
-def _began_anew(before: Allocation, now: Allocation | None) -> bool:
-    """Whether all tasks that ran run again, or the allocation is to be no more."""
-    if now is None or now.desired != "run" or now.state in ENDED:
-        return True
+def _began_anew(before: Allocation, now: Allocation) -> bool:
+    """Whether all tasks that ran run again."""
     started = {task.name: task.started or 0 for task in before.tasks if task.state == "running"}
     return all(
         task.state == "running" and (task.started or 0) > started[task.name]
@@ -382,21 +422,3 @@ def _began_anew(before: Allocation, now: Allocation | None) -> bool:
 
 def _path(text: str) -> str:
     return quote(text, safe="/")
-
-
-def _hcl(value: Value) -> str:
-    """A value as HCL has it. Templates in texts are not meant as such."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + "".join(_ESCAPES.get(each, each) for each in value).replace("${", "$${").replace("%{", "%%{") + '"'
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_hcl(name)} = {_hcl(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(map(_hcl, value)) + "]"
-    return repr(value)
-
-
-_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}

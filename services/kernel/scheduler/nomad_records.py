@@ -42,7 +42,17 @@ def job_status(
         allocations=tuple(sorted(map(allocation, allocations), key=lambda each: (each.group, each.created, each.id))),
         deployment=_deployment(deployment) if deployment else None,
         waiting=tuple(_waiting(evaluations)),
+        meta=meta(job),
     )
+
+
+def meta(job: Json) -> Mapping[str, str]:
+    return job.get("Meta") or {}
+
+
+def is_ready(checks: Json, since: int) -> bool:
+    """Whether all checks of an allocation passed after ``since``; Nomad says whole seconds, and nothing of Consul's."""
+    return all(each["Status"] == "success" and each["Timestamp"] * 1_000_000 > since for each in checks.values())
 
 
 def job_line(found: Json) -> JobLine:

@@ -10,6 +10,7 @@ import pytest
 
 from services.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from services.kernel.scheduler import JobStatus
+from services.kernel.scheduler import nomad as nomad_module
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.server import Server
 from tests.kernel.scheduler.conftest import job
@@ -187,6 +188,65 @@ async def test_all_of_a_job_is_restarted_one_after_the_other(nomad: Nomad, name:
     assert [each.tasks[0].restarts for each in status.allocations] == [1, 1]
     assert all(each.runs for each in status.allocations)
     await nomad.restart_allocation(status.allocations[0].id, "main")
+
+
+async def test_one_is_restarted_when_the_checks_of_the_one_before_have_passed(nomad: Nomad, name: str) -> None:
+    slow = "sleep 1; exec python3 -m http.server --bind 127.0.0.1 $NOMAD_PORT_http"
+    status = await run(nomad, checked(job(name, slow)), count=2)
+    places = [each.ports["http"].split(":") for each in status.allocations]
+    restarting = asyncio.create_task(nomad.restart(name))
+    seen = set()
+    while not restarting.done():
+        seen.add(tuple([await listens(host, int(port)) for host, port in places]))
+        await asyncio.sleep(0.02)
+    assert await restarting == 2
+    assert seen == {(True, True), (False, True), (True, False)}
+
+
+async def test_when_one_does_not_become_ready_those_after_it_are_left_alone(
+    nomad: Nomad, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nomad_module, "READY", 3.0)
+    serve = "exec python3 -m http.server --bind 127.0.0.1 $NOMAD_PORT_http"
+    once = f"mkdir $NOMAD_TASK_DIR/begun || exec sleep 600; {serve}"
+    await run(nomad, checked(job(name, once)), count=2)
+    with pytest.raises(Unavailable, match="is not ready 3 s after it was restarted"):
+        await nomad.restart(name)
+    assert sorted(each.tasks[0].restarts for each in (await nomad.status(name)).allocations) == [0, 1]
+
+
+def checked(hcl: str) -> str:
+    """A job whose allocations Nomad asks whether they listen."""
+    check = 'check {\ntype = "tcp"\ninterval = "1s"\ntimeout = "1s"\n}'
+    service = f'service {{\nprovider = "nomad"\nport = "http"\n{check}\n}}'
+    return hcl.replace('    task "main" {', f'{service}\n    task "main" {{')
+
+
+async def listens(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_what_was_written_down_with_a_version_is_remembered(nomad: Nomad, name: str) -> None:
+    for revision in ("one", "two"):
+        made = await nomad.parse(job(name))
+        await nomad.register({**made, "Meta": {"revision": revision}})
+    assert (await nomad.status(name)).meta == {"revision": "two"}
+    assert [meta["revision"] for meta in await nomad.metas(name)] == ["two", "one"]
+
+
+async def test_scaling_while_a_version_is_brought_out_is_a_conflict(nomad: Nomad, name: str) -> None:
+    await nomad.register(await nomad.parse(checked(job(name))))
+    async with asyncio.timeout(30), aclosing(nomad.watch(name)) as seen:
+        async for status in seen:
+            if status.deployment:
+                break
+    with pytest.raises(Conflict, match="active deployment"):
+        await nomad.scale(name, "web", 3, "")
 
 
 async def test_a_stopped_job_is_remembered_until_it_is_purged(nomad: Nomad, name: str) -> None:
