@@ -266,7 +266,7 @@ class Collector:
 
     def _module(self, name: str) -> Module:
         if name not in self._code:
-            self._code[name] = import_module_of(self.modules[name].manifest)
+            self._code[name] = import_module_of(self.modules[name])
         return self._code[name]
 
     def _slot(self, manifest: Manifest) -> asyncio.Semaphore:

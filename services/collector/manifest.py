@@ -93,7 +93,12 @@ def read_manifest(path: Path) -> ModuleFile:
         raise BadManifest(f"{path.name}: its id is {manifest.id}")
     if bool(manifest.key) != bool(manifest.key_adds.strip()):
         raise BadManifest(f"{path.name}: a key and key_adds, what is had with it, are said together or not at all")
-    return ModuleFile(manifest=manifest, path=path, digest=hashlib.sha256(content).hexdigest()[:16])
+    return ModuleFile(manifest=manifest, path=path, digest=digest_of_file(content))
+
+
+def digest_of_file(content: bytes) -> str:
+    """What a module's file is known by."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def read_manifests(folder: Path = MODULES) -> list[ModuleFile]:

@@ -16,6 +16,7 @@ from services.collector.consumers import CONSUMERS, deleted, give_up
 from services.collector.context import Blocked, RateLimited, Unreachable
 from services.collector.item.run import Module
 from services.collector.journal import digest
+from services.collector.manifest import ModuleFile, digest_of_file
 from services.contracts import entities
 from services.contracts.commands import Collect, command_id
 from services.contracts.endpoints import GET_PLAN
@@ -409,13 +410,18 @@ async def test_a_full_disk_fails_no_item(tmp_path: Path, monkeypatch: pytest.Mon
         assert [each.outcome for each in await one.said(Collected)] == ["found"] * 3
 
 
-async def test_a_module_that_cannot_be_imported_fails_its_items(tmp_path: Path) -> None:
-    async with process(tmp_path, World(), asks("/a")) as one:
+@pytest.mark.parametrize(("announced", "reason"), [(b"", "ModuleNotFoundError"), (b"other", "was changed while")])
+async def test_a_module_that_cannot_be_imported_fails_its_items(tmp_path: Path, announced: bytes, reason: str) -> None:
+    path = tmp_path / "nothing.py"
+    path.write_bytes(b"")
+    async with process(tmp_path / "one", World(), asks("/a")) as one:
         one.collector._code.clear()
+        for name, file in one.collector.modules.items():
+            one.collector.modules[name] = ModuleFile(file.manifest, path, digest_of_file(announced))
         await one.run(command(item(1)))
         (result,) = await one.said(Collected)
     assert result.outcome == "failed"
-    assert "ModuleNotFoundError" in result.reason
+    assert reason in result.reason
 
 
 async def test_a_set_of_names_is_fetched_and_one_that_is_gone_fails_its_item_alone(tmp_path: Path) -> None:

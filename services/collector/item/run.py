@@ -29,7 +29,7 @@ from services.collector.context import (
     Whois,
 )
 from services.collector.item.exchange import Exchanges
-from services.collector.manifest import Manifest
+from services.collector.manifest import Manifest, ModuleFile, digest_of_file
 from services.contracts.attributes import ATTRIBUTES
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Malformed, OutsideVocabulary, Relation
 from services.contracts.entities import ENTITY_TYPES
@@ -38,7 +38,7 @@ from services.contracts.facts import Outcome
 from services.contracts.relations import RELATION_TYPES
 from services.contracts.scope import Scope
 from services.contracts.subjects import Subject
-from services.kernel.errors import MirageError, meaning
+from services.kernel.errors import Incompatible, MirageError, meaning
 from services.kernel.messages import now
 
 #: One claim larger than this is no claim but an attempt to fill the store.
@@ -123,10 +123,16 @@ class Module(Struct, frozen=True):
     parse: Callable[[Any, Any], Iterable[Claim]]
 
 
-def import_module_of(manifest: Manifest) -> Module:
-    """Import the code of a manifest."""
-    code = import_module(f"services.collector.modules.{manifest.id}")
-    return Module(manifest, code.collect, code.parse)
+def import_module_of(file: ModuleFile) -> Module:
+    """Import the code of a module, which is done when it is first needed.
+
+    Raises:
+        Incompatible: its file is not what it was when its manifest was read, so that its version would be a lie.
+    """
+    if digest_of_file(file.path.read_bytes()) != file.digest:
+        raise Incompatible(f"{file.path.name} was changed while this process ran: begin it anew")
+    code = import_module(f"services.collector.modules.{file.manifest.id}")
+    return Module(file.manifest, code.collect, code.parse)
 
 
 def failed(reason: str) -> Result:

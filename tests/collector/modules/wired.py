@@ -109,8 +109,9 @@ class Wire:
 
     def _module(self, id: str) -> Module:
         if id not in self._modules:
-            manifest = read_manifest(MODULES / f"{id}.py").manifest
-            self._modules[id] = import_module_of(structs.replace(manifest, rate=0.0))  # the lab bears any
+            file = read_manifest(MODULES / f"{id}.py")
+            unlimited = structs.replace(file.manifest, rate=0.0)  # the lab bears any
+            self._modules[id] = import_module_of(structs.replace(file, manifest=unlimited))
         return self._modules[id]
 
     async def open(self) -> None:
