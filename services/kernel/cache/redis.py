@@ -50,7 +50,7 @@ class RedisCache(Cache):
             raise Invalid(f"the cache is on one server, and {server} are several")
         self._server = server
         self._prefix = prefix_of(server).encode()
-        self._pool = _pool(server, connections)
+        self._pool = pool_of(server, connections)
         self._client: Redis = Redis(connection_pool=self._pool)
         self._connections = connections
         self._turn = asyncio.Semaphore(connections)
@@ -149,7 +149,8 @@ class TlsConnection(Connection):
         return {**super()._connection_arguments(), "ssl": self._context}
 
 
-def _pool(server: Server, connections: int) -> ConnectionPool:
+def pool_of(server: Server, connections: int) -> ConnectionPool:
+    """Connections to a server as its URL says."""
     (host,) = server.hosts
     context = server.context()
     kind: dict[str, Any] = {} if context is None else {"connection_class": TlsConnection, "context": context}
