@@ -31,7 +31,13 @@ variable "count" {
 variable "revision" {
   type        = string
   default     = ""
-  description = "Of the code: another one brings it out anew."
+  description = "Of the code: another one is brought out; instances say it behind their version."
+}
+
+variable "settings" {
+  type        = string
+  default     = ""
+  description = "A digest of all settings: others are brought out as another revision is, and may be taken back."
 }
 
 variable "environment" {
@@ -46,6 +52,7 @@ job "mirage-discovery" {
 
   meta {
     revision = var.revision
+    settings = var.settings
   }
 
   # One new instance beside the old ones; they go when it is well, and come back when it does not get well.
@@ -122,11 +129,13 @@ job "mirage-discovery" {
       env = merge(var.environment, {
         MIRAGE_LISTEN   = "${NOMAD_ADDR_http}"
         MIRAGE_INSTANCE = "${NOMAD_ALLOC_ID}"
+        MIRAGE_REVISION = var.revision
       })
 
       template {
         destination = "secrets/settings.env"
         env         = true
+        change_mode = "noop"
         data        = <<-EOT
           {{ with nomadVar "nomad/jobs/mirage-discovery" }}
           MIRAGE_DIRECTORY={{ .directory }}

@@ -48,7 +48,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     beyond that. ``replicas``: on how many servers of a cluster the bus keeps a message (1, 3 or 5); more where it says
     so, less only where an operator of the cluster does.
     ``advertise``: where others reach a process of a fleet, if not where it listens; ``instance``: its id among its
-    like, made up if none is given; ``register``: who makes it known.
+    like, made up if none is given; ``revision``: of the code that it runs, beside its version; ``register``: who makes
+    it known.
     ``public``: where a gateway listens for the world; ``token``: what the world needs to be let in. ``server``: the
     address of a fleet that the command line asks, instead of a data folder. ``master_key``: what provider keys are
     sealed under (`services.kernel.seal`); without one it is a file of the data folder.
@@ -81,6 +82,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     replicas: int = 1
     advertise: str = ""
     instance: str = ""
+    revision: str = ""
     register: Registrar = "self"
     public: str = "127.0.0.1:8080"
     token: str = ""

@@ -12,6 +12,7 @@ from services.kernel.errors import Invalid
 from services.kernel.listening import open_listener
 from services.kernel.observe import configure_logs
 from services.kernel.settings import Settings, read_settings
+from services.kernel.version import VERSION
 
 
 @click.command("serve")
@@ -33,7 +34,8 @@ async def _serve(names: tuple[str, ...], settings: Settings) -> int:
 
     with open_listener(settings.listen) as listener:
         address = settings.advertise or _address(listener)
-        place = Place(address, settings.instance or uuid4().hex, {"host": socket.gethostname()})
+        meta = {"host": socket.gethostname(), "version": f"{VERSION}+{settings.revision}".rstrip("+")}
+        place = Place(address, settings.instance or uuid4().hex, meta)
         await serve([load_service(name) for name in names], settings, listener, place)
     return 0
 
