@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from services.collector.item.run import import_module_of
 from services.collector.manifest import MODULES, BadManifest, ModuleFile, read_manifest
 from services.contracts import entities, relations
+from services.kernel.errors import Incompatible
 from tests.architecture.imports import imported, within, worldly
 from tests.collector.lock import code, read_lock
 from tests.collector.recorded import CASES, load_module, read_case, readable_modules
@@ -133,3 +135,13 @@ def test_a_subject_that_starts_a_scan_has_a_source() -> None:
         importlib.import_module(f"services.collector.archetypes.{path.stem}")
     consumed = {name for file in FILES for name in file.manifest.consumes}
     assert {"domain", "ip_address", "netblock", "asn", "organization"} <= consumed
+
+
+def test_a_module_whose_file_is_another_than_was_announced_is_not_imported(tmp_path: Path) -> None:
+    changed = tmp_path / "crtsh.py"
+    changed.write_bytes((MODULES / "crtsh.py").read_bytes())
+    file = read_manifest(changed)
+    assert import_module_of(file).manifest == file.manifest
+    changed.write_bytes(changed.read_bytes() + b"# changed\n")
+    with pytest.raises(Incompatible, match=r"crtsh\.py was changed while this process ran"):
+        import_module_of(file)

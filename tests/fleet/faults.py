@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from services.cli.fleet import programs
 from services.cli.fleet.agent_files import CLIENT, CONSUL
-from services.cli.fleet.infra import job_of
 from services.cli.fleet.standing import Standing, look_at_all
 from services.cli.rendering.jobs import job_name
 from services.contracts.resources.discovery import ServiceView
@@ -169,7 +168,7 @@ class Faults:
 
     async def all_back(self) -> None:
         """Return when all jobs run as they are to be."""
-        names = [*map(job_of, ("nats", "postgresql", "mongodb", "elasticsearch", "redis"))]
+        names = [*map(job_name, ("nats", "postgresql", "mongodb", "elasticsearch", "redis"))]
         names += [job_name(service.name) for service in self._deployment.services]
         async with asyncio.timeout(BACK):
             for name in names:
@@ -207,7 +206,7 @@ class Faults:
         """The one allocation of a store, as soon as it runs."""
 
         async def running() -> str:
-            found = [each.id for each in (await self._nomad.status(job_of(name))).allocations if each.runs]
+            found = [each.id for each in (await self._nomad.status(job_name(name))).allocations if each.runs]
             return found[0] if found else ""
 
         return await eventually(running)

@@ -36,7 +36,6 @@ class Fleet:
         self._environment = environment(
             **lab.environment,
             MIRAGE_RESOLVERS=lab.resolver,
-            MIRAGE_VENV=sys.prefix,
             XDG_CONFIG_HOME=str(folder / "config"),
         )
 
@@ -53,7 +52,8 @@ class Fleet:
 
     def up(self) -> str:
         """Bring it up, or what of it is missing; return what was said of it."""
-        return self.fleet("up", "--free-ports", "--listen", self.listen, seconds=RISING).stderr
+        how = ("--free-ports", "--listen", self.listen, "--set", f"venv={sys.prefix}")
+        return self.fleet("up", *how, seconds=RISING).stderr
 
     def fleet(self, *arguments: str, seconds: float = PATIENCE, status: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run a command on the fleet; it must end with ``status``."""

@@ -15,8 +15,9 @@ import redis.asyncio
 from nats.js.api import ConsumerConfig
 
 from services.cli.fleet import infra, leftovers
-from services.cli.fleet.infra import USER, job_of
+from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST
+from services.cli.rendering.jobs import job_name
 from services.contracts.endpoints import LIST_SCANS
 from services.kernel.bus.jetstream_connection import inbox_of
 from services.kernel.calls import Caller, Nothing
@@ -180,7 +181,7 @@ async def test_a_service_that_begins_without_its_database_says_so_and_is_ready_w
             async with http.request(url, Asked("GET", f"/health/{path}", None), {}, 5) as answer:
                 return answer.status, (await answer.read()).decode()
 
-        await nomad.stop(job_of("postgresql"))
+        await nomad.stop(job_name("postgresql"))
         await eventually(lambda: no_instance(nomad, "postgresql"))
         fleet.fleet("restart", "registry", seconds=300)
 
@@ -210,7 +211,7 @@ async def test_a_service_that_begins_without_its_database_says_so_and_is_ready_w
 
 
 async def no_instance(nomad: Nomad, name: str) -> bool:
-    return not [each for each in (await nomad.status(job_of(name))).allocations if each.state == "running"]
+    return not [each for each in (await nomad.status(job_name(name))).allocations if each.state == "running"]
 
 
 async def test_its_events_are_there_for_who_may_see_all(fleet: Fleet, lab: Lab) -> None:

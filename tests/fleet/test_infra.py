@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from services.catalogue import load_services
 from services.cli.fleet import infra, programs
 from services.cli.fleet.agents import Agents
 from services.cli.fleet.ports import HOST, Ports
+from services.cli.fleet.secrets import keep_secrets
+from services.cli.fleet.users import secrets_of_infra
+from services.cli.rendering.jobs import job_name
 from services.kernel.errors import Invalid
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.server import Server
@@ -51,9 +55,9 @@ async def test_a_job_is_accepted_by_nomad_and_named_after_its_service(shared: No
     planned = await shared.plan(job)
     assert planned.kind == "Added"
     assert planned.failures == () if driver == "raw_exec" else ("missing drivers" in planned.failures[0])
-    assert job["ID"] == infra.job_of(name)
+    assert job["ID"] == job_name(name)
     (group,) = job["TaskGroups"]
-    assert [service["Name"] for service in group["Services"]] == [infra.job_of(name)]
+    assert [service["Name"] for service in group["Services"]] == [job_name(name)]
     assert all(service["Provider"] == "consul" and service["Checks"] for service in group["Services"])
     config = group["Tasks"][-1]["Config"]
     assert ("image" in config, "command" in config) == (driver == "docker", driver == "raw_exec")
@@ -69,13 +73,6 @@ def test_a_job_is_accepted_by_nomads_own_program(shared_server: Callable[[str], 
     planned = subprocess.run([*nomad, "plan", address, file], check=False, capture_output=True, text=True)
     assert planned.returncode == 1, planned.stderr  # 1: it would be placed
     assert "All tasks successfully allocated" in planned.stdout
-
-
-@pytest.mark.parametrize("name", infra.INFRA)
-async def test_secrets_are_made_once(shared: Nomad, name: str) -> None:
-    first = await infra.keep_secrets(shared, name)
-    assert await infra.keep_secrets(shared, name) == first
-    assert ("password" in first) == (name != "prometheus")
 
 
 def test_a_folder_that_the_user_of_postgresql_cannot_reach_is_named(tmp_path: Path) -> None:
@@ -98,13 +95,17 @@ async def test_all_of_it_runs_survives_a_kill_with_its_data_and_ends_in_order(fo
     nomad = Nomad(agents.nomad)
     try:
         began = time.monotonic()
+        services = load_services()
+        secrets = keep_secrets(folder, (service.name for service in services))
+        for name, items in secrets_of_infra(services, secrets, agents.ports).items():
+            await nomad.put_variable(infra.secrets_path(name), items)
         for name in infra.INFRA:
             await infra.begin(nomad, name, folder / "data", agents.ports)
         await all_of(lambda name: survives(nomad, agents, name))
         MEASURED.info(f"the slowest was through it after {time.monotonic() - began:.1f} s")
         report(folder)
         await infra.begin(nomad, "redis", folder / "data", agents.ports)  # doing so again changes nothing
-        assert (await nomad.status(infra.job_of("redis"))).version == 0
+        assert (await nomad.status(job_name("redis"))).version == 0
     finally:
         await nomad.close()
     assert await agents.down() == 0
@@ -122,7 +123,7 @@ async def survives(nomad: Nomad, agents: Agents, name: str) -> None:
     """It becomes healthy in Consul, and after a kill -9 of its process Nomad has it run again on its data."""
     async with asyncio.timeout(LIMIT):
         began = time.monotonic()
-        status = await nomad.settle(infra.job_of(name))
+        status = await nomad.settle(job_name(name))
         await until_passing(agents.ports, name)
         MEASURED.info(f"{name} is healthy after {time.monotonic() - began:.1f} s")
         kept = await nomad.variable(infra.secrets_path(name))
@@ -131,7 +132,7 @@ async def survives(nomad: Nomad, agents: Agents, name: str) -> None:
         (allocation,) = (each.id for each in status.allocations if each.runs)
         os.kill(process_of(agents.folder, allocation), signal.SIGKILL)
         began = time.monotonic()
-        async for now in nomad.watch(infra.job_of(name)):
+        async for now in nomad.watch(job_name(name)):
             task = next(
                 task for each in now.allocations if each.id == allocation for task in each.tasks if task.name == name
             )
@@ -145,7 +146,7 @@ async def survives(nomad: Nomad, agents: Agents, name: str) -> None:
 
 async def until_passing(ports: Ports, name: str) -> None:
     def passing() -> bool:
-        url = f"http://{HOST}:{ports.consul}/v1/health/service/{infra.job_of(name)}?passing"
+        url = f"http://{HOST}:{ports.consul}/v1/health/service/{job_name(name)}?passing"
         with urllib.request.urlopen(url, timeout=5) as answer:
             (found,) = json.load(answer) or [None]
         return found is not None and found["Service"]["Port"] == getattr(ports, name)

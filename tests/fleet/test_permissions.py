@@ -18,11 +18,12 @@ from services.catalogue import SERVICES, load_service, load_services
 from services.cli.fleet import programs
 from services.cli.fleet.ports import Ports
 from services.cli.fleet.secrets import Secrets, keep_secrets
-from services.cli.fleet.users import nats_authorization, redis_acl, urls
+from services.cli.fleet.users import nats_authorization, redis_users, urls
 from services.cli.rendering.jobs import job_name
 from services.contracts.facts import Deleted
 from services.kernel.bus.jetstream import JetStreamBus
 from services.kernel.cache.redis import RedisCache
+from services.kernel.cache.redis_admission import provide_users
 from services.kernel.directory import Instance
 from services.kernel.directory.consul import ConsulDirectory
 from services.kernel.errors import Denied, MirageError
@@ -301,7 +302,7 @@ async def test_each_has_its_own_keys_in_redis_and_none_of_its_neighbours(
     services = [structs.replace(each, needs=(*each.needs, "cache")) for each in load_services()]
 
     def command(server: Running) -> list[str]:
-        (server.folder / "users.acl").write_text(redis_acl(services, secrets, Ports()) + "\n")
+        (server.folder / "users.acl").write_text("\n".join((*redis_users(services, secrets, Ports()), "")))
         return [*redis.command(server), "--aclfile", str(server.folder / "users.acl")]
 
     server = own_server(structs.replace(redis, command=command))
@@ -323,3 +324,33 @@ async def test_each_has_its_own_keys_in_redis_and_none_of_its_neighbours(
             with pytest.raises(Denied):
                 await cache.get("key")
             await cache.close()
+
+
+async def test_users_of_a_redis_that_runs_become_those_of_the_file(own_server: OwnServer, secrets: Secrets) -> None:
+    """A version with one more service, one more command for another, and one service less."""
+    older = ("user default off", "user mirage on >secret ~* &* +@all", "user registry on >guessed ~registry:* +get")
+    redis = KINDS["redis"]
+
+    def command(server: Running) -> list[str]:
+        (server.folder / "users.acl").write_text("\n".join((*older, "user gone on nopass ~* +@all", "")))
+        return [*redis.command(server), "--aclfile", str(server.folder / "users.acl")]
+
+    server = own_server(structs.replace(redis, command=command))
+    ports = structs.replace(Ports(), redis=server.port)
+    services = [structs.replace(each, needs=(*each.needs, "cache")) for each in load_services()]
+    lines = redis_users(services, secrets, ports)
+    with pytest.raises(Denied):
+        await provide_users(Server.parse(f"redis://mirage:wrong@127.0.0.1:{server.port}"), lines)
+    await provide_users(Server.parse(f"redis://mirage:secret@127.0.0.1:{server.port}"), lines)
+    admin = Server.parse(f"redis://mirage:{secrets.admin}@127.0.0.1:{server.port}")
+    await provide_users(admin, lines)
+    for service in services:
+        cache = RedisCache(Server.parse(urls(service.name, secrets.services[service.name], ports)["cache"]))
+        await cache.set("key", b"value", 60.0)
+        assert await cache.add("number", 1, 60.0) == 1
+        await cache.close()
+    for login in ("gone:any", "registry:guessed"):
+        cache = RedisCache(Server.parse(f"redis://{login}@127.0.0.1:{server.port}/registry"))
+        with pytest.raises(Denied):
+            await cache.get("key")
+        await cache.close()

@@ -1,17 +1,20 @@
 """The secrets of a fleet are made once, are for its user alone, and are never shown."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from services.catalogue import SERVICES, load_services
 from services.cli.fleet.ports import Ports
-from services.cli.fleet.secrets import FILE, keep_secrets
+from services.cli.fleet.secrets import FILE, Secrets, keep_secrets, read_secrets
 from services.cli.fleet.users import secrets_of_infra, settings_of
 from services.cli.rendering.jobs import secrets_of
 from services.gateway.api import SHORTEST_TOKEN
-from services.kernel.errors import Invalid
+from services.kernel.errors import Conflict, Invalid
 from services.kernel.seal import Seal
 from services.kernel.settings import Settings
 
@@ -33,12 +36,33 @@ def test_no_two_are_the_same_and_each_is_one_that_is_taken(tmp_path: Path) -> No
     assert Seal(here.master_key).open("key", Seal(here.master_key).seal("key", "word")) == "word"
 
 
-def test_only_its_user_reads_them_whatever_was_there_before(tmp_path: Path) -> None:
-    (tmp_path / "secrets.new").write_text("left behind")
-    (tmp_path / "secrets.new").chmod(0o644)
-    keep_secrets(tmp_path, ["scans"])
-    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+def test_only_its_user_reads_them_and_nothing_else_is_left(tmp_path: Path) -> None:
+    for services in (["scans"], ["scans", "storage"]):
+        keep_secrets(tmp_path, services)
+        assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+        assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_of_all_who_make_them_at_once_one_does_and_the_others_do_not_undo_it(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def make(_: int) -> Secrets | None:
+        together.wait()
+        with suppress(Conflict):
+            return keep_secrets(tmp_path, ["scans"])
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [each for each in pool.map(make, range(8)) if each is not None]
+    kept = read_secrets(tmp_path)
+    assert made
+    assert all((each.admin, each.token, each.master_key) == (kept.admin, kept.token, kept.master_key) for each in made)
+
+
+def test_where_there_are_none_they_are_not_made_by_reading(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="there is no fleet in"):
+        read_secrets(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_they_are_not_shown(tmp_path: Path) -> None:

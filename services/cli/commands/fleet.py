@@ -1,9 +1,10 @@
 """`mirage fleet`: a whole fleet on this machine, on Nomad and Consul."""
 
 import asyncio
+import errno
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from functools import update_wrapper
 from pathlib import Path
@@ -15,7 +16,7 @@ from services.cli.dead_letters import add_commands
 from services.cli.options import run_async
 from services.cli.text import count as counted
 from services.kernel.calls import Caller
-from services.kernel.errors import Invalid
+from services.kernel.errors import Exhausted, Invalid, Unavailable
 from services.kernel.messages import workspace_id
 from services.kernel.observe import configure_logs
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from services.cli.fleet.deployment import Deployment
     from services.kernel.scheduler.nomad import Nomad
 
-DATA: Final = "~/.local/share/mirage-fleet"
+#: Root's own folders let nobody through, and PostgreSQL runs as somebody else.
+OF_ROOT: Final = "/var/lib/mirage"
+OF_OTHERS: Final = "~/.local/share/mirage-fleet"
 #: What is brought up on top of what a fleet needs, by the word for it.
 EXTRA: Final = {"graph": "neo4j", "metrics": "prometheus"}
 #: Whoever asks about the fleet asks for no workspace of its own.
@@ -34,6 +37,11 @@ SETTLING: Final = 180.0
 SHOWN: Final = 20_000
 
 
+def usual_folder() -> str:
+    """Where a fleet is that nobody has named a folder for."""
+    return OF_ROOT if os.geteuid() == 0 else OF_OTHERS
+
+
 @click.group("fleet")
 def command() -> None:
     """Bring up, look at and change a fleet on this machine: Consul, Nomad, the stores, and every service as a job."""
@@ -42,33 +50,49 @@ def command() -> None:
 
 def data_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--data``."""
-    return click.option("--data", metavar="DIR", default=DATA, show_default=True, help="The fleet's folder.")(function)
+    usual = usual_folder()
+    return click.option("--data", metavar="DIR", default=usual, show_default=True, help="The fleet's folder.")(function)
 
 
 @command.command("up")
 @data_option
 @click.option("--with", "extra", multiple=True, type=click.Choice([*EXTRA]), help="Neo4j or Prometheus, too.")
 @click.option("--listen", metavar="ADDRESS:PORT", default="", help="Where the gateway listens (127.0.0.1:8080).")
+@click.option(
+    "--set", "changes", metavar="NAME[=VALUE]", multiple=True, help="What services are told; alone, as it is here."
+)
 @click.option("--free-ports", is_flag=True, help="At its first start, take ports that are free, not the usual ones.")
-def up(data: str, extra: tuple[str, ...], listen: str, *, free_ports: bool) -> int:
-    """Bring the fleet up, or what of it is missing."""
-    from services.cli.fleet.ports import Ports
+def up(data: str, extra: tuple[str, ...], listen: str, changes: tuple[str, ...], *, free_ports: bool) -> int:
+    """Bring the fleet up, or what of it is missing, or another version of Mirage.
+
+    Proxy, resolvers and the like are those of the first start (environment, configuration file), and change by --set
+    only: --set log=debug; --set proxy takes over what is set here; --set proxy= takes it back.
+    """
+    from services.cli.fleet.ports import HOST, Ports
+    from services.cli.fleet.ports import free_ports as find_free
     from services.cli.tokens import keep_token
 
-    fleet = _deployment(data, extra=[EXTRA[each] for each in extra], public=listen)
+    given = {"extra": [EXTRA[each] for each in extra], "changes": dict(map(_change, changes))}
+    fleet = _deployment(data, **given, listen=listen)
     if free_ports and not fleet.agents.known:
-        fleet = _deployment(data, extra=[EXTRA[each] for each in extra], public=listen, ports=Ports.free())
+        # All at once, or the gateway's might be one of the others.
+        *ports, public = find_free(len(Ports.__struct_fields__) + 1)
+        fleet = _deployment(data, **given, listen=listen or f"{HOST}:{public}", ports=Ports.of(tuple(ports)))
 
     async def work() -> int:
         await fleet.up(_tell)
         return 0
 
-    run_async(work())
-    server = f"http://localhost:{fleet.public.rpartition(':')[2]}"
-    keep_token(server, fleet.secrets.token, os.environ)
-    click.echo(f"Mirage is up: {server}/api/docs, the token is in {fleet.folder / 'secrets.json'}", err=True)
-    click.echo(f"./mirage scan example.org --server {server}", err=True)
+    _run(work())
+    keep_token(fleet.server, fleet.secrets.token, os.environ)
+    click.echo(f"Mirage is up: {fleet.server}/api/docs, the token is in {fleet.folder / 'secrets.json'}", err=True)
+    click.echo(f"./mirage scan example.org --server {fleet.server}", err=True)
     return 0
+
+
+def _change(text: str) -> tuple[str, str | None]:
+    name, said, value = text.partition("=")
+    return name.strip(), value.strip() if said else None
 
 
 def _tell(what: str, how: str) -> None:
@@ -82,15 +106,12 @@ def down(data: str) -> int:
     """End everything in order: services, then the stores, then Nomad and Consul. What they keep stays."""
 
     async def work() -> int:
-        from services.cli.fleet.infra import INFRA, job_of
-
-        stores = {job_of(name) for name in INFRA}
-        left = await _deployment(data).agents.down(lambda what: click.echo(f"  {what}", err=True), stores.__contains__)
+        left = await _deployment(data).down(lambda what: click.echo(f"  {what}", err=True))
         if left:
             click.echo(f"  {counted(left, 'process')} had been left behind and ended", err=True)
         return 0
 
-    return run_async(work())
+    return _run(work())
 
 
 @command.command("status")
@@ -106,7 +127,7 @@ def status(data: str, form: str) -> int:
         write(seen, form)
         return 0 if seen.well else 1
 
-    return run_async(work())
+    return _run(work())
 
 
 @command.command("scale")
@@ -128,12 +149,26 @@ def scale(service: str, count: str, data: str) -> int:
         if number is None:
             click.echo(f"{service} has {scaled.least} to {counted(scaled.most, 'instance')}, as its work needs")
             return 0
-        async with _scheduler(data) as nomad:
-            await asyncio.wait_for(nomad.settle(_job(service)), SETTLING)
+        await _reaches(data, service)
         click.echo(f"{service} has {counted(number, 'instance')}")
         return 0
 
-    return run_async(work())
+    return _run(work())
+
+
+async def _reaches(data: str, service: str) -> None:
+    """Wait until a service has as many instances as it is to have.
+
+    Raises:
+        Unavailable: it has not in time.
+    """
+    try:
+        async with _scheduler(data) as nomad, asyncio.timeout(SETTLING):
+            await nomad.settle(_job(service))
+    except TimeoutError:
+        raise Unavailable(
+            f"{service} has another number of instances after {SETTLING:g} s: see `fleet status`"
+        ) from None
 
 
 @command.command("restart")
@@ -148,7 +183,7 @@ def restart(service: str, data: str) -> int:
         click.echo(f"restarted: {counted(restarted, 'instance')} of {service}")
         return 0
 
-    return run_async(work())
+    return _run(work())
 
 
 @command.command("logs")
@@ -166,7 +201,7 @@ def logs(service: str, data: str, *, follow: bool) -> int:
             await asyncio.gather(*(_print_log(nomad, each.id, service, follow=follow) for each in found))
         return 0
 
-    return run_async(work())
+    return _run(work())
 
 
 async def _print_log(nomad: "Nomad", allocation: str, task: str, *, follow: bool) -> None:
@@ -196,6 +231,24 @@ def _with_letters(function: Callable[..., Any]) -> Callable[..., Any]:
 add_commands(dead, _with_letters)
 
 
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    """Run a command's work; what the system refuses is a sentence, too.
+
+    Raises:
+        Exhausted: a disk is full.
+        Unavailable: a folder cannot be used, or something does not answer.
+    """
+    try:
+        return run_async(work)
+    except TimeoutError:
+        raise Unavailable("something of the fleet does not answer in time: see `fleet status`") from None
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise Exhausted(f"the disk is full ({said})") from error
+        raise Unavailable(said) from error
+
+
 def _deployment(data: str, **given: Any) -> "Deployment":
     from services.cli.fleet.deployment import Deployment
 
@@ -220,11 +273,9 @@ def _job(service: str) -> str:
         Invalid: there is no such thing.
     """
     from services.catalogue import SERVICES
-    from services.cli.fleet.infra import INFRA, job_of
+    from services.cli.fleet.infra import INFRA
     from services.cli.rendering.jobs import job_name
 
-    if service in INFRA:
-        return job_of(service)
-    if service not in SERVICES:
+    if service not in {*SERVICES, *INFRA}:
         raise Invalid(f"there is no service {service}; there are {', '.join((*SERVICES, *INFRA))}")
     return job_name(service)

@@ -19,9 +19,8 @@ CLIENT: Final = "nomad-client"
 AGENTS: Final = (CONSUL, SERVER, CLIENT)
 #: What the agents, and so the tasks, take over from the environment; anything else in it stays where it is.
 INHERITED: Final = frozenset(
-    {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME", "JAVA_OPTS", "MIRAGE_SERVERS_CACHE",
-     "SSL_CERT_FILE", "SSL_CERT_DIR"}
-)  # fmt: skip
+    {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME", "JAVA_OPTS", "MIRAGE_SERVERS_CACHE"}
+)
 #: Clouds that are looked for at each start; with a bundle of certificates in the environment the client fails at it.
 CLOUDS: Final = "env_aws,env_gce,env_azure,env_digitalocean"
 

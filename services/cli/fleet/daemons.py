@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from services.kernel.folder import write_private
 
+#: Bytes of a log with which no new start goes on.
+LONG = 50_000_000
 #: Seconds between looks at a process that is to end.
 LOOK = 0.05
 
@@ -62,7 +65,7 @@ class Daemon:
         if self.process is not None:
             return
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with _opened(self.log) as log:
             child = subprocess.Popen(  # noqa: S603  the agents, and what a test has run
                 list(map(str, command)),
                 cwd=self.note.parent,
@@ -99,6 +102,16 @@ class Daemon:
         with suppress(OSError):
             return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
         return ""
+
+
+def _opened(log: Path) -> BinaryIO:
+    """A log to write on, for its user alone; one that is long by now is put aside, in place of the one before."""
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > LONG:
+            log.replace(log.with_name(f"{log.name}.1"))
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)  # one of an earlier version may have had another mode
+    return os.fdopen(descriptor, "ab")
 
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:

@@ -1,44 +1,39 @@
 """A whole fleet on one machine, from nothing to the gateway's answer; doing it again repairs what is missing."""
 
 import asyncio
-import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
 import aiohttp
+from msgspec import Struct
 
 from services.catalogue import load_services
-from services.cli.fleet import infra, programs
+from services.cli.fleet import infra, programs, public, rollout, settings, versions
 from services.cli.fleet.agents import Agents
-from services.cli.fleet.infra import USER, job_of, secrets_path
+from services.cli.fleet.folder import at_work, write_environment, write_variables
+from services.cli.fleet.infra import USER, secrets_path
+from services.cli.fleet.leftovers import ALLOCATIONS
 from services.cli.fleet.ports import HOST, Ports
-from services.cli.fleet.secrets import Secrets, keep_secrets
-from services.cli.fleet.users import secrets_of_infra, settings_of
+from services.cli.fleet.secrets import Secrets, keep_secrets, read_secrets
+from services.cli.fleet.users import redis_users, secrets_of_infra, settings_of
 from services.cli.remote import RemoteCalls
 from services.cli.rendering.jobs import job_name
-from services.kernel.errors import Unavailable
-from services.kernel.folder import write_private
-from services.kernel.scheduler.nomad import Nomad, Value
+from services.kernel.cache.redis_admission import provide_users
+from services.kernel.errors import Conflict, MirageError, NotFound, Unavailable
+from services.kernel.scheduler.nomad import Nomad
+from services.kernel.scheduler.nomad_hcl import Value
 from services.kernel.server import Server
 from services.kernel.service import Service
 from services.kernel.sql.postgres_roles import provide_database
 
 #: What a fleet has without being asked; the graph's server is there when something feeds it, or somebody asks for it.
 STANDING_ON: Final = ("nats", "postgresql", "mongodb", "elasticsearch", "redis")
-#: The file of a fleet's folder that says where its gateway listens.
-PUBLIC: Final = "public"
-#: Seconds for one job to run as it is to be.
-SETTLING: Final = 180.0
-#: Where services are told in the environment of ``fleet up`` how they reach the outside.
-PASSED: Final = (
-    "MIRAGE_DIAL_TABLE", "MIRAGE_RESOLVERS", "MIRAGE_NO_PROXY", "MIRAGE_CA_FILE", "SSL_CERT_FILE",
-    "MIRAGE_USER_AGENT", "MIRAGE_LOG", "MIRAGE_VENV",
-)  # fmt: skip
+#: Seconds until the gateway answers, once it is well.
+ANSWERING: Final = 60.0
 
 MIGRATE: Final = Path("/proc/sys/net/ipv4/tcp_migrate_req")
 
@@ -46,137 +41,221 @@ MIGRATE: Final = Path("/proc/sys/net/ipv4/tcp_migrate_req")
 Told = Callable[[str, str], None]
 
 
+class Release(Struct, frozen=True):
+    """What is brought out: a version of the code, the packages it runs with, what services are told, and secrets."""
+
+    code: Path
+    venv: Path
+    launchers: Path
+    told: Mapping[str, str]
+    secrets: Secrets
+
+    @property
+    def revision(self) -> str:
+        return self.code.name
+
+
 class Deployment:
-    """The fleet in ``folder``; ``extra`` names infrastructure beyond what it needs."""
+    """The fleet in ``folder``; ``extra`` names infrastructure beyond what it needs.
+
+    ``listen``: where its gateway is to listen from now on; ``changes``: what its services are told from now on.
+    """
 
     def __init__(
-        self, folder: Path, *, ports: Ports | None = None, extra: Sequence[str] = (), public: str = ""
+        self,
+        folder: Path,
+        *,
+        ports: Ports | None = None,
+        extra: Sequence[str] = (),
+        listen: str = "",
+        changes: Mapping[str, str | None] | None = None,
     ) -> None:
         self.agents = Agents(folder, ports)
         self.folder = self.agents.folder
         self.services = load_services()
-        self._public = public
+        self._listen = listen
+        self._changes = changes or {}
         self._extra = tuple(extra)
 
     @property
     def public(self) -> str:
         """Where the gateway listens: as is said now, or was when the fleet was brought up."""
-        kept = self.folder / PUBLIC
-        if self._public or not kept.exists():
-            return self._public or "127.0.0.1:8080"
-        return kept.read_text("ascii").strip()
+        return self._listen or public.read(self.folder) or public.USUAL
+
+    @property
+    def server(self) -> str:
+        """How the gateway is asked on this machine."""
+        return public.url_of(self.public)
 
     @property
     def secrets(self) -> Secrets:
-        return keep_secrets(self.folder, (service.name for service in self.services))
-
-    @cached_property
-    def revision(self) -> str:
-        """A digest of the code that is brought out."""
-        digest = hashlib.sha256()
-        for file in sorted((programs.ROOT / "services").rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(file.name.encode() + file.read_bytes())
-        return digest.hexdigest()[:12]
+        """See `read_secrets`."""
+        return read_secrets(self.folder)
 
     async def up(self, told: Told) -> None:
         """Bring everything up, each thing when what it stands on is well.
 
         Raises:
             Unavailable: a program is missing, or something does not get well; the text says what and why.
-            Conflict: a port is taken.
+            Conflict: a port is taken, another process is at work on it, or a version was taken back.
+            Invalid: what it was told makes no sense.
         """
         wanted = [*STANDING_ON, *self._extra]
         if missing := infra.missing(tuple(wanted)):
             raise Unavailable(f"not installed: {', '.join(missing)}; run tests/servers/build --apt")
-        async with _step(told, "agents"):
-            await self.agents.up(lambda what: told("agents", what))
-        write_private(self.folder / PUBLIC, self.public)
-        _hand_over_connections()
-        nomad = Nomad(self.agents.nomad)
-        try:
-            await self._begin_infra(nomad, wanted, told)
-            async with _step(told, "databases"):
-                await self._provide_databases()
-            await self._begin_services(nomad, told)
+        url = self.server
+        with at_work(self.folder):
+            if not self.agents.known:
+                public.refuse_taken(self.public)
+            infra.open_way(self.folder / "data", for_another=any(map(infra.is_for_another, wanted)))
+            async with _step(told, "code"):
+                release = await self._make_release(told)
+            async with _step(told, "agents"):
+                await self.agents.up(lambda what: told("agents", what))
+            _hand_over_connections()
+            nomad = Nomad(self.agents.nomad)
+            try:
+                await self._bring_up(nomad, wanted, release, told)
+            finally:
+                await nomad.close()
             async with _step(told, "gateway"):
-                await self._answers()
-        finally:
-            await nomad.close()
+                await _answers(f"{url}/health/live")
+
+    async def down(self, told: Callable[[str], None]) -> int:
+        """End everything; see `Agents.down`.
+
+        Raises:
+            Conflict: another process is at work on it.
+        """
+        stores = {job_name(name) for name in infra.INFRA}
+        with at_work(self.folder):
+            return await self.agents.down(told, stores.__contains__)
 
     @asynccontextmanager
     async def calls(self) -> AsyncIterator[RemoteCalls]:
         """Ask the services, through the gateway."""
-        host, _, port = self.public.rpartition(":")
-        calls = RemoteCalls(f"http://{host if host != '0.0.0.0' else HOST}:{port}", self.secrets.token)  # noqa: S104
+        calls = RemoteCalls(self.server, self.secrets.token)
         try:
             yield calls
         finally:
             await calls.close()
 
-    async def _begin_infra(self, nomad: Nomad, wanted: Sequence[str], told: Told) -> None:
-        ports, secrets = self.agents.ports, self.secrets
-        for name, items in secrets_of_infra(self.services, secrets, ports).items():
+    async def _make_release(self, told: Told) -> Release:
+        choice = settings.choose(self.folder, self._changes, os.environ)
+        for remark in choice.remarks:
+            told("settings", remark)
+        code = await asyncio.to_thread(versions.copy, programs.ROOT, versions.CODE, self.folder / versions.VERSIONS)
+        launchers = await asyncio.to_thread(
+            versions.copy, programs.LAUNCHERS.parent, [programs.LAUNCHERS.name], self.folder / versions.LAUNCHERS
+        )
+        own = self.folder / versions.VENVS / versions.packages_of(code)
+        venv = Path(choice.told.get(settings.VENV) or own)
+        told("code", f"revision {code.name}, with its packages in {venv}")
+        await asyncio.to_thread(versions.prepare, code, venv)
+        return Release(
+            code=code,
+            venv=venv,
+            launchers=launchers / programs.LAUNCHERS.name,
+            told=choice.told,
+            secrets=keep_secrets(self.folder, (service.name for service in self.services)),
+        )
+
+    async def _bring_up(self, nomad: Nomad, wanted: Sequence[str], release: Release, told: Told) -> None:
+        if public.read(self.folder) != self.public or not await _runs(nomad, "gateway"):
+            public.refuse_taken(self.public)
+        public.keep(self.folder, self.public)
+        write_environment(self.folder, self.agents.ports, release.secrets.admin)
+        await self._begin_infra(nomad, wanted, release, told)
+        async with _step(told, "users"):
+            await self._provide_users(release.secrets)
+        await self._begin_services(nomad, release, told)
+        needed = {meta.get("revision", "") for each in self.services for meta in await nomad.metas(job_name(each.name))}
+        await asyncio.to_thread(versions.forget, self.folder, needed)
+
+    async def _begin_infra(self, nomad: Nomad, wanted: Sequence[str], release: Release, told: Told) -> None:
+        ports = self.agents.ports
+        for name, items in secrets_of_infra(self.services, release.secrets, ports).items():
             await nomad.put_variable(secrets_path(name), items)
         for name in wanted:
-            await infra.begin(nomad, name, self.folder / "data", ports)
-        await asyncio.gather(*(self._settle(nomad, name, job_of(name), told) for name in wanted))
+            await infra.begin(nomad, name, self.folder / "data", ports, release.launchers)
 
-    async def _provide_databases(self) -> None:
-        secrets, ports = self.secrets, self.agents.ports
-        admin = Server.parse(f"postgresql://{USER}:{secrets.admin}@{HOST}:{ports.postgresql}/postgres")
+        async def settle(name: str) -> None:
+            async with _step(told, name):
+                await rollout.settled(nomad, name, rollout.SETTLING)
+
+        await _all_of([settle(name) for name in wanted])
+
+    async def _provide_users(self, secrets: Secrets) -> None:
+        """Have each service let in where users are not the job's own business: NATS reads them as they change."""
+        ports, login = self.agents.ports, f"{USER}:{secrets.admin}@{HOST}"
+        admin = Server.parse(f"postgresql://{login}:{ports.postgresql}/postgres")
         for service in self.services:
             if "sql" in service.needs:
                 await provide_database(admin, service.name, secrets.services[service.name])
+        users = redis_users(self.services, secrets, ports)
+        await provide_users(Server.parse(f"redis://{login}:{ports.redis}"), users)
 
-    async def _begin_services(self, nomad: Nomad, told: Told) -> None:
-        for service in self.services:
-            await self.begin_service(nomad, service)
-        await asyncio.gather(
-            *(self._settle(nomad, service.name, job_name(service.name), told) for service in self.services)
-        )
+    async def _begin_services(self, nomad: Nomad, release: Release, told: Told) -> None:
+        begun = [await self._begin_service(nomad, service, release) for service in self.services]
 
-    async def begin_service(self, nomad: Nomad, service: Service, **variables: Value) -> None:
-        """Register the job of a service as it is rendered, with what it must know; its count stays what it is."""
-        job = job_name(service.name)
-        await nomad.put_variable(f"nomad/jobs/{job}", settings_of(service, self.secrets, self.agents.ports))
-        text = (programs.ROOT / f"jobs/{service.name}.nomad.hcl").read_text("utf-8")
-        given: Mapping[str, Value] = {
-            "command": str(programs.ROOT / "mirage"),
-            "environment": self._environment(service),
-            "revision": self.revision,
-            **variables,
+        async def settle(each: rollout.Rollout) -> None:
+            async with _step(told, each.service):
+                await rollout.settle(nomad, each, self.folder / ALLOCATIONS)
+
+        await _all_of([settle(each) for each in begun])
+
+    async def _begin_service(self, nomad: Nomad, service: Service, release: Release) -> rollout.Rollout:
+        """Register the job of a service as it is rendered, with what it must know."""
+        secrets = settings_of(service, release.secrets, self.agents.ports, release.told.get("proxy", ""))
+        environment = {
+            **settings.environment(release.told),
+            "MIRAGE_VENV": str(release.venv),
+            **({"MIRAGE_PUBLIC": self.public} if service.public else {}),
         }
-        await nomad.register(await nomad.parse(text, given), keep_counts=True)
+        given: Mapping[str, Value] = {
+            "command": str(release.code / "mirage"),
+            "environment": environment,
+            "revision": release.revision,
+            "settings": rollout.digest_of(environment, secrets),
+        }
+        write_variables(self.folder, service.name, given)
+        text = (programs.ROOT / f"jobs/{service.name}.nomad.hcl").read_text("utf-8")
+        return await rollout.begin(nomad, service.name, text, given, secrets)
 
-    def _environment(self, service: Service) -> dict[str, str]:
-        """What of our own environment is for the services, and is no secret; and where the gateway listens."""
-        passed = {name: value for name in PASSED if (value := os.environ.get(name))}
-        return {**passed, **({"MIRAGE_PUBLIC": self.public} if service.public else {})}
 
-    async def _settle(self, nomad: Nomad, name: str, job: str, told: Told) -> None:
-        async with _step(told, name):
-            try:
-                async with asyncio.timeout(SETTLING):
-                    await nomad.settle(job)
-            except TimeoutError:
-                status = await nomad.status(job)
-                said = "; ".join(filter(None, (*status.waiting, *(each.reason for each in status.allocations))))
-                raise Unavailable(f"{name} is not well after {SETTLING:g} s: {said or 'see its logs'}") from None
+async def _all_of(steps: Sequence[Coroutine[None, None, None]]) -> None:
+    """Run all to their end; what several have to say is said together."""
+    failures = [each for each in await asyncio.gather(*steps, return_exceptions=True) if each is not None]
+    for failure in failures:
+        if len(failures) == 1 or not isinstance(failure, MirageError):
+            raise failure
+    if failures:
+        raise Conflict("; ".join(map(str, failures)))
 
-    async def _answers(self) -> None:
-        """Wait until the gateway does."""
-        host, _, port = self.public.rpartition(":")
-        url = f"http://{host if host != '0.0.0.0' else HOST}:{port}/health/live"  # noqa: S104
-        async with aiohttp.ClientSession(trust_env=False) as session, asyncio.timeout(SETTLING):
-            while True:
-                try:
-                    async with session.get(url, timeout=aiohttp.ClientTimeout(total=5)) as answer:
-                        if answer.status == 200:
-                            return
-                except (aiohttp.ClientError, OSError, TimeoutError):
-                    pass
-                await asyncio.sleep(0.1)
+
+async def _runs(nomad: Nomad, name: str) -> bool:
+    """Whether an instance of a job runs, of whatever version."""
+    try:
+        return any(each.runs for each in (await nomad.status(job_name(name))).allocations)
+    except NotFound:
+        return False
+
+
+async def _answers(url: str) -> None:
+    """Wait until the gateway does.
+
+    Raises:
+        Unavailable: it does not in time.
+    """
+    end = monotonic() + ANSWERING
+    async with aiohttp.ClientSession(trust_env=False) as session:
+        while monotonic() < end:
+            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+                async with session.get(url, timeout=aiohttp.ClientTimeout(total=5)) as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.1)
+    raise Unavailable(f"the gateway does not answer at {url}")
 
 
 def _hand_over_connections() -> None:

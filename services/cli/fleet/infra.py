@@ -1,33 +1,27 @@
-"""The bus, the stores and Prometheus as jobs on this machine: their files, their variables, their secrets."""
+"""The bus, the stores and Prometheus as jobs on this machine: their files and their variables."""
 
 import os
-import secrets
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from services.cli.fleet import programs
 from services.cli.fleet.ports import HOST, Ports
-from services.kernel.errors import Conflict, Invalid, Unavailable
-from services.kernel.scheduler.nomad import Nomad, Value
+from services.cli.rendering.jobs import job_name
+from services.kernel.errors import Invalid
+from services.kernel.scheduler.nomad import Nomad
+from services.kernel.scheduler.nomad_hcl import Value
 
 JOBS: Final = programs.ROOT / "jobs/infra"
-#: What there is, in the order in which it is started; the job and the service in Consul are ``mirage-NAME``.
+#: What there is, in the order in which it is started.
 INFRA: Final = ("nats", "postgresql", "mongodb", "elasticsearch", "redis", "neo4j", "prometheus")
 #: The name that a fleet has with all that it signs in to, and as whom PostgreSQL runs where we are root.
 USER: Final = "mirage"
 POSTGRES: Final = "postgres"
 
 
-def job_of(name: str) -> str:
-    """The job of what is in `INFRA`, its service in Consul, and the end of the path of its Nomad variable."""
-    return f"mirage-{name}"
-
-
 def secrets_path(name: str) -> str:
-    """Where its secrets are kept in Nomad: its own tasks may read them."""
-    return f"nomad/jobs/{job_of(name)}"
+    """Where the secrets of a job are kept in Nomad: its own tasks may read them."""
+    return f"nomad/jobs/{job_name(name)}"
 
 
 def hcl(name: str) -> str:
@@ -39,17 +33,21 @@ def missing(names: tuple[str, ...] = INFRA) -> list[str]:
     return programs.missing([_program(name) for name in names])
 
 
-def variables(name: str, data: Path, ports: Ports) -> dict[str, Value]:
+def variables(name: str, data: Path, ports: Ports, launchers: Path = programs.LAUNCHERS) -> dict[str, Value]:
     """What a job is given so that it runs on this machine with ``raw_exec`` and keeps its data below ``data``.
+
+    ``launchers``: a copy of our own, which stays what it is while jobs run.
 
     Raises:
         Unavailable: its program is not on this machine.
     """
     program = programs.find(_program(name))
+    if program.is_relative_to(programs.LAUNCHERS):
+        program = launchers / program.relative_to(programs.LAUNCHERS)
     own = data / name
     given: dict[str, Value] = {"data": str(own), "port": getattr(ports, name)}
     if name == "postgresql":
-        return {**given, "bin": str(program.parent), "user": POSTGRES if os.geteuid() == 0 else ""}
+        return {**given, "bin": str(program.parent), "user": POSTGRES if is_for_another(name) else ""}
     given["command"] = str(program)
     if name == "nats":
         given["monitor_port"] = ports.nats_monitor
@@ -63,44 +61,20 @@ def variables(name: str, data: Path, ports: Ports) -> dict[str, Value]:
     return given
 
 
-def first_secrets(name: str) -> Mapping[str, str] | None:
-    """What the first start needs: the fleet's own user may do everything; a user for each service comes later."""
-    password = secrets.token_hex(16)
-    login = {"user": USER, "password": password}
-    if name == "nats":
-        return {**login, "authorization": f'authorization {{ users: [{{ user: {USER}, password: "{password}" }}] }}'}
-    if name == "redis":
-        return {**login, "acl": f"user default off\nuser {USER} on >{password} ~* &* +@all"}
-    if name == "neo4j":
-        return {"user": "neo4j", "password": password}
-    if name == "elasticsearch":
-        return {"user": "elastic", "password": password}
-    return None if name == "prometheus" else login
-
-
-async def keep_secrets(nomad: Nomad, name: str) -> Mapping[str, str]:
-    """Make its secrets unless there are any; return those that hold."""
-    made = first_secrets(name)
-    if made is None:
-        return {}
-    with suppress(Conflict):
-        return (await nomad.put_variable(secrets_path(name), made, index=0)).items
-    kept = await nomad.variable(secrets_path(name))
-    if kept is None:
-        raise Unavailable(f"the secrets of {name} were removed while they were read")
-    return kept.items
-
-
-async def begin(nomad: Nomad, name: str, data: Path, ports: Ports) -> None:
-    """Register a job as it is to be on this machine, with its secrets and the way to its folder.
+async def begin(nomad: Nomad, name: str, data: Path, ports: Ports, launchers: Path = programs.LAUNCHERS) -> None:
+    """Register a job as it is to be on this machine, with the way to its folder; it waits for its secrets.
 
     Raises:
         Unavailable: its program is not on this machine.
     """
-    job = await nomad.parse(hcl(name), variables(name, data, ports))
-    open_way(data, for_another=name == "postgresql" and os.geteuid() == 0)
-    await keep_secrets(nomad, name)
+    job = await nomad.parse(hcl(name), variables(name, data, ports, launchers))
+    open_way(data, for_another=is_for_another(name))
     await nomad.register(job)
+
+
+def is_for_another(name: str) -> bool:
+    """Whether it runs as another user than we."""
+    return name == "postgresql" and os.geteuid() == 0
 
 
 def open_way(folder: Path, *, for_another: bool) -> None:

@@ -1,15 +1,16 @@
 """The secrets of a fleet on this machine, made once: passwords, the gateway's token, the master key."""
 
+import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from services.kernel.errors import Invalid
-from services.kernel.folder import write_private
+from services.kernel.errors import Conflict, Invalid
 from services.kernel.seal import make_key
 
 FILE: Final = "secrets.json"
@@ -32,20 +33,59 @@ def keep_secrets(folder: Path, services: Iterable[str]) -> Secrets:
 
     Raises:
         Invalid: the file is none of secrets.
+        Conflict: another process makes them at this moment.
     """
+    found = _read(folder)
+    kept = found or Secrets(admin=_password(), token=_password(), master_key=make_key(), services={})
+    missing = {name: _password() for name in services if name not in kept.services}
+    if missing or found is None:
+        kept = msgspec.structs.replace(kept, services={**kept.services, **missing})
+        _write(folder, kept, first=found is None)
+    return kept
+
+
+def read_secrets(folder: Path) -> Secrets:
+    """The secrets of the fleet in ``folder``.
+
+    Raises:
+        Invalid: there is none, or the file is none of secrets.
+    """
+    if (kept := _read(folder)) is None:
+        raise Invalid(f"there is no fleet in {folder}: bring one up (mirage fleet up), or name its folder (--data)")
+    return kept
+
+
+def _read(folder: Path) -> Secrets | None:
     file = folder / FILE
     try:
-        kept = msgspec.json.decode(file.read_bytes(), type=Secrets)
+        return msgspec.json.decode(file.read_bytes(), type=Secrets)
     except FileNotFoundError:
-        kept = Secrets(admin=_password(), token=_password(), master_key=make_key(), services={})
+        return None
     except (OSError, msgspec.MsgspecError) as error:
         raise Invalid(f"{file} cannot be read: {error}") from None
-    missing = {name: _password() for name in services if name not in kept.services}
-    if missing or not file.exists():
-        kept = msgspec.structs.replace(kept, services={**kept.services, **missing})
-        folder.mkdir(parents=True, exist_ok=True)
-        write_private(file, msgspec.json.format(msgspec.json.encode(kept)).decode())
-    return kept
+
+
+def _write(folder: Path, kept: Secrets, *, first: bool) -> None:
+    """Write the file, all of it or nothing.
+
+    Raises:
+        Conflict: it is the first, and somebody else has been quicker: stores may have been told theirs already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, written = mkstemp(prefix=f"{FILE}.", dir=folder)  # for its user alone
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(msgspec.json.format(msgspec.json.encode(kept)))
+            stream.flush()
+            os.fsync(descriptor)
+        if first:
+            os.link(written, folder / FILE)
+        else:
+            Path(written).replace(folder / FILE)
+    except FileExistsError:
+        raise Conflict(f"another process has made the secrets of the fleet in {folder}") from None
+    finally:
+        Path(written).unlink(missing_ok=True)
 
 
 def _password() -> str:

@@ -7,8 +7,9 @@ import click
 from msgspec import Struct
 
 from services.cli.fleet.deployment import Deployment
-from services.cli.fleet.infra import INFRA, job_of
-from services.cli.fleet.users import ROOT
+from services.cli.fleet.infra import INFRA
+from services.cli.fleet.users import NAMESPACE
+from services.cli.rendering.jobs import job_name
 from services.cli.text import write_json, write_table
 from services.contracts.resources.discovery import FleetView, InstanceView, ServiceView
 from services.discovery.usecases.look import look
@@ -45,7 +46,7 @@ async def look_at_all(deployment: Deployment) -> Standing:
     """Look at everything at once."""
     agents = deployment.agents
     running = agents.running()
-    consul = Server.parse(f"consul://{agents.consul.address}/{ROOT}")
+    consul = Server.parse(f"consul://{agents.consul.address}/{NAMESPACE}")
     async with AsyncExitStack() as stack:
         nomad, directory, http = Nomad(agents.nomad), ConsulDirectory(consul), Http()
         for closing in (nomad, directory, http):
@@ -59,7 +60,7 @@ async def look_at_all(deployment: Deployment) -> Standing:
 async def _store(nomad: Nomad, name: str) -> Store | None:
     """How a store is; None where the fleet has none such."""
     try:
-        status = await nomad.status(job_of(name))
+        status = await nomad.status(job_name(name))
     except NotFound:
         return None
     except MirageError as error:

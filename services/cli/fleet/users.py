@@ -1,6 +1,5 @@
 """Whom each server of a fleet lets in: a user for each service, who sees its own and nothing of its neighbours'."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -17,22 +16,22 @@ from services.kernel.runtime import consumers_of, stream_of, streams_of
 from services.kernel.server import Server
 from services.kernel.service import Handles, Service, load
 
-#: What the keys and services of a fleet begin with in Consul.
-ROOT: Final = "mirage"
+#: What the keys and services of a fleet begin with in Consul, and what it keeps in the stores.
+NAMESPACE: Final = "mirage"
 
 
 def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
     """Where a service finds each server, as its settings say it."""
     login = f"{service}:{password}@{HOST}"
-    consul = f"consul://{HOST}:{ports.consul}/{ROOT}"
-    mongo = f"mongodb://{HOST}:{ports.mongodb}/{ROOT}_{service}"
+    consul = f"consul://{HOST}:{ports.consul}/{NAMESPACE}"
+    mongo = f"mongodb://{HOST}:{ports.mongodb}/{NAMESPACE}_{service}"
     return {
         "sql": f"postgresql://{login}:{ports.postgresql}/{service}",
         "bus": f"nats://{login}:{ports.nats}",
         "cache": f"redis://{login}:{ports.redis}/{service}",
         "documents": mongo,
         "blobs": mongo,
-        "search": f"elasticsearch://{HOST}:{ports.elasticsearch}/{ROOT}-{service}",
+        "search": f"elasticsearch://{HOST}:{ports.elasticsearch}/{NAMESPACE}-{service}",
         "graph": f"neo4j://{HOST}:{ports.neo4j}",
         "directory": consul,
         "values": consul,
@@ -41,10 +40,10 @@ def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
     }
 
 
-def settings_of(service: Service, secrets: Secrets, ports: Ports) -> dict[str, str]:
+def settings_of(service: Service, secrets: Secrets, ports: Ports, proxy: str = "") -> dict[str, str]:
     """What the Nomad variable of a service's job has: its settings that are secret."""
     known = urls(service.name, secrets.services[service.name], ports)
-    known |= {"token": secrets.token, "master_key": secrets.master_key, "proxy": os.environ.get("MIRAGE_PROXY", "")}
+    known |= {"token": secrets.token, "master_key": secrets.master_key, "proxy": proxy}
     return {name: known[name] for name in secrets_of(service)}
 
 
@@ -69,14 +68,14 @@ def nats_authorization(services: Sequence[Service], secrets: Secrets) -> str:
     return f"authorization {msgspec.json.encode({'users': users}).decode()}"
 
 
-def redis_acl(services: Sequence[Service], secrets: Secrets, ports: Ports) -> str:
-    """The ACL file of Redis."""
+def redis_users(services: Sequence[Service], secrets: Secrets, ports: Ports) -> list[str]:
+    """The ACL file of Redis, by its lines."""
     lines = ["user default off", f"user {USER} on >{secrets.admin} ~* &* +@all"]
     for service in services:
         if "cache" in service.needs:
             url = urls(service.name, secrets.services[service.name], ports)["cache"]
             lines.append(acl_line(Server.parse(url)))
-    return "\n".join(lines)
+    return lines
 
 
 def secrets_of_infra(services: Sequence[Service], secrets: Secrets, ports: Ports) -> Mapping[str, dict[str, str]]:
@@ -84,7 +83,7 @@ def secrets_of_infra(services: Sequence[Service], secrets: Secrets, ports: Ports
     login = {"user": USER, "password": secrets.admin}
     return {
         "nats": {**login, "authorization": nats_authorization(services, secrets)},
-        "redis": {**login, "acl": redis_acl(services, secrets, ports)},
+        "redis": {**login, "acl": "\n".join(redis_users(services, secrets, ports))},
         "postgresql": login,
         "mongodb": login,
         "elasticsearch": {"user": "elastic", "password": secrets.admin},

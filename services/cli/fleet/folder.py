@@ -1,0 +1,66 @@
+"""The folder of a fleet: where it is, who is at work on it, and what it has for the other tools of its operator."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from services.cli.fleet.infra import USER
+from services.cli.fleet.ports import HOST, Ports
+from services.kernel.errors import Conflict
+from services.kernel.folder import write_private
+from services.kernel.scheduler.nomad_hcl import Value, variables_file
+
+LOCK: Final = "lock"
+#: What ``nomad``, ``consul`` and ``nats`` need in their environment; it has a password.
+ENVIRONMENT: Final = "environment"
+JOBS: Final = "jobs"
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Be the only one who brings the fleet in ``folder`` up or down; others may pass through to what they own in it.
+
+    Raises:
+        Conflict: another process is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o711)
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"the fleet in {folder} is being brought up or down by another process") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+def write_environment(folder: Path, ports: Ports, password: str) -> None:
+    """Write what a shell reads to have ``nomad``, ``consul`` and ``nats`` find the fleet, and be let in."""
+    found = {
+        "NOMAD_ADDR": f"http://{HOST}:{ports.nomad}",
+        "CONSUL_HTTP_ADDR": f"http://{HOST}:{ports.consul}",
+        "NATS_URL": f"nats://{HOST}:{ports.nats}",
+        "NATS_USER": USER,
+        "NATS_PASSWORD": password,
+    }
+    write_private(
+        folder / ENVIRONMENT, "".join(f"export {name}={quote(value)}\n" for name, value in sorted(found.items()))
+    )
+
+
+def variables_of(folder: Path, service: str) -> Path:
+    """The file with the variables of the job of a service, for ``nomad job run -var-file=…``."""
+    return folder / JOBS / f"{service}.vars.hcl"
+
+
+def write_variables(folder: Path, service: str, given: Mapping[str, Value]) -> None:
+    """Keep what the job of a service was given last."""
+    file = variables_of(folder, service)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    write_private(file, variables_file(given))
