@@ -54,3 +54,32 @@ def test_what_is_missing_in_an_environment_of_somebody_else_is_said_so(checkout:
     (binaries / "python").symlink_to(shutil.which("true") or "/bin/true")
     binaries.chmod(0o555)
     assert "requirements.lock is not installed at" in launch(checkout)
+
+
+#: Stands in for the Python of an environment: notes what it is to install, and takes a while for it.
+PYTHON = """#!/bin/sh
+case "$*" in
+    *"pip install"*) echo "$*" >>"$NOTES"; sleep 0.3 ;;
+    *services*) test -f "$MIRAGE_VENV/.requirements-fleet.lock.installed" || echo "began too soon" >>"$NOTES" ;;
+esac
+"""
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    """A checkout with an environment of the user's own, in which nothing is installed yet."""
+    for name in ("mirage", "requirements.lock", "requirements-fleet.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/bin/python").write_text(PYTHON)
+    (tmp_path / "venv/bin/python").chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate", "fleet"])
+def test_those_that_begin_at_once_install_what_a_fleet_needs_once(ours: Path, command: str) -> None:
+    environ = {"PATH": os.environ["PATH"], "MIRAGE_VENV": str(ours / "venv"), "NOTES": str(ours / "notes")}
+    begun = [subprocess.Popen([ours / "mirage", command], env=environ, stderr=subprocess.DEVNULL) for _ in range(4)]
+    assert [process.wait(30) for process in begun] == [0] * 4
+    installed = [line.rpartition("/")[2] for line in (ours / "notes").read_text().splitlines()]
+    assert installed == ["requirements.lock", "requirements-fleet.lock"]
