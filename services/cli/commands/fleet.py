@@ -81,10 +81,10 @@ def up(data: str, extra: tuple[str, ...], listen: str, changes: tuple[str, ...],
 
     async def work() -> int:
         await fleet.up(_tell)
+        keep_token(fleet.server, fleet.secrets.token, os.environ)
         return 0
 
     _run(work())
-    keep_token(fleet.server, fleet.secrets.token, os.environ)
     click.echo(f"Mirage is up: {fleet.server}/api/docs, the token is in {fleet.folder / 'secrets.json'}", err=True)
     click.echo(f"./mirage scan example.org --server {fleet.server}", err=True)
     return 0

@@ -18,7 +18,7 @@ from services.cli.fleet import leftovers, programs
 from services.cli.fleet.agent_files import AGENTS, CLIENT, CONSUL, SERVER
 from services.cli.fleet.daemons import Daemon
 from services.cli.fleet.ports import HOST, Ports
-from services.kernel.errors import Conflict, Unavailable
+from services.kernel.errors import Conflict, Invalid, Unavailable
 from services.kernel.folder import write_private
 from services.kernel.pauses import pauses
 from services.kernel.scheduler import ENDED
@@ -58,11 +58,15 @@ class Agents:
 
         Raises:
             Conflict: others were asked for than it has.
+            Invalid: the file that has them cannot be read.
         """
         kept = self._path("ports.json")
         if not kept.exists():
             return self._asked_ports or Ports()
-        found = msgspec.json.decode(kept.read_bytes(), type=Ports)
+        try:
+            found = msgspec.json.decode(kept.read_bytes(), type=Ports)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise Invalid(f"{kept} cannot be read: {error}") from None
         if self._asked_ports not in {None, found}:
             raise Conflict(f"the fleet in {self.folder} has other ports ({kept}); they stay as they are")
         return found
