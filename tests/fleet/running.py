@@ -16,7 +16,7 @@ from services.cli.fleet.users import settings_of
 from services.cli.rendering.jobs import job_name
 from services.kernel.scheduler import Allocation
 from services.kernel.scheduler.nomad import Nomad
-from tests.proof.processes import Lab, environment
+from tests.proof.processes import ROOT, Lab, environment
 
 T = TypeVar("T")
 
@@ -50,14 +50,18 @@ class Fleet:
     def nomad(self) -> Nomad:
         return Nomad(self.deployment.agents.nomad)
 
-    def up(self) -> str:
-        """Bring it up, or what of it is missing; return what was said of it."""
+    def up(self, *, code: Path = ROOT, status: int = 0) -> str:
+        """Bring it up from ``code``, or what of it is missing; return what was said of it."""
         how = ("--free-ports", "--listen", self.listen, "--set", f"venv={sys.prefix}")
-        return self.fleet("up", *how, seconds=RISING).stderr
+        return self._run("fleet", "up", *how, *self._data, seconds=RISING, status=status, code=code).stderr
 
     def fleet(self, *arguments: str, seconds: float = PATIENCE, status: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run a command on the fleet; it must end with ``status``."""
-        return self._run("fleet", *arguments, "--data", str(self.folder), seconds=seconds, status=status)
+        return self._run("fleet", *arguments, *self._data, seconds=seconds, status=status)
+
+    @property
+    def _data(self) -> tuple[str, str]:
+        return "--data", str(self.folder)
 
     def ask(self, *arguments: str, seconds: float = PATIENCE) -> str:
         """Run a command through the gateway; return what it prints."""
@@ -110,10 +114,12 @@ class Fleet:
         files = [*self.folder.glob("agents/nomad-client/alloc/*/alloc/logs/*.stderr.*"), *self.folder.glob("logs/*")]
         return "\n".join(f"== {file}\n{file.read_text('utf-8', 'replace')[-3000:]}" for file in files)
 
-    def _run(self, *arguments: str, seconds: float, status: int) -> "subprocess.CompletedProcess[str]":
+    def _run(
+        self, *arguments: str, seconds: float, status: int, code: Path = ROOT
+    ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            [sys.executable, "-m", "services", *arguments],
-            env=self._environment,
+            [sys.executable, "-P", "-m", "services", *arguments],
+            env={**self._environment, "PYTHONPATH": str(code)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

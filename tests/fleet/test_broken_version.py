@@ -1,7 +1,10 @@
 """A version that does not get ready is taken back by itself, though its migration has been done; scans go on."""
 
 import asyncio
+import os
+import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -29,11 +32,15 @@ SLOWLY = 4.0
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    """The next version of Mirage."""
+    """The next version of Mirage, whose jobs give it less patience."""
     folder = tmp_path / "next"
-    shutil.copytree(ROOT / "services", folder / "services", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("services", "jobs", "tests/servers/java"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("mirage", "requirements.lock", "requirements-fleet.lock"):
         shutil.copy2(ROOT / name, folder / name)
+    for job in (folder / "jobs").glob("*.hcl"):
+        text = re.sub(r'(healthy_deadline +=) "2m"', rf'\1 "{DEADLINE}s"', job.read_text("utf-8"))
+        job.write_text(re.sub(r'(progress_deadline +=) "5m"', rf'\1 "{DEADLINE + 20}s"', text), "utf-8")
     steps = folder / "services/scans/migrations"
     assert max(int(file.name[:4]) for file in steps.glob("*.sql")) == STEP - 1
     (steps / f"{STEP:04}_colour.sql").write_text(MIGRATION)
@@ -72,21 +79,50 @@ async def test_a_broken_version_with_a_migration_is_taken_back_and_a_scan_goes_o
         await nomad.close()
 
 
+async def test_a_broken_version_is_no_success_of_fleet_up_and_what_ends_then_begins_as_before(
+    fleet: Fleet, code: Path
+) -> None:
+    nomad = fleet.nomad()
+    names = [service.name for service in fleet.deployment.services]
+    try:
+        await eventually(fleet.well)
+        before = {name: set(await instances(nomad, name)) for name in names}
+        runs = await revisions(fleet)
+        said = await asyncio.to_thread(fleet.up, code=code, status=1)
+        assert [name for name in names if f"{name} was taken back" not in said] == []
+        await eventually(fleet.well)
+        assert {name: set(await instances(nomad, name)) for name in names} == before
+        (scans,) = before["scans"]
+        os.kill(killed := fleet.process_of(scans), signal.SIGKILL)
+
+        async def begun() -> bool:
+            return fleet.process_of(scans) != killed and await fleet.well()
+
+        await eventually(begun)
+        assert await revisions(fleet) == runs
+        await asyncio.to_thread(fleet.up)
+        assert {name: set(await instances(nomad, name)) for name in names} == before
+    finally:
+        await nomad.close()
+
+
+async def revisions(fleet: Fleet) -> set[str]:
+    """What the instances say that they are."""
+    standing = await asyncio.to_thread(fleet.standing)
+    return {each["version"] for service in standing["fleet"]["services"] for each in service["instances"]}
+
+
 async def is_running(fleet: Fleet) -> bool:
     last = await asyncio.to_thread(fleet.last)
     return last["state"] == "running" and last["items"]["done"] > 0
 
 
 async def bring_out(nomad: Nomad, fleet: Fleet, service: Service, code: Path) -> None:
-    """Register the job as `fleet up` does, with another command, and less patience."""
-    text = (ROOT / f"jobs/{service.name}.nomad.hcl").read_text("utf-8")
+    """Register the job as `fleet up` does."""
+    text = (code / f"jobs/{service.name}.nomad.hcl").read_text("utf-8")
     environment = {**lab_environment(fleet), "MIRAGE_VENV": sys.prefix}
     given = {"command": str(code / "mirage"), "environment": environment, "revision": "next"}
-    job = await nomad.parse(text, given)
-    deadline = {"HealthyDeadline": DEADLINE * 10**9, "ProgressDeadline": (DEADLINE + 20) * 10**9}
-    update = {**job["Update"], **deadline}
-    groups = [{**group, "Update": {**(group["Update"] or {}), **deadline}} for group in job["TaskGroups"]]
-    await nomad.register({**job, "Update": update, "TaskGroups": groups}, keep_counts=True)
+    await nomad.register(await nomad.parse(text, given), keep_counts=True)
 
 
 def lab_environment(fleet: Fleet) -> dict[str, str]:
