@@ -5,8 +5,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from services.catalogue import load_service
+from services.cli.fleet.deployment import Deployment
+from services.cli.fleet.secrets import keep_secrets
 from services.cli.fleet.standing import Standing, Store, write
 from services.contracts.resources.discovery import ConsumerView, FleetView, InstanceView, ServiceView
 from services.kernel import runtime
@@ -38,8 +41,6 @@ def standing(**changes: object) -> Standing:
 
 
 def with_service(**changes: object) -> FleetView:
-    from msgspec import structs
-
     return FleetView(services=(structs.replace(SCANS, **changes),))
 
 
@@ -95,6 +96,8 @@ def test_how_a_fleet_is_is_told_to_programs(capsys: pytest.CaptureFixture[str]) 
         (("fleet", "restart", "nobody"), "there is no service nobody; there are scans, "),
         (("fleet", "logs", "nobody"), "there is no service nobody; there are scans, "),
         (("serve", "scans", "--listen", "nowhere"), "nowhere is not ADDRESS:PORT"),
+        (("fleet", "up", "--listen", "nowhere"), "nowhere is not ADDRESS:PORT"),
+        (("fleet", "scale", "scans", "2"), "there is no fleet in "),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(
@@ -146,3 +149,44 @@ def test_where_no_fleet_is_its_status_says_what_is_not_there(
     code, out, _ = mirage("fleet", "status", "--data", str(tmp_path / "fleet"))
     assert code == 1
     assert "do not run" in out
+
+
+def test_free_ports_are_the_gateways_too(mirage: Mirage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Deployment] = []
+
+    async def up(self: Deployment, _: object) -> None:
+        keep_secrets(self.folder, [])
+        begun.append(self)
+
+    monkeypatch.setattr(Deployment, "up", up)
+    code, _, err = mirage("fleet", "up", "--free-ports", "--data", str(tmp_path / "fleet"))
+    assert code == 0
+    (fleet,) = begun
+    port = int(fleet.public.rpartition(":")[2])
+    assert fleet.public not in {Settings().public, ""}
+    assert port not in structs.astuple(fleet.agents.ports)
+    assert f"http://localhost:{port}" in err
+    given = mirage("fleet", "up", "--free-ports", "--listen", "10.0.0.5:81", "--data", str(tmp_path / "other"))
+    assert "Mirage is up: http://10.0.0.5:81/api/docs" in given[2]
+
+
+def test_what_the_system_refuses_is_a_sentence(mirage: Mirage, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, out, err = mirage("fleet", "down", "--data", str(tmp_path / "file/fleet"))
+    assert (code, out) == (1, "")
+    assert err == f"mirage: {tmp_path}/file/fleet: Not a directory\n"
+
+
+def test_what_services_are_told_is_read_from_the_options(
+    mirage: Mirage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[dict[str, str | None]] = []
+
+    async def up(self: Deployment, _: object) -> None:
+        keep_secrets(self.folder, [])
+        begun.append(dict(self._changes))
+
+    monkeypatch.setattr(Deployment, "up", up)
+    sets = ("--set", "proxy", "--set", "log=debug", "--set", "user_agent=a=b", "--set", "no_proxy=")
+    assert mirage("fleet", "up", *sets, "--data", str(tmp_path / "fleet"))[0] == 0
+    assert begun == [{"proxy": None, "log": "debug", "user_agent": "a=b", "no_proxy": ""}]

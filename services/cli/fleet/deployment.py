@@ -100,10 +100,10 @@ class Deployment:
             Conflict: a port is taken, another process is at work on it, or a version was taken back.
             Invalid: what it was told makes no sense.
         """
+        url = self.server
         wanted = [*STANDING_ON, *self._extra]
         if missing := infra.missing(tuple(wanted)):
             raise Unavailable(f"not installed: {', '.join(missing)}; run tests/servers/build --apt")
-        url = self.server
         with at_work(self.folder):
             if not self.agents.known:
                 public.refuse_taken(self.public)

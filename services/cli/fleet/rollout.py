@@ -18,8 +18,10 @@ from services.kernel.scheduler.nomad_hcl import Value
 
 #: Seconds for a job to run as it is to be.
 SETTLING: Final = 180.0
-#: The same where a new version runs beside the old one first; more than ``progress_deadline`` of the jobs.
-ROLLING: Final = 240.0
+#: The same where a new version comes beside the old one, and for each instance that follows: Nomad itself gives up
+#: what makes no progress (``progress_deadline`` of the jobs), and that is to be heard.
+ROLLING: Final = 330.0
+EACH: Final = 60.0
 
 
 class Rollout(Struct, frozen=True):
@@ -55,9 +57,10 @@ async def settle(nomad: Nomad, rollout: Rollout, allocations: Path) -> None:
         Unavailable: it is not well in time.
     """
     job = job_name(rollout.service)
+    count = sum(group.count for group in (await nomad.status(job)).groups)
     try:
         said = ""
-        status = await settled(nomad, rollout.service, ROLLING)
+        status = await settled(nomad, rollout.service, ROLLING + EACH * count)
     except Conflict as error:
         said = str(error).removeprefix(f"{job}: ")
         status = await nomad.status(job)
