@@ -183,7 +183,7 @@ async def test_a_service_that_begins_without_its_database_says_so_and_is_ready_w
 
         await nomad.stop(job_name("postgresql"))
         await eventually(lambda: no_instance(nomad, "postgresql"))
-        fleet.fleet("restart", "registry", seconds=300)
+        await nomad.restart_allocation(allocation.id)
 
         async def missing() -> str:
             status, said = await health("ready")
