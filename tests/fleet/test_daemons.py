@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 from msgspec.json import encode
 
+from services.cli.fleet import daemons
 from services.cli.fleet.daemons import Daemon, Process, until
 
 SLEEP = [sys.executable, "-c", "import time; print('said', flush=True); time.sleep(600)"]
@@ -40,6 +41,7 @@ def test_a_daemon_outlives_who_started_it(tmp_path: Path, daemon: Daemon) -> Non
     script = f"""
 import os
 from pathlib import Path
+from services.cli.fleet import daemons
 from services.cli.fleet.daemons import Daemon
 Daemon("sleeper", Path({str(daemon.note)!r}), Path({str(daemon.log)!r})).start({SLEEP!r}, os.environ)
 """
@@ -78,3 +80,23 @@ def test_one_that_does_not_listen_is_ended_all_the_same(daemon: Daemon) -> None:
     daemon.stop(0.1)
     assert daemon.process is None
     assert not daemon.note.exists()
+
+
+def test_what_it_says_is_for_its_user_alone_and_goes_on_where_it_was(daemon: Daemon) -> None:
+    daemon.log.parent.mkdir()
+    daemon.log.write_text("before\n")
+    daemon.log.chmod(0o644)
+    daemon.start(SLEEP, {})
+    assert until(lambda: daemon.log.read_text() == "before\nsaid\n", 10)
+    assert daemon.log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_that_is_long_is_put_aside_at_the_next_start(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemons, "LONG", 10)
+    daemon.log.parent.mkdir()
+    aside = daemon.log.with_name(f"{daemon.log.name}.1")
+    aside.write_text("older")
+    daemon.log.write_text("more than ten signs")
+    daemon.start(SLEEP, {})
+    assert until(lambda: daemon.log.read_text() == "said\n", 10)
+    assert aside.read_text() == "more than ten signs"
