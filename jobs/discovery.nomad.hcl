@@ -119,6 +119,10 @@ job "mirage-discovery" {
     task "discovery" {
       driver = var.driver
 
+      identity {
+        env = true
+      }
+
       config {
         command      = var.driver == "docker" ? null : var.command
         args         = ["serve", "discovery"]
@@ -140,7 +144,7 @@ job "mirage-discovery" {
           {{ with nomadVar "nomad/jobs/mirage-discovery" }}
           MIRAGE_DIRECTORY={{ .directory }}
           MIRAGE_LOCKS={{ .locks }}
-          MIRAGE_SCHEDULER={{ .scheduler }}
+          MIRAGE_SCHEDULER={{ if regexMatch "@" .scheduler.Value }}{{ .scheduler }}{{ else }}{{ .scheduler.Value | replaceAll "://" (printf "://:%s@" (env "NOMAD_TOKEN")) }}{{ end }}
           MIRAGE_VALUES={{ .values }}
           {{ end }}
         EOT

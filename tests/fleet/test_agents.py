@@ -12,8 +12,10 @@ from services.cli.fleet import leftovers
 from services.cli.fleet.agent_files import environment
 from services.cli.fleet.agents import Agents
 from services.cli.fleet.ports import Ports
-from services.kernel.errors import Conflict, Unavailable
+from services.cli.fleet.secrets import keep_secrets
+from services.kernel.errors import Conflict, Denied, Unavailable
 from services.kernel.scheduler.nomad import Nomad
+from services.kernel.values.consul import ConsulValues
 from tests.kernel.scheduler.conftest import job
 
 pytestmark = pytest.mark.server
@@ -23,6 +25,7 @@ LIMIT = 90
 
 @pytest.fixture
 def agents(folder: Path) -> Agents:
+    keep_secrets(folder, ())
     return Agents(folder, Ports.free())
 
 
@@ -60,6 +63,24 @@ async def test_agents_that_run_are_left_alone_and_dead_ones_started_again(agents
     assert pids(agents)["nomad-server"] == first["nomad-server"]
     async with asyncio.timeout(LIMIT):
         assert (await nomad.settle("sleeper")).allocations[0].id == allocation
+
+
+async def test_nobody_is_let_in_without_a_token(agents: Agents, nomad: Nomad) -> None:
+    await agents.up()
+    stranger = Nomad(structs.replace(agents.nomad, password=""))
+    values = ConsulValues(structs.replace(agents.consul, password="", path="mirage"))
+    try:
+        for attempt in (
+            stranger.jobs(),
+            stranger.register(await nomad.parse(job("mine"))),
+            stranger.put_variable("nomad/jobs/mine", {"a": "b"}),
+            values.put_all({"settings/collector": b"mine"}),
+        ):
+            with pytest.raises(Denied):
+                await attempt
+    finally:
+        await stranger.close()
+        await values.close()
 
 
 async def test_down_ends_jobs_then_agents_and_up_finds_their_data(agents: Agents, nomad: Nomad) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import asyncpg
 import nats
 import pytest
 import redis.asyncio
+from msgspec import structs
 from nats.js.api import ConsumerConfig
 
 from services.cli.fleet import infra, leftovers
@@ -19,13 +20,18 @@ from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST
 from services.cli.rendering.jobs import job_name
 from services.contracts.endpoints import LIST_SCANS
+from services.contracts.keys import KEYS
 from services.kernel.bus.jetstream_connection import inbox_of
 from services.kernel.calls import Caller, Nothing
-from services.kernel.errors import MirageError
+from services.kernel.directory import Instance
+from services.kernel.directory.consul import ConsulDirectory
+from services.kernel.errors import Denied, MirageError
 from services.kernel.http_calls import Http
 from services.kernel.http_questions import Asked
 from services.kernel.messages import workspace_id
 from services.kernel.scheduler.nomad import Nomad
+from services.kernel.server import Server
+from services.kernel.values.consul import ConsulValues
 from tests.fleet.conftest import Undisturbed
 from tests.fleet.running import SCANNING, Fleet, eventually, instances, sizes
 from tests.proof.processes import Lab
@@ -296,6 +302,20 @@ async def test_a_service_cannot_read_the_keys_of_another(fleet: Fleet) -> None:
     finally:
         await client.aclose()
         await stranger.aclose()
+
+
+async def test_a_service_cannot_speak_for_another_and_a_stranger_sees_only_who_there_is(fleet: Fleet) -> None:
+    own = Server.parse(fleet.setting("collector", "directory"))
+    stranger = structs.replace(own, password="")
+    async with AsyncExitStack() as stack:
+        for login in (own, stranger):
+            directory, values = ConsulDirectory(login), ConsulValues(login)
+            stack.push_async_callback(directory.close)
+            stack.push_async_callback(values.close)
+            assert await directory.survey("scans")
+            with pytest.raises(Denied):
+                await directory.register(Instance("scans", "scans-false", "127.0.0.1:1", {}))
+            assert bool(await values.read(KEYS)) is (login is own)
 
 
 def test_what_its_services_have_in_memory_at_rest_is_told(fleet: Fleet) -> None:

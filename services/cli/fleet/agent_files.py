@@ -25,11 +25,15 @@ INHERITED: Final = frozenset(
 CLOUDS: Final = "env_aws,env_gce,env_azure,env_digitalocean"
 
 
-def configuration(agent: str, ports: Ports, data: Path) -> dict[str, Any]:
-    """What an agent reads, as JSON; ``data`` is the folder that it keeps everything in."""
+def configuration(agent: str, ports: Ports, data: Path, token: str = "") -> dict[str, Any]:
+    """What an agent reads, as JSON.
+
+    ``data`` is the folder that it keeps everything in, ``token`` the operator's, as whom the agents talk;
+    without one they let everybody in.
+    """
     if agent == CONSUL:
-        return _consul(ports, data)
-    return _nomad_server(ports, data) if agent == SERVER else _nomad_client(ports, data)
+        return _consul(ports, data, token)
+    return _nomad_server(ports, data, token) if agent == SERVER else _nomad_client(ports, data, token)
 
 
 def command(agent: str, program: Path, file: Path) -> list[str | Path]:
@@ -42,7 +46,7 @@ def environment(folder: Path, environ: Mapping[str, str] = os.environ) -> dict[s
     return {**{name: value for name, value in environ.items() if name in INHERITED}, MARK: str(folder)}
 
 
-def _consul(ports: Ports, data: Path) -> dict[str, Any]:
+def _consul(ports: Ports, data: Path, token: str) -> dict[str, Any]:
     return {
         "server": True,
         "bootstrap_expect": 1,
@@ -60,6 +64,11 @@ def _consul(ports: Ports, data: Path) -> dict[str, Any]:
             "grpc_tls": -1,
         },
         "performance": {"raft_multiplier": 1},
+        "acl": {
+            "enabled": bool(token),
+            "default_policy": "deny",
+            "tokens": {"initial_management": token, "agent": token} if token else {},
+        },
         # Every process of a fleet on one machine comes from one address, and each holds a watcher for each name.
         "limits": {"http_max_conns_per_client": 5_000},
         "ui_config": {"enabled": True},
@@ -70,12 +79,20 @@ def _consul(ports: Ports, data: Path) -> dict[str, Any]:
     }
 
 
-def _nomad(ports: Ports, data: Path) -> dict[str, Any]:
+def _nomad(ports: Ports, data: Path, token: str) -> dict[str, Any]:
     return {
         "data_dir": str(data),
         "bind_addr": HOST,
         "advertise": {"http": HOST, "rpc": HOST, "serf": HOST},
-        "consul": [{"address": f"{HOST}:{ports.consul}", "client_auto_join": False, "server_auto_join": False}],
+        "acl": {"enabled": bool(token)},
+        "consul": [
+            {
+                "address": f"{HOST}:{ports.consul}",
+                "token": token,
+                "client_auto_join": False,
+                "server_auto_join": False,
+            }
+        ],
         "limits": {"http_max_conns_per_client": 0},
         "telemetry": {
             "prometheus_metrics": True,
@@ -90,9 +107,9 @@ def _nomad(ports: Ports, data: Path) -> dict[str, Any]:
     }
 
 
-def _nomad_server(ports: Ports, data: Path) -> dict[str, Any]:
+def _nomad_server(ports: Ports, data: Path, token: str) -> dict[str, Any]:
     return {
-        **_nomad(ports, data),
+        **_nomad(ports, data, token),
         "name": "mirage-server",
         "ports": {"http": ports.nomad, "rpc": ports.nomad_rpc, "serf": ports.nomad_serf},
         "server": {"enabled": True, "bootstrap_expect": 1, "raft_multiplier": 1},
@@ -100,9 +117,9 @@ def _nomad_server(ports: Ports, data: Path) -> dict[str, Any]:
     }
 
 
-def _nomad_client(ports: Ports, data: Path) -> dict[str, Any]:
+def _nomad_client(ports: Ports, data: Path, token: str) -> dict[str, Any]:
     return {
-        **_nomad(ports, data),
+        **_nomad(ports, data, token),
         "name": "mirage",
         # It listens at the first one only.
         "ports": {"http": ports.client, "rpc": ports.client + 1, "serf": ports.client + 2},

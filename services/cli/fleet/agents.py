@@ -13,11 +13,12 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from services.cli.fleet import access, leftovers, programs
 from services.cli.fleet import agent_files as files
-from services.cli.fleet import leftovers, programs
 from services.cli.fleet.agent_files import AGENTS, CLIENT, CONSUL, SERVER
 from services.cli.fleet.daemons import Daemon
 from services.cli.fleet.ports import HOST, Ports
+from services.cli.fleet.secrets import keep_secrets, read_secrets
 from services.kernel.errors import Conflict, Invalid, Unavailable
 from services.kernel.folder import write_private
 from services.kernel.pauses import pauses
@@ -73,11 +74,17 @@ class Agents:
 
     @property
     def consul(self) -> Server:
-        return Server.parse(f"consul://{HOST}:{self.ports.consul}")
+        """Consul, as it lets the operator in; see `read_secrets`."""
+        return Server.parse(f"consul://:{self._token}@{HOST}:{self.ports.consul}")
 
     @property
     def nomad(self) -> Server:
-        return Server.parse(f"nomad://{HOST}:{self.ports.nomad}")
+        """Nomad, as it lets the operator in; see `read_secrets`."""
+        return Server.parse(f"nomad://:{self._token}@{HOST}:{self.ports.nomad}")
+
+    @property
+    def _token(self) -> str:
+        return access.token_of(read_secrets(self.folder).admin)
 
     def running(self) -> dict[str, bool]:
         """Which agents run, in the order of their start."""
@@ -147,6 +154,7 @@ class Agents:
         """Write what the agents read; the folders are made, and the ports kept."""
         ports = self.ports
         self._path("").mkdir(parents=True, exist_ok=True)
+        keep_secrets(self.folder, ())
         self.folder.chmod(0o711)
         self._path("").chmod(0o711)
         write_private(self._path("ports.json"), msgspec.json.encode(ports).decode())
@@ -154,7 +162,7 @@ class Agents:
             data = self._path(agent)
             data.mkdir(exist_ok=True)
             data.chmod(0o711 if agent == CLIENT else 0o700)
-            settings = files.configuration(agent, ports, data)
+            settings = files.configuration(agent, ports, data, self._token)
             write_private(self._path(f"{agent}.json"), msgspec.json.format(msgspec.json.encode(settings)).decode())
 
     def _path(self, name: str) -> Path:
@@ -176,16 +184,19 @@ class Agents:
         raise Unavailable(f"{agent} {what}; it said ({daemon.log}):\n{daemon.last_words()}")
 
     async def _is_ready(self, session: aiohttp.ClientSession, agent: str) -> bool:
-        """Consul and Nomad's server have a leader; Nomad's client is known to the server as a node that is ready."""
+        """Consul and Nomad's server have a leader, which knows the operator; Nomad's client is a node that is ready."""
         path = "/v1/agent/health?type=client" if agent == CLIENT else "/v1/status/leader"
-        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        with suppress(aiohttp.ClientError, OSError, TimeoutError, Unavailable):
             limit = aiohttp.ClientTimeout(total=5)
             async with session.get(f"http://{HOST}:{self._port(agent)}{path}", timeout=limit) as answer:
                 if answer.status != 200 or await answer.read() in {b'""', b"null"}:
                     return False
+            if agent == SERVER:
+                await access.open_nomad(self.nomad)
             if agent != CLIENT:
                 return True
-            async with session.get(f"http://{HOST}:{self.ports.nomad}/v1/nodes", timeout=limit) as answer:
+            nodes_url, token = f"http://{HOST}:{self.ports.nomad}/v1/nodes", {"X-Nomad-Token": self._token}
+            async with session.get(nodes_url, headers=token, timeout=limit) as answer:
                 nodes = msgspec.json.decode(await answer.read())
                 return any(node["Status"] == "ready" and node["Drivers"]["raw_exec"]["Healthy"] for node in nodes)
         return False

@@ -12,7 +12,8 @@ import aiohttp
 from msgspec import Struct
 
 from services.catalogue import load_services
-from services.cli.fleet import infra, programs, public, rollout, settings, versions
+from services.cli.fleet import access, infra, programs, public, rollout, settings, versions
+from services.cli.fleet.access import token_of
 from services.cli.fleet.agents import Agents
 from services.cli.fleet.folder import at_work, write_environment, write_variables
 from services.cli.fleet.infra import USER, secrets_path
@@ -187,6 +188,8 @@ class Deployment:
 
     async def _provide_users(self, secrets: Secrets) -> None:
         """Have each service let in where users are not the job's own business: NATS reads them as they change."""
+        tokens = {name: token_of(password) for name, password in secrets.services.items()}
+        await access.provide(self.agents.consul, self.agents.nomad, self.services, tokens)
         ports, login = self.agents.ports, f"{USER}:{secrets.admin}@{HOST}"
         admin = Server.parse(f"postgresql://{login}:{ports.postgresql}/postgres")
         for service in self.services:

@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from services.cli.fleet.access import token_of
 from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST, Ports
 from services.kernel.errors import Conflict
@@ -41,10 +42,15 @@ def at_work(folder: Path) -> Iterator[None]:
 
 
 def write_environment(folder: Path, ports: Ports, password: str) -> None:
-    """Write what a shell reads to have ``nomad``, ``consul`` and ``nats`` find the fleet, and be let in."""
+    """Write what a shell reads to have ``nomad``, ``consul`` and ``nats`` find the fleet, and be let in.
+
+    ``password`` is the operator's.
+    """
     found = {
         "NOMAD_ADDR": f"http://{HOST}:{ports.nomad}",
+        "NOMAD_TOKEN": token_of(password),
         "CONSUL_HTTP_ADDR": f"http://{HOST}:{ports.consul}",
+        "CONSUL_HTTP_TOKEN": token_of(password),
         "NATS_URL": f"nats://{HOST}:{ports.nats}",
         "NATS_USER": USER,
         "NATS_PASSWORD": password,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import click
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from services.cli.fleet.deployment import Deployment
 from services.cli.fleet.infra import INFRA
@@ -17,7 +17,6 @@ from services.kernel.directory.consul import ConsulDirectory
 from services.kernel.errors import MirageError, NotFound
 from services.kernel.http_calls import Http
 from services.kernel.scheduler.nomad import Nomad
-from services.kernel.server import Server
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -46,7 +45,7 @@ async def look_at_all(deployment: Deployment) -> Standing:
     """Look at everything at once."""
     agents = deployment.agents
     running = agents.running()
-    consul = Server.parse(f"consul://{agents.consul.address}/{NAMESPACE}")
+    consul = structs.replace(agents.consul, path=NAMESPACE)
     async with AsyncExitStack() as stack:
         nomad, directory, http = Nomad(agents.nomad), ConsulDirectory(consul), Http()
         for closing in (nomad, directory, http):

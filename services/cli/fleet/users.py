@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from services.cli.fleet.access import token_of
 from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST, Ports
 from services.cli.fleet.secrets import Secrets
@@ -23,7 +24,7 @@ NAMESPACE: Final = "mirage"
 def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
     """Where a service finds each server, as its settings say it."""
     login = f"{service}:{password}@{HOST}"
-    consul = f"consul://{HOST}:{ports.consul}/{NAMESPACE}"
+    consul = f"consul://:{token_of(password)}@{HOST}:{ports.consul}/{NAMESPACE}"
     mongo = f"mongodb://{HOST}:{ports.mongodb}/{NAMESPACE}_{service}"
     return {
         "sql": f"postgresql://{login}:{ports.postgresql}/{service}",

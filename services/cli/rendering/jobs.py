@@ -135,7 +135,7 @@ job "$job" {
 $migrate
     task "$name" {
       driver = var.driver
-
+$identity
       config {
         command      = var.driver == "docker" ? null : var.command
         args         = ["serve", "$name"]
@@ -206,6 +206,18 @@ $secrets
 """)
 
 
+#: Nomad gives its token to a job that has to do with Nomad; what that may do is in jobs/policies.
+_IDENTITY: Final = """
+      identity {
+        env = true
+      }
+"""
+_SCHEDULER: Final = (
+    '{{ if regexMatch "@" .scheduler.Value }}{{ .scheduler }}'
+    '{{ else }}{{ .scheduler.Value | replaceAll "://" (printf "://:%s@" (env "NOMAD_TOKEN")) }}{{ end }}'
+)
+
+
 def job_name(service: str) -> str:
     """What the job of a service is called."""
     return PREFIX + service
@@ -233,6 +245,7 @@ def render_job(service: Service, version: str) -> str:
         least=least,
         most=most,
         memory=service.memory_mib,
+        identity=_IDENTITY if "scheduler" in service.needs else "",
         migrate=migrate,
         secrets=_secrets(job, secrets_of(service)),
     )
@@ -246,5 +259,6 @@ def _indented(job: str, names: tuple[str, ...]) -> Iterator[str]:
     indent = " " * 10
     yield f'{indent}{{{{ with nomadVar "nomad/jobs/{job}" }}}}'
     for name in names:
-        yield f"{indent}MIRAGE_{name.upper()}={{{{ .{name} }}}}"
+        value = _SCHEDULER if name == "scheduler" else f"{{{{ .{name} }}}}"
+        yield f"{indent}MIRAGE_{name.upper()}={value}"
     yield f"{indent}{{{{ end }}}}"
