@@ -20,8 +20,10 @@ from tests.proof.processes import ROOT, Lab, ended, excluding
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
 
+MIGRATIONS = "services/scans/migrations"
 #: What the new version adds to the schema, and its number.
-STEP, MIGRATION = 4, "ALTER TABLE item ADD COLUMN colour TEXT NOT NULL DEFAULT 'none';\n"
+STEP = 1 + max(int(file.name[:4]) for file in (ROOT / MIGRATIONS).glob("*.sql"))
+MIGRATION = "ALTER TABLE item ADD COLUMN colour TEXT NOT NULL DEFAULT 'none';\n"
 #: Where the new version has its fault: it says that it waits for something, for ever.
 SOUND = '        """See `Runtime.ready`; raises what is missing."""\n'
 BROKEN = SOUND + '        raise Unavailable("this version waits for something that never comes")\n'
@@ -41,9 +43,7 @@ def code(tmp_path: Path) -> Path:
     for job in (folder / "jobs").glob("*.hcl"):
         text = re.sub(r'(healthy_deadline +=) "2m"', rf'\1 "{DEADLINE}s"', job.read_text("utf-8"))
         job.write_text(re.sub(r'(progress_deadline +=) "5m"', rf'\1 "{DEADLINE + 20}s"', text), "utf-8")
-    steps = folder / "services/scans/migrations"
-    assert max(int(file.name[:4]) for file in steps.glob("*.sql")) == STEP - 1
-    (steps / f"{STEP:04}_colour.sql").write_text(MIGRATION)
+    (folder / MIGRATIONS / f"{STEP:04}_colour.sql").write_text(MIGRATION)
     process = folder / "services/kernel/process.py"
     text = process.read_text("utf-8")
     assert text.count(SOUND) == 1

@@ -18,13 +18,13 @@ from services.cli.fleet import agent_files as files
 from services.cli.fleet.agent_files import AGENTS, CLIENT, CONSUL, SERVER
 from services.cli.fleet.daemons import Daemon
 from services.cli.fleet.ports import HOST, Ports
-from services.cli.fleet.secrets import keep_secrets, read_secrets
+from services.cli.fleet.secrets import find_secrets, keep_secrets
 from services.kernel.errors import Conflict, Invalid, Unavailable
 from services.kernel.folder import write_private
 from services.kernel.pauses import pauses
 from services.kernel.scheduler import ENDED
 from services.kernel.scheduler.nomad import Nomad
-from services.kernel.server import Server
+from services.kernel.server import Host, Server
 
 #: Seconds that an agent may take until it answers, that one may take to end, and that all jobs may.
 PATIENCE: Final = 60.0
@@ -74,17 +74,19 @@ class Agents:
 
     @property
     def consul(self) -> Server:
-        """Consul, as it lets the operator in; see `read_secrets`."""
-        return Server.parse(f"consul://:{self._token}@{HOST}:{self.ports.consul}")
+        """Consul, as it lets the operator in."""
+        return Server(kind="consul", hosts=(Host(HOST, self.ports.consul),), password=self._token)
 
     @property
     def nomad(self) -> Server:
-        """Nomad, as it lets the operator in; see `read_secrets`."""
-        return Server.parse(f"nomad://:{self._token}@{HOST}:{self.ports.nomad}")
+        """Nomad, as it lets the operator in."""
+        return Server(kind="nomad", hosts=(Host(HOST, self.ports.nomad),), password=self._token)
 
     @property
     def _token(self) -> str:
-        return access.token_of(read_secrets(self.folder).admin)
+        """The operator's; nothing where no fleet is yet."""
+        found = find_secrets(self.folder)
+        return access.token_of(found.admin) if found else ""
 
     def running(self) -> dict[str, bool]:
         """Which agents run, in the order of their start."""

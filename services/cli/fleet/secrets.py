@@ -35,7 +35,7 @@ def keep_secrets(folder: Path, services: Iterable[str]) -> Secrets:
         Invalid: the file is none of secrets.
         Conflict: another process makes them at this moment.
     """
-    found = _read(folder)
+    found = find_secrets(folder)
     kept = found or Secrets(admin=_password(), token=_password(), master_key=make_key(), services={})
     missing = {name: _password() for name in services if name not in kept.services}
     if missing or found is None:
@@ -50,12 +50,17 @@ def read_secrets(folder: Path) -> Secrets:
     Raises:
         Invalid: there is none, or the file is none of secrets.
     """
-    if (kept := _read(folder)) is None:
+    if (kept := find_secrets(folder)) is None:
         raise Invalid(f"there is no fleet in {folder}: bring one up (mirage fleet up), or name its folder (--data)")
     return kept
 
 
-def _read(folder: Path) -> Secrets | None:
+def find_secrets(folder: Path) -> Secrets | None:
+    """The secrets of the fleet in ``folder``; None where there is none.
+
+    Raises:
+        Invalid: the file is none of secrets.
+    """
     file = folder / FILE
     try:
         return msgspec.json.decode(file.read_bytes(), type=Secrets)
