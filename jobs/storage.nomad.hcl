@@ -180,9 +180,9 @@ job "mirage-storage" {
         EOT
       }
 
-      # Longer than it takes to drain: what is in work ends, or goes to another instance.
+      # Longer than it takes to drain and to close: what is in work ends, or goes to another instance.
       kill_signal  = "SIGTERM"
-      kill_timeout = "30s"
+      kill_timeout = "45s"
 
       resources {
         cpu    = 100

@@ -25,14 +25,13 @@ from services.kernel import metrics
 from services.kernel.calls import Caller, Calls, Endpoint
 from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, NotFound
 from services.kernel.events import EventStream
-from services.kernel.messages import EVERYWHERE, workspace_id
 from services.kernel.observed import Observed, name_request
 from services.kernel.openapi import LAST_EVENT, PROBLEM, WORKSPACE, Problem, describe, in_body
 from services.kernel.problems import problem_of
 from services.kernel.request import SECONDS
+from services.kernel.under_way import let_resume
+from services.kernel.workspace import read_workspace
 
-#: The longest name of a workspace, in bytes.
-LONGEST_NAME: Final = 200
 #: How long a question may take.
 LONGEST_SECONDS: Final = 30.0
 DOCS: Final = Path(__file__).parent / "docs"
@@ -103,6 +102,8 @@ def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace:
 
     async def stream(request: Request[Any, Any, Any]) -> EventStream:
         name_request(request.scope, endpoint.name)
+        if endpoint.resumes:
+            let_resume(request.scope)
         question = _resumed(endpoint, request, read(request, await request.body()))
         events = EventStream(
             calls.follow(endpoint, question, Caller(workspace=_workspace(request, workspace))),
@@ -176,23 +177,9 @@ def _part(endpoint: Endpoint[Any, Any], names: Sequence[str]) -> type[Struct]:
 
 
 def _workspace(request: Request[Any, Any, Any], default: str) -> UUID:
-    """The workspace that a request names; names are UTF-8, as on the command line."""
+    """The workspace that a request names."""
     given = request.headers.get(WORKSPACE)
-    named = default.encode() if given is None else given.encode("latin-1")
-    try:
-        workspace = _workspace_by_id(named.decode()) or workspace_id(named.decode())
-    except UnicodeDecodeError:
-        raise Invalid(f"{WORKSPACE} is not UTF-8") from None
-    if workspace == EVERYWHERE or not named or len(named) > LONGEST_NAME:
-        raise Invalid(f"{WORKSPACE} names no workspace")
-    return workspace
-
-
-def _workspace_by_id(named: str) -> UUID | None:
-    try:
-        return UUID(named) if len(named) == 36 else None
-    except ValueError:
-        return None
+    return read_workspace(default.encode() if given is None else given.encode("latin-1"))
 
 
 class LocalOnly:

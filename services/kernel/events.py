@@ -76,7 +76,7 @@ class EventStream(ASGIResponse):
                 await _send_body(send, _event(part, id=str(part.sequence) if self._resumes else ""))
         except Exception as error:  # noqa: BLE001  whoever reads the stream learns of it
             _log.info("a stream failed", reason=str(error))
-            await _send_body(send, _event(self._describe(error), event="problem"), last=True)
+            await _send_body(send, problem_event(self._describe(error)), last=True)
         else:
             await _send_body(send, b"event: end\r\ndata: \r\n\r\n", last=True)
 
@@ -88,6 +88,11 @@ class EventStream(ASGIResponse):
             self._next.cancel()
             await asyncio.gather(self._next, return_exceptions=True)
         await self._parts.aclose()
+
+
+def problem_event(problem: Struct) -> bytes:
+    """The last event of a stream that failed."""
+    return _event(problem, event="problem")
 
 
 def _event(content: Any, **fields: str) -> bytes:

@@ -1,23 +1,25 @@
 """One process of a fleet: it listens before it is ready, says what it waits for, and ends without losing anything.
 
 Live from its start on; ready once the servers that its services need are there and it is in the directory. On SIGTERM
-it is ready no more, leaves the directory, ends or gives back what it has in work, and then stops answering.
+it is ready no more and leaves the directory; what it has in work ends or is given back, and what it is asked is
+answered, up to one deadline; then it stops listening, and closes what its services used last of all.
 """
 
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import structlog
-import uvicorn
 
 from services.kernel import metrics
 from services.kernel.app import create_app
 from services.kernel.calls import A, Caller, Calls, Endpoint, Q
 from services.kernel.errors import Exhausted, MirageError, Unavailable
+from services.kernel.http_limits import Limits
+from services.kernel.http_server import HttpServer
 from services.kernel.listening import open_listener
 from services.kernel.pauses import pauses
 from services.kernel.runtime import Place, Runtime
@@ -27,10 +29,13 @@ from services.kernel.settings import Settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
-#: Seconds for work that was begun when the process is told to end; Nomad's ``kill_timeout`` is longer.
-DRAINING: Final = 15.0
-#: Seconds for requests that are being answered, after that.
-ANSWERING: Final = 5
+#: Seconds from the moment in which a process is told to end, for all that is in work and is being answered then: as
+#: long as a question may take, so that every one is answered.
+DRAINING: Final = 30.0
+#: Seconds for closing what the services used, after that; Nomad's ``kill_timeout`` is longer than both together.
+CLOSING: Final = 10.0
+#: Seconds for requests that are being answered when a part of the process has failed.
+ANSWERING: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -45,7 +50,7 @@ class Process(Calls):
         self._runtime: Runtime | None = None
         self._missing: MirageError = Unavailable("this process is starting")
         self._ending = asyncio.Event()
-        self._front: Front | None = None
+        self._front: HttpServer | None = None
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         return await self._open.calls.ask(endpoint, question, caller, seconds=seconds)
@@ -67,15 +72,18 @@ class Process(Calls):
         """Begin to end."""
         self._ending.set()
 
-    async def run(self) -> None:
-        """Run until it is told to `end`, or until a part of it fails, which is raised."""
+    async def run(self, hang_up: Callable[[float], Awaitable[None]] | None = None) -> None:
+        """Run until it is told to `end`, or until a part of it fails, which is raised.
+
+        ``hang_up``, with the seconds that are left, takes no more questions and lets those that were taken be answered.
+        """
         ending = asyncio.create_task(self._ending.wait())
         try:
             for pause in pauses(0.25, 5.0):
                 running = asyncio.create_task(self._run_once())
                 await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
                 if not running.done():
-                    await self._drain(running)
+                    await self._drain(running, hang_up)
                     return
                 try:
                     running.result()
@@ -100,7 +108,7 @@ class Process(Calls):
                     await runtime.failure()
                 finally:  # while there still is who answers
                     if self._front is not None:
-                        await self._front.close()
+                        await self._front.close(ANSWERING)
         finally:
             self._runtime = None
 
@@ -108,59 +116,46 @@ class Process(Calls):
         """Let the world in, now that all is there to answer it."""
         for service in self._services:
             if service.public:
-                self._front = Front(load(service.public)(runtime.ports[service.name]), self._settings.public)
-                self._front.open()
+                app = load(service.public)(runtime.ports[service.name])
+                # Shared with others of its like: while one ends, the next one has it already.
+                self._front = HttpServer(app, open_listener(self._settings.public, shared=True), Limits())
+                self._front.begin()
 
-    async def _drain(self, running: "asyncio.Task[None]") -> None:
+    async def _drain(
+        self, running: "asyncio.Task[None]", hang_up: Callable[[float], Awaitable[None]] | None = None
+    ) -> None:
         self._missing = Unavailable("this process is ending")
+        loop = asyncio.get_running_loop()
+        end = loop.time() + DRAINING
         if self._runtime is not None:
             _log.info("draining")
-            closing = [self._front.close()] if self._front is not None else []
-            await asyncio.gather(self._runtime.drain(DRAINING), *closing)
+            await self._runtime.leave()
+            closing = [self._front.close(end - loop.time())] if self._front is not None else []
+            await asyncio.gather(self._runtime.drain(end - loop.time()), *closing)
+            if hang_up is not None:
+                await hang_up(max(0.0, end - loop.time()))
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-
-class Front:
-    """A public port, shared with others of its like: while one ends, the next one has it already."""
-
-    def __init__(self, app: Any, address: str) -> None:
-        self._app = app
-        self._address = address
-        self._serving: asyncio.Task[None] | None = None
-
-    def open(self) -> None:
-        """Listen; raises `Invalid` when the port is somebody else's."""
-        self._listener = open_listener(self._address, shared=True)
-        self._server = uvicorn.Server(uvicorn.Config(self._app, lifespan="off", **_CONFIG))
-        self._serving = asyncio.create_task(self._server._serve([self._listener]))  # noqa: SLF001  as below
-
-    async def close(self) -> None:
-        """Take no more requests, and end when those that were begun are answered."""
-        if self._serving is not None:
-            self._server.should_exit = True
-            serving, self._serving = self._serving, None
-            await asyncio.gather(serving, return_exceptions=True)
-            self._listener.close()
+        done, _ = await asyncio.wait({asyncio.gather(running, return_exceptions=True)}, timeout=CLOSING)
+        if not done:
+            _log.warning("a port does not close", seconds=CLOSING)
 
 
 async def serve(services: Sequence[Service], settings: Settings, listener: socket.socket, place: Place) -> None:
     """Serve ``services`` on a socket until SIGTERM or SIGINT; ``place`` is where others find it."""
     metrics.start()
     process = Process(services, settings, place)
-    server = uvicorn.Server(uvicorn.Config(_app(process, services, place), **_CONFIG))
+    server = HttpServer(_app(process, services, place), listener)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.end)
-    serving = asyncio.create_task(server._serve([listener]))  # noqa: SLF001  `serve` would take the signals
-    running = asyncio.create_task(process.run())
+    serving = server.begin()
+    running = asyncio.create_task(process.run(server.close))
     try:
         await asyncio.wait({serving, running}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         process.end()
         await asyncio.gather(running, return_exceptions=True)
-        server.should_exit = True
-        await asyncio.gather(serving, return_exceptions=True)
+        await server.close(0.0)
     running.result()
     serving.result()
 
@@ -170,12 +165,3 @@ def _app(process: Process, services: Sequence[Service], place: Place) -> "Litest
     answered = [endpoint for service in services for endpoint in service.answers]
     instances = frozenset((service.name, f"{service.name}-{place.id}") for service in services)
     return create_app(process, answered, hosts=hosts, ready=process.ready, instances=instances)
-
-
-_CONFIG: Final[dict[str, Any]] = {
-    "log_config": None,
-    "access_log": False,
-    "server_header": False,
-    "timeout_graceful_shutdown": ANSWERING,
-    "timeout_keep_alive": 30,
-}

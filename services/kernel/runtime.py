@@ -172,18 +172,25 @@ class Runtime:
         for name, each in workers.items():
             self._consume(name, each)
 
-    async def drain(self, seconds: float) -> None:
-        """Take in no more: leave the directory, and let what was begun end; what does not in time comes again.
+    async def leave(self) -> None:
+        """Be ready no more and leave the directory; return when nobody asks any more who is told of it in time."""
+        if not self._draining:
+            self._draining = True
+            await self._leave()
+            await asyncio.sleep(LEAVING)
 
-        What services said is still on its way to the bus, and questions are answered until this process ends.
+    async def drain(self, seconds: float) -> None:
+        """Take in no more: `leave`, and let what was begun end; what has not within ``seconds`` comes again.
+
+        What services said is on its way to the bus then, and questions are answered until this process ends.
         """
-        self._draining = True
-        await self._leave()
-        await asyncio.sleep(LEAVING)
-        await asyncio.gather(*(each.drain(seconds) for each in self._consuming))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        await self.leave()
+        await asyncio.gather(*(each.drain(max(0.0, end - loop.time())) for each in self._consuming))
         for ports in self.ports.values():
             if isinstance(outbox := vars(ports).get("outbox"), Outbox):
-                await outbox.flush(seconds)
+                await outbox.flush(max(0.0, end - loop.time()))
 
     async def _register(self) -> None:
         """Make the services known, now that all of them are open and answer."""

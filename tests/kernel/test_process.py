@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from services.kernel.runtime import Place
 from services.kernel.server import Server
 from services.kernel.service import Handles, Hold, Ports, Received, Service
 from services.kernel.settings import Settings
+from services.kernel.sql.sqlite import SqliteSql
+from tests.kernel import organ
+from tests.kernel.organ import From, Hole
 from tests.kernel.test_runtime import BELL, CALLER, EAR, HEARD, Heard, Rung, bell, eventually
 
 HERE = __name__
@@ -56,13 +59,42 @@ async def heard(ports: Ports, caller: Caller, question: Nothing) -> Heard:
     return Heard(tuple(ports.state.get("heard", ())))
 
 
+async def ponder(ports: Ports, caller: Caller, question: Nothing) -> Heard:
+    """Ask the store once it is let go on: it is open for as long as somebody is answered."""
+    Work.begun.set()
+    await Work.open.wait()
+    async with ports.sql.read() as view:
+        row = await view.fetch_one("SELECT 7")
+    return Heard(row or ())
+
+
+async def sing(ports: Ports, caller: Caller, question: Nothing) -> AsyncGenerator[Heard, None]:
+    yield Heard((1,))
+    Work.begun.set()
+    await Work.open.wait()
+    yield Heard((2,))
+
+
+async def roll(ports: Ports, caller: Caller, question: From) -> AsyncGenerator[Hole, None]:
+    yield Hole(1)
+    Work.begun.set()
+    await asyncio.Event().wait()
+
+
 async def welcome(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"welcome"})
 
 
+async def linger(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/slow":
+        Work.begun.set()
+        await Work.open.wait()
+    await welcome(scope, receive, send)
+
+
 def front(ports: Ports) -> Any:
-    return welcome
+    return linger
 
 
 TOILS = (Handles(name="toil", takes=Rung, work=toil),)
@@ -71,6 +103,13 @@ WORKER = Service(
     name="ear", summary="Toils.", needs=("sql", "bus"), consumes=(Rung,), consumers=f"{HERE}:TOILS",
     answers=(HEARD,), doors=f"{HERE}:DOORS",
 )  # fmt: skip
+PONDER = structs.replace(HEARD, service="poet", name="ponder", path="/v1/ponder")
+SING = structs.replace(PONDER, name="sing", path="/v1/sing", streams=True)
+ROLL = structs.replace(organ.ROLL, service="poet")
+THOUGHTS = {PONDER: ponder, SING: sing, ROLL: roll}
+POET = Service(
+    name="poet", summary="Takes its time.", needs=("sql",), answers=(PONDER, SING, ROLL), doors=f"{HERE}:THOUGHTS"
+)
 GATE = Service(name="gate", summary="Lets in.", needs=(), public=f"{HERE}:front")
 
 
@@ -199,6 +238,98 @@ async def test_work_that_does_not_end_in_time_is_there_for_the_next_process(
         await eventually(lambda: asyncio.sleep(0, again.ports["ear"].state.get("heard") == [3]))
 
 
+# Questions that are under way
+
+
+async def told_to_end(get: Get, path: str) -> "asyncio.Task[Answer]":
+    """Ask, and have the process told to end while it answers."""
+    asking = asyncio.create_task(get(path))
+    await asyncio.wait_for(Work.begun.wait(), 30)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await eventually(says(get, "/health/ready", 503))
+    return asking
+
+
+@pytest.mark.parametrize(("path", "answer"), [("/v1/ponder", {"times": [7]}), ("/v1/sing", '{"times":[2]}')])
+async def test_a_question_that_is_under_way_is_answered_and_what_it_needs_is_open_until_then(
+    settings: Settings, path: str, answer: Any
+) -> None:
+    async with served(settings, POET) as (serving, get):
+        await eventually(says(get, "/health/ready", 200))
+        asking = await told_to_end(get, path)
+        assert not serving.done()
+        Work.open.set()
+        answered = await asking
+        assert answered.status == 200
+        assert answered.body == answer or answer in answered.body
+        await asyncio.wait_for(serving, 30)
+
+
+async def test_a_question_without_an_answer_in_time_and_a_stream_are_told_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "DRAINING", 0.1)
+    async with served(settings, POET) as (serving, get):
+        await eventually(says(get, "/health/ready", 200))
+        streaming = asyncio.create_task(get("/v1/sing"))
+        asking = await told_to_end(get, "/v1/ponder")
+        refused, broken_off = await asking, await streaming
+        assert (refused.status, refused.body["code"]) == (503, "unavailable")
+        assert "ask again" in refused.body["detail"]
+        assert '{"times":[1]}' in broken_off.body
+        assert "event: problem" in broken_off.body
+        assert '"code":"unavailable"' in broken_off.body
+        await asyncio.wait_for(serving, 30)
+
+
+async def test_a_stream_that_goes_on_elsewhere_ends_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "DRAINING", 3600.0)
+    async with served(settings, POET) as (serving, get):
+        await eventually(says(get, "/health/ready", 200))
+        streaming = asyncio.create_task(get("/v1/roll"))
+        await asyncio.wait_for(Work.begun.wait(), 30)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert "event: problem" in (await asyncio.wait_for(streaming, 30)).body
+        await asyncio.wait_for(serving, 30)
+
+
+async def test_there_is_one_deadline_for_all_that_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "DRAINING", 0.1)
+    left: list[float] = []
+
+    async def hang_up(seconds: float) -> None:
+        left.append(seconds)
+
+    one = Process([BELL, WORKER], settings, PLACE)
+    running = asyncio.create_task(one.run(hang_up))
+    await asyncio.wait_for(Work.begun.wait(), 30)
+    one.end()
+    await asyncio.wait_for(running, 30)
+    assert left == [0.0]
+
+
+async def test_a_port_that_does_not_close_holds_nobody_for_ever(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "CLOSING", 0.05)
+    closing = asyncio.Event()
+
+    async def close(self: SqliteSql) -> None:
+        closing.set()
+        await asyncio.Event().wait()
+
+    one = Process([POET], settings, PLACE)
+    running = asyncio.create_task(one.run())
+    await eventually(lambda: is_ready(one))
+    with monkeypatch.context() as broken:
+        broken.setattr(SqliteSql, "close", close)
+        one.end()
+        await asyncio.wait_for(running, 30)
+    assert closing.is_set()
+
+
 async def test_a_fault_in_a_part_ends_the_process_and_is_raised(settings: Settings) -> None:
     async with served(settings, bell(tasks="tests.kernel.test_runtime:TRIPS")) as (serving, _):
         with pytest.raises(MirageError, match=r"bell\.trip, a part of this process, ended"):
@@ -249,6 +380,28 @@ async def test_the_world_is_let_in_when_all_is_there_and_no_more_when_it_ends(se
     two.end()
     await asyncio.wait_for(also, 30)
     assert not await reached(port)
+
+
+async def test_what_the_world_is_being_answered_is_answered_to_its_end(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    one = Process([GATE], structs.replace(settings, public=f"127.0.0.1:{port}"), PLACE)
+    running = asyncio.create_task(one.run())
+    await eventually(lambda: reached(port))
+    async with aiohttp.ClientSession() as session:
+        asking = asyncio.create_task(session.get(f"http://127.0.0.1:{port}/slow"))
+        await asyncio.wait_for(Work.begun.wait(), 30)
+        one.end()
+
+        async def is_closed() -> bool:
+            return not await reached(port)
+
+        await eventually(is_closed)
+        assert not running.done()
+        Work.open.set()
+        async with await asking as answer:
+            assert await answer.text() == "welcome"
+    await asyncio.wait_for(running, 30)
 
 
 async def is_ready(process: Process) -> bool:

@@ -1,5 +1,6 @@
 """`mirage render` writes what is stale; with --check it shows it and fails."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from click.testing import CliRunner
 
 from services.cli.commands import render
 from services.cli.rendering import render_all
+from services.kernel.http_server import HANGING_UP
+from services.kernel.process import CLOSING, DRAINING
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = Path("services/contracts/asyncapi.json")
@@ -47,3 +50,10 @@ def test_what_is_missing_is_written(copy: Path) -> None:
     assert run("--check")[0] == 1
     assert run() == (0, f"{DOCUMENT}\n")
     assert (copy / DOCUMENT).read_text() == (ROOT / DOCUMENT).read_text()
+
+
+def test_nomad_waits_longer_than_a_process_takes_to_end() -> None:
+    for path in (ROOT / "jobs").glob("*.nomad.hcl"):
+        killed = [int(seconds) for seconds in re.findall(r'kill_timeout = "(\d+)s"', path.read_text())]
+        assert killed, path
+        assert min(killed) > DRAINING + 2 * HANGING_UP + CLOSING, path

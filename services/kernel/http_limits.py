@@ -1,0 +1,199 @@
+"""What a connection may cost before anybody knows whose it is: uvicorn's own protocol with limits.
+
+Without them a head may be of any size, come at any pace and never end, and an answer may never be read.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from services.kernel.openapi import PROBLEM, Problem
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Of one port: sizes in bytes, times in seconds.
+
+    ``head``: of the first line and the fields of a request together, and of what frames a body; ``fields``: how many;
+    ``head_seconds``: until a head is there, from its first byte, and in a new connection from its beginning.
+    ``connections``: at once; further ones are refused. ``queued``: requests that are sent before the one before them
+    was answered. ``pace`` bytes have to come of a body, and to be taken of an answer, in each ``pace_seconds`` in which
+    they are waited for. ``unread``: what is still taken of a body that nobody wants. ``look``: between two looks.
+    """
+
+    head: int = 65_536
+    fields: int = 100
+    head_seconds: float = 10.0
+    connections: int = 512
+    queued: int = 8
+    pace: int = 200_000
+    pace_seconds: float = 20.0
+    unread: int = 64_000_000
+    look: float = 0.5
+
+
+class Pace:
+    """Whether enough passes: ``least`` in each ``seconds`` since it was begun."""
+
+    def __init__(self, least: int, seconds: float) -> None:
+        self._least = least
+        self._seconds = seconds
+        self._since: tuple[float, int] | None = None
+
+    def end(self) -> None:
+        self._since = None
+
+    def is_kept(self, now: float, passed: int) -> bool:
+        """Look, ``passed`` being all that has passed so far."""
+        if self._since is None or passed - self._since[1] >= self._least:
+            self._since = (now, passed)
+        return now - self._since[0] < self._seconds
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection; ``look`` is called from time to time."""
+
+    limits: Limits
+
+    def connection_made(self, transport: Any) -> None:
+        self._refused = False
+        self._in_head = True
+        self._fields = 0
+        #: What came since the last piece of a body, or since the last request was whole.
+        self._framing = 0
+        self._taken = 0
+        self._unread = 0
+        self._waits_since: float | None = self.loop.time()
+        self._body_pace = Pace(self.limits.pace, self.limits.pace_seconds)
+        self._answer_pace = Pace(self.limits.pace, self.limits.pace_seconds)
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            self._refuse(503, "unavailable", "too many connections are open: try again later")
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._framing += len(data)
+        if self._in_head and self._waits_since is None:
+            self._waits_since = self.loop.time()
+        super().data_received(data)
+        if self._framing > self.limits.head:
+            self._refuse_head()
+
+    def look(self) -> None:
+        """Hang up where the other side is too slow, or not there any more."""
+        now = self.loop.time()
+        if self._in_head and self._waits_since is not None and now - self._waits_since > self.limits.head_seconds:
+            self._refuse(408, "invalid", f"a request has to begin within {self.limits.head_seconds:g} s")
+        if self._in_head or self.flow.read_paused or self._refused:
+            self._body_pace.end()
+        elif not self._body_pace.is_kept(now, self._taken):
+            self._refuse(408, "invalid", "the body of the request comes too slowly")
+        if not (self.transport.is_closing() or (self.flow.write_paused and not self._may_take_its_time())):
+            self._answer_pace.end()
+        # What waits to be written shrinks as it is read; what is added meanwhile begins a new count.
+        elif not self._answer_pace.is_kept(now, -self.transport.get_write_buffer_size()):
+            self.transport.abort()
+
+    def _may_take_its_time(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and _PATIENT in cycle.scope["state"]
+
+    def resume_writing(self) -> None:
+        self._answer_pace.end()
+        super().resume_writing()
+
+    # What the parser finds
+
+    def on_message_begin(self) -> None:
+        self._fields = 0
+        if self._waits_since is None:
+            self._waits_since = self.loop.time()
+        if not self._refused:
+            super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > self.limits.fields:
+            self._refuse_head()
+        if not self._refused:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._framing = 0
+        self._waits_since = None
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.limits.head:
+            self._refuse_head()
+        if len(self.pipeline) >= self.limits.queued:
+            self._refuse(429, "unavailable", f"more than {self.limits.queued} requests wait in one connection")
+        if not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._framing = 0
+        self._taken += len(body)
+        if self._refused:
+            return
+        if self.cycle.response_complete:
+            self._unread += len(body)
+            if self._unread > self.limits.unread:
+                self._hang_up()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        self._framing = 0
+        self._unread = 0
+        if not self._refused:
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "invalid", msg)
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, "invalid", f"more than {self.limits.head} bytes or {self.limits.fields} fields are no head")
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        """Say why, unless an answer has begun, and hang up."""
+        if self._refused:
+            return
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or not (cycle.response_started or self.pipeline):
+            title = code.replace("_", " ").capitalize()
+            problem = Problem(type="about:blank", title=title, status=status, detail=detail, code=code)
+            self.transport.write(_answer(status, msgspec.json.encode(problem)))
+            self._refused = True
+            self.transport.close()
+        else:
+            self._hang_up()
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _hang_up(self) -> None:
+        self._refused = True
+        self.transport.abort()
+
+
+_PATIENT: Final = "patient"
+
+
+def be_patient(scope: Any) -> None:
+    """Let whoever sent this request take its answer as slowly as it likes: it is known who that is."""
+    scope.setdefault("state", {})[_PATIENT] = True
+
+
+_HEAD: Final = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+
+
+def _answer(status: int, body: bytes) -> bytes:
+    return STATUS_LINE[status] + _HEAD % (PROBLEM.encode(), len(body)) + body
+
+
+def limited(limits: Limits) -> type[asyncio.Protocol]:
+    """The protocol for a port with these limits, as uvicorn takes it."""
+    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits})
