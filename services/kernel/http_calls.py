@@ -1,12 +1,14 @@
 """Calls over HTTP: a service is found by its name, and asked within the time that is left for it.
 
-One pool of connections a process. A question that may be asked twice is asked of another instance when one fails, as
-long as there is time; one that may not is asked again only where nobody can have heard it. A service that fails again
-and again is left alone for a moment, and only so many questions wait for one service at a time, so that one that hangs
-takes nobody with it.
+One pool of connections a process. A question that may be asked twice is asked of another instance when one fails or
+has not answered in half of the time; one that may not is asked again only where nobody can have heard it. A
+service that fails again and again is left alone for a moment, and only so many questions wait for one service at a
+time, so that one that hangs takes nobody with it.
 """
 
 import asyncio
+import io
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from time import monotonic
@@ -31,6 +33,11 @@ from services.kernel.request import SECONDS, TRACE, continue_trace, current_trac
 #: Instances that hear one question at most, and seconds for which one is looked for that does.
 TRIES: Final = 3
 PATIENCE: Final = 5.0
+#: Seconds that one of several has for its answer at least, before another one is asked. That there was no answer in
+#: less says nothing of who was asked, but that the question came late.
+SHORTEST_TRY: Final = 1.0
+#: Seconds for which who asks waits beyond its own time for who gives up in time by itself.
+GRACE: Final = 0.1
 #: Questions that wait for one service at a time, and that wait to wait.
 AT_ONCE: Final = 64
 #: An instance that does not take a connection in so many seconds is away.
@@ -40,6 +47,7 @@ SILENCE: Final = 45.0
 #: Seconds for which a connection is kept that nobody uses: well below those of the other side.
 KEPT: Final = 10.0
 LARGEST_ANSWER: Final = 256_000_000
+_UNAVAILABLE: Final = 503
 
 T = TypeVar("T")
 Attempt = Callable[[Instance], Awaitable[T]]
@@ -53,6 +61,14 @@ class Unheard(Unavailable):
 
 class Broken(Unavailable):
     """The instance went away while it was asked; it may have heard."""
+
+
+class Late(Unavailable):
+    """No answer came in time: a fault of who was asked where it is ``telling``."""
+
+    def __init__(self, reason: str, *, telling: bool) -> None:
+        super().__init__(reason)
+        self.telling = telling
 
 
 class Peer:
@@ -73,9 +89,9 @@ class Http:
 
     @asynccontextmanager
     async def request(
-        self, base: str, asked: Asked, headers: dict[str, str], seconds: float | None
+        self, base: str, asked: Asked, headers: dict[str, str], seconds: float | None, *, name: str = ""
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request.
+        """Send a request to ``base``, which errors call ``name`` where there is one.
 
         Raises:
             Unheard: it did not arrive.
@@ -91,18 +107,20 @@ class Http:
             )
         silence = SILENCE if seconds is None else None
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECTING, sock_read=silence)
+        # A file is sent piece by piece; bytes are copied whole to where they wait to be sent.
+        body = io.BytesIO(asked.body) if asked.body else None
         try:
             async with self._session.request(
-                asked.method, URL(base + asked.target, encoded=True), data=asked.body, headers=headers, timeout=timeout,
+                asked.method, URL(base + asked.target, encoded=True), data=body, headers=headers, timeout=timeout,
                 allow_redirects=False,
             ) as response:  # fmt: skip
                 yield response
         except aiohttp.ClientConnectorError as error:
-            raise Unheard(f"{base} does not answer: {error.os_error.strerror or error}") from error
+            raise Unheard(f"{name or base} does not answer: {_reason(error.os_error)}") from error
         except aiohttp.ConnectionTimeoutError as error:
-            raise Unheard(f"{base} does not answer") from error
+            raise Unheard(f"{name or base} does not answer") from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise Broken(f"{base} went away: {error}") from error
+            raise Broken(f"{name or base} went away: {error}") from error
 
     async def close(self) -> None:
         self._closed = True
@@ -138,13 +156,13 @@ class HttpCalls(Calls):
         async def attempt(instance: Instance) -> A:
             left = seconds_left(seconds)
             timed = {**headers, SECONDS: f"{left:.3f}"}
-            async with self._http.request(_base(instance), asked, timed, None) as response:
+            async with self._http.request(_base(instance), asked, timed, None, name=instance.id) as response:
                 body = await _body(response)
             if response.status != 200:
                 raise read_problem(endpoint.service, response.status, body)
             return read_answer(endpoint, body)
 
-        with metrics.call(endpoint.service, endpoint.name), work(seconds=seconds):
+        with metrics.call(endpoint.service, endpoint.name):
             return await self._in_time(endpoint, seconds, attempt)
 
     async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
@@ -166,6 +184,8 @@ class HttpCalls(Calls):
     ) -> AsyncIterator[Forwarded]:
         """Ask as it is, and give the answer as it comes; its beginning must come within ``seconds``.
 
+        An instance that says that it is not available counts as one that is not, as in `ask`.
+
         Raises:
             Unavailable: no instance answers, or the one that began to went away.
         """
@@ -173,8 +193,11 @@ class HttpCalls(Calls):
 
             async def attempt(instance: Instance) -> Forwarded:
                 opened = AsyncExitStack()
-                request = self._http.request(_base(instance), asked, dict(headers), None)
+                request = self._http.request(_base(instance), asked, dict(headers), None, name=instance.id)
                 response = await opened.enter_async_context(request)
+                if response.status == _UNAVAILABLE:
+                    async with opened:
+                        raise read_problem(endpoint.service, response.status, await _body(response))
                 opened.enter_context(self._peer(endpoint.service).balancer.using(instance))
                 stack.push_async_exit(opened)
                 return Forwarded(response.status, response.headers, response.content.iter_any(), instance)
@@ -203,57 +226,97 @@ class HttpCalls(Calls):
     async def _in_time(self, endpoint: Endpoint[Any, Any], seconds: float, attempt: Attempt[T]) -> T:
         """Attempt it within ``seconds``, once there is room for one more question, and unless the circuit is open."""
         peer = self._peer(endpoint.service)
+        late = f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s"
+        if seconds <= 0.0:
+            raise Late(late, telling=False)
+        end = monotonic() + seconds
         try:
-            async with asyncio.timeout(seconds) as deadline, peer.room:
+            async with asyncio.timeout(seconds + GRACE) as deadline, peer.room:
                 peer.breaker.enter()
-                try:
-                    result = await self._attempt(peer, endpoint, attempt)
-                except Unavailable:
-                    peer.breaker.fail()
-                    raise
-                except MirageError:
-                    peer.breaker.succeed()  # it answers, if only with a no
-                    raise
-                except BaseException:
-                    peer.breaker.leave()
-                    raise
-                peer.breaker.succeed()
-                return result
+                return await _judged(peer.breaker, self._attempt(peer, endpoint, end, late, attempt))
         except TimeoutError:
             if not deadline.expired():
                 raise
-            peer.breaker.fail()
-            reason = f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s"
-            raise Unavailable(reason) from None
+            raise Late(late, telling=False) from None
 
-    async def _attempt(self, peer: Peer, endpoint: Endpoint[Any, Any], attempt: Attempt[T]) -> T:
-        """Try one instance after the other, as far as asking again does no harm.
+    async def _attempt(self, peer: Peer, endpoint: Endpoint[Any, Any], end: float, late: str, attempt: Attempt[T]) -> T:
+        """Try one instance after the other until ``end``, as far as asking again does no harm.
 
-        One that is away now may be back in a moment, so where nobody hears, it is tried for `PATIENCE` seconds.
+        One that is away now may be back in a moment, so where nobody hears, it is tried for `PATIENCE` seconds. One
+        that has not answered when half of the time is over is not waited for any more where there is another one.
         """
-        end = monotonic() + PATIENCE
+        patience = monotonic() + PATIENCE
         tried: list[Instance] = []
-        heard = 0
+        heard, was_late = 0, False
         for pause in pauses(0.05, 0.5):
             try:
                 instance = await _next(peer.balancer, tried)
                 tried.append(instance)
+                seconds = max(0.0, end - monotonic())
+                if endpoint.idempotent and not was_late and heard + 1 < TRIES and len(tried) < peer.balancer.instances:
+                    seconds = min(seconds, max(SHORTEST_TRY, seconds / 2))  # the rest is for another one
                 with peer.balancer.using(instance):
-                    result = await attempt(instance)
+                    result = await _try(attempt, instance, seconds, late)
             except Unavailable as error:
                 unheard = not tried or isinstance(error, Unheard)
-                if tried and isinstance(error, Unheard | Broken):
+                if tried and (isinstance(error, Unheard | Broken) or (isinstance(error, Late) and error.telling)):
                     peer.balancer.failed(tried[-1])
                 heard += not unheard
-                over = monotonic() > end if unheard else heard >= TRIES or not endpoint.idempotent
+                was_late = was_late or isinstance(error, Late)
+                over = monotonic() + pause > (min(patience, end) if unheard else end)
+                over = over or (not unheard and (heard >= TRIES or not endpoint.idempotent))
+                address = tried[-1].address if tried else ""
+                asked = {"service": endpoint.service, "name": endpoint.name, "reason": str(error), "address": address}
                 if over:
+                    _log.warning("a service is not available", **asked)
+                    if isinstance(error, Late):
+                        raise
                     raise Unavailable(f"{endpoint.service}: {error}") from error
-                _log.info("asked again", service=endpoint.service, name=endpoint.name, reason=str(error))
+                _log.info("asked again", **asked)
                 await asyncio.sleep(pause)
             else:
                 peer.balancer.succeeded(instance)
                 return result
         raise AssertionError  # pauses do not end
+
+
+async def _judged(breaker: Breaker, asking: Awaitable[T]) -> T:
+    """What is answered; the circuit learns how it went."""
+    try:
+        result = await asking
+    except Late as error:
+        if error.telling:
+            breaker.fail()
+        else:
+            breaker.leave()
+        raise
+    except Unavailable:
+        breaker.fail()
+        raise
+    except MirageError:
+        breaker.succeed()  # it answers, if only with a no
+        raise
+    except BaseException:
+        breaker.leave()  # who asked did not wait for it
+        raise
+    breaker.succeed()
+    return result
+
+
+async def _try(attempt: Attempt[T], instance: Instance, seconds: float, late: str) -> T:
+    """Ask one instance.
+
+    Raises:
+        Late: it did not answer in so many seconds.
+    """
+    try:
+        async with asyncio.timeout(seconds) as deadline:
+            with work(seconds=seconds):
+                return await attempt(instance)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise Late(late, telling=seconds >= SHORTEST_TRY) from None
 
 
 async def _next(balancer: Balancer, tried: list[Instance]) -> Instance:
@@ -267,6 +330,11 @@ async def _next(balancer: Balancer, tried: list[Instance]) -> Instance:
 
 def _base(instance: Instance) -> str:
     return f"http://{instance.address}"
+
+
+def _reason(error: OSError) -> str:
+    """What is wrong, without the address, which the loop adds."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 def _headers(caller: Caller) -> dict[str, str]:

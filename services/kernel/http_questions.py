@@ -15,7 +15,15 @@ from services.kernel.openapi import Problem, in_body
 #: The longest line of a stream of events that is read.
 LONGEST_LINE: Final = 16_000_000
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
-_STATUS: Final = {404: "not_found", 403: "denied", 401: "denied", 429: "unavailable", 400: "invalid", 413: "invalid"}
+_STATUS: Final = {
+    404: "not_found",
+    403: "denied",
+    401: "denied",
+    429: "unavailable",
+    400: "invalid",
+    413: "invalid",
+    431: "invalid",
+}
 
 
 class Asked(Struct, frozen=True):
@@ -58,7 +66,8 @@ def read_problem(service: str, status: int, body: bytes) -> MirageError:
         problem = msgspec.json.decode(body, type=Problem)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return BY_CODE.get(_STATUS.get(status, ""), Unavailable)(f"{service} answered with status {status}")
-    return BY_CODE.get(problem.code, MirageError)(problem.detail)
+    code = problem.code if problem.code in BY_CODE else _STATUS.get(problem.status, "")
+    return BY_CODE.get(code, MirageError)(problem.detail)
 
 
 async def read_events(
@@ -88,6 +97,31 @@ async def read_events(
             yield read_answer(endpoint, data)
         event, data = "", b""
     raise Unavailable(f"the stream of {service} broke off")
+
+
+async def whole_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The bytes of a stream of server-sent events, cut between events: what is said after any of them is read.
+
+    Raises:
+        Incompatible: an event is longer than one may be.
+    """
+    begun = bytearray()
+    async for chunk in chunks:
+        begun += chunk
+        end = _end_of_events(begun, len(begun) - len(chunk) - 3)
+        if end:
+            yield bytes(begun[:end])
+            del begun[:end]
+        elif len(begun) > LONGEST_LINE:
+            raise Incompatible(f"an event of more than {LONGEST_LINE} bytes is none")
+    if begun:
+        yield bytes(begun)
+
+
+def _end_of_events(content: bytearray, start: int) -> int:
+    """Where the last whole event ends that does so after ``start``, 0 where none does."""
+    found = [(content.rfind(between, max(0, start)), len(between)) for between in (b"\n\n", b"\r\n\r\n")]
+    return max(place + length if place >= 0 else 0 for place, length in found)
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

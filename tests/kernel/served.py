@@ -42,6 +42,7 @@ class Pipes(Organ):
         self.struck = 0
         self.error: MirageError | None = None
         self.waiting = asyncio.Event()
+        self.hangs = True
 
 
 async def look(pipes: Pipes, caller: Caller, question: Nothing) -> Seen:
@@ -50,7 +51,8 @@ async def look(pipes: Pipes, caller: Caller, question: Nothing) -> Seen:
 
 async def wait(pipes: Pipes, caller: Caller, question: Nothing) -> Nothing:
     pipes.waiting.set()
-    await asyncio.Event().wait()
+    if pipes.hangs:
+        await asyncio.Event().wait()
     return question
 
 

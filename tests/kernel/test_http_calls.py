@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from services.kernel import http_calls
 from services.kernel.breaker import FAILURES
-from services.kernel.calls import Caller, LocalCalls, Nothing
+from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unavailable
 from services.kernel.http_calls import HttpCalls
+from services.kernel.http_questions import write_question
 from services.kernel.request import trace_id, work
 from tests.kernel.organ import FAIL, LISTEN, PLAY, STUMBLE, Named, Organ, Tune, play
 from tests.kernel.served import LOOK, STRIKE, TUNE_UP, WAIT, WAIT_ONCE, Instances, Served
@@ -182,3 +184,108 @@ async def test_an_error_that_is_a_fault_says_nothing_of_itself(calls: HttpCalls,
     with pytest.raises(MirageError, match="a fault of Mirage; see its log") as failed:
         await calls.ask(FAIL, Named("unheard of"), CALLER)
     assert type(failed.value) is MirageError
+
+
+# Who is asked late, and who answers late
+
+
+async def ask_late(calls: HttpCalls, seconds: float) -> None:
+    with work(seconds=seconds), pytest.raises(Unavailable, match="did not answer wait within"):
+        await calls.ask(WAIT, Nothing(), CALLER)
+
+
+async def test_that_who_asks_has_no_time_left_is_no_fault_of_the_service(calls: HttpCalls, serve: Serve) -> None:
+    served = await serve()
+    for _ in range(FAILURES + 1):
+        await ask_late(calls, 0.0)
+        await ask_late(calls, 0.05)
+    assert calls._peer("organ").balancer.standing(served.instance).failures == 0
+    assert (await calls.ask(LOOK, Nothing(), CALLER)).left > 0
+
+
+async def test_that_there_is_no_room_to_ask_is_no_fault_of_the_service(
+    calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_calls, "AT_ONCE", 1)
+    served = await serve()
+    hanging = asyncio.create_task(calls.ask(WAIT, Nothing(), CALLER))
+    await served.pipes.waiting.wait()
+    await asyncio.gather(*(ask_late(calls, 0.1) for _ in range(FAILURES + 1)))
+    hanging.cancel()
+    await asyncio.gather(hanging, return_exceptions=True)
+    assert (await calls.ask(LOOK, Nothing(), CALLER)).left > 0
+
+
+async def test_an_instance_that_hangs_again_and_again_is_left_out(
+    calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_calls, "SHORTEST_TRY", 0.1)
+    hanging, there = await serve(), await serve()
+    there.pipes.hangs = False
+    balancer = calls._peer("organ").balancer
+    while balancer.measures()["failing"] == 0:
+        await asyncio.gather(
+            *(calls.ask(WAIT, Nothing(), CALLER, seconds=0.4) for _ in range(4)), return_exceptions=True
+        )
+    assert balancer.standing(there.instance).failures == 0
+    hanging.pipes.waiting.clear()
+    for _ in range(10):
+        await calls.ask(WAIT, Nothing(), CALLER, seconds=30.0)
+    assert not hanging.pipes.waiting.is_set()
+
+
+async def test_one_that_hangs_leaves_time_to_ask_another(
+    calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_calls, "SHORTEST_TRY", 0.1)
+    hanging, there = await serve(), await serve()
+    there.pipes.hangs = False
+    while not hanging.pipes.waiting.is_set():
+        there.pipes.waiting.clear()
+        await calls.ask(WAIT, Nothing(), CALLER, seconds=2.0)
+    assert there.pipes.waiting.is_set()
+
+
+async def test_the_time_that_an_instance_has_goes_along(calls: HttpCalls, serve: Serve) -> None:
+    await serve()
+    assert (await calls.ask(LOOK, Nothing(), CALLER, seconds=20.0)).left > 15.0  # nobody else could be asked
+    await serve()
+    assert 5.0 < (await calls.ask(LOOK, Nothing(), CALLER, seconds=20.0)).left <= 10.0
+    once = replace(LOOK, idempotent=False)  # nobody else may be asked
+    assert (await calls.ask(once, Nothing(), CALLER, seconds=20.0)).left > 15.0
+
+
+async def test_one_that_hangs_has_all_of_the_time_where_it_must_not_be_asked_twice(
+    calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_calls, "SHORTEST_TRY", 0.05)
+    instances = [await serve() for _ in range(3)]
+    with pytest.raises(Unavailable, match=r"organ did not answer wait_once within 0\.3 s"):
+        await calls.ask(WAIT_ONCE, Nothing(), CALLER, seconds=0.3)
+    assert sum(each.pipes.waiting.is_set() for each in instances) == 1
+
+
+# What is passed on
+
+
+async def passed_on(calls: HttpCalls, endpoint: Endpoint) -> tuple[int, bytes]:
+    async with calls.forward(endpoint, write_question(endpoint, Nothing()), {}) as answer:
+        return answer.status, b"".join([chunk async for chunk in answer.chunks])
+
+
+async def test_what_is_passed_on_is_asked_again_and_left_alone_as_what_is_asked_here(
+    calls: HttpCalls, serve: Serve
+) -> None:
+    ill, well = await serve(), await serve()
+    ill.pipes.error = Unavailable("the database is away")
+    while ill.pipes.struck == 0:
+        assert (await passed_on(calls, TUNE_UP))[0] == 200
+    ill.pipes.struck = well.pipes.struck = 0
+    well.pipes.error = ill.pipes.error
+    for _ in range(FAILURES):
+        with pytest.raises(Unavailable, match="organ: the database is away"):
+            await passed_on(calls, STRIKE)
+    assert ill.pipes.struck + well.pipes.struck == FAILURES
+    with pytest.raises(Unavailable, match="is left alone for a moment"):
+        await passed_on(calls, STRIKE)
+    assert ill.pipes.struck + well.pipes.struck == FAILURES

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis.strategies import booleans, builds, integers, none, sampled_from, text, uuids
 
 from services.catalogue import load_services
-from services.kernel import errors
+from services.kernel import errors, http_questions
 from services.kernel.calls import Endpoint
 from services.kernel.errors import Incompatible, MirageError, Unavailable
-from services.kernel.http_questions import read_answer, read_events, read_problem, write_question
+from services.kernel.http_questions import read_answer, read_events, read_problem, whole_events, write_question
 from services.kernel.openapi import WORKSPACE
 from tests.kernel.asgi import request
 from tests.kernel.organ import COMPOSE, FAIL, LISTEN, PLAY, ROLL, STUMBLE, Organ, Tune, compose_app
@@ -106,3 +106,33 @@ def test_whatever_is_asked_by_an_address_can_be_written_into_one() -> None:
 async def cut(body: bytes, size: int) -> AsyncIterator[bytes]:
     for start in range(0, len(body), size):
         yield body[start : start + size]
+
+
+# --- a stream that is passed on ---
+
+EVENTS = b"id: 1\r\ndata: {}\r\n\r\n: nothing new\r\n\r\ndata: {}\n\nevent: end\r\ndata: \r\n\r\n"
+
+
+@pytest.mark.parametrize("size", range(1, 24))
+async def test_what_is_passed_on_of_a_stream_ends_between_events(size: int) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(EVENTS), size):
+            yield EVENTS[start : start + size]
+
+    parts = [part async for part in whole_events(chunks())]
+    assert b"".join(parts) == EVENTS
+    assert all(part.endswith((b"\r\n\r\n", b"\n\n")) for part in parts)
+    assert len(parts) > 1
+
+
+async def test_an_event_that_does_not_end_is_passed_on_as_far_as_it_came_and_not_kept_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"data: 1\n\ndata: "
+        yield b"2"
+
+    assert [part async for part in whole_events(chunks())] == [b"data: 1\n\n", b"data: 2"]
+    monkeypatch.setattr(http_questions, "LONGEST_LINE", 6)
+    with pytest.raises(Incompatible, match="an event of more than 6 bytes"):
+        assert [part async for part in whole_events(chunks())] == []

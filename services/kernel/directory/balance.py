@@ -67,6 +67,8 @@ class Balancer:
         self._chance = chance or random.Random()
         self._clock = clock
         self._standings: dict[str, Standing] = {}
+        #: How many there were when one was picked last.
+        self.instances = 0
 
     async def pick(self, exclude: Collection[Instance] = ()) -> Instance:
         """Return the instance to call; not one of ``exclude``, which were tried already.
@@ -75,6 +77,7 @@ class Balancer:
             Unavailable: there is none.
         """
         known = await self._directory.resolve(self._service)
+        self.instances = len(known)
         self._forget(known)
         tried = {instance.id for instance in exclude}
         left = [instance for instance in known if instance.id not in tried]
