@@ -25,6 +25,8 @@ PATIENCE: Final = 120.0
 ONE_QUESTION: Final = 15.0
 #: Seconds that the server has beyond those of a question.
 GRACE: Final = 2.0
+#: Seconds in which a server answers that it is there.
+PINGING: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -40,9 +42,13 @@ class RemoteCalls(Calls):
 
     async def ping(self) -> None:
         """Raise `Unavailable` unless it answers."""
-        async with self._http.request(self._url, Asked("GET", f"{PREFIX}/openapi.json", None), {}, 5.0) as answer:
-            if answer.status != 200:
-                raise Unavailable(f"{self._url} answers with status {answer.status}: is this a server of Mirage?")
+        asked = Asked("GET", f"{PREFIX}/openapi.json", None)
+        try:
+            async with self._http.request(self._url, asked, {}, PINGING) as answer:
+                if answer.status != 200:
+                    raise Unavailable(f"{self._url} answers with status {answer.status}: is this a server of Mirage?")
+        except TimeoutError:
+            raise Unavailable(f"{self._url} did not answer within {PINGING:g} s") from None
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         """Ask; where the server goes away, again, as far as that does no harm: a gateway may be begun anew.
@@ -136,7 +142,7 @@ class RemoteHull(Hull):
                     await asyncio.sleep(pause)
                     try:
                         await self._remote.ping()
-                    except (Unavailable, TimeoutError):
+                    except Unavailable:
                         continue
                     return True
         except TimeoutError:

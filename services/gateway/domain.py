@@ -1,8 +1,9 @@
-"""Which endpoint a request asks: by its method and path, without a look at what is asked."""
+"""Which endpoint a request asks, by its method and path alone; and what is not told outside."""
 
 import re
 from collections.abc import Iterable
 from typing import Final, Generic, TypeVar
+from urllib.parse import unquote
 
 from services.kernel.errors import NotFound
 
@@ -30,18 +31,32 @@ class Routes(Generic[T]):
             self._by_length.setdefault(path.count("/"), []).append((method, pattern, entry))
 
     def find(self, method: str, path: str) -> T:
-        """What is at ``path``.
+        """What is at ``path``, which is as it was sent, and is understood as services do, who decode it first.
+
+        A slash that is encoded (%2F) would be one between segments there, so there is nothing at such a path.
 
         Raises:
             NotAllowed: with another method.
             NotFound: nothing.
         """
         others: list[str] = []
-        for asked, pattern, entry in self._by_length.get(path.count("/"), ()):
-            if pattern.fullmatch(path):
+        decoded = unquote(path)
+        depth = path.count("/")
+        for asked, pattern, entry in self._by_length.get(depth, ()) if decoded.count("/") == depth else ():
+            if pattern.fullmatch(decoded):
                 if asked == method:
                     return entry
                 others.append(asked)
         if others:
             raise NotAllowed(path[:200], others)
         raise NotFound(f"there is nothing at {path[:200]}")
+
+
+_NAMED: Final = r"(?:[\w+.-]+://)?(?:[\w.-]*[a-z.][\w.-]*|\[[0-9a-f:.]+\]):\d{2,5}\b(?:/[^\s,;]*)?"
+_ADDRESS: Final = rf"(?:{_NAMED}|\d{{1,3}}(?:\.\d{{1,3}}){{3}})"
+_ADDRESSES: Final = re.compile(rf"( at )?{_ADDRESS}(?:, ?{_ADDRESS})*", re.IGNORECASE)
+
+
+def without_addresses(text: str) -> str:
+    """A text that says which server is away, without where that is."""
+    return _ADDRESSES.sub(lambda found: "" if found[1] else "a server", text)

@@ -181,3 +181,19 @@ async def test_a_question_that_may_have_been_heard_is_asked_again_only_where_it_
     with pytest.raises(Unavailable, match="went away"):
         await calls.ask(endpoint, question, CALLER)
     assert tries == (3 if again else 1)
+
+
+async def test_a_server_that_takes_a_question_and_says_nothing_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PINGING", 0.1)
+    release = asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        calls = RemoteCalls(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", TOKEN)
+        with pytest.raises(Unavailable, match=r"did not answer within 0\.1 s"):
+            await calls.ping()
+        await calls.close()
+        release.set()

@@ -37,13 +37,17 @@ async def request(
     headers: dict[str, str] | list[tuple[str, str]] | None = None,
     body: bytes | object = b"",
     leave_when: Callable[[Reply], bool] = lambda _: False,
+    sent: asyncio.Event | None = None,
 ) -> Reply:
-    """Ask once; ``leave_when`` is asked after every piece of the answer whether the client has seen enough."""
+    """Ask once; ``leave_when`` is asked after every piece of the answer whether the client has seen enough.
+
+    The body comes once ``sent`` is set.
+    """
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = headers.items() if isinstance(headers, dict) else headers or []
-    given = {name.lower() for name, _ in sent}
+    lines = headers.items() if isinstance(headers, dict) else headers or []
+    given = {name.lower() for name, _ in lines}
     default = [("Host", "localhost"), ("Content-Type", "application/json")]
-    lines = [*sent, *((name, value) for name, value in default if name.lower() not in given)]
+    lines = [*lines, *((name, value) for name, value in default if name.lower() not in given)]
     parts = urlsplit(url)
     scope = {
         "type": "http",
@@ -67,6 +71,8 @@ async def request(
         nonlocal asked
         if not asked:
             asked = True
+            if sent is not None:
+                await sent.wait()
             return {"type": "http.request", "body": content, "more_body": False}
         await leaving.wait()
         return {"type": "http.disconnect"}

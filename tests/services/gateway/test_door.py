@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 
 from services.gateway.api import ENDPOINTS, public
-from services.gateway.domain import NotAllowed, Routes
-from services.gateway.usecases import Door
+from services.gateway.domain import NotAllowed, Routes, without_addresses
+from services.gateway.usecases import Bodies, Door
 from services.kernel import http_calls
 from services.kernel.calls import LocalCalls
+from services.kernel.directory import Instance
 from services.kernel.directory.local import LocalDirectory
-from services.kernel.errors import Invalid, NotFound
+from services.kernel.errors import Invalid, NotFound, Unavailable
 from services.kernel.http_calls import HttpCalls
+from services.kernel.messages import workspace_id
 from services.kernel.service import Ports
 from services.kernel.settings import Settings
-from tests.kernel.asgi import request
+from tests.kernel.asgi import Reply, request
 from tests.kernel.organ import HOLD, KEEP, LISTEN, PLAY, ROLL
-from tests.kernel.served import DOORS, Instances, Served
+from tests.kernel.served import DOORS, WAIT_ONCE, Instances, Served
 
 Serve = Callable[[], Awaitable[Served]]
 TOKEN = "the-token-of-the-operator"
@@ -106,6 +108,23 @@ async def test_a_stream_passes_and_goes_on_where_it_was(door: Door, serve: Serve
     assert [data for _, data in reply.events()] == ['{"sequence":3}', '{"sequence":4}', ""]
 
 
+async def test_a_stream_whose_instance_goes_away_ends_with_an_event_that_says_so(door: Door, serve: Serve) -> None:
+    served = await serve()
+    dying: list[asyncio.Task[None]] = []
+
+    def die_when_begun(reply: Reply) -> bool:
+        if b"pitch" in reply.body and not dying:
+            dying.append(asyncio.create_task(served.die()))
+        return False
+
+    reply = await request(door, "GET", "/api" + HOLD.path, headers=KNOWN, leave_when=die_when_begun)
+    await dying[0]
+    (_, first), (name, last) = reply.events()
+    assert (first, name) == ('{"pitch":1}', "problem")
+    assert '"code":"unavailable"' in last
+    assert served.instance.address not in last
+
+
 async def test_who_leaves_a_stream_ends_it_at_the_service(door: Door, serve: Serve) -> None:
     served = await serve()
     reply = await request(
@@ -121,6 +140,109 @@ async def test_a_service_that_is_away_is_named(door: Door, monkeypatch: pytest.M
     reply = await request(door, "GET", TUNE, headers=KNOWN)
     assert (reply.status, reply.json()["code"]) == (503, "unavailable")
     assert reply.json()["detail"] == "organ: no instance of organ is well"
+
+
+async def test_where_the_servers_are_is_not_told_outside(door: Door, serve: Serve) -> None:
+    served = await serve()
+    served.pipes.error = Unavailable("the database at 10.0.0.7:5432 does not answer")
+    reply = await request(door, "POST", "/api/v1/strike", headers=KNOWN)
+    assert (reply.status, reply.json()["detail"]) == (503, "organ: the database does not answer")
+    await served.die()
+    reply = await request(door, "GET", TUNE, headers=KNOWN)
+    assert reply.status == 503
+    assert served.instance.address.encode() not in reply.body
+    assert served.instance.id in reply.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("nats://bus.internal:4222 is away", "a server is away"),
+        ("none of 10.0.0.7:5432, db.inner:5432 answers", "none of a server answers"),
+        ("redis at [fd00::1]:6379 is away", "redis is away"),
+        ("https://es:9200/entities/_search timed out", "a server timed out"),
+        ("it took 30 s at 12:30; 3 of 4:15 are left", "it took 30 s at 12:30; 3 of 4:15 are left"),
+        ("organ: 7 questions wait", "organ: 7 questions wait"),
+    ],
+)
+def test_an_address_is_left_out_and_all_else_said(said: str, told: str) -> None:
+    assert without_addresses(said) == told
+
+
+async def test_a_workspace_is_the_one_that_its_name_says(door: Door, serve: Serve) -> None:
+    await serve()
+    for named in ("ours", "täglich", "工作"):
+        for header in (named, str(workspace_id(named))):
+            reply = await request(door, "GET", TUNE, headers={**KNOWN, "Mirage-Workspace": header})
+            assert reply.json()["workspace"] == str(workspace_id(named))
+    reply = await request(door, "GET", TUNE, headers={**KNOWN, "Mirage-Workspace": "x" * 201})
+    assert (reply.status, reply.json()["code"]) == (400, "invalid")
+
+
+async def test_who_waits_a_second_is_not_made_to_wait_longer(
+    door: Door, directory: LocalDirectory, serve: Serve
+) -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await release.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as hanging:
+        instance = Instance("organ", "organ-1", f"127.0.0.1:{hanging.sockets[0].getsockname()[1]}", {})
+        await directory.register(instance)
+        reply = await request(door, "POST", "/api" + WAIT_ONCE.path, headers={**KNOWN, "Mirage-Seconds": "0.2"})
+        assert (reply.status, reply.json()["detail"]) == (503, "organ did not answer wait_once within 0.2 s")
+        assert asked.is_set()
+        await directory.deregister("organ", "organ-1")
+        release.set()
+    await serve()
+    reply = await request(door, "GET", TUNE, headers={**KNOWN, "Mirage-Seconds": "soon"})
+    assert (reply.status, reply.json()["code"]) == (400, "invalid")
+
+
+# --- what a request may cost ---
+
+FILE = "/api" + KEEP.path.format(name="a")
+
+
+@pytest.fixture
+def narrow(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One large body at a time; large is what has more than 1,000 bytes."""
+    monkeypatch.setattr(door, "_bodies", Bodies(largest=5000, large=1000, at_once=1, seconds=0.1))
+    monkeypatch.setattr(door, "_turns", asyncio.Semaphore(1))
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("headers", [{"Content-Length": "6002"}, {"Transfer-Encoding": "chunked"}, {}])
+async def test_a_body_that_is_too_large_is_not_taken(door: Door, serve: Serve, headers: dict[str, str]) -> None:
+    await serve()
+    sent = asyncio.Event()
+    if "Content-Length" not in headers:  # one that says how large it is need not come
+        sent.set()
+    body = {"content": "QUJD" * 1500}
+    reply = await request(door, "PUT", FILE, headers={**KNOWN, **headers}, body=body, sent=sent)
+    assert (reply.status, reply.json()["code"]) == (413, "too_large")
+    assert (await request(door, "PUT", FILE, headers=KNOWN, body={"content": "QUJD"})).status == 200
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("large", [{"Content-Length": "2015"}, {"Transfer-Encoding": "chunked"}])
+async def test_large_bodies_are_held_only_so_many_at_once_and_small_ones_wait_for_none(
+    door: Door, serve: Serve, large: dict[str, str]
+) -> None:
+    await serve()
+    sent, body = asyncio.Event(), {"content": "QUJD" * 500}
+    first = asyncio.create_task(request(door, "PUT", FILE, headers={**KNOWN, **large}, body=body, sent=sent))
+    await asyncio.sleep(0)
+    reply = await request(door, "PUT", FILE, headers={**KNOWN, **large}, body=body)
+    assert (reply.status, reply.json()["code"]) == (503, "unavailable")
+    small = await request(door, "PUT", FILE, headers={**KNOWN, "Content-Length": "14"}, body={"content": "QUJD"})
+    assert small.status == 200
+    sent.set()
+    assert (await first).status == 200
+    assert (await request(door, "PUT", FILE, headers={**KNOWN, **large}, body=body)).status == 200
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v2/tunes/1", "/api/v1/tunes/1/2", "/api/v1/", "/other"])
@@ -151,10 +273,10 @@ def test_a_word_goes_before_a_parameter_whatever_the_order() -> None:
 
 def test_a_parameter_is_one_segment_and_not_empty() -> None:
     routes = Routes([("GET", "/v1/x/{id}", 1)])
-    for path in ("/v1/x/", "/v1/x/a/b", "/v1/x", "/v1/xy"):
+    for path in ("/v1/x/", "/v1/x/a/b", "/v1/x", "/v1/xy", "/v1/x/a%2Fb", "/v1/x/%2f", "/v1%2Fx/a"):
         with pytest.raises(NotFound):
             routes.find("GET", path)
-    assert routes.find("GET", "/v1/x/%2F..") == 1
+    assert routes.find("GET", "/v1/x/%2e%20..") == 1
     with pytest.raises(NotAllowed) as refused:
         routes.find("PUT", "/v1/x/1")
     assert refused.value.allowed == ("GET",)
