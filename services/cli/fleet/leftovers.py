@@ -1,7 +1,8 @@
 """What Nomad's allocations leave behind: they outlive its agent, in sessions of their own, with mounted folders.
 
-A process belongs to a fleet when its environment says so, or its working folder, or the cgroup that Nomad made for its
-allocation; the three, because PostgreSQL and Redis write over their environment.
+A process belongs to a fleet when its environment says so, or the cgroup that Nomad made for its allocation, or its
+working folder, which is that of an allocation; the three, because PostgreSQL and Redis write over their environment.
+Whoever merely looks into the fleet's folder does not, nor does who has this process run.
 """
 
 import os
@@ -25,11 +26,9 @@ ALLOCATIONS: Final = "agents/nomad-client/alloc"
 
 def processes(folder: Path) -> set[int]:
     """The ids of all processes that belong to the fleet in ``folder``, its agents too."""
-    allocations = _allocations(folder)
-    entries = (entry for entry in Path("/proc").iterdir() if entry.name.isdecimal())
-    return {
-        int(entry.name) for entry in entries if entry.name != str(os.getpid()) and _belongs(entry, folder, allocations)
-    }
+    allocations, callers = _allocations(folder), _callers()
+    found = {int(entry.name): entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()}
+    return {pid for pid, entry in found.items() if pid not in callers and _belongs(entry, folder, allocations)}
 
 
 def end(folder: Path, *, grace: float = 10.0) -> int:
@@ -56,9 +55,9 @@ def end(folder: Path, *, grace: float = 10.0) -> int:
 
 def unmount(folder: Path) -> None:
     """Let go of what Nomad has mounted in the folders of tasks, and of the cgroups of its allocations."""
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+    mounts = [_unescaped(line.split()[1]) for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
     for place in sorted(mounts, reverse=True):
-        if place.startswith(f"{folder}/"):
+        if place.startswith(f"{folder / ALLOCATIONS}/"):
             subprocess.run(["umount", "--lazy", place], check=False, stderr=subprocess.DEVNULL)  # noqa: S603, S607
     for group in _groups(folder):
         with suppress(OSError):
@@ -72,8 +71,25 @@ def _belongs(process: Path, folder: Path, allocations: set[str]) -> bool:
         environ = (process / "environ").read_bytes().split(b"\0")
         if b"=".join((MARK.encode(), bytes(folder))) in environ:
             return True
-        return f"{(process / 'cwd').readlink()}/".startswith(f"{folder}/")
+        return f"{(process / 'cwd').readlink()}".startswith(f"{folder / ALLOCATIONS}/")
     return False
+
+
+def _callers() -> set[int]:
+    """Who asks this, and all that it was begun by."""
+    found: set[int] = set()
+    pid = os.getpid()
+    while pid and pid not in found:
+        found.add(pid)
+        with suppress(OSError):
+            # The name of the program, in brackets, may have any character.
+            pid = int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
+    return found
+
+
+def _unescaped(place: str) -> str:
+    """A path of /proc/mounts, where blanks are octal numbers (proc_pid_mounts(5), getmntent(3))."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), place)
 
 
 def _allocations(folder: Path) -> set[str]:
