@@ -35,7 +35,10 @@ def open_listener(address: str, *, shared: bool = False) -> socket.socket:
     """
     host = address.rpartition(":")[0]
     where, number = parse_address(address)
-    listener = socket.socket(socket.AF_INET if where.version == 4 else socket.AF_INET6)
+    family = socket.AF_INET if where.version == 4 else socket.AF_INET6
+    # Only where a socket says its protocol does asyncio send at once what is written (TCP_NODELAY); the second part of
+    # an answer would wait 40 ms for the acknowledgement of the first.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:

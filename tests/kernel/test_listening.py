@@ -1,5 +1,6 @@
 """A port is had before anything else is started, alone or with others of its like."""
 
+import asyncio
 import socket
 from contextlib import ExitStack
 
@@ -41,6 +42,21 @@ def test_what_is_no_address_and_port_is_refused(text: str) -> None:
 def test_where_nobody_can_listen_is_said(text: str) -> None:
     with pytest.raises(Invalid, match=f"nobody can listen at {text}"):
         open_listener(text)
+
+
+async def test_what_is_written_to_who_connects_is_sent_at_once() -> None:
+    taken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with open_listener("127.0.0.1:0") as listener:
+        async with await asyncio.start_server(take, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            assert await taken
+            writer.close()
+            await writer.wait_closed()
 
 
 def test_an_address_of_the_newer_kind_is_taken_too() -> None:
