@@ -29,6 +29,7 @@ ORDER = (
     "mongo",
     "cache",
     "directory",
+    "calls",
     "search",
     "graph",
     "storage",
