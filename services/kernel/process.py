@@ -131,7 +131,9 @@ class Process(Calls):
             _log.info("draining")
             await self._runtime.leave()
             closing = [self._front.close(end - loop.time())] if self._front is not None else []
-            await asyncio.gather(self._runtime.drain(end - loop.time()), *closing)
+            ended = await asyncio.gather(self._runtime.drain(end - loop.time()), *closing, return_exceptions=True)
+            for error in filter(None, ended):  # questions are answered all the same
+                _log.warning("not all that was in work has ended", reason=str(error))
             if hang_up is not None:
                 await hang_up(max(0.0, end - loop.time()))
         running.cancel()

@@ -17,7 +17,7 @@ from services.kernel import metrics, process, runtime
 from services.kernel.calls import Caller, Nothing
 from services.kernel.directory.consul import ConsulDirectory
 from services.kernel.directory.registration import asked_of
-from services.kernel.errors import Invalid, MirageError, Unavailable
+from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
 from services.kernel.listening import open_listener
 from services.kernel.process import Process, serve
@@ -262,6 +262,25 @@ async def test_a_question_that_is_under_way_is_answered_and_what_it_needs_is_ope
         answered = await asking
         assert answered.status == 200
         assert answered.body == answer or answer in answered.body
+        await asyncio.wait_for(serving, 30)
+
+
+async def test_a_question_is_answered_though_work_cannot_end(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    async def fail(self: runtime.Runtime, seconds: float) -> None:
+        failed.set()
+        raise Exhausted("the disk is full")
+
+    monkeypatch.setattr(runtime.Runtime, "drain", fail)
+    async with served(settings, POET) as (serving, get):
+        await eventually(says(get, "/health/ready", 200))
+        asking = await told_to_end(get, "/v1/ponder")
+        await asyncio.wait_for(failed.wait(), 30)
+        Work.open.set()
+        assert await asking == Answer(200, {"times": [7]})
         await asyncio.wait_for(serving, 30)
 
 
