@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -85,9 +85,13 @@ class Nomad:
     async def register(self, job: Job, *, keep_counts: bool = False, index: int | None = None) -> Registered:
         """Run a job, or its new version; with ``keep_counts`` as many instances as it has now.
 
+        One that is as it was stays the version that it is.
+
         Raises:
             Conflict: ``index`` is given and is not the index of the job as it is (0: there is none yet).
         """
+        if index is None and (known := await self._index_of_same(job, keep_counts=keep_counts)):
+            return Registered(evaluation="", index=known, job=job["ID"])
         body = {
             "Job": job,
             "PreserveCounts": keep_counts,
@@ -95,6 +99,18 @@ class Nomad:
             "JobModifyIndex": index or 0,
         }
         return _registered(job["ID"], await self._asked(lambda api: api.jobs.register_job(body)))
+
+    async def _index_of_same(self, job: Job, *, keep_counts: bool) -> int:
+        """The index of a job that Nomad takes for another, once, for an index in its scaling policies; or 0."""
+        if not any(group.get("Scaling") for group in job["TaskGroups"]):
+            return 0
+        if keep_counts:
+            with suppress(NotFound):
+                counts = {group.name: group.count for group in (await self.status(job["ID"])).groups}
+                groups = [{**each, "Count": counts.get(each["Name"], each["Count"])} for each in job["TaskGroups"]]
+                job = {**job, "TaskGroups": groups}
+        planned = await self.plan(job)
+        return planned.index if planned.kind == "Edited" and not planned.changes else 0
 
     async def stop(self, job: str, *, purge: bool = False) -> Registered:
         """Stop a job; with ``purge`` forget it as well.

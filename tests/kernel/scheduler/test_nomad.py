@@ -181,6 +181,25 @@ async def test_what_waits_for_room_is_said_until_it_is_to_be_no_more(nomad: Noma
             await asyncio.sleep(0.05)
 
 
+async def test_a_job_that_scales_and_is_registered_unchanged_stays_the_version_that_it_is(
+    nomad: Nomad, name: str
+) -> None:
+    scaling = "scaling {\n min = 1\n max = 4\n }\n count = var.count"
+    text = job(name).replace("count = var.count", scaling)
+    await run(nomad, text)
+    await nomad.scale(name, "web", 2, "the queue is long")
+    async with asyncio.timeout(LIMIT):
+        before = await nomad.settle(name)
+    for _ in range(2):
+        registered = await nomad.register(await nomad.parse(text), keep_counts=True)
+        after = await nomad.status(name)
+        assert (after.version, after.index, after.groups[0].count) == (before.version, registered.index, 2)
+    await nomad.register(await nomad.parse(text.replace("max = 4", "max = 3")), keep_counts=True)
+    assert (await nomad.status(name)).version == before.version + 1
+    await nomad.register(await nomad.parse(text))
+    assert (await nomad.status(name)).groups[0].count == 1
+
+
 async def test_all_of_a_job_is_restarted_one_after_the_other(nomad: Nomad, name: str) -> None:
     await run(nomad, job(name), count=2)
     assert await nomad.restart(name) == 2
