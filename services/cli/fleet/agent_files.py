@@ -127,6 +127,8 @@ def _nomad_client(ports: Ports, data: Path, token: str) -> dict[str, Any]:
             "enabled": True,
             "servers": [f"{HOST}:{ports.nomad_rpc}"],
             "network_interface": _loopback(),
+            # A port that one who ends still holds at 127.0.0.1 would be given out again at ::1, where nothing listens.
+            "host_network": [{"ipv6": [{"cidr": "::1/128", "reserved_ports": "1-65535"}]}],
             "options": {"fingerprint.denylist": CLOUDS},
             "max_kill_timeout": "2m",
         },
