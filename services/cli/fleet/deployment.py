@@ -178,6 +178,7 @@ class Deployment:
         for name, items in secrets_of_infra(self.services, release.secrets, ports).items():
             await nomad.put_variable(secrets_path(name), items)
         for name in wanted:
+            await nomad.stop_given_up(job_name(name))
             await infra.begin(nomad, name, self.folder / "data", ports, release.launchers)
 
         async def settle(name: str) -> None:

@@ -45,6 +45,7 @@ async def begin(
     job = await nomad.parse(text, given)
     kept = await nomad.variable(path)
     await nomad.put_variable(path, secrets)
+    await nomad.stop_given_up(job_name(service))
     await nomad.register(job, keep_counts=True)
     return Rollout(service, job["Meta"], kept.items if kept else None)
 

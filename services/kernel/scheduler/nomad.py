@@ -125,6 +125,13 @@ class Nomad:
             raise NotFound(f"there is no job {job}")
         return _registered(job, answer)
 
+    async def stop_given_up(self, job: str) -> None:
+        """Stop a job if it was given up: registered unchanged it would get no other deployment, and stay as it is."""
+        with suppress(NotFound):
+            status = await self.status(job)
+            if status.given_up and not status.stopped:
+                await self.stop(job)
+
     async def jobs(self, prefix: str = "") -> list[JobLine]:
         """All jobs whose ids begin so, by id, stopped ones too as long as Nomad remembers them."""
         found = await self._asked(lambda api: api.jobs.request("statuses", method="get", params=self._scope()).json())

@@ -4,6 +4,7 @@ import asyncio
 import json
 import urllib.request
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +124,29 @@ async def test_a_job_that_fails_says_why(nomad: Nomad, name: str) -> None:
     status = await nomad.status(name)
     assert status.allocations[0].state == "failed"
     assert status.allocations[0].tasks[0].failed
+
+
+async def test_a_job_that_was_given_up_is_begun_anew_once_it_is_stopped(
+    nomad: Nomad, name: str, tmp_path: Path
+) -> None:
+    hcl = job(name, f"test -e {tmp_path}/there && exec sleep 600")
+    for old, new in (
+        ('"0s"', '"1s"'),
+        ('"20s"', '"2s"'),
+        ('"30s"', '"6s"'),
+        ('"fail"', '"delay"'),
+        ("attempts = 0", "attempts = 1"),
+    ):
+        hcl = hcl.replace(old, new, 1)
+    for _ in range(2):
+        with pytest.raises(Conflict, match="Failed due to"):
+            await run(nomad, hcl)
+    (tmp_path / "there").touch()
+    await nomad.stop_given_up(name)
+    began = await run(nomad, hcl)
+    await nomad.stop_given_up(name)
+    assert await nomad.status(name) == began
+    await nomad.stop_given_up(f"{name}-nothing")
 
 
 async def test_a_job_that_was_overtaken_is_not_registered(nomad: Nomad, name: str) -> None:
