@@ -48,7 +48,9 @@ def keep_token(server: str, token: str, environ: Mapping[str, str]) -> None:
     """Keep a token for later calls."""
     file = config_folder(environ) / FILE
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(file, json.dumps({**_read(file), server: token}, indent=1))
+    kept = _read(file)
+    if kept.get(server) != token:
+        write_private(file, json.dumps({**kept, server: token}, indent=1))
 
 
 def _read(file: Path) -> dict[str, str]:

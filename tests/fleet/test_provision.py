@@ -1,0 +1,96 @@
+"""`jobs/provision` on a plain Debian, twice: it makes a fleet, and then it changes nothing.
+
+The machine has our network, so the fleet takes ports that are free; whatever else it has is its own.
+"""
+
+import fcntl
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from services.cli.fleet import leftovers
+from services.cli.fleet.deployment import Deployment
+from services.cli.fleet.ports import HOST, free_ports
+from services.kernel.scheduler.nomad import Nomad
+from tests.servers import machine
+from tests.servers.machine import FETCHED, Machine
+from tests.servers.plugin import require
+from tests.servers.running import CACHE, ROOT
+
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1500)]
+
+VAGRANTFILE: Final = (ROOT / "Vagrantfile").read_text("utf-8")
+(ARGUMENTS,) = re.findall(r'path: "jobs/provision", args: \[(.*?)\]', VAGRANTFILE)
+SOURCE, DATA, *OPTIONS = re.findall(r'"(.*?)"', ARGUMENTS)
+(SUITE,) = re.findall(r'"debian/(\w+)64"', VAGRANTFILE)
+#: What is not handed to the machine, as by the Vagrantfile.
+EXCLUDED: Final = shutil.ignore_patterns(".?*", "__pycache__")
+#: What the machine has from outside: what is built once, and what apt has fetched.
+MOUNTS: Final = {CACHE: "/var/cache/mirage-servers", FETCHED / "archives": "/var/cache/apt/archives"}
+#: Where `jobs/provision` keeps what Python needs.
+VENV: Final = "/var/lib/mirage-venv"
+#: Seconds for the first time, when packages are fetched and installed, and for the second.
+INSTALLING, AGAIN = 900.0, 180.0
+
+
+@pytest.fixture
+def debian() -> Iterator[Machine]:
+    for program in ("nats", "consul", "nomad", "mongodb"):  # to build them again would take 12 minutes
+        require(program)
+    if said := machine.missing(SUITE):
+        pytest.skip(said)
+    FETCHED.mkdir(parents=True, exist_ok=True)
+    with (FETCHED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            with machine.started(SUITE, MOUNTS) as made:
+                shutil.copytree(ROOT, within(made, SOURCE), symlinks=True, ignore=EXCLUDED)
+                yield made
+        finally:
+            leftovers.unmount(FETCHED / "root" / DATA.lstrip("/"))
+
+
+async def test_provisioning_twice_makes_a_fleet_and_then_changes_nothing(debian: Machine) -> None:
+    listen = f"{HOST}:{free_ports(1)[0]}"
+    provision = (f"{SOURCE}/jobs/provision", SOURCE, DATA, *OPTIONS, "--listen", listen, "--free-ports")
+    debian.run(*provision, seconds=INSTALLING)
+    mirage = ("env", f"MIRAGE_VENV={VENV}", f"{SOURCE}/mirage")
+    debian.run(*mirage, "fleet", "status", "--data", DATA)  # fails unless all is well
+    debian.run(*mirage, "modules", "list", "--server", f"http://localhost:{listen.rpartition(':')[2]}")
+    before = await jobs(debian)
+    assert {name.removeprefix("mirage-") for name in before} >= {"gateway", "scans", "postgresql", "nats"}
+
+    debian.run("touch", "/provisioned")
+    debian.run(*provision, seconds=AGAIN)
+    assert await jobs(debian) == before
+    assert changed(debian) == []
+
+    debian.run(*mirage, "fleet", "down", "--data", DATA)
+    assert set(debian.run("sh", "-c", "cat /proc/[0-9]*/comm").split()) == {"sh", "sleep"}
+
+
+def within(debian: Machine, path: str) -> Path:
+    return debian.root / path.removeprefix("/")
+
+
+async def jobs(debian: Machine) -> dict[str, Any]:
+    """Of each job its version, and its instances: which, and since when."""
+    nomad = Nomad(Deployment(within(debian, DATA)).agents.nomad)
+    try:
+        seen = [await nomad.status(line.id) for line in await nomad.jobs()]
+    finally:
+        await nomad.close()
+    return {
+        job.id: (job.version, sorted((each.id, each.tasks[0].started) for each in job.allocations if each.runs))
+        for job in seen
+    }
+
+
+def changed(debian: Machine) -> list[str]:
+    """Files that are newer than the first provisioning, but for those of what runs."""
+    left_out = [f"-path {place} -prune -o" for place in ("/proc", "/sys", "/dev", "/run", "/tmp", DATA)]
+    return debian.run("sh", "-c", f"find / {' '.join(left_out)} -type f -newer /provisioned -print").split()
