@@ -1,11 +1,12 @@
 """On PostgreSQL every service has a role and a database of its own, and no way into a neighbour's."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
 
-from services.kernel.errors import Denied, Invalid
+from services.kernel.errors import Denied, Invalid, Unavailable
 from services.kernel.server import Server as Url
 from services.kernel.sql import Migration
 from services.kernel.sql.postgres import PostgresSql
@@ -57,6 +58,17 @@ async def test_a_new_password_takes_the_place_of_the_old_one(master: Url) -> Non
     assert PASSWORD not in str(refused.value)
     await old.close()
     await new.close()
+
+
+async def test_a_server_that_only_starts_is_waited_for(own_server: Callable[[str], Server]) -> None:
+    server = own_server("postgresql")
+    url = Url.parse(server.url)
+    server.kill()
+    with pytest.raises(Unavailable):
+        await provide_database(url, "scans", PASSWORD, patience=0)
+    provided = asyncio.create_task(provide_database(url, "scans", PASSWORD))
+    await asyncio.to_thread(server.start)
+    await provided
 
 
 @pytest.mark.parametrize(
