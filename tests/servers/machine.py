@@ -49,10 +49,9 @@ exec sh -c 'exec >/dev/null; while :; do sleep 3600 & wait $!; done'
 
 
 class Machine:
-    """One that runs; ``root`` is where we see its files."""
+    """One that runs."""
 
-    def __init__(self, root: Path, first: int) -> None:
-        self.root = root
+    def __init__(self, first: int) -> None:
         self._first = first
 
     def run(self, *command: str, seconds: float = 60) -> str:
@@ -95,32 +94,7 @@ def missing(suite: str) -> str:
     return ""
 
 
-@contextmanager
-def started(suite: str, mounts: Mapping[Path, str]) -> Iterator[Machine]:
-    """Make a machine and let it run, one at a time; each key of ``mounts`` is what it has at the path."""
-    root = FETCHED / "root"
-    _make(root, suite)
-    for folder in mounts:
-        folder.mkdir(parents=True, exist_ok=True)
-    pairs = [f"{folder}:{place}" for folder, place in mounts.items()]
-    spaces = ("unshare", "--mount", "--propagation=private", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
-    with subprocess.Popen(
-        ["setpriv", "--pdeathsig=KILL", *spaces, "sh", "-c", FIRST, "sh", str(root), *pairs],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as begun:
-        assert begun.stdout is not None
-        assert begun.stdout.readline() == "up\n"
-        first = int(Path(f"/proc/{begun.pid}/task/{begun.pid}/children").read_text())
-        try:
-            yield Machine(root, first)
-        finally:
-            os.kill(first, signal.SIGKILL)  # which ends all others; unshare waits for it
-    shutil.rmtree(root)
-
-
-def _make(root: Path, suite: str) -> None:
+def make(root: Path, suite: str) -> None:
     """Unpack a plain Debian, which is fetched once, and let it reach what we reach."""
     shutil.rmtree(root, ignore_errors=True)
     base = FETCHED / f"{suite}.tar"
@@ -139,6 +113,31 @@ def _make(root: Path, suite: str) -> None:
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             shutil.copyfile(Path("/") / source, root / place)
+
+
+@contextmanager
+def started(root: Path, mounts: Mapping[Path, str]) -> Iterator[Machine]:
+    """Let the machine that was made in ``root`` run, which has each key of ``mounts`` at the path.
+
+    It ends as when the power is cut.
+    """
+    for folder in mounts:
+        folder.mkdir(parents=True, exist_ok=True)
+    pairs = [f"{folder}:{place}" for folder, place in mounts.items()]
+    spaces = ("unshare", "--mount", "--propagation=private", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig=KILL", *spaces, "sh", "-c", FIRST, "sh", str(root), *pairs],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as begun:
+        assert begun.stdout is not None
+        assert begun.stdout.readline() == "up\n"
+        first = int(Path(f"/proc/{begun.pid}/task/{begun.pid}/children").read_text())
+        try:
+            yield Machine(first)
+        finally:
+            os.kill(first, signal.SIGKILL)  # which ends all others; unshare waits for it
 
 
 def _mirror() -> str:
