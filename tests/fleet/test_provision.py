@@ -26,7 +26,7 @@ from tests.servers.running import CACHE, ROOT
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 VAGRANTFILE: Final = (ROOT / "Vagrantfile").read_text("utf-8")
-(ARGUMENTS,) = re.findall(r'path: "jobs/provision", args: \[(.*?)\]', VAGRANTFILE)
+(ARGUMENTS,) = re.findall(r'path: "jobs/provision",\s+args: \[(.*?)\]', VAGRANTFILE)
 SOURCE, DATA, *OPTIONS = re.findall(r'"(.*?)"', ARGUMENTS)
 (SUITE,) = re.findall(r'"debian/(\w+)64"', VAGRANTFILE)
 #: What is not handed to the machine, as by the Vagrantfile.
