@@ -102,9 +102,10 @@ job "mirage-collector" {
         interval = "5s"
         timeout  = "3s"
 
+        # One that hangs is begun anew after a minute; where all are slow, that would make it worse.
         check_restart {
-          limit = 3
-          grace = "30s"
+          limit = 12
+          grace = "2m"
         }
       }
     }
