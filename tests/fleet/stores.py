@@ -141,7 +141,8 @@ async def _write_prometheus(ports: Ports, login: Login) -> None:
     """It writes by itself: what it scrapes, such as a service of Mirage, which it is here itself."""
     known = {"Name": "scans", "Address": HOST, "Port": ports.prometheus, "Meta": {"version": "7"}}
     url = f"http://{HOST}:{ports.consul}/v1/agent/service/register"
-    request = urllib.request.Request(url, json.dumps(known).encode(), method="PUT")
+    token = {"X-Consul-Token": login["consul"]}
+    request = urllib.request.Request(url, json.dumps(known).encode(), token, method="PUT")
     (await asyncio.to_thread(urllib.request.urlopen, request, timeout=5)).close()
     await _read_prometheus(ports, login)
 

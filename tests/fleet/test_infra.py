@@ -8,14 +8,14 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from services.catalogue import load_services
-from services.cli.fleet import infra, programs
+from services.cli.fleet import access, infra, programs
 from services.cli.fleet.agents import Agents
 from services.cli.fleet.ports import HOST, Ports
 from services.cli.fleet.secrets import keep_secrets
@@ -101,6 +101,7 @@ async def test_all_of_it_runs_survives_a_kill_with_its_data_and_ends_in_order(fo
             await nomad.put_variable(infra.secrets_path(name), items)
         for name in infra.INFRA:
             await infra.begin(nomad, name, folder / "data", agents.ports)
+        await access.provide(agents.consul, agents.nomad, (), {})
         await all_of(lambda name: survives(nomad, agents, name))
         MEASURED.info(f"the slowest was through it after {time.monotonic() - began:.1f} s")
         report(folder)
@@ -127,7 +128,7 @@ async def survives(nomad: Nomad, agents: Agents, name: str) -> None:
         await until_passing(agents.ports, name)
         MEASURED.info(f"{name} is healthy after {time.monotonic() - began:.1f} s")
         kept = await nomad.variable(infra.secrets_path(name))
-        login: Mapping[str, str] = kept.items if kept else {}
+        login = {**(kept.items if kept else {}), "consul": agents.consul.password}
         await eventually(lambda: PROBES[name].write(agents.ports, login))
         (allocation,) = (each.id for each in status.allocations if each.runs)
         os.kill(process_of(agents.folder, allocation), signal.SIGKILL)
