@@ -42,10 +42,10 @@ class Ports(Struct, frozen=True, kw_only=True):
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Ports that nobody listens at, below those that the system gives to connections."""
+    """Ports that nobody listens at, below those that Nomad (from 20000 on) and the system give away."""
     found: list[int] = []
     while len(found) < count:
-        port = random.randint(20_000, 32_000)
+        port = random.randint(10_000, 19_999)
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))
