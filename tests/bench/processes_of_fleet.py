@@ -14,12 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from services.catalogue import load_services
+from services.cli.fleet.ports import free_ports
 from services.kernel.seal import make_key
 from services.kernel.server import Server as Address
 from services.kernel.sql.postgres_roles import provide_database
 from tests.bench.declaration import Unable
 from tests.bench.processes import ROOT, proportional
-from tests.servers.running import Server, Stable, free_ports, missing
+from tests.servers.running import Server, Stable, missing
 
 STORES = ("postgresql", "nats", "redis", "mongodb", "elasticsearch", "consul")
 PASSWORD = "a-password-of-a-benchmark"

@@ -9,11 +9,11 @@ from typing import Any
 import motor.frameworks.asyncio
 import pytest
 
+from services.cli.fleet.ports import free_ports
 from services.kernel.errors import Denied, Invalid, MirageError, Unavailable
 from services.kernel.mongo import Mongo, Scan, insert_new, put_all
 from services.kernel.server import Server, Trust
 from tests.servers.running import Server as RealServer
-from tests.servers.running import free_ports
 
 
 def at(server: RealServer) -> Server:

@@ -6,7 +6,6 @@ Which there are, where they come from and what they cost: README.md.
 import fcntl
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -22,6 +21,8 @@ from typing import Any, ClassVar, Final
 
 from msgspec import Struct
 from msgspec import json as codec
+
+from services.cli.fleet.ports import free_ports
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
@@ -180,19 +181,6 @@ class Server:
     def restart(self) -> None:
         self.stop()
         self.start()
-
-
-def free_ports(count: int) -> tuple[int, ...]:
-    """Ports that nobody listens at, below those that Nomad (from 20000 on) and the system give away."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randint(10_000, 19_999)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
-    return tuple(found)
 
 
 def listens(server: Server) -> bool:

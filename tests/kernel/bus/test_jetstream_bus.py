@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from lab.web.certificates import Authority
 from lab.world.web import Certificate
+from services.cli.fleet.ports import free_ports
 from services.kernel.bus import Consumer, Delivery, Stream, jetstream_connection, jetstream_link
 from services.kernel.bus.jetstream import JetStreamBus
 from services.kernel.bus.jetstream_streams import check_taken, raised, stream_config
@@ -39,7 +40,7 @@ from tests.kernel.bus.jetstream import (
     take,
 )
 from tests.kernel.conftest import configured
-from tests.servers.running import Kind, Server, free_ports
+from tests.servers.running import Kind, Server
 
 pytestmark = pytest.mark.server
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from services.cli.fleet.ports import free_ports
 from services.kernel.errors import Conflict, Denied, Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.graph import Condition, Edge, Hop, Node, NodePattern, Pattern, cypher, neo4j_client
 from services.kernel.graph.neo4j import Neo4jGraph
 from services.kernel.server import Server, Trust
 from tests.collector.fetch.authority import Signer
 from tests.servers.running import Server as Running
-from tests.servers.running import free_ports
 
 # Each start of a server takes some seconds, and several times that beside other work.
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
