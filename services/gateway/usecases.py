@@ -20,8 +20,8 @@ from services.kernel.http_calls import Forwarded, HttpCalls
 from services.kernel.http_limits import be_patient
 from services.kernel.http_questions import Asked, whole_events
 from services.kernel.observed import Observed, name_request
-from services.kernel.openapi import PROBLEM, WORKSPACE, Problem
-from services.kernel.problems import problem_of
+from services.kernel.openapi import WORKSPACE, Problem
+from services.kernel.problems import make_problem, problem_of, send_problem
 from services.kernel.request import SECONDS, TRACE, continue_trace, current_trace
 from services.kernel.under_way import let_resume
 from services.kernel.workspace import read_workspace
@@ -256,7 +256,7 @@ async def _left(receive: Receive) -> None:
 async def _refuse(error: Exception, send: Send) -> None:
     """Say what is wrong, as a service itself would."""
     problem = _outside(problem_of(error))
-    headers = [(b"content-type", PROBLEM.encode())]
+    headers: list[tuple[bytes, bytes]] = []
     if isinstance(error, Unauthorised):
         problem = msgspec.structs.replace(problem, status=401)
         headers.append((b"www-authenticate", b"Bearer"))
@@ -264,6 +264,5 @@ async def _refuse(error: Exception, send: Send) -> None:
         problem = msgspec.structs.replace(problem, status=405)
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     elif isinstance(error, TooLarge):
-        problem = msgspec.structs.replace(problem, status=413, code="too_large", title="Too large")
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": msgspec.json.encode(problem), "more_body": False})
+        problem = make_problem(413, "too_large", problem.detail)
+    await send_problem(send, problem, headers=headers)

@@ -27,7 +27,7 @@ from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, NotFou
 from services.kernel.events import EventStream
 from services.kernel.observed import Observed, name_request
 from services.kernel.openapi import LAST_EVENT, PROBLEM, WORKSPACE, Problem, describe, in_body
-from services.kernel.problems import problem_of
+from services.kernel.problems import make_problem, problem_of
 from services.kernel.request import SECONDS
 from services.kernel.under_way import let_resume
 from services.kernel.workspace import read_workspace
@@ -218,13 +218,7 @@ def _our_problem(_: Request[Any, Any, Any], error: Exception) -> Response[Proble
 
 def _their_problem(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     code = _CODES.get(error.status_code, "invalid" if error.status_code < 500 else UNKNOWN.code)
-    problem = Problem(
-        type="about:blank",
-        title=code.replace("_", " ").capitalize(),
-        status=error.status_code,
-        detail="; ".join([error.detail, *_faults(error.extra)]),
-        code=code,
-    )
+    problem = make_problem(error.status_code, code, "; ".join([error.detail, *_faults(error.extra)]))
     return Response(problem, status_code=error.status_code, media_type=PROBLEM, headers=error.headers)
 
 

@@ -10,7 +10,12 @@ import msgspec
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from services.kernel.openapi import PROBLEM, Problem
+from services.kernel.openapi import PROBLEM
+from services.kernel.problems import make_problem
+
+#: Of a request whose sender is known, in the state of its scope.
+_PATIENT: Final = "patient"
+_HEAD: Final = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -163,9 +168,8 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete or not (cycle.response_started or self.pipeline):
-            title = code.replace("_", " ").capitalize()
-            problem = Problem(type="about:blank", title=title, status=status, detail=detail, code=code)
-            self.transport.write(_answer(status, msgspec.json.encode(problem)))
+            body = msgspec.json.encode(make_problem(status, code, detail))
+            self.transport.write(STATUS_LINE[status] + _HEAD % (PROBLEM.encode(), len(body)) + body)
             self._refused = True
             self.transport.close()
         else:
@@ -179,19 +183,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-_PATIENT: Final = "patient"
-
-
 def be_patient(scope: Any) -> None:
     """Let whoever sent this request take its answer as slowly as it likes: it is known who that is."""
     scope.setdefault("state", {})[_PATIENT] = True
-
-
-_HEAD: Final = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-
-
-def _answer(status: int, body: bytes) -> bytes:
-    return STATUS_LINE[status] + _HEAD % (PROBLEM.encode(), len(body)) + body
 
 
 def limited(limits: Limits) -> type[asyncio.Protocol]:

@@ -1,9 +1,13 @@
 """What is told of an error over HTTP: a problem document (RFC 9457)."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
 import structlog
 
 from services.kernel.errors import UNKNOWN, meaning
-from services.kernel.openapi import Problem
+from services.kernel.openapi import PROBLEM, Problem
 
 _log = structlog.get_logger(__name__)
 
@@ -15,10 +19,19 @@ def problem_of(error: Exception) -> Problem:
     if means is UNKNOWN:
         _log.error("a request failed", exc_info=error)
         detail = "a fault of Mirage; see its log"
-    return Problem(
-        type="about:blank",
-        title=means.code.replace("_", " ").capitalize(),
-        status=means.status,
-        detail=detail,
-        code=means.code,
-    )
+    return make_problem(means.status, means.code, detail)
+
+
+def make_problem(status: int, code: str, detail: str) -> Problem:
+    """The document for an error that is known by its code; its title is the code in words."""
+    title = code.replace("_", " ").capitalize()
+    return Problem(type="about:blank", title=title, status=status, detail=detail, code=code)
+
+
+async def send_problem(
+    send: Callable[[Any], Awaitable[None]], problem: Problem, *, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer a request of ASGI by a problem; ``headers`` are beside the one that says what it is."""
+    said = [(b"content-type", PROBLEM.encode()), *headers]
+    await send({"type": "http.response.start", "status": problem.status, "headers": said})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(problem), "more_body": False})

@@ -3,14 +3,12 @@
 import asyncio
 from typing import Any, Final
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kernel.errors import Unavailable
 from services.kernel.events import problem_event
-from services.kernel.openapi import PROBLEM
-from services.kernel.problems import problem_of
+from services.kernel.problems import problem_of, send_problem
 
 #: What is told of a question, and of a stream, that did not end in time.
 UNANSWERED: Final = "this instance has ended before it had an answer: ask again"
@@ -108,11 +106,7 @@ class UnderWayRequest:
             event = problem_event(problem_of(Unavailable(BROKEN_OFF)))
             await self._send({"type": "http.response.body", "body": event, "more_body": False})
             return
-        problem = problem_of(Unavailable(UNANSWERED))
-        headers = [(b"content-type", PROBLEM.encode()), (b"connection", b"close")]
-        await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
-        body = msgspec.json.encode(problem)
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        await send_problem(self._send, problem_of(Unavailable(UNANSWERED)), headers=[(b"connection", b"close")])
 
 
 def let_resume(scope: Any) -> None:
