@@ -4,6 +4,10 @@ Kind = "service-intentions"
 Name = "mirage-registry"
 Sources = [
   {
+    Name   = "mirage-collector"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-discovery"
     Action = "allow"
   },

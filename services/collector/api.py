@@ -11,7 +11,6 @@ from services.collector.verify import verify_scan
 from services.contracts import endpoints as e
 from services.contracts.resources import (
     Announcement,
-    AnnouncementQuery,
     BlobQuery,
     BlobView,
     BudgetView,
@@ -60,9 +59,9 @@ def replay(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerator[Rep
     return replay_scan(ports, collector_of(ports), caller, question.scan)
 
 
-async def get_announcement(ports: Ports, caller: Caller, question: AnnouncementQuery) -> Announcement:
+async def get_announcement(ports: Ports, caller: Caller, question: Nothing) -> Announcement:
     announced = collector_of(ports).announced
-    return Announcement(announced.digest, () if announced.digest == question.known else announced.modules)
+    return Announcement(announced.digest, announced.modules)
 
 
 async def list_budgets(ports: Ports, caller: Caller, question: Nothing) -> tuple[BudgetView, ...]:

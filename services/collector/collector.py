@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property, partial
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,10 +29,11 @@ from services.collector.item.run import (
 from services.collector.journal import Journal
 from services.collector.keys import KeyRing
 from services.collector.manifest import Manifest, ModuleFile, read_manifests
+from services.collector.versions import Versions
 from services.collector.ways import Ways
 from services.contracts.commands import Collect, WorkItem, command_id
 from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
-from services.contracts.facts import Announced, Collected, DeclaredModule, Superseded
+from services.contracts.facts import ANNOUNCED, Announced, Collected, DeclaredModule, Superseded
 from services.contracts.plan import Plan, waits_for
 from services.contracts.resources import BudgetView, NamesQuery, Pause, QuotaView, Renew, ScanId
 from services.contracts.settings import CollectorSettings
@@ -56,9 +58,9 @@ LONGEST_CROWDED: Final = 0.4
 ROUNDS: Final = 2
 #: A batch that somebody works on comes back after so many seconds: it was given out twice, or its collector has died.
 HELD: Final = 1.0
-#: A batch of a version that is not here yet is left to others so many times, for so many seconds, doubled each time.
-LEAVES: Final = 4
+#: A batch of a version that another collector has is left to it for so many seconds, doubled each time up to a limit.
 LEFT: Final = 0.125
+LONGEST_LEFT: Final = 2.0
 
 
 class LeaseLost(Exception):
@@ -83,6 +85,7 @@ class Collector:
         self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._under_way: defaultdict[str, set[UUID]] = defaultdict(set)
         self._collectors = headcount_of(ports.state, "collector")
+        self._versions = Versions(ports.calls, monotonic)
         self._plans: OrderedDict[tuple[UUID, UUID], Plan] = OrderedDict()
 
     @cached_property
@@ -295,10 +298,9 @@ class Collector:
                 _log.warning("lease not renewed", batch=str(command.batch), reason=str(error))
 
     async def _leave_or_supersede(self, workspace: UUID, command: Collect, file: ModuleFile | None, hold: Hold) -> None:
-        """Say that a version is not here; of a newer one only after a while, in which those who have it may come."""
-        is_behind = file is None or file.manifest.version < command.version
-        if is_behind and self._collectors.now > 1 and hold.tries <= LEAVES:
-            hold.give_back(LEFT * 2**hold.tries)
+        """Leave a batch to collectors that have its version, as long as there are any; else say that there are none."""
+        if await self._versions.are_there(self._caller(workspace), command.module, command.version):
+            hold.give_back(min(LONGEST_LEFT, LEFT * 2 ** min(hold.tries, 10)))
         else:
             await self._supersede(workspace, command, file)
 
@@ -344,6 +346,11 @@ def collector_of(ports: Ports) -> Collector:
     collector = ports.state["collector"]
     assert isinstance(collector, Collector)
     return collector
+
+
+def say_modules(ports: Ports) -> dict[str, str]:
+    """What the directory says of a collector: the digest of its modules."""
+    return {ANNOUNCED: collector_of(ports).announced.digest}
 
 
 def _work_row(command: Collect, item: WorkItem, result: Result, started: int) -> store.WorkRow:

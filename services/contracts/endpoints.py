@@ -93,6 +93,11 @@ SET_MODULE: Final = Endpoint(
     service="registry", name="set_module", method="PUT", path="/v1/modules/{module}",
     takes=r.ModuleSettings, answers=r.Module, summary="Enable, disable or configure a module for this workspace.",
 )  # fmt: skip
+LIST_VERSIONS: Final = Endpoint(
+    service="registry", name="list_versions", method="GET", path="/v1/versions",
+    takes=Nothing, answers=tuple[r.ModuleVersion, ...],
+    summary="List the modules of all collectors that are there, in each version that one of them has.",
+)  # fmt: skip
 
 # --- storage ---
 
@@ -170,7 +175,7 @@ REPLAY: Final = Endpoint(
 )  # fmt: skip
 GET_ANNOUNCEMENT: Final = Endpoint(
     service="collector", name="get_announcement", method="GET", path="/v1/announcement",
-    takes=r.AnnouncementQuery, answers=r.Announcement, summary="Say which modules this collector has.",
+    takes=Nothing, answers=r.Announcement, summary="Say which modules this collector has.",
 )  # fmt: skip
 LIST_BUDGETS: Final = Endpoint(
     service="collector", name="list_budgets", method="GET", path="/v1/budgets",

@@ -101,10 +101,14 @@ class DeclaredModule(Struct, frozen=True, kw_only=True):
     forms: dict[str, str] = {}
 
 
+#: Under which name the directory says of a collector which announcement is its.
+ANNOUNCED: Final = "announced"
+
+
 class Announced(Struct, frozen=True, kw_only=True, tag="mirage.evt.collector.announced.v1"):
     """The modules that a collector has, said each time it starts.
 
-    ``digest`` is the same as long as they are, and tells whether the announcement of a collector was taken in.
+    ``digest`` is the same as long as they are; the directory says it of the collector, under `ANNOUNCED`.
     """
 
     digest: str

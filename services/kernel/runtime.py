@@ -194,9 +194,10 @@ class Runtime:
 
     async def _register(self) -> None:
         """Make the services known, now that all of them are open and answer."""
-        address, meta = self.place.address, {"version": VERSION, **self.place.meta}
         for service in self.services if self.settings.register == "self" else ():
-            known = Instance(service.name, f"{service.name}-{self.place.id}", address, meta)
+            said: dict[str, str] = load(service.says)(self.ports[service.name]) if service.says else {}
+            meta = {"version": VERSION, **self.place.meta, **said}
+            known = Instance(service.name, f"{service.name}-{self.place.id}", self.place.address, meta)
             await self.directory.register(known)
             self._instances.append(known)
         self._settled = True

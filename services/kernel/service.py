@@ -43,7 +43,8 @@ class Service(Struct, frozen=True, kw_only=True):
     ``doors``: import string of ``{endpoint: function}``. ``consumers``: of a sequence of `Handles`. ``tasks``: of a
     sequence of functions that take the service's `Ports`, run beside it and raise only what shall end the process.
     ``migrations``: a package. ``cache_mib``: the page cache of its embedded database, for one that writes much.
-    ``public``: of a function that takes the service's `Ports` and returns the ASGI application which the world may ask.
+    ``says``: of a function that takes the service's `Ports` and returns what the directory says of an instance beside
+    its version. ``public``: of a function that takes the same and returns the ASGI application which the world may ask.
     ``fleet_only``: where all services are in one process, there is nothing for it to do. In a fleet it has between the
     two numbers of ``instances``, each of which may take ``memory_mib``. ``live``: the form of what can be set of it
     while it runs, by the name ``live`` among its ports.
@@ -61,6 +62,7 @@ class Service(Struct, frozen=True, kw_only=True):
     consumers: str = ""
     tasks: str = ""
     migrations: str = ""
+    says: str = ""
     cache_mib: int = 2
     public: str = ""
     fleet_only: bool = False

@@ -10,8 +10,8 @@ from services.registry.domain import weigh
 
 
 async def announced(ports: Ports, unit: Unit, batch: Sequence[Received[Announced]]) -> None:
-    last = max(batch, key=lambda received: received.at)
-    await store.keep_announcement(unit.tx, ports.documents, last.message.digest, last.message.modules, last.at)
+    for each in sorted(batch, key=lambda received: received.at):
+        await store.keep_announcement(unit.tx, ports.documents, each.message.digest, each.message.modules, each.at)
 
 
 async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]) -> None:

@@ -1,7 +1,7 @@
 """What the outcomes of a source say of its health, and which settings a module takes. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -20,6 +20,15 @@ LARGEST: Final = 2**53
 SPOKEN: Final[dict[type, str]] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 Options = dict[str, bool | int | float | str]
+
+
+def newest(announcements: Iterable[Sequence[DeclaredModule]]) -> dict[str, DeclaredModule]:
+    """Of the modules that collectors have, each in its highest version, by id."""
+    found: dict[str, DeclaredModule] = {}
+    for module in (each for modules in announcements for each in modules):
+        if module.id not in found or found[module.id].version < module.version:
+            found[module.id] = module
+    return found
 
 
 def weigh(outcome: SourceOutcome) -> tuple[int, int]:

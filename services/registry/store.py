@@ -1,6 +1,6 @@
 """Manifests as documents of no workspace; settings and health in tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,16 +14,28 @@ from services.kernel.messages import EVERYWHERE
 from services.kernel.sql import Reader, Tx
 from services.registry.domain import Options, judge
 
-COLLECTION: Final = "modules"
-ANNOUNCED: Final = "announcements"
-LAST: Final = "last"
+MODULES: Final = "modules"
+ANNOUNCEMENTS: Final = "announcements"
+#: The key of the document that says which announcement was made last; no digest is like it.
+LAST: Final = "the last"
+#: Microseconds for which an announcement is kept that is not made again.
+KEPT: Final = 30 * 86_400 * 1_000_000
 
 
-class Known(Struct, frozen=True):
-    """A manifest and whether the newest announcement still had it."""
-
+class Manifest(Struct, frozen=True):
     declared: DeclaredModule
-    live: bool
+
+
+class Announcement(Struct, frozen=True):
+    """What a collector said at an instant."""
+
+    at: int
+    modules: tuple[DeclaredModule, ...]
+
+
+class Last(Struct, frozen=True):
+    digest: str
+    at: int
 
 
 class Setting(Struct, frozen=True):
@@ -39,44 +51,70 @@ async def hold_setting(tx: Tx, workspace: UUID, module: str) -> None:
 async def keep_announcement(
     tx: Tx, documents: Documents, digest: str, modules: Sequence[DeclaredModule], at: int
 ) -> None:
-    """Make the modules of an announcement the live ones, unless one that was made later is kept already.
+    """Keep what a collector announced; of each module, what is known is what was announced last.
 
-    What was known before stays known. Nobody else keeps one until the transaction ends.
+    Nobody else keeps one until the transaction ends.
     """
     await tx.lock("announcements")
-    await documents.declare(ANNOUNCED, ())
-    before = await documents.get(EVERYWHERE, ANNOUNCED, [LAST])
-    if before and before[0].content.get("at", 0) > at:
+    await _declare(documents)
+    last = await _read_last(documents)
+    manifests = [Document(module.id, _content(Manifest(module))) for module in modules]
+    await documents.replace(EVERYWHERE, ANNOUNCEMENTS, [Document(digest, _content(Announcement(at, tuple(modules))))])
+    if last is not None and last.at > at:
+        await documents.insert(EVERYWHERE, MODULES, manifests)
         return
-    live = {module.id for module in modules}
-    gone = [
-        Document(known.declared.id, _content(known.declared, live=False))
-        for known in await read_modules(documents)
-        if known.live and known.declared.id not in live
-    ]
-    present = [Document(module.id, _content(module, live=True)) for module in modules]
-    await documents.replace(EVERYWHERE, COLLECTION, [*gone, *present])
-    await documents.replace(EVERYWHERE, ANNOUNCED, [Document(LAST, {"digest": digest, "at": at})])
+    await documents.replace(EVERYWHERE, MODULES, manifests)
+    await documents.replace(EVERYWHERE, ANNOUNCEMENTS, [Document(LAST, _content(Last(digest, at)))])
+    await _forget_announcements(documents, before=at - KEPT)
+
+
+async def read_announcements(documents: Documents, digests: Iterable[str]) -> dict[str, tuple[DeclaredModule, ...]]:
+    """The modules of those announcements that were kept, by their digests."""
+    await _declare(documents)
+    found = await documents.get(EVERYWHERE, ANNOUNCEMENTS, sorted(filter(None, digests)))
+    return {each.key: msgspec.convert(each.content, Announcement).modules for each in found}
 
 
 async def last_announced(documents: Documents) -> str:
-    """The digest of the announcement that the live modules are from; empty where there was none."""
-    await documents.declare(ANNOUNCED, ())
-    found = await documents.get(EVERYWHERE, ANNOUNCED, [LAST])
-    return str(found[0].content["digest"]) if found else ""
+    """The digest of the announcement that was made last; empty where there was none."""
+    await _declare(documents)
+    last = await _read_last(documents)
+    return last.digest if last is not None else ""
 
 
-async def read_modules(documents: Documents) -> list[Known]:
-    await documents.declare(COLLECTION, ())
-    return [
-        msgspec.convert(document.content, Known)
-        async for documents_read in documents.find(EVERYWHERE, COLLECTION)
+async def read_modules(documents: Documents) -> dict[str, DeclaredModule]:
+    """Every module that a collector ever announced, by id."""
+    await _declare(documents)
+    return {
+        document.key: msgspec.convert(document.content, Manifest).declared
+        async for documents_read in documents.find(EVERYWHERE, MODULES)
         for document in documents_read
+    }
+
+
+async def _forget_announcements(documents: Documents, *, before: int) -> None:
+    """Forget what was said long ago; a collector that still runs is asked again."""
+    old = [
+        document.key
+        async for documents_read in documents.find(EVERYWHERE, ANNOUNCEMENTS)
+        for document in documents_read
+        if document.content["at"] < before
     ]
+    await documents.delete(EVERYWHERE, ANNOUNCEMENTS, old)
 
 
-def _content(declared: DeclaredModule, *, live: bool) -> dict[str, Any]:
-    content: dict[str, Any] = msgspec.to_builtins(Known(declared, live))
+async def _read_last(documents: Documents) -> Last | None:
+    found = await documents.get(EVERYWHERE, ANNOUNCEMENTS, [LAST])
+    return msgspec.convert(found[0].content, Last) if found else None
+
+
+async def _declare(documents: Documents) -> None:
+    for collection in (MODULES, ANNOUNCEMENTS):
+        await documents.declare(collection, ())
+
+
+def _content(said: Struct) -> dict[str, Any]:
+    content: dict[str, Any] = msgspec.to_builtins(said)
     return content
 
 

@@ -2,14 +2,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from services.contracts.endpoints import GET_ANNOUNCEMENT, LIST_KEYS
-from services.contracts.facts import DeclaredModule
-from services.contracts.resources import AnnouncementQuery, Health, Module, ModuleSettings
+from services.contracts.facts import ANNOUNCED, DeclaredModule
+from services.contracts.resources import Health, Module, ModuleSettings, ModuleVersion
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.messages import now
 from services.kernel.service import Ports
 from services.registry import store
-from services.registry.domain import check_options, fit_options
+from services.registry.domain import check_options, fit_options, newest
 
 
 async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
@@ -18,7 +18,10 @@ async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
     Raises:
         Unavailable: no collector has ever said which modules it has.
     """
-    known = await _known(ports, caller)
+    known = await store.read_modules(ports.documents)
+    live = newest((await _announced(ports, caller)).values())
+    if not known | live:
+        raise Unavailable("no collector has said yet which modules it has")
     async with ports.sql.read() as view:
         settings = await store.read_settings(view, caller.workspace)
         health = await store.read_health(view)
@@ -26,36 +29,47 @@ async def list_modules(ports: Ports, caller: Caller) -> tuple[Module, ...]:
     unset = store.Setting()
     return tuple(
         Module(
-            declared=module.declared,
-            enabled=settings.get(module.declared.id, unset).enabled is not False,
-            options=fit_options(module.declared, settings.get(module.declared.id, unset).options or {}),
-            health=health.get(module.declared.id, Health()),
-            live=module.live,
-            has_key=module.declared.key in keys,
+            declared=module,
+            enabled=settings.get(name, unset).enabled is not False,
+            options=fit_options(module, settings.get(name, unset).options or {}),
+            health=health.get(name, Health()),
+            live=name in live,
+            has_key=module.key in keys,
         )
-        for module in sorted(known, key=lambda module: module.declared.id)
+        for name, module in sorted((known | live).items())
     )
 
 
-async def _known(ports: Ports, caller: Caller) -> list[store.Known]:
-    """What is known, once what the collector that answers has is known as well.
+async def list_versions(ports: Ports, caller: Caller) -> tuple[ModuleVersion, ...]:
+    """Every module in each version that a collector has which is there now."""
+    announced = await _announced(ports, caller)
+    found = {(module.id, module.version) for modules in announced.values() for module in modules}
+    return tuple(ModuleVersion(module, version) for module, version in sorted(found))
 
-    While collectors of two versions run beside each other, that is what one of them has; what is for the other one
-    they sort out with scans.
+
+async def _announced(ports: Ports, caller: Caller) -> dict[str, tuple[DeclaredModule, ...]]:
+    """What the collectors have that are there now, by its digest; without one, what was announced last.
+
+    The directory says of each which announcement is its. One that is not known yet is asked for; where collectors of
+    several versions run beside each other, another one may answer, and then it is known a moment later.
     """
-    with suppress(Unavailable):  # without a collector, what was announced before is what there is
-        known = await store.last_announced(ports.documents)
-        announced = await ports.calls.ask(GET_ANNOUNCEMENT, AnnouncementQuery(known), caller)
-        if announced.digest != known:
-            await take_announcement(ports, announced.digest, announced.modules, now())
-    modules = await store.read_modules(ports.documents)
-    if not modules:
-        raise Unavailable("no collector has said yet which modules it has")
-    return modules
+    there: set[str] = set()
+    announced: dict[str, tuple[DeclaredModule, ...]] = {}
+    with suppress(Unavailable):
+        there = {each.meta.get(ANNOUNCED, "") for each in await ports.directory.resolve("collector")}
+        announced = await store.read_announcements(ports.documents, there)
+        if not there or there - announced.keys():
+            told = await ports.calls.ask(GET_ANNOUNCEMENT, Nothing(), caller)
+            if told.digest not in await store.read_announcements(ports.documents, [told.digest]):
+                await take_announcement(ports, told.digest, told.modules, now())
+            announced[told.digest] = told.modules
+    if not announced:
+        announced = await store.read_announcements(ports.documents, [await store.last_announced(ports.documents)])
+    return announced
 
 
 async def take_announcement(ports: Ports, digest: str, modules: Sequence[DeclaredModule], at: int) -> None:
-    """Make the modules that a collector has the live ones, unless one said later what it has."""
+    """Keep which modules a collector has."""
     async with ports.sql.begin() as tx:
         await store.keep_announcement(tx, ports.documents, digest, modules, at)
 

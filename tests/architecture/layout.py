@@ -34,6 +34,7 @@ OWN = {
         "resolve",
         "traces",
         "verify",
+        "versions",
         "ways",
         "wordlists",
     },

@@ -17,17 +17,17 @@ from services.collector.manifest import ModuleFile
 from services.contracts import entities
 from services.contracts.claims import Claim
 from services.contracts.commands import Collect, WorkItem
-from services.contracts.endpoints import GET_NAMES, GET_PLAN, RENEW_LEASES
+from services.contracts.endpoints import GET_NAMES, GET_PLAN, LIST_VERSIONS, RENEW_LEASES
 from services.contracts.keys import KEYS, PROJECTED
 from services.contracts.plan import Plan
-from services.contracts.resources import NamesQuery, Renew, Renewed, ScanId
+from services.contracts.resources import ModuleVersion, NamesQuery, Renew, Renewed, ScanId
 from services.contracts.settings import CollectorSettings
 from services.contracts.subjects import CarriedSubject, Names
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus import Delivery
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache.sqlite import SqliteCache
-from services.kernel.calls import Caller, LocalCalls
+from services.kernel.calls import Caller, LocalCalls, Nothing
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.errors import NotFound, Unavailable
@@ -112,8 +112,12 @@ class Process:
         self.lost: set[UUID] = set()
         self.away = 0
         self.renewals = 0
+        #: What the registry says of collectors, this one not among them; None while it is away.
+        self.elsewhere: list[tuple[str, int]] | None = []
+        self.versions_asked = 0
         self.calls = LocalCalls()
         self.calls.serve(None, {GET_PLAN: self._get_plan, GET_NAMES: self._get_names, RENEW_LEASES: self._renew_leases})
+        self.calls.serve(None, {LIST_VERSIONS: self._list_versions})
         self.sql = SqliteSql(folder / "collector.db", strict=True)
         self.blobs = SegmentBlobs(folder / "evidence")
         self.bus = SqliteBus(folder / "bus.db")
@@ -210,6 +214,14 @@ class Process:
             self.away -= 1
             raise Unavailable("scans is away")
         return Renewed(tuple(batch for batch in question.batches if batch in self.lost))
+
+    async def _list_versions(self, _: object, caller: Caller, question: Nothing) -> tuple[ModuleVersion, ...]:
+        assert caller.workspace == WORKSPACE, "a question is asked within one workspace"
+        self.versions_asked += 1
+        if self.elsewhere is None:
+            raise Unavailable("registry is away")
+        own = [(file.manifest.id, file.manifest.version) for file in self.collector.modules.values()]
+        return tuple(ModuleVersion(*each) for each in [*own, *self.elsewhere])
 
 
 @asynccontextmanager

@@ -11,22 +11,23 @@ from uuid import UUID
 import pytest
 
 from services.collector import api, store
-from services.collector.collector import HELD, LEAVES, LEFT
+from services.collector.collector import HELD, LEFT, LONGEST_LEFT, say_modules
 from services.collector.consumers import CONSUMERS, deleted, give_up
 from services.collector.context import Blocked, RateLimited, Unreachable
 from services.collector.item.run import Module
 from services.collector.journal import digest
 from services.collector.manifest import ModuleFile, digest_of_file
+from services.collector.versions import FRESH, Versions
 from services.contracts import entities
 from services.contracts.commands import Collect, command_id
 from services.contracts.endpoints import GET_PLAN
-from services.contracts.facts import Collected, Deleted, Superseded
+from services.contracts.facts import ANNOUNCED, Collected, Deleted, Superseded
 from services.contracts.plan import Plan
-from services.contracts.resources import Announcement, AnnouncementQuery, ScanId
+from services.contracts.resources import Announcement, ScanId
 from services.contracts.subjects import Names, NamesDigest
 from services.kernel import metrics
 from services.kernel.blobs import Blob
-from services.kernel.calls import Caller
+from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Exhausted, NotFound, Unavailable
 from services.kernel.messages import envelop
 from services.kernel.service import Hold, Received
@@ -54,9 +55,9 @@ async def test_the_digest_of_an_announcement_tells_which_modules_are_in_it(tmp_p
     for module in (asks("/a"), asks("/a"), asks("/a", version=2)):
         async with process(tmp_path / "one", World(), module) as one:
             announced = one.collector.announced
-            for known, told in (("", announced.modules), ("other", announced.modules), (announced.digest, ())):
-                answer = await api.get_announcement(one.ports, Caller(WORKSPACE), AnnouncementQuery(known))
-                assert answer == Announcement(announced.digest, told)
+            answer = await api.get_announcement(one.ports, Caller(WORKSPACE), Nothing())
+            assert answer == Announcement(announced.digest, announced.modules)
+            assert say_modules(one.ports) == {ANNOUNCED: announced.digest}
             digests.append(announced.digest)
     assert digests[0] == digests[1] != digests[2]
 
@@ -493,17 +494,39 @@ async def test_a_version_that_is_not_here_is_said_to_be_superseded(
     assert not world.asked
 
 
-@pytest.mark.parametrize(("module", "version"), [("probe", 2), ("other", 1)])
-async def test_what_another_collector_may_have_is_left_to_it_for_a_while(
+@pytest.mark.parametrize(("module", "version"), [("probe", 2), ("probe", 0), ("other", 1)])
+async def test_what_another_collector_has_is_left_to_it_as_long_as_it_is_there(
     tmp_path: Path, module: str, version: int
 ) -> None:
-    """As while a version is brought out: of two collectors the old one must not decide what there is."""
+    """As while a version is brought out: of two collectors, neither decides what becomes of the other's work."""
     async with process(tmp_path, World(), asks("/a")) as one:
-        one.collector._collectors.now = 2
+        clock = [0.0]
+        one.collector._versions = Versions(one.calls, lambda: clock[0])
+        one.elsewhere = [(module, version)]
         batch = command(item(1), module=module, version=version)
-        delays = [await one.run(batch, tries=tries) for tries in range(1, LEAVES + 2)]
-        assert delays == [LEFT * 2**tries for tries in range(1, LEAVES + 1)] + [None]
+        delays = [await one.run(batch, tries=tries) for tries in (1, 2, 3, 4, 5, 1000)]
+        assert delays == [LEFT * 2, LEFT * 4, LEFT * 8, LONGEST_LEFT, LONGEST_LEFT, LONGEST_LEFT]
+        assert not await one.said(Superseded)
+        one.elsewhere = []
+        clock[0] += FRESH
+        assert await one.run(batch) is None
         assert [each.version for each in await one.said(Superseded)] == [version]
+
+
+async def test_the_registry_is_asked_once_for_many_batches_that_are_of_others(tmp_path: Path) -> None:
+    async with process(tmp_path, World(), asks("/a")) as one:
+        one.elsewhere = [("probe", 2)]
+        batches = [command(item(number), version=2, batch=number) for number in range(20)]
+        assert await asyncio.gather(*map(one.run, batches)) == [LEFT * 2] * 20
+        assert one.versions_asked == 1
+
+
+async def test_what_is_of_another_version_waits_while_the_registry_is_away(tmp_path: Path) -> None:
+    async with process(tmp_path, World(), asks("/a")) as one:
+        one.elsewhere = None
+        with pytest.raises(Unavailable, match="registry is away"):
+            await one.run(command(item(1), version=2))
+        assert not await one.said(Superseded)
 
 
 async def test_what_would_wait_here_goes_to_others_and_is_asked_for_less_and_less_often(tmp_path: Path) -> None:
@@ -515,13 +538,6 @@ async def test_what_would_wait_here_goes_to_others_and_is_asked_for_less_and_les
         delays = [await one.run(command(item(2)), tries=tries) for tries in (1, 2, 3, 4, 100)]
         assert delays == [0.1, 0.2, 0.4, 0.4, 0.4]
         assert len(await one.said(Collected)) == 1
-
-
-async def test_what_is_older_than_what_is_here_is_superseded_at_once(tmp_path: Path) -> None:
-    async with process(tmp_path, World(), asks("/a")) as one:
-        one.collector._collectors.now = 2
-        assert await one.run(command(item(1), version=0)) is None
-        assert [each.live for each in await one.said(Superseded)] == [1]
 
 
 # What a module gets

@@ -53,8 +53,8 @@ async def test_a_scan_by_collectors_of_two_versions_claims_each_fact_once_as_it_
         expected = sorted(
             _BY.sub(lambda by: f" {by[1]}@{int(by[2]) + (by[1] in changed)}", claim) for claim in undisturbed.claims
         )
-        differing = set(claims) ^ set(expected)
-        assert not differing, "\n".join(sorted(differing))
+        lacking, added = set(expected) - set(claims), set(claims) - set(expected)
+        assert not lacking | added, "\n".join([*(f"- {each}" for each in lacking), *(f"+ {each}" for each in added)])
         assert sorted(claims) == expected
         ran = await run_by(fleet)
     assert ran.keys() & changed, "nothing was left to the newer one"

@@ -38,11 +38,11 @@ from services.contracts.resources.discovery import (
 )
 from services.contracts.resources.registry import (
     Announcement,
-    AnnouncementQuery,
     Health,
     Module,
     ModuleRef,
     ModuleSettings,
+    ModuleVersion,
 )
 from services.contracts.resources.scans import (
     Item,
@@ -95,7 +95,6 @@ from services.contracts.resources.storage import (
 __all__ = [
     "AbsenceView",
     "Announcement",
-    "AnnouncementQuery",
     "Assertion",
     "AttributeValue",
     "BlobQuery",
@@ -126,6 +125,7 @@ __all__ = [
     "Module",
     "ModuleRef",
     "ModuleSettings",
+    "ModuleVersion",
     "NamesQuery",
     "NewKey",
     "NewScan",

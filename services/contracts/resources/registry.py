@@ -29,17 +29,18 @@ class Module(Struct, frozen=True, kw_only=True):
     has_key: bool
 
 
-class AnnouncementQuery(Struct, frozen=True):
-    """``known``: the digest of the announcement that is known already."""
-
-    known: str = ""
-
-
 class Announcement(Struct, frozen=True):
-    """What a collector announced: the digest of it, and its modules, unless the digest is the one that is known."""
+    """What a collector announced: its modules, and the digest of them, which it says in the directory too."""
 
     digest: str
-    modules: tuple[DeclaredModule, ...] = ()
+    modules: tuple[DeclaredModule, ...]
+
+
+class ModuleVersion(Struct, frozen=True):
+    """A module in a version that a collector has."""
+
+    module: str
+    version: int
 
 
 class ModuleRef(Struct, frozen=True):

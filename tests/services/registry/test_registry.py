@@ -10,12 +10,20 @@ from uuid import uuid4
 import pytest
 from msgspec import Struct
 
-from services.contracts.endpoints import GET_ANNOUNCEMENT, GET_MODULE, LIST_KEYS, LIST_MODULES, SET_MODULE
-from services.contracts.facts import Announced, DeclaredModule, Finished, SourceOutcome
-from services.contracts.resources import Announcement, AnnouncementQuery, KeyView, Module, ModuleRef, ModuleSettings
+from services.contracts.endpoints import (
+    GET_ANNOUNCEMENT,
+    GET_MODULE,
+    LIST_KEYS,
+    LIST_MODULES,
+    LIST_VERSIONS,
+    SET_MODULE,
+)
+from services.contracts.facts import ANNOUNCED, Announced, DeclaredModule, Finished, SourceOutcome
+from services.contracts.resources import Announcement, KeyView, Module, ModuleRef, ModuleSettings
 from services.kernel.calls import Caller, Nothing
+from services.kernel.directory import LOCAL, Instance
 from services.kernel.errors import Invalid, NotFound, Unavailable
-from services.kernel.messages import EVERYWHERE, envelop, workspace_id
+from services.kernel.messages import EVERYWHERE, envelop, now, workspace_id
 from services.kernel.runtime import Runtime, migrations_of
 from services.kernel.service import Ports
 from services.kernel.settings import Settings
@@ -49,8 +57,8 @@ class Registry:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.keys: tuple[str, ...] = ()
-        #: Of each time that a collector was asked what it has, whether it had to tell.
-        self.told: list[bool] = []
+        #: How often a collector was asked what it has.
+        self.asked = 0
         runtime.calls.serve(self, {LIST_KEYS: self._list_keys})
 
     async def _list_keys(self, _: object, caller: Caller, question: Nothing) -> tuple[KeyView, ...]:
@@ -60,14 +68,24 @@ class Registry:
     def ports(self) -> Ports:
         return self._runtime.ports["registry"]
 
-    def start_collector(self, digest: str, *modules: DeclaredModule) -> None:
-        """Have a collector that has these modules, and not said so yet."""
+    async def start_collector(self, digest: str, *modules: DeclaredModule, name: str = "one") -> None:
+        """Have a collector that has these modules, and not said so yet; it answers from now on."""
 
-        async def get_announcement(_: object, caller: Caller, question: AnnouncementQuery) -> Announcement:
-            self.told.append(digest != question.known)
-            return Announcement(digest, modules if digest != question.known else ())
+        async def get_announcement(_: object, caller: Caller, question: Nothing) -> Announcement:
+            self.asked += 1
+            return Announcement(digest, modules)
 
         self._runtime.calls.serve(self, {GET_ANNOUNCEMENT: get_announcement})
+        await self._runtime.directory.register(Instance("collector", name, LOCAL, {ANNOUNCED: digest}))
+
+    def nobody_answers(self) -> None:
+        async def get_announcement(_: object, caller: Caller, question: Nothing) -> Announcement:
+            raise Unavailable("there is no collector")
+
+        self._runtime.calls.serve(self, {GET_ANNOUNCEMENT: get_announcement})
+
+    async def end_collector(self, name: str = "one") -> None:
+        await self._runtime.directory.deregister("collector", name)
 
     async def say(self, *messages: Struct, caller: Caller | None = None) -> None:
         workspace = caller.workspace if caller else EVERYWHERE
@@ -78,7 +96,7 @@ class Registry:
     async def announce(self, *modules: DeclaredModule) -> None:
         """Have a collector that has these modules, and says so."""
         digest = uuid4().hex
-        self.start_collector(digest, *modules)
+        await self.start_collector(digest, *modules)
         await self.say(Announced(digest=digest, modules=modules))
 
     async def run_ended(self, *sources: SourceOutcome, at: int) -> None:
@@ -92,6 +110,13 @@ class Registry:
         listed = await self._runtime.calls.ask(LIST_MODULES, Nothing(), caller)
         assert [module.declared.id for module in listed] == sorted(module.declared.id for module in listed)
         return {module.declared.id: module for module in listed}
+
+    async def live(self) -> set[str]:
+        return {name for name, module in (await self.modules()).items() if module.live}
+
+    async def versions(self) -> list[tuple[str, int]]:
+        listed = await self._runtime.calls.ask(LIST_VERSIONS, Nothing(), OURS)
+        return [(each.module, each.version) for each in listed]
 
     async def get(self, name: str, caller: Caller = OURS) -> Module:
         return await self._runtime.calls.ask(GET_MODULE, ModuleRef(name), caller)
@@ -126,15 +151,49 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0
 @pytest.mark.usefixtures("stores")
 async def test_who_asks_first_gets_what_a_collector_has_that_has_not_spoken_yet(tmp_path: Path) -> None:
     async with open_registry(tmp_path / "data") as registry:
-        registry.start_collector("first", CRTSH)
+        await registry.start_collector("first", CRTSH)
         assert list(await registry.modules()) == ["crtsh"]
 
 
-async def test_a_collector_tells_its_modules_only_where_others_are_known(registry: Registry) -> None:
-    registry.start_collector("new", CRTSH, OTX)
+async def test_a_collector_is_asked_once_for_modules_that_are_not_known(registry: Registry) -> None:
+    await registry.start_collector("new", CRTSH, OTX)
+    before = registry.asked
     for _ in range(3):
-        assert {name for name, module in (await registry.modules()).items() if module.live} == {"crtsh", "otx"}
-    assert registry.told == [True, False, False]
+        assert await registry.live() == {"crtsh", "otx"}
+    assert registry.asked == before + 1
+
+
+async def test_of_collectors_of_several_versions_the_highest_of_each_module_counts(registry: Registry) -> None:
+    newer, older = declared("crtsh", version=2), declared("otx", version=7)
+    await registry.start_collector("a", newer, OTX, name="one")
+    assert await registry.versions() == [("crtsh", 2), ("otx", 1)]
+    await registry.start_collector("b", CRTSH, older, SHODAN, name="two")
+    for _ in range(3):
+        found = {name: module.declared.version for name, module in (await registry.modules()).items() if module.live}
+        assert found == {"crtsh": 2, "otx": 7, "shodan": 1}
+    assert await registry.versions() == [("crtsh", 1), ("crtsh", 2), ("otx", 1), ("otx", 7), ("shodan", 1)]
+    await registry.end_collector("two")
+    assert (await registry.live(), await registry.versions()) == ({"crtsh", "otx"}, [("crtsh", 2), ("otx", 1)])
+
+
+async def test_what_was_announced_last_counts_where_there_is_no_collector(registry: Registry) -> None:
+    await registry.start_collector("a", CRTSH)
+    assert await registry.live() == {"crtsh"}
+    await registry.end_collector()
+    registry.nobody_answers()
+    assert await registry.live() == {"crtsh"}
+    assert await registry.versions() == [("crtsh", 1)]
+
+
+async def test_announcements_of_long_ago_are_forgotten_and_asked_for_where_they_still_count(registry: Registry) -> None:
+    await usecases.take_announcement(registry.ports, "old", (SHODAN,), at=1)
+    await registry.start_collector("old", SHODAN)
+    before = registry.asked
+    assert await registry.live() == {"shodan"}
+    assert registry.asked == before
+    await usecases.take_announcement(registry.ports, "new", (CRTSH,), at=2 * now())
+    assert await registry.live() == {"shodan"}
+    assert registry.asked == before + 1
 
 
 @pytest.mark.usefixtures("stores")
@@ -165,7 +224,7 @@ async def test_later_starts_know_what_was_announced_before(tmp_path: Path) -> No
     for known in (False, True):
         async with open_registry(tmp_path / "data") as registry:
             if not known:
-                registry.start_collector("first", CRTSH)
+                await registry.start_collector("first", CRTSH)
             assert list(await registry.modules()) == ["crtsh"]
 
 
@@ -173,17 +232,16 @@ async def test_later_starts_know_what_was_announced_before(tmp_path: Path) -> No
 async def test_what_was_brought_out_and_taken_back_is_live_no_more(tmp_path: Path) -> None:
     async with open_registry(tmp_path / "data") as registry:
         for modules, digest in (((CRTSH,), "old"), ((CRTSH, OTX), "new"), ((CRTSH,), "old")):
-            registry.start_collector(digest, *modules)
+            await registry.start_collector(digest, *modules)
             live = {name for name, module in (await registry.modules()).items() if module.live}
             assert live == {module.id for module in modules}
 
 
 async def test_what_a_collector_said_before_does_not_undo_what_another_has(registry: Registry) -> None:
-    registry.start_collector("new", CRTSH)
+    await registry.start_collector("new", CRTSH)
     await registry.modules()
     await usecases.take_announcement(registry.ports, "of the version before", (SHODAN,), at=1)
-    assert {name for name, module in (await registry.modules()).items() if module.live} == {"crtsh"}
-    assert registry.told == [True, False]
+    assert await registry.live() == {"crtsh"}
 
 
 async def test_a_module_that_vanished_is_known_but_not_live_until_it_comes_back(registry: Registry) -> None:
