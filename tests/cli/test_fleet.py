@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from services.contracts.resources.discovery import ConsumerView, FleetView, Inst
 from services.kernel import runtime
 from services.kernel.settings import Settings
 from tests.cli.conftest import Mirage
+from tests.cli.fields import documented
 
 WELL = InstanceView(id="scans-1", address="127.0.0.1:1", host="here", version="1", condition="well", without=())
 POOR = InstanceView(
@@ -45,20 +47,21 @@ def with_service(**changes: object) -> FleetView:
 
 
 @pytest.mark.parametrize(
-    "unwell",
+    ("unwell", "problem"),
     [
-        standing(agents={**AGENTS, "nomad-server": False}),
-        standing(stores=(Store(name="nats", running=False, node="", problems=()),)),
-        standing(stores=(Store(name="nats", running=True, node="mirage", problems=("it ended",)),)),
-        standing(fleet=with_service(wanted=3)),
-        standing(fleet=with_service(wanted=0)),
-        standing(fleet=with_service(problems=("1 of 1 nodes has too little memory",))),
-        standing(fleet=with_service(instances=())),
+        (standing(agents={**AGENTS, "nomad-server": False}), "nomad-server does not run"),
+        (standing(stores=(structs.replace(NATS, running=False),)), "nats: it does not run"),
+        (standing(stores=(structs.replace(NATS, problems=("it ended",)),)), "nats: it ended"),
+        (standing(fleet=with_service(wanted=3)), "scans: search: it is away"),
+        (standing(fleet=with_service(wanted=0)), "scans: search: it is away"),
+        (standing(fleet=with_service(problems=("a node is full",))), "scans: a node is full, search: it is away"),
+        (standing(fleet=with_service(instances=())), "scans: it has not 2 instances that are well"),
     ],
 )
-def test_a_fleet_is_well_when_each_part_of_it_is(unwell: Standing) -> None:
+def test_a_fleet_is_well_when_each_part_of_it_is(unwell: Standing, problem: str) -> None:
     assert standing().well
     assert not unwell.well
+    assert [*unwell.problems()] == [problem]
 
 
 def test_how_a_fleet_is_is_shown_to_people(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,6 +87,18 @@ def test_how_a_fleet_is_is_told_to_programs(capsys: pytest.CaptureFixture[str]) 
     told = json.loads(capsys.readouterr().out)
     assert told["agents"] == AGENTS
     assert told["fleet"]["services"][0]["consumers"] == [{"name": "scans__take", "waiting": 40, "in_flight": 2}]
+    assert set(fields_of({**told, "agents": True})) == documented()["fleet status"]
+
+
+def fields_of(document: object, path: str = "") -> Iterator[str]:
+    """Where its values are; a list is what its first member is."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from fields_of(value, f"{path}.{name}" if path else name)
+    elif isinstance(document, list) and document and isinstance(document[0], dict):
+        yield from fields_of(document[0], path)
+    else:
+        yield path
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ class Faults:
         """Return when `fleet status` says so."""
 
         async def look() -> bool:
-            standing = await look_at_all(self._deployment)
+            standing = await look_at_all(self._deployment.agents, self._deployment.services)
             if not said(standing):
                 raise AssertionError(standing)
             return True

@@ -15,7 +15,7 @@ import redis.asyncio
 from msgspec import structs
 from nats.js.api import ConsumerConfig
 
-from services.cli.fleet import infra, leftovers
+from services.cli.fleet import leftovers
 from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST
 from services.cli.rendering.jobs import job_name
@@ -203,14 +203,10 @@ async def test_a_service_that_begins_without_its_database_says_so_and_is_ready_w
         assert not standing["well"]
         assert not next(store for store in standing["stores"] if store["name"] == "postgresql")["running"]
         pid = fleet.process_of(allocation.id)
-        await infra.begin(nomad, "postgresql", fleet.folder / "data", deployment.agents.ports)
-
-        async def ready() -> bool:
-            return (await health("ready"))[0] == 200
-
-        await eventually(ready)
+        await asyncio.to_thread(fleet.up)
+        assert await fleet.well(), "up ended before all was well"
+        assert (await health("ready"))[0] == 200
         assert fleet.process_of(allocation.id) == pid, "it was not alive all the time"
-        await eventually(fleet.well)
     finally:
         await http.close()
         await nomad.close()

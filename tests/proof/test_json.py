@@ -1,32 +1,13 @@
-"""What programs read: every listing verb prints one JSON document with the fields that its page names."""
+"""What programs read: every listing verb prints one JSON document with the fields that its page names.
+
+How a fleet is shown is held by tests/cli/test_fleet.py.
+"""
 
 import json
-import re
 from pathlib import Path
 
-from tests.proof.processes import ROOT, Lab, Mirage
-
-PAGE = ROOT / "services" / "cli" / "README.md"
-
-
-def documented() -> dict[str, set[str]]:
-    """The fields of each verb by the page: the first column of the table below its heading.
-
-    What says how a fleet is, is held where there is one.
-    """
-    fields: dict[str, set[str]] = {}
-    verbs: list[str] = []
-    for line in PAGE.read_text("utf-8").splitlines():
-        if line.startswith("## "):
-            verbs = ["export"] if line == "## Fields of exports" else []
-            fields.update((verb, set()) for verb in verbs)
-        elif line.startswith("### "):
-            verbs = re.findall(r"`([^`]+)`", line)
-            fields.update((verb, set()) for verb in verbs)
-        elif line.startswith("| `"):
-            for verb in verbs:
-                fields[verb].update(re.findall(r"`([^`]+)`", line.split("|")[1]))
-    return {verb: names for verb, names in fields.items() if not verb.startswith("fleet ")}
+from tests.cli.fields import documented
+from tests.proof.processes import Lab, Mirage
 
 
 def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> None:
@@ -62,7 +43,7 @@ def test_json_has_the_fields_that_are_documented(tmp_path: Path, lab: Lab) -> No
     found["export"] = {
         field for each in json.loads(mirage.output("export", "last", "--format", "json")) for field in each
     }
-    assert found == documented()
+    assert found == {verb: names for verb, names in documented().items() if not verb.startswith("fleet ")}
     assert json.loads(printed["diff"])["changes"] == []
 
 

@@ -123,7 +123,8 @@ def status(data: str, form: str) -> int:
     async def work() -> int:
         from services.cli.fleet.standing import look_at_all, write
 
-        seen = await look_at_all(_deployment(data))
+        fleet = _deployment(data)
+        seen = await look_at_all(fleet.agents, fleet.services)
         write(seen, form)
         return 0 if seen.well else 1
 

@@ -20,6 +20,7 @@ from services.cli.fleet.infra import USER, secrets_path
 from services.cli.fleet.leftovers import ALLOCATIONS
 from services.cli.fleet.ports import HOST, Ports
 from services.cli.fleet.secrets import Secrets, keep_secrets, read_secrets
+from services.cli.fleet.standing import become_well
 from services.cli.fleet.users import redis_users, secrets_of_infra, settings_of
 from services.cli.remote import RemoteCalls
 from services.cli.rendering.jobs import job_name
@@ -121,6 +122,8 @@ class Deployment:
                 await nomad.close()
             async with _step(told, "gateway"):
                 await _answers(f"{url}/health/live")
+            async with _step(told, "fleet"):
+                await become_well(self.agents, self.services)
 
     async def down(self, told: Callable[[str], None]) -> int:
         """End everything; see `Agents.down`.

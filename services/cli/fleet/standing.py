@@ -1,12 +1,15 @@
 """How the fleet on this machine is: its agents, its stores, its services, seen without any of the services' help."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
+from time import monotonic
+from typing import Final
 
 import click
 from msgspec import Struct, structs
 
-from services.cli.fleet.deployment import Deployment
+from services.cli.fleet.agents import Agents
 from services.cli.fleet.infra import INFRA
 from services.cli.fleet.users import NAMESPACE
 from services.cli.rendering.jobs import job_name
@@ -14,9 +17,13 @@ from services.cli.text import write_json, write_table
 from services.contracts.resources.discovery import FleetView, InstanceView, ServiceView
 from services.discovery.usecases.look import look
 from services.kernel.directory.consul import ConsulDirectory
-from services.kernel.errors import MirageError, NotFound
+from services.kernel.errors import MirageError, NotFound, Unavailable
 from services.kernel.http_calls import Http
 from services.kernel.scheduler.nomad import Nomad
+from services.kernel.service import Service
+
+#: Seconds for everything to be well once it was brought up.
+SETTLING: Final = 90.0
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -37,23 +44,44 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     @property
     def well(self) -> bool:
-        stores = all(store.running and not store.problems for store in self.stores)
-        return all(self.agents.values()) and stores and self.fleet.well
+        return not any(self.problems())
+
+    def problems(self) -> Iterator[str]:
+        """What is the matter with it, each in a few words."""
+        yield from (f"{agent} does not run" for agent, runs in self.agents.items() if not runs)
+        for store in self.stores:
+            if store.problems or not store.running:
+                yield f"{store.name}: {', '.join(store.problems) or 'it does not run'}"
+        for service in self.fleet.services:
+            if not service.well:
+                said = [*service.problems, *(each for instance in service.instances for each in _without(instance))]
+                yield f"{service.name}: {', '.join(said) or f'it has not {service.wanted} instances that are well'}"
 
 
-async def look_at_all(deployment: Deployment) -> Standing:
+async def look_at_all(agents: Agents, services: Sequence[Service]) -> Standing:
     """Look at everything at once."""
-    agents = deployment.agents
     running = agents.running()
     consul = structs.replace(agents.consul, path=NAMESPACE)
     async with AsyncExitStack() as stack:
         nomad, directory, http = Nomad(agents.nomad), ConsulDirectory(consul), Http()
         for closing in (nomad, directory, http):
             stack.push_async_callback(closing.close)
-        names = [service.name for service in deployment.services]
-        fleet = await look(names, directory, nomad, http)
+        fleet = await look([service.name for service in services], directory, nomad, http)
         stores = [store for name in INFRA if (store := await _store(nomad, name)) is not None]
     return Standing(agents=running, stores=tuple(stores), fleet=fleet)
+
+
+async def become_well(agents: Agents, services: Sequence[Service]) -> None:
+    """Wait until all of it is well.
+
+    Raises:
+        Unavailable: it is not in time; the text says what is the matter.
+    """
+    end = monotonic() + SETTLING
+    while not (seen := await look_at_all(agents, services)).well:
+        if monotonic() > end:
+            raise Unavailable(f"up, and not well after {SETTLING:g} s: {'; '.join(seen.problems())}")
+        await asyncio.sleep(0.5)
 
 
 async def _store(nomad: Nomad, name: str) -> Store | None:
