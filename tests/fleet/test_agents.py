@@ -16,7 +16,7 @@ from services.cli.fleet.secrets import keep_secrets
 from services.kernel.errors import Conflict, Denied, Unavailable
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.values.consul import ConsulValues
-from tests.kernel.scheduler.conftest import job
+from tests.servers.jobs import job
 
 pytestmark = pytest.mark.server
 

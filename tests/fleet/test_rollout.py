@@ -1,19 +1,15 @@
 """What becomes of a new version is said as it is, though Nomad has the old one run again and is content."""
 
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from services.cli.fleet import rollout
 from services.cli.fleet.infra import secrets_path
 from services.cli.rendering.jobs import job_name
-from services.kernel.errors import Conflict, NotFound, Unavailable
+from services.kernel.errors import Conflict, Unavailable
 from services.kernel.scheduler.nomad import Nomad
-from services.kernel.server import Server
-from tests.kernel.scheduler.conftest import job
-from tests.servers.running import Server as Running
+from tests.servers.jobs import job
 
 pytestmark = pytest.mark.server
 
@@ -21,20 +17,8 @@ WELL, BROKEN = "exec sleep 600", "exit 1"
 
 
 @pytest.fixture
-async def nomad(shared_server: Callable[[str], Running]) -> AsyncIterator[Nomad]:
-    opened = Nomad(Server.parse(shared_server("nomad").url))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def service(nomad: Nomad) -> AsyncIterator[str]:
-    made = f"test-{uuid4().hex[:8]}"
-    yield made
-    try:
-        await nomad.stop(job_name(made), purge=True)
-    except NotFound:
-        return
+def service(service_name: str) -> str:
+    return service_name
 
 
 def rendered(service: str, script: str) -> str:

@@ -4,12 +4,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from services.cli.rendering.jobs import job_name
 from services.kernel import server as service
+from services.kernel.errors import NotFound
+from services.kernel.scheduler.nomad import Nomad
 from services.kernel.sql import Migration
 from tests.servers.databases import Databases, MakeDatabase
 from tests.servers.running import REQUIRED, SHARED, Kind, Server, Stable, missing, required
@@ -109,6 +114,23 @@ async def stores(request: pytest.FixtureRequest, databases: Callable[[], Databas
     with kept.used():
         yield kept
     await kept.give_back()
+
+
+@pytest.fixture
+async def nomad(shared_server: Callable[[str], Server]) -> AsyncIterator[Nomad]:
+    """The Nomad that the run shares: each test has jobs, paths and ports of its own."""
+    opened = Nomad(service.Server.parse(shared_server("nomad").url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def service_name(nomad: Nomad) -> AsyncIterator[str]:
+    """The name of a service that no other test has; a job of it ends with the test."""
+    made = f"test-{uuid4().hex[:8]}"
+    yield made
+    with suppress(NotFound):
+        await nomad.stop(job_name(made), purge=True)
 
 
 def require(name: str) -> None:

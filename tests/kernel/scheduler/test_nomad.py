@@ -14,7 +14,7 @@ from services.kernel.scheduler import JobStatus
 from services.kernel.scheduler import nomad as nomad_module
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.server import Server
-from tests.kernel.scheduler.conftest import job
+from tests.servers.jobs import job
 from tests.servers.running import Server as Running
 
 pytestmark = pytest.mark.server

@@ -15,8 +15,8 @@ from aiohttp import web
 from services.kernel.errors import Unavailable
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.server import Server, Trust
-from tests.kernel.scheduler.conftest import job
 from tests.servers.cluster import Cluster
+from tests.servers.jobs import job
 
 pytestmark = pytest.mark.server
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from msgspec import structs
 
 from services.catalogue import SERVICES, load_service
+from services.cli.rendering.jobs import job_name
 from services.contracts.endpoints import GET_FLEET, GET_SERVICE, GET_SETTINGS, RESTART_SERVICE, SCALE_SERVICE
 from services.contracts.resources.configuration import SettingsRef
 from services.contracts.resources.discovery import Restarted, Scaled, Scaling, ServiceName
@@ -29,11 +29,9 @@ from services.kernel.locks.local import LocalLocks
 from services.kernel.messages import workspace_id
 from services.kernel.runtime import Runtime
 from services.kernel.scheduler.nomad import Nomad
-from services.kernel.server import Server
 from services.kernel.service import Ports
 from services.kernel.settings import Settings
-from tests.kernel.scheduler.conftest import job as hcl_of
-from tests.servers.running import Server as Running
+from tests.servers.jobs import job as hcl_of
 from tests.services.discovery.fleet import Jobs, instance, job
 
 CALLER = Caller(workspace_id("default"))
@@ -365,56 +363,39 @@ async def test_the_fleet_is_shown_and_restarted_by_the_names_of_services(fleet: 
 # On a real scheduler
 
 
-@pytest.fixture
-async def nomad(shared_server: Callable[[str], Running]) -> AsyncIterator[Nomad]:
-    opened = Nomad(Server.parse(shared_server("nomad").url))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def name(nomad: Nomad) -> AsyncIterator[str]:
-    made = f"t{uuid4().hex[:8]}"
-    yield made
-    try:
-        await nomad.stop(f"mirage-{made}", purge=True)
-    except NotFound:
-        return
-
-
 async def register(nomad: Nomad, name: str, **options: Any) -> None:
     bounds = "scaling {\n enabled = true\n min = 1\n max = 3\n }\n"
-    text = hcl_of(f"mirage-{name}", **options).replace('group "web" {', f'group "{name}" {{\n {bounds}')
+    text = hcl_of(job_name(name), **options).replace('group "web" {', f'group "{name}" {{\n {bounds}')
     await nomad.register(await nomad.parse(text))
 
 
 @pytest.mark.server
 async def test_a_job_is_seen_as_it_is_and_has_as_many_as_it_was_scaled_to(
-    nomad: Nomad, name: str, ports: Ports, http: Http, clock: list[float]
+    nomad: Nomad, service_name: str, ports: Ports, http: Http, clock: list[float]
 ) -> None:
-    await register(nomad, name)
+    await register(nomad, service_name)
     ports.scheduler = nomad
     async with asyncio.timeout(90):
-        await nomad.settle(f"mirage-{name}")
-        seen = await look_at(name, ports.directory, nomad, http)
+        await nomad.settle(job_name(service_name))
+        seen = await look_at(service_name, ports.directory, nomad, http)
         assert (seen.wanted, seen.running, seen.deployment, seen.problems) == (1, 1, "successful", ())
-        await scale_one(ports, name, watcher(name, 2, 3), {}, None)
-        await nomad.settle(f"mirage-{name}")
-        seen = await look_at(name, ports.directory, nomad, http)
+        await scale_one(ports, service_name, watcher(service_name, 2, 3), {}, None)
+        await nomad.settle(job_name(service_name))
+        seen = await look_at(service_name, ports.directory, nomad, http)
         assert (seen.wanted, seen.running) == (2, 2)
-        await scale_one(ports, name, watcher(name, 1, 1), {}, None)
-        while (await look_at(name, ports.directory, nomad, http)).running != 1:
+        await scale_one(ports, service_name, watcher(service_name, 1, 1), {}, None)
+        while (await look_at(service_name, ports.directory, nomad, http)).running != 1:
             await asyncio.sleep(0.1)
         for beyond in (0, 4):
             with pytest.raises(Invalid, match="scaling policy"):
-                await nomad.scale(f"mirage-{name}", name, beyond, "beyond what is declared")
+                await nomad.scale(job_name(service_name), service_name, beyond, "beyond what is declared")
 
 
 @pytest.mark.server
-async def test_why_a_job_does_not_run_is_said(nomad: Nomad, name: str, ports: Ports, http: Http) -> None:
-    await register(nomad, name, memory=10_000_000)
+async def test_why_a_job_does_not_run_is_said(nomad: Nomad, service_name: str, ports: Ports, http: Http) -> None:
+    await register(nomad, service_name, memory=10_000_000)
     async with asyncio.timeout(90):
-        while not (seen := await look_at(name, ports.directory, nomad, http)).problems:
+        while not (seen := await look_at(service_name, ports.directory, nomad, http)).problems:
             await asyncio.sleep(0.1)
     assert (seen.wanted, seen.running, seen.well) == (1, 0, False)
     assert "memory" in seen.problems[0]
