@@ -26,8 +26,8 @@ from services.kernel.calls import Caller, Calls, Endpoint
 from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, NotFound
 from services.kernel.events import EventStream
 from services.kernel.observed import Observed, name_request
-from services.kernel.openapi import LAST_EVENT, PROBLEM, WORKSPACE, Problem, describe, in_body
-from services.kernel.problems import make_problem, problem_of
+from services.kernel.openapi import LAST_EVENT, MEANT, PROBLEM, WORKSPACE, Problem, describe, in_body
+from services.kernel.problems import make_problem, problem_of, send_problem
 from services.kernel.request import SECONDS
 from services.kernel.under_way import let_resume
 from services.kernel.workspace import read_workspace
@@ -54,7 +54,7 @@ def create_app(
     else says what it returns: what this process does without.
 
     ``workspace``: of requests that name none. ``instances``: the services here and their ids, where they are known by
-    these; whoever asks whether another one is ready is told that it is not here.
+    these; whoever asks whether another one is ready, or asks another one, is told that it is not here.
 
     ``hosts``: what a Host header may say; everything else is refused, and so is an Origin that is not the host asked,
     so that no page from elsewhere reaches a server that takes whoever connects for its operator.
@@ -74,7 +74,8 @@ def create_app(
         logging_config=None,
     )
     # Around the router, so that what no route takes is refused as well.
-    app.asgi_handler = Observed(LocalOnly(app.asgi_handler, hosts))
+    services = frozenset(service for service, _ in instances)
+    app.asgi_handler = Observed(LocalOnly(MeantForUs(app.asgi_handler, services), hosts))
     return app
 
 
@@ -202,6 +203,21 @@ class LocalOnly:
         if len(asked) != 1 or _host(f"//{asked[0]}") not in self._hosts:
             return False
         return all(value.partition("://")[2] == asked[0] for name, value in headers if name == b"origin")
+
+
+class MeantForUs:
+    """Middleware: refuses questions for a service that was here before (RFC 9110, 421)."""
+
+    def __init__(self, app: ASGIApp, services: frozenset[str]) -> None:
+        self._app = app
+        self._services = {service.encode() for service in services}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        meant = dict(scope.get("headers", ())).get(MEANT.lower().encode())
+        if meant is None or not self._services or meant in self._services:
+            await self._app(scope, receive, send)
+            return
+        await send_problem(send, make_problem(421, "misdirected", "the service that is meant is not here"))
 
 
 def _host(url: str) -> str:

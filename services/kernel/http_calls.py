@@ -26,7 +26,7 @@ from services.kernel.directory import Directory, Instance
 from services.kernel.directory.balance import Balancer
 from services.kernel.errors import MirageError, NotFound, Unavailable
 from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
-from services.kernel.openapi import WORKSPACE
+from services.kernel.openapi import MEANT, WORKSPACE
 from services.kernel.pauses import pauses
 from services.kernel.request import SECONDS, TRACE, continue_trace, current_trace, seconds_left, work
 
@@ -47,6 +47,7 @@ SILENCE: Final = 45.0
 #: Seconds for which a connection is kept that nobody uses: well below those of the other side.
 KEPT: Final = 10.0
 LARGEST_ANSWER: Final = 256_000_000
+_MISDIRECTED: Final = 421
 _UNAVAILABLE: Final = 503
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Unheard(Unavailable):
-    """Nobody was there to hear the question."""
+    """Nobody was there to hear the question, or somebody else."""
 
 
 class Broken(Unavailable):
@@ -156,7 +157,7 @@ class HttpCalls(Calls):
         async def attempt(instance: Instance) -> A:
             left = seconds_left(seconds)
             timed = {**headers, SECONDS: f"{left:.3f}"}
-            async with self._http.request(_base(instance), asked, timed, None, name=instance.id) as response:
+            async with self._request(instance, asked, timed) as response:
                 body = await _body(response)
             if response.status != 200:
                 raise read_problem(endpoint.service, response.status, body)
@@ -193,8 +194,7 @@ class HttpCalls(Calls):
 
             async def attempt(instance: Instance) -> Forwarded:
                 opened = AsyncExitStack()
-                request = self._http.request(_base(instance), asked, dict(headers), None, name=instance.id)
-                response = await opened.enter_async_context(request)
+                response = await opened.enter_async_context(self._request(instance, asked, headers))
                 if response.status == _UNAVAILABLE:
                     async with opened:
                         raise read_problem(endpoint.service, response.status, await _body(response))
@@ -205,6 +205,22 @@ class HttpCalls(Calls):
             with metrics.call(endpoint.service, endpoint.name):
                 answer = await self._in_time(endpoint, seconds, attempt)
             yield answer
+
+    @asynccontextmanager
+    async def _request(
+        self, instance: Instance, asked: Asked, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request to an instance of the service that is meant.
+
+        Raises:
+            Unheard: it did not arrive, or another service is there by now.
+            Broken: see `Http.request`.
+        """
+        meant = {**headers, MEANT: instance.service}
+        async with self._http.request(_base(instance), asked, meant, None, name=instance.id) as response:
+            if response.status == _MISDIRECTED:
+                raise Unheard(f"{instance.id} is not at {instance.address} any more")
+            yield response
 
     async def close(self) -> None:
         """Hang up on everybody."""

@@ -11,6 +11,8 @@ from services.kernel.calls import Endpoint
 from services.kernel.errors import MEANING, Corrupt, Incompatible
 
 WORKSPACE: Final = "Mirage-Workspace"
+#: Whom a question between services is meant for: there may be another one by now where it was.
+MEANT: Final = "Mirage-Service"
 LAST_EVENT: Final = "Last-Event-ID"
 PROBLEM: Final = "application/problem+json"
 _REFERENCE: Final = "#/components/schemas/"

@@ -125,6 +125,8 @@ DOORS = {
 }  # fmt: skip
 
 
+#: The services that are here, and their ids.
+Here = frozenset[tuple[str, str]]
 #: Who answers the request that is under way.
 _ANSWERS: ContextVar[Calls] = ContextVar("answers")
 
@@ -142,16 +144,18 @@ class Whoever(Calls):
 
 
 @cache
-def _application(endpoints: tuple[Endpoint, ...], hosts: frozenset[str], prefix: str) -> Litestar:
-    return create_app(Whoever(), endpoints, hosts=hosts, prefix=prefix)
+def _application(endpoints: tuple[Endpoint, ...], hosts: frozenset[str], prefix: str, instances: Here) -> Litestar:
+    return create_app(Whoever(), endpoints, hosts=hosts, prefix=prefix, instances=instances)
 
 
 class App:
     """An application in front of ``calls``; those that answer the same are one."""
 
-    def __init__(self, calls: LocalCalls, hosts: frozenset[str], prefix: str = "") -> None:
+    def __init__(
+        self, calls: LocalCalls, hosts: frozenset[str], prefix: str = "", instances: Here = frozenset()
+    ) -> None:
         self._calls = calls
-        self._app = _application(tuple(calls.endpoints), hosts, prefix)
+        self._app = _application(tuple(calls.endpoints), hosts, prefix, instances)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         before = _ANSWERS.set(self._calls)

@@ -92,11 +92,11 @@ class Instances:
         self._directory = directory
         self._running: list[Served] = []
 
-    async def begin(self) -> Served:
-        """One more, known to the directory and listening."""
+    async def begin(self, *, says: str = "organ") -> Served:
+        """One more, known to the directory and listening; it ``says`` that it is an instance of this service."""
         calls, pipes = LocalCalls(), Pipes()
         calls.serve(pipes, DOORS)
-        app = App(calls, frozenset({"127.0.0.1"}))
+        app = App(calls, frozenset({"127.0.0.1"}), instances=frozenset({(says, says)}))
         listener = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan="off"))
         task = asyncio.create_task(server._serve([listener]))

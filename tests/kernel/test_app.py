@@ -13,7 +13,7 @@ from services.kernel.app import DOCS, create_app, serve_hosts
 from services.kernel.calls import Caller, LocalCalls, Nothing
 from services.kernel.errors import MEANING, MirageError, Unavailable
 from services.kernel.messages import EVERYWHERE, workspace_id
-from services.kernel.openapi import describe
+from services.kernel.openapi import MEANT, describe
 from services.kernel.request import seconds_left
 from tests.kernel.asgi import Reply, request
 from tests.kernel.organ import COMPOSE, DOORS, PLAY, App, Organ, compose_app, endpoint
@@ -322,6 +322,15 @@ async def test_an_instance_is_not_ready_in_the_name_of_another() -> None:
         assert (await request(app, "GET", f"/health/ready{query}")).status == 200
     for query in ("service=scans&instance=scans-b", "service=storage&instance=scans-a", "service=scans"):
         assert is_problem(await request(app, "GET", f"/health/ready?{query}"), "not_found", 404)
+
+
+async def test_a_question_for_another_service_is_refused_before_it_is_read() -> None:
+    here = frozenset({("organ", "organ-a"), ("storage", "storage-a")})
+    app = App(LocalCalls(), serve_hosts("127.0.0.1:1"), instances=here)
+    for headers in ({}, {MEANT: "organ"}, {MEANT: "storage"}):
+        assert (await request(app, "GET", "/health/live", headers=headers)).status == 200
+    for path in ("/health/live", "/v1/anything"):
+        assert is_problem(await request(app, "GET", path, headers={MEANT: "scans"}), "misdirected", 421)
 
 
 # How long the caller waits

@@ -19,7 +19,7 @@ from services.kernel.request import trace_id, work
 from tests.kernel.organ import FAIL, LISTEN, PLAY, STUMBLE, Named, Organ, Tune, play
 from tests.kernel.served import LOOK, STRIKE, TUNE_UP, WAIT, WAIT_ONCE, Instances, Served
 
-Serve = Callable[[], Awaitable[Served]]
+Serve = Callable[..., Awaitable[Served]]
 CALLER = Caller(UUID("5f2c1a6e-9d41-5c4e-8a51-2b7d0f3e6a90"))
 TUNE = Tune(number=UUID(int=7), key="d", volume=3)
 
@@ -80,6 +80,19 @@ async def test_an_instance_that_is_gone_is_not_the_last_word(calls: HttpCalls, s
     for _ in range(10):
         await calls.ask(STRIKE, Nothing(), CALLER)
     assert there.pipes.struck == 10
+
+
+async def test_what_finds_another_service_where_its_own_was_is_not_done_there(calls: HttpCalls, serve: Serve) -> None:
+    """An address is taken again soon, and the directory may be a moment late."""
+    another, there = await serve(says="another"), await serve()
+    for _ in range(10):
+        await calls.ask(STRIKE, Nothing(), CALLER)
+    assert (another.pipes.struck, there.pipes.struck) == (0, 10)
+    await there.die()
+    with pytest.raises(Unavailable, match=f"{another.instance.id} is not at {another.instance.address} any more"):
+        async with calls.forward(STRIKE, write_question(STRIKE, Nothing()), {}, seconds=1):
+            pass
+    assert another.pipes.struck == 0
 
 
 async def test_what_may_be_asked_twice_is_asked_of_another_when_one_breaks_off(calls: HttpCalls, serve: Serve) -> None:
