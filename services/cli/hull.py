@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
-from uuid import UUID
 
 from msgspec import Struct
 
@@ -17,6 +16,7 @@ from services.kernel import letters
 from services.kernel.calls import A, Caller, Calls, Endpoint, Nothing, Q
 from services.kernel.errors import Exhausted, MirageError, NotFound, Unavailable
 from services.kernel.folder import SOCKET, Owned
+from services.kernel.messages import workspace_id
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
 from services.kernel.socket import OwnerLost, SocketCalls, SocketServer
@@ -50,7 +50,7 @@ WORKS: Final = Endpoint(
     answers=bool,
     summary="Say whether this process works",
 )
-NOBODY: Final = Caller(workspace=UUID(int=0))
+OPERATOR: Final = Caller(workspace_id("default"))
 #: How many seconds a copy may take: of the databases, while scans stand still; of all, while room is not reclaimed.
 HELD_SECONDS: Final = {"relays": 120.0, "segments": 7200.0}
 
@@ -155,7 +155,7 @@ class Hull:
             await owner.ping()
             if self._works:
                 with suppress(NotFound):  # one that works anyway has no such door
-                    await owner.ask(WORK, Nothing(), NOBODY)
+                    await owner.ask(WORK, Nothing(), OPERATOR)
         except OwnerLost:
             return False
         self._calls = owner
@@ -166,7 +166,7 @@ class Hull:
         if self._works:
             return True
         try:
-            return await self.calls.ask(WORKS, Nothing(), NOBODY)
+            return await self.calls.ask(WORKS, Nothing(), OPERATOR)
         except NotFound:  # as above
             return True
 
@@ -177,7 +177,7 @@ class Hull:
         Raises:
             Unavailable: the owner was lost, or the block took longer than `HELD_SECONDS`.
         """
-        async with aclosing(self.calls.follow(HOLD, Held(what), NOBODY)) as parts:
+        async with aclosing(self.calls.follow(HOLD, Held(what), OPERATOR)) as parts:
             try:
                 async with asyncio.timeout(HOLDING):
                     await anext(parts)

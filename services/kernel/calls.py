@@ -14,7 +14,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.kernel.errors import NotFound, Unavailable
+from services.kernel.errors import Invalid, NotFound, Unavailable
+from services.kernel.messages import EVERYWHERE
 from services.kernel.request import seconds_left, work
 
 Q = TypeVar("Q", bound=Struct)
@@ -104,7 +105,7 @@ class LocalCalls(Calls):
         return list(self._endpoints.values())
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
-        ports, handle = self._handler(endpoint)
+        ports, handle = self._handler(endpoint, caller)
         seconds = seconds_left(seconds)
         try:
             async with asyncio.timeout(seconds) as deadline:
@@ -116,12 +117,14 @@ class LocalCalls(Calls):
             raise Unavailable(f"{endpoint.service} did not answer {endpoint.name} within {seconds:g} s") from None
 
     async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
-        ports, handle = self._handler(endpoint)
+        ports, handle = self._handler(endpoint, caller)
         async with aclosing(handle(ports, caller, question)) as parts:
             async for part in parts:
                 yield part
 
-    def _handler(self, endpoint: Endpoint[Any, Any]) -> tuple[Any, Callable[..., Any]]:
+    def _handler(self, endpoint: Endpoint[Any, Any], caller: Caller) -> tuple[Any, Callable[..., Any]]:
+        if caller.workspace == EVERYWHERE:  # as over HTTP
+            raise Invalid("a question is asked within a workspace")
         found = self._handlers.get((endpoint.service, endpoint.name))
         if found is None:
             raise Unavailable(f"the service {endpoint.service} is not running here")

@@ -9,7 +9,8 @@ import pytest
 from msgspec import Struct
 
 from services.kernel.calls import Caller, Endpoint, LocalCalls
-from services.kernel.errors import NotFound, Unavailable
+from services.kernel.errors import Invalid, NotFound, Unavailable
+from services.kernel.messages import EVERYWHERE
 
 CALLER = Caller(workspace=UUID(int=7))
 
@@ -98,6 +99,13 @@ async def test_a_stream_that_nobody_follows_any_more_is_closed(calls: LocalCalls
         assert [(await anext(numbers)).number, (await anext(numbers)).number] == [3, 4]
         assert sums.closed == 0
     assert sums.closed == 1
+
+
+async def test_a_question_is_asked_within_a_workspace(calls: LocalCalls) -> None:
+    with pytest.raises(Invalid):
+        await calls.ask(DOUBLE, Number(2), Caller(EVERYWHERE))
+    with pytest.raises(Invalid):
+        await anext(calls.follow(COUNT, Number(2), Caller(EVERYWHERE)))
 
 
 async def test_a_service_that_does_not_run_here_is_unavailable() -> None:
