@@ -34,6 +34,10 @@ from tests.servers.databases import MakeDatabase
 pytestmark = pytest.mark.server
 SCHEMA = Migration(1, "first", "CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT);\n")
 OwnServer = Callable[[str], running.Server]
+#: Whether anybody waits for a lock in this database.
+WAITS = (
+    "SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database WHERE NOT granted AND datname = CURRENT_DATABASE()"
+)
 
 
 @pytest.fixture
@@ -453,17 +457,19 @@ async def test_a_cancelled_statement_leaves_nothing_open(sql: PostgresSql, open_
     assert await rows(sql) == []
 
 
-async def test_close_waits_for_the_statement_under_way(sql: PostgresSql) -> None:
-    async def slow() -> object:
-        async with sql.read() as view:
-            return await view.fetch("SELECT 1 FROM pg_sleep(0.2)")
-
-    task = asyncio.create_task(slow())
-    while not sql.measures()["connections_in_use"]:
+async def test_close_waits_for_the_statement_under_way(open_sql: OpenSql) -> None:
+    sql, other = open_sql(), open_sql()
+    async with other.begin() as holding:
+        await holding.execute("LOCK TABLE t")
+        task = asyncio.create_task(rows(sql))
+        async with asyncio.timeout(30), other.read() as view:
+            while not await view.fetch(WAITS):
+                await asyncio.sleep(0)
+        closing = asyncio.create_task(sql.close())
         await asyncio.sleep(0)
-    await asyncio.sleep(0.05)
-    await sql.close()
-    assert await task == [(1,)]
+        assert not task.done()
+    assert await task == []
+    await closing
 
 
 # A server that goes away
