@@ -139,6 +139,7 @@ job "mirage-discovery" {
 
       template {
         destination = "secrets/settings.env"
+        perms       = "600"
         env         = true
         change_mode = "noop"
         data        = <<-EOT

@@ -135,6 +135,7 @@ job "mirage-gateway" {
 
       template {
         destination = "secrets/settings.env"
+        perms       = "600"
         env         = true
         change_mode = "noop"
         data        = <<-EOT

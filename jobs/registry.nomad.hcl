@@ -136,6 +136,7 @@ job "mirage-registry" {
 
       template {
         destination = "secrets/settings.env"
+        perms       = "600"
         env         = true
         change_mode = "noop"
         data        = <<-EOT
@@ -169,6 +170,7 @@ job "mirage-registry" {
 
       template {
         destination = "secrets/settings.env"
+        perms       = "600"
         env         = true
         change_mode = "noop"
         data        = <<-EOT

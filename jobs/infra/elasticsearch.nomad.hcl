@@ -134,6 +134,7 @@ job "mirage-elasticsearch" {
 
         content {
           destination = "secrets/settings.env"
+          perms       = "600"
           env         = true
           change_mode = "noop"
           data        = <<-EOT

@@ -122,6 +122,7 @@ job "mirage-mongodb" {
 
         content {
           destination = "secrets/login.env"
+          perms       = "600"
           env         = true
           change_mode = "noop"
           data        = <<-EOT

@@ -130,6 +130,7 @@ job "mirage-neo4j" {
       # The image reads the first, the one-machine launcher the second.
       template {
         destination = "secrets/login.env"
+        perms       = "600"
         env         = true
         change_mode = "noop"
         data        = <<-EOT

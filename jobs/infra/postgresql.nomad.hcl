@@ -57,6 +57,16 @@ variable "memory" {
   default = 512
 }
 
+locals {
+  run_as = <<-EOT
+    user=$1 && shift && cd / || exit
+    if [ -n "$user" ] && [ "$(id -u)" = 0 ]; then
+      set -- setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- "$@"
+    fi
+    exec "$@"
+  EOT
+}
+
 job "mirage-postgresql" {
   type = "service"
 
@@ -92,7 +102,7 @@ job "mirage-postgresql" {
         type     = "script"
         task     = "postgresql"
         command  = "${var.driver == "docker" ? "" : "${var.bin}/"}pg_isready"
-        args     = ["-q", "-h", "127.0.0.1", "-p", "${var.port}"]
+        args     = ["-q", "-h", var.address, "-p", "${var.port}"]
         interval = "3s"
         timeout  = "3s"
       }
@@ -184,13 +194,13 @@ job "mirage-postgresql" {
 
     task "postgresql" {
       driver       = var.driver
-      user         = var.driver == "docker" ? "" : var.user
       kill_signal  = "SIGINT" # end sessions, then itself; SIGTERM waits for them
       kill_timeout = "60s"
 
       config {
-        command = var.driver == "docker" ? null : "${var.bin}/postgres"
-        args = concat(var.driver == "docker" ? [] : ["-D", var.data], [
+        command = var.driver == "docker" ? null : "/bin/sh"
+        # By itself and not as the task's user, who would have to pass through the folders that have everybody's secrets.
+        args = concat(var.driver == "docker" ? [] : ["-c", local.run_as, "sh", var.user, "${var.bin}/postgres", "-D", var.data], [
           "-c", "listen_addresses=${var.address}",
           "-c", "port=${var.port}",
           "-c", "unix_socket_directories=",
@@ -206,6 +216,7 @@ job "mirage-postgresql" {
 
         content {
           destination = "secrets/login.env"
+          perms       = "600"
           env         = true
           change_mode = "noop"
           data        = <<-EOT

@@ -125,7 +125,7 @@ job "mirage-redis" {
 
       template {
         destination = "secrets/users.acl"
-        perms       = "600"
+        perms       = var.driver == "docker" ? "644" : "600" # the image reads it as another user
         change_mode = "noop"
         data        = "{{ with nomadVar \"nomad/jobs/mirage-redis\" }}{{ .acl }}{{ end }}\n"
       }

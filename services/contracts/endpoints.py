@@ -234,8 +234,3 @@ SCALE_SERVICE: Final = Endpoint(
     service="discovery", name="scale_service", method="PUT", path="/v1/fleet/{service}/scale",
     takes=r.Scaling, answers=r.Scaled, summary="Fix how many instances a service has, or let it follow its work.",
 )  # fmt: skip
-RESTART_SERVICE: Final = Endpoint(
-    service="discovery", name="restart_service", method="POST", path="/v1/fleet/{service}/restart",
-    takes=r.ServiceName, answers=r.Restarted, summary="Restart the instances of a service, one after the other.",
-    idempotent=False,
-)  # fmt: skip

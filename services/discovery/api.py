@@ -7,7 +7,6 @@ from services.contracts import endpoints as e
 from services.contracts.resources.configuration import ChangeSettings, SettingsRef
 from services.contracts.resources.discovery import (
     FleetView,
-    Restarted,
     Scaled,
     Scaling,
     ServiceName,
@@ -87,10 +86,6 @@ async def _remember(ports: Ports, caller: Caller, name: str, count: int | None) 
             return
 
 
-async def restart_service(ports: Ports, caller: Caller, question: ServiceName) -> Restarted:
-    return Restarted(await ports.scheduler.restart(PREFIX + _known(question.service)))
-
-
 def _known(name: str) -> str:
     if name not in NAMES:
         raise NotFound(f"there is no service {name[:64]}; there are {', '.join(NAMES)}")
@@ -101,5 +96,4 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_FLEET: get_fleet,
     e.GET_SERVICE: get_service,
     e.SCALE_SERVICE: scale_service,
-    e.RESTART_SERVICE: restart_service,
 }

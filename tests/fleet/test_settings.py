@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.fleet.settings import FILE, choose, environment
+from services.cli.fleet import settings
+from services.cli.fleet.settings import FILE, Choice, environment
 from services.kernel.errors import Invalid
 
 PROXY = "http://user:secret@proxy.example:3128"
@@ -13,6 +14,20 @@ PROXY = "http://user:secret@proxy.example:3128"
 
 def environ(folder: Path, **variables: str) -> Mapping[str, str]:
     return {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), **variables}
+
+
+def choose(folder: Path, changes: Mapping[str, str | None], here: Mapping[str, str]) -> Choice:
+    """As a ``fleet up`` does."""
+    choice = settings.choose(folder, changes, here)
+    settings.keep(folder, choice.told)
+    return choice
+
+
+def test_what_is_not_kept_is_chosen_anew(tmp_path: Path) -> None:
+    """A first start that failed, maybe for want of the proxy, is none."""
+    settings.choose(tmp_path, {}, environ(tmp_path))
+    assert not (tmp_path / FILE).exists()
+    assert choose(tmp_path, {}, environ(tmp_path, https_proxy=PROXY)) == Choice({"proxy": PROXY}, ())
 
 
 def test_the_first_start_takes_what_an_embedded_process_would(tmp_path: Path) -> None:

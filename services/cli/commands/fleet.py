@@ -16,12 +16,13 @@ from services.cli.dead_letters import add_commands
 from services.cli.options import run_async
 from services.cli.text import count as counted
 from services.kernel.calls import Caller
-from services.kernel.errors import Exhausted, Invalid, Unavailable
+from services.kernel.errors import Conflict, Exhausted, Invalid, Unavailable
 from services.kernel.messages import workspace_id
 from services.kernel.observe import configure_logs
 
 if TYPE_CHECKING:
     from services.cli.fleet.deployment import Deployment
+    from services.kernel.scheduler import Allocation
     from services.kernel.scheduler.nomad import Nomad
 
 #: Root's own folders let nobody through, and PostgreSQL runs as somebody else.
@@ -56,13 +57,16 @@ def data_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command("up")
 @data_option
-@click.option("--with", "extra", multiple=True, type=click.Choice([*EXTRA]), help="Neo4j or Prometheus, too.")
+@click.option("--with", "extra", multiple=True, type=click.Choice([*EXTRA]), help="Neo4j or Prometheus from now on.")
+@click.option("--without", "less", multiple=True, type=click.Choice([*EXTRA]), help="No more; its data stay.")
 @click.option("--listen", metavar="ADDRESS:PORT", default="", help="Where the gateway listens (127.0.0.1:8080).")
 @click.option(
     "--set", "changes", metavar="NAME[=VALUE]", multiple=True, help="What services are told; alone, as it is here."
 )
 @click.option("--free-ports", is_flag=True, help="At its first start, take ports that are free, not the usual ones.")
-def up(data: str, extra: tuple[str, ...], listen: str, changes: tuple[str, ...], *, free_ports: bool) -> int:
+def up(
+    data: str, extra: tuple[str, ...], less: tuple[str, ...], listen: str, changes: tuple[str, ...], *, free_ports: bool
+) -> int:
     """Bring the fleet up, or what of it is missing, or another version of Mirage.
 
     Proxy, resolvers and the like are those of the first start (environment, configuration file), and change by --set
@@ -72,9 +76,12 @@ def up(data: str, extra: tuple[str, ...], listen: str, changes: tuple[str, ...],
     from services.cli.fleet.ports import free_ports as find_free
     from services.cli.tokens import keep_token
 
-    given = {"extra": [EXTRA[each] for each in extra], "changes": dict(map(_change, changes))}
+    chosen = {"extra": [EXTRA[each] for each in extra], "less": [EXTRA[each] for each in less]}
+    given = {**chosen, "changes": dict(map(_change, changes))}
     fleet = _deployment(data, **given, listen=listen)
-    if free_ports and not fleet.agents.known:
+    if free_ports and fleet.agents.known:
+        _tell("ports", "are those of its first start")
+    elif free_ports:
         # All at once, or the gateway's might be one of the others.
         *ports, public = find_free(len(Ports.__struct_fields__) + 1)
         fleet = _deployment(data, **given, listen=listen or f"{HOST}:{public}", ports=Ports.of(tuple(ports)))
@@ -181,6 +188,8 @@ def restart(service: str, data: str) -> int:
     async def work() -> int:
         async with _scheduler(data) as nomad:
             restarted = await nomad.restart(_job(service))
+        if not restarted:
+            raise Conflict(f"no instance of {service} runs: see `fleet status`")
         click.echo(f"restarted: {counted(restarted, 'instance')} of {service}")
         return 0
 
@@ -196,13 +205,26 @@ def logs(service: str, data: str, *, follow: bool) -> int:
 
     async def work() -> int:
         async with _scheduler(data) as nomad:
-            found = [each for each in (await nomad.status(_job(service))).allocations if each.runs]
-            if not found:
-                raise Invalid(f"no instance of {service} runs")
-            await asyncio.gather(*(_print_log(nomad, each.id, service, follow=follow) for each in found))
+            found = (await nomad.status(_job(service))).allocations
+            # One that fails again and again is mostly about to begin.
+            shown = [each for each in found if each.desired == "run"] or sorted(found, key=_age)[:1]
+            logs = [_print_log(nomad, each.id, task, follow=follow) for each in shown for task in _tasks(each, service)]
+            if not logs:
+                raise Conflict(f"no instance of {service} has begun: see `fleet status`")
+            await asyncio.gather(*logs)
         return 0
 
     return _run(work())
+
+
+def _age(allocation: "Allocation") -> int:
+    return -allocation.created
+
+
+def _tasks(allocation: "Allocation", service: str) -> list[str]:
+    """Whose log says how an instance is: its own, or that of what goes before it, where it has not come to it yet."""
+    begun = [task.name for task in allocation.tasks if task.started]
+    return [service] if service in begun else begun
 
 
 async def _print_log(nomad: "Nomad", allocation: str, task: str, *, follow: bool) -> None:

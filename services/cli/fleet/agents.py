@@ -1,7 +1,8 @@
 """The agents of a fleet on this machine: Consul, Nomad's server and Nomad's client, as daemons in one folder.
 
-``agents/`` has their configuration, data and process notes, ``logs/`` what they say. A fleet's data folder is entered
-by the users as whom its stores run, so it is open to pass through (0711), and what is secret in it is not readable.
+``agents/`` has their configuration, data and process notes, ``logs/`` what they say. Only root enters ``agents``: what
+Nomad makes in it for tasks is open to all, their secrets too, and is closed by the folder above it alone. The fleet's
+own folder is passed through (0711) by PostgreSQL's user, on the way to its data.
 """
 
 import asyncio
@@ -158,12 +159,12 @@ class Agents:
         self._path("").mkdir(parents=True, exist_ok=True)
         keep_secrets(self.folder, ())
         self.folder.chmod(0o711)
-        self._path("").chmod(0o711)
+        self._path("").chmod(0o700)
         write_private(self._path("ports.json"), msgspec.json.encode(ports).decode())
         for agent in AGENTS:
             data = self._path(agent)
             data.mkdir(exist_ok=True)
-            data.chmod(0o711 if agent == CLIENT else 0o700)
+            data.chmod(0o700)
             settings = files.configuration(agent, ports, data, self._token)
             write_private(self._path(f"{agent}.json"), msgspec.json.format(msgspec.json.encode(settings)).decode())
 

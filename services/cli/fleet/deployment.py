@@ -14,18 +14,18 @@ from msgspec import Struct
 from services.catalogue import load_services
 from services.cli.fleet import access, infra, programs, public, rollout, settings, versions
 from services.cli.fleet.access import token_of
-from services.cli.fleet.agents import Agents
-from services.cli.fleet.folder import at_work, write_environment, write_variables
+from services.cli.fleet.agents import LEAVING, Agents
+from services.cli.fleet.folder import at_work, keep_extra, read_extra, write_environment, write_variables
 from services.cli.fleet.infra import USER, secrets_path
 from services.cli.fleet.leftovers import ALLOCATIONS
-from services.cli.fleet.ports import HOST, Ports
+from services.cli.fleet.ports import HOST, Ports, refuse_taken
 from services.cli.fleet.secrets import Secrets, keep_secrets, read_secrets
 from services.cli.fleet.standing import become_well
 from services.cli.fleet.users import redis_users, secrets_of_infra, settings_of
 from services.cli.remote import RemoteCalls
 from services.cli.rendering.jobs import job_name
 from services.kernel.cache.redis_admission import provide_users
-from services.kernel.errors import Conflict, MirageError, NotFound, Unavailable
+from services.kernel.errors import Conflict, Invalid, MirageError, NotFound, Unavailable
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.scheduler.nomad_hcl import Value
 from services.kernel.server import Server
@@ -58,7 +58,7 @@ class Release(Struct, frozen=True):
 
 
 class Deployment:
-    """The fleet in ``folder``; ``extra`` names infrastructure beyond what it needs.
+    """The fleet in ``folder``; ``extra`` names infrastructure beyond what it needs, and ``less`` what goes of that.
 
     ``listen``: where its gateway is to listen from now on; ``changes``: what its services are told from now on.
     """
@@ -69,6 +69,7 @@ class Deployment:
         *,
         ports: Ports | None = None,
         extra: Sequence[str] = (),
+        less: Sequence[str] = (),
         listen: str = "",
         changes: Mapping[str, str | None] | None = None,
     ) -> None:
@@ -78,6 +79,7 @@ class Deployment:
         self._listen = listen
         self._changes = changes or {}
         self._extra = tuple(extra)
+        self._less = tuple(less)
 
     @property
     def public(self) -> str:
@@ -103,12 +105,16 @@ class Deployment:
             Invalid: what it was told makes no sense.
         """
         url = self.server
-        wanted = [*STANDING_ON, *self._extra]
+        extra = sorted({*read_extra(self.folder), *self._extra} - {*self._less})
+        wanted = [*STANDING_ON, *extra]
         if missing := infra.missing(tuple(wanted)):
             raise Unavailable(f"not installed: {', '.join(missing)}; run tests/servers/build --apt")
         with at_work(self.folder):
             if not self.agents.known:
                 public.refuse_taken(self.public)
+                refuse_taken(self.agents.ports, {*infra.INFRA} - {*wanted})
+                public.keep(self.folder, self.public)
+            keep_extra(self.folder, extra)
             infra.open_way(self.folder / "data", for_another=any(map(infra.is_for_another, wanted)))
             async with _step(told, "code"):
                 release = await self._make_release(told)
@@ -156,6 +162,7 @@ class Deployment:
         venv = Path(choice.told.get(settings.VENV) or own)
         told("code", f"revision {code.name}, with its packages in {venv}")
         await asyncio.to_thread(versions.prepare, code, venv)
+        settings.keep(self.folder, choice.told)
         return Release(
             code=code,
             venv=venv,
@@ -165,9 +172,8 @@ class Deployment:
         )
 
     async def _bring_up(self, nomad: Nomad, wanted: Sequence[str], release: Release, told: Told) -> None:
-        if public.read(self.folder) != self.public or not await _runs(nomad, "gateway"):
-            public.refuse_taken(self.public)
-        public.keep(self.folder, self.public)
+        if not await _runs(nomad, "gateway") or public.port_of(self.public) != public.port_of(public.read(self.folder)):
+            await self._waits_for_public()
         write_environment(self.folder, self.agents.ports, release.secrets.admin)
         await self._begin_infra(nomad, wanted, release, told)
         async with _step(told, "users"):
@@ -176,10 +182,28 @@ class Deployment:
         needed = {meta.get("revision", "") for each in self.services for meta in await nomad.metas(job_name(each.name))}
         await asyncio.to_thread(versions.forget, self.folder, needed)
 
+    async def _waits_for_public(self) -> None:
+        """See that nobody listens where the gateway is to; one that was killed or lost does so for a moment still.
+
+        Raises:
+            Invalid: somebody does.
+        """
+        end = monotonic() + LEAVING
+        while True:
+            try:
+                return public.refuse_taken(self.public)
+            except Invalid:
+                if monotonic() > end:
+                    raise
+            await asyncio.sleep(0.1)
+
     async def _begin_infra(self, nomad: Nomad, wanted: Sequence[str], release: Release, told: Told) -> None:
         ports = self.agents.ports
         for name, items in secrets_of_infra(self.services, release.secrets, ports).items():
             await nomad.put_variable(secrets_path(name), items)
+        for name in self._less:
+            with suppress(NotFound):
+                await nomad.stop(job_name(name), purge=True)
         for name in wanted:
             await nomad.stop_given_up(job_name(name))
             await infra.begin(nomad, name, self.folder / "data", ports, release.launchers)
@@ -205,11 +229,13 @@ class Deployment:
     async def _begin_services(self, nomad: Nomad, release: Release, told: Told) -> None:
         begun = [await self._begin_service(nomad, service, release) for service in self.services]
 
-        async def settle(each: rollout.Rollout) -> None:
-            async with _step(told, each.service):
+        async def settle(service: Service, each: rollout.Rollout) -> None:
+            async with _step(told, service.name):
                 await rollout.settle(nomad, each, self.folder / ALLOCATIONS)
+                if service.public:
+                    public.keep(self.folder, self.public)
 
-        await _all_of([settle(each) for each in begun])
+        await _all_of([settle(service, each) for service, each in zip(self.services, begun, strict=True)])
 
     async def _begin_service(self, nomad: Nomad, service: Service, release: Release) -> rollout.Rollout:
         """Register the job of a service as it is rendered, with what it must know."""

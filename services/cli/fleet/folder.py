@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -19,6 +19,7 @@ LOCK: Final = "lock"
 #: What ``nomad``, ``consul`` and ``nats`` need in their environment; it has a password.
 ENVIRONMENT: Final = "environment"
 JOBS: Final = "jobs"
+EXTRA: Final = "extra"
 
 
 @contextmanager
@@ -58,6 +59,16 @@ def write_environment(folder: Path, ports: Ports, password: str) -> None:
     write_private(
         folder / ENVIRONMENT, "".join(f"export {name}={quote(value)}\n" for name, value in sorted(found.items()))
     )
+
+
+def read_extra(folder: Path) -> tuple[str, ...]:
+    """The infrastructure that the fleet has beyond what it needs, as was asked for once."""
+    file = folder / EXTRA
+    return tuple(file.read_text("ascii").split()) if file.exists() else ()
+
+
+def keep_extra(folder: Path, extra: Sequence[str]) -> None:
+    write_private(folder / EXTRA, " ".join(extra))
 
 
 def variables_of(folder: Path, service: str) -> Path:

@@ -69,6 +69,9 @@ async def begin(nomad: Nomad, name: str, data: Path, ports: Ports, launchers: Pa
     """
     job = await nomad.parse(hcl(name), variables(name, data, ports, launchers))
     open_way(data, for_another=is_for_another(name))
+    if not is_for_another(name):
+        (data / name).mkdir(mode=0o700, exist_ok=True)
+        (data / name).chmod(0o700)
     await nomad.register(job)
 
 

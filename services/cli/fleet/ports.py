@@ -2,10 +2,12 @@
 
 import random
 import socket
-from contextlib import suppress
+from collections.abc import Collection
 from typing import Final, Self
 
 from msgspec import Struct
+
+from services.kernel.errors import Conflict
 
 HOST: Final = "127.0.0.1"
 
@@ -41,14 +43,33 @@ class Ports(Struct, frozen=True, kw_only=True):
         return cls.of(free_ports(len(cls.__struct_fields__)))
 
 
+def refuse_taken(ports: Ports, spared: Collection[str] = ()) -> None:
+    """See that nobody listens at any of them, those of the ``spared`` left out.
+
+    Raises:
+        Conflict: somebody does; the text says where.
+    """
+    for name in Ports.__struct_fields__:
+        port = getattr(ports, name)
+        if name not in spared and not _is_free(port):
+            raise Conflict(f"port {port}, which {name} is to have, is taken by another program: see --free-ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
 def free_ports(count: int) -> tuple[int, ...]:
     """Ports that nobody listens at, below those that Nomad (from 20000 on) and the system give away."""
     found: list[int] = []
     while len(found) < count:
         port = random.randint(10_000, 19_999)
-        with socket.socket() as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-            if port not in found:
-                found.append(port)
+        if port not in found and _is_free(port):
+            found.append(port)
     return tuple(found)

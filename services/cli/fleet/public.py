@@ -22,6 +22,11 @@ def keep(folder: Path, public: str) -> None:
     write_private(folder / FILE, public)
 
 
+def port_of(public: str) -> int:
+    """The port of where a gateway listens; 0 of nowhere."""
+    return parse_address(public)[1] if public else 0
+
+
 def url_of(public: str) -> str:
     """How a gateway is asked on its machine.
 

@@ -39,7 +39,7 @@ class Choice(Struct, frozen=True):
 
 
 def choose(folder: Path, changes: Mapping[str, str | None], environ: Mapping[str, str]) -> Choice:
-    """Keep what is set for the fleet in ``folder``, with ``changes``; an empty text takes a setting back.
+    """What is set for the fleet in ``folder``, with ``changes``; an empty text takes a setting back.
 
     None sets it as it is in the environment or the configuration file: a password is not for a command line.
 
@@ -62,8 +62,12 @@ def choose(folder: Path, changes: Mapping[str, str | None], environ: Mapping[str
         for name in NAMES
         if kept is not None and name not in said and name in around and around[name] != told.get(name)
     ]
-    write_private(folder / FILE, msgspec.json.format(msgspec.json.encode(told)).decode())
     return Choice(told, tuple(remarks))
+
+
+def keep(folder: Path, told: Told) -> None:
+    """Have it stay so, whatever the next shell has."""
+    write_private(folder / FILE, msgspec.json.format(msgspec.json.encode(told)).decode())
 
 
 def environment(told: Told) -> dict[str, str]:

@@ -152,6 +152,7 @@ $identity
 
       template {
         destination = "secrets/settings.env"
+        perms       = "600"
         env         = true
         change_mode = "noop"
         data        = <<-EOT
@@ -192,6 +193,7 @@ _MIGRATE: Final = Template("""
 
       template {
         destination = "secrets/settings.env"
+        perms       = "600"
         env         = true
         change_mode = "noop"
         data        = <<-EOT

@@ -75,9 +75,3 @@ class Scaled(Struct, frozen=True, kw_only=True):
     service: str
     least: int
     most: int
-
-
-class Restarted(Struct, frozen=True):
-    """How many instances were restarted."""
-
-    count: int

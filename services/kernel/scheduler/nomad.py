@@ -32,7 +32,7 @@ from services.kernel.server import Server
 #: Seconds that tasks may take to end when they are restarted: more than the longest kill timeout of our clients.
 RESTART: Final = 150.0
 #: Seconds that an allocation may take after that until its checks pass, and between two looks at them.
-READY: Final = 60.0
+READY: Final = 90.0
 LOOK: Final = 0.5
 
 
@@ -251,9 +251,12 @@ class Nomad:
         running = [each for each in (await self.status(job)).allocations if each.runs]
         for each in running:
             await self.restart_allocation(each.id)
-            now = await self._run_anew(job, each)
-            if now is not None and not await self._becomes_ready(now):
-                raise Unavailable(f"{each.name} ({each.id[:8]}) is not ready {READY:g} s after it was restarted")
+            try:
+                async with asyncio.timeout(READY):
+                    await self._is_well_again(job, each)
+            except TimeoutError:
+                said = f"{each.name} ({each.id[:8]}) is not ready {READY:g} s after it was restarted"
+                raise Unavailable(said) from None
         return len(running)
 
     async def _run_anew(self, job: str, before: Allocation) -> Allocation | None:
@@ -267,15 +270,14 @@ class Nomad:
                     return now
         raise AssertionError  # a watch does not end
 
-    async def _becomes_ready(self, allocation: Allocation) -> bool:
-        """Wait until the checks of an allocation have passed since its tasks began; say whether they did in time."""
-        began = max((task.started or 0 for task in allocation.tasks), default=0)
-        end = asyncio.get_running_loop().time() + READY
-        while not (ready := records.is_ready(await self._checks(allocation.id), began)):
-            if asyncio.get_running_loop().time() > end:
-                break
+    async def _is_well_again(self, job: str, before: Allocation) -> None:
+        """Wait until the checks of an allocation have passed since its tasks began anew, or it is to be no more."""
+        now = await self._run_anew(job, before)
+        if now is None:
+            return
+        began = max((task.started or 0 for task in now.tasks), default=0)
+        while not records.is_ready(await self._checks(now.id), began):
             await asyncio.sleep(LOOK)
-        return ready
 
     async def _checks(self, allocation: str) -> Mapping[str, Any]:
         path = f"/v1/client/allocation/{_path(allocation)}/checks"

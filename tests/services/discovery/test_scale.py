@@ -11,9 +11,9 @@ from msgspec import structs
 
 from services.catalogue import SERVICES, load_service
 from services.cli.rendering.jobs import job_name
-from services.contracts.endpoints import GET_FLEET, GET_SERVICE, GET_SETTINGS, RESTART_SERVICE, SCALE_SERVICE
+from services.contracts.endpoints import GET_FLEET, GET_SERVICE, GET_SETTINGS, SCALE_SERVICE
 from services.contracts.resources.configuration import SettingsRef
-from services.contracts.resources.discovery import Restarted, Scaled, Scaling, ServiceName
+from services.contracts.resources.discovery import Scaled, Scaling, ServiceName
 from services.contracts.settings import DiscoverySettings, Scale
 from services.discovery.domain.readings import Reading
 from services.discovery.domain.scaling import Bounds
@@ -345,7 +345,6 @@ async def test_what_is_not_scaled_or_is_no_service_is_refused(fleet: Runtime) ->
     for endpoint, question in (
         (SCALE_SERVICE, Scaling(service="mirage-scans", count=1)),
         (GET_SERVICE, ServiceName("nobody")),
-        (RESTART_SERVICE, ServiceName("")),
     ):
         with pytest.raises(NotFound, match=r"there is no service .*; there are scans, "):
             await fleet.calls.ask(endpoint, question, CALLER)
@@ -356,8 +355,6 @@ async def test_the_fleet_is_shown_and_restarted_by_the_names_of_services(fleet: 
     assert [each.name for each in shown.services] == list(SERVICES)
     alone = await fleet.calls.ask(GET_SERVICE, ServiceName("discovery"), CALLER)
     assert [each.condition for each in alone.instances] == ["well"]
-    assert await fleet.calls.ask(RESTART_SERVICE, ServiceName("scans"), CALLER) == Restarted(2)
-    assert fleet.ports["discovery"].scheduler.restarted == ["mirage-scans"]
 
 
 # On a real scheduler
