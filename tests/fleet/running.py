@@ -50,10 +50,10 @@ class Fleet:
     def nomad(self) -> Nomad:
         return Nomad(self.deployment.agents.nomad)
 
-    def up(self, *, code: Path = ROOT, status: int = 0) -> str:
+    def up(self, *more: str, code: Path = ROOT, status: int = 0) -> str:
         """Bring it up from ``code``, or what of it is missing; return what was said of it."""
         how = ("--free-ports", "--listen", self.listen, "--set", f"venv={sys.prefix}")
-        return self._run("fleet", "up", *how, *self._data, seconds=RISING, status=status, code=code).stderr
+        return self._run("fleet", "up", *how, *more, *self._data, seconds=RISING, status=status, code=code).stderr
 
     def fleet(self, *arguments: str, seconds: float = PATIENCE, status: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run a command on the fleet; it must end with ``status``."""

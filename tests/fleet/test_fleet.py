@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import redis.asyncio
 from msgspec import structs
 from nats.js.api import ConsumerConfig
 
-from services.cli.fleet import leftovers
+from services.cli.fleet import leftovers, versions
 from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST
 from services.cli.rendering.jobs import job_name
@@ -40,6 +41,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
 
 #: `--log-cli-level=info` shows what was measured.
 MEASURED = logging.getLogger("measured")
+NOBODY = 65534
 CALLER = Caller(workspace=workspace_id("default"))
 
 
@@ -93,6 +95,49 @@ def test_its_status_is_well_and_says_where_everything_runs(fleet: Fleet) -> None
             assert instance["version"]
     table = fleet.fleet("status").stdout
     assert all(name in table for name in ("Agents: all run", "nats", "scans", "gateway"))
+
+
+def test_nobody_else_on_the_machine_reads_or_changes_what_is_in_its_folder(fleet: Fleet) -> None:
+    """Whoever knows the path of a file, as Consul tells the ids of allocations, is stopped by a folder above it."""
+    places = [str(place) for place in fleet.folder.rglob("*")]
+    assert any(place.endswith("/scans/secrets/settings.env") for place in places)
+    readable, writable = (of_nobody(flag, places) for flag in ("-r", "-w"))
+    assert not writable
+    config_of_its_user = "config"
+    open_to_all = tuple(
+        f"{fleet.folder}/{name}" for name in (versions.VERSIONS, versions.LAUNCHERS, config_of_its_user)
+    )
+    assert [place for place in readable if not place.startswith(open_to_all)] == []
+    assert readable, "nobody could look at all"
+
+
+def of_nobody(flag: str, places: list[str]) -> set[str]:
+    """For which of these `test` says so where it is run by a user who has nothing here."""
+    look = f'for place; do [ {flag} "$place" ] && echo "$place"; done; true'
+    done = subprocess.run(
+        ["xargs", "-0", "sh", "-c", look, "sh"], input="\0".join(places),
+        user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {*done.stdout.splitlines()}
+
+
+async def test_what_is_added_to_it_stays_until_it_is_taken_away(fleet: Fleet) -> None:
+    nomad = fleet.nomad()
+    try:
+        await asyncio.to_thread(fleet.up, "--with", "metrics")
+        assert "prometheus" in running_stores(fleet)
+        await nomad.stop(job_name("prometheus"))
+        await asyncio.to_thread(fleet.up)
+        assert "prometheus" in running_stores(fleet)
+        await asyncio.to_thread(fleet.up, "--without", "metrics")
+        assert "prometheus" not in {store["name"] for store in fleet.standing()["stores"]}
+        assert await fleet.well()
+    finally:
+        await nomad.close()
+
+
+def running_stores(fleet: Fleet) -> set[str]:
+    return {store["name"] for store in fleet.standing()["stores"] if store["running"]}
 
 
 async def test_collectors_are_added_and_taken_away(fleet: Fleet) -> None:

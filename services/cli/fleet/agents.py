@@ -160,6 +160,8 @@ class Agents:
         keep_secrets(self.folder, ())
         self.folder.chmod(0o711)
         self._path("").chmod(0o700)
+        (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
+        (self.folder / "logs").chmod(0o700)
         write_private(self._path("ports.json"), msgspec.json.encode(ports).decode())
         for agent in AGENTS:
             data = self._path(agent)

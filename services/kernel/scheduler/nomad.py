@@ -276,7 +276,7 @@ class Nomad:
         if now is None:
             return
         began = max((task.started or 0 for task in now.tasks), default=0)
-        while not records.is_ready(await self._checks(now.id), began):
+        while not records.is_ready(await self._checks(now.id), began):  # noqa: ASYNC110  Nomad tells nobody
             await asyncio.sleep(LOOK)
 
     async def _checks(self, allocation: str) -> Mapping[str, Any]:
