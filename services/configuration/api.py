@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from services.configuration import store
-from services.configuration.domain import LONGEST_REASON, change, check_key, check_scale, hint, settings_form
+from services.configuration.domain import LONGEST_REASON, change, check_key, check_scale, hint, settings_form, unknown
 from services.configuration.settings import INSTANCES
 from services.configuration.usecases.project import (
     keys_of_environment,
@@ -83,7 +83,8 @@ async def change_settings(ports: Ports, caller: Caller, question: ChangeSettings
             raise Conflict(f"{question.service} is at version {version} of its settings, not {question.version}")
         after = change(question.service, before, question.values)
         check_scale(after, INSTANCES)
-        changed = store.Change(question.service, version + 1, _said(after), caller.name, question.reason, now())
+        said = {**unknown(question.service, before, question.values), **_said(after)}
+        changed = store.Change(question.service, version + 1, said, caller.name, question.reason, now())
         await store.write_change(tx, changed)
     await _share(ports, project_settings)
     return _view(question.service, changed)

@@ -43,16 +43,25 @@ def settings_form(service: str) -> type[ServiceSettings]:
 def change(service: str, before: Mapping[str, Any], values: Mapping[str, Any]) -> ServiceSettings:
     """What is set of a service once ``values`` were taken over; those that are None go back to their defaults.
 
+    What this version does not know of ``before`` is left out: see `unknown`.
+
     Raises:
         Invalid: a value has another form, or there is no such value or service.
     """
     form = settings_form(service)
-    after = {name: value for name, value in {**before, **values}.items() if value is not None}
+    known = {name: value for name, value in before.items() if name in form.__struct_fields__}
+    after = {name: value for name, value in {**known, **values}.items() if value is not None}
     try:
         return msgspec.convert(after, form)
     except msgspec.ValidationError as error:
         names = ", ".join(form.__struct_fields__)
         raise Invalid(f"{service} cannot be set so: {error} (there are {names})") from error
+
+
+def unknown(service: str, before: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a newer version was told, which was taken back and may come again; kept until it is set to None."""
+    fields = settings_form(service).__struct_fields__
+    return {name: value for name, value in before.items() if name not in fields and name not in values}
 
 
 def check_scale(settings: ServiceSettings, instances: Mapping[str, tuple[int, int]]) -> None:

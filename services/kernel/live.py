@@ -1,6 +1,6 @@
 """Settings that may change while a service runs: watched, checked, and as they were until a good one comes."""
 
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 import structlog
@@ -35,7 +35,10 @@ class Live(Generic[T]):
     def _take(self, content: bytes | None) -> bool:
         """Whether what was said of them is taken over."""
         try:
-            self.now = self._form() if content is None else msgspec.json.decode(content, type=self._form)
+            said = {} if content is None else msgspec.json.decode(content, type=dict[str, Any])
+            # What is not known was set of a newer version, which was taken back; the rest holds all the same.
+            known = {name: value for name, value in said.items() if name in self._form.__struct_fields__}
+            self.now = msgspec.convert(known, self._form)
         except msgspec.MsgspecError as error:
             _log.error("settings are not taken over", service=self._service, reason=str(error))
             return False

@@ -49,7 +49,7 @@ async def test_a_change_holds_at_once_and_its_end_is_the_default(live: Live[Form
     await eventually(live, 1)
 
 
-@pytest.mark.parametrize("bad", [b"", b"{", b'{"size":"x"}', b'{"other":1}', b"\xff"])
+@pytest.mark.parametrize("bad", [b"", b"{", b'{"size":"x"}', b'{"size":"x","other":1}', b"\xff", b"[]"])
 async def test_what_cannot_be_read_leaves_what_held(live: Live[Form], values: LocalValues, bad: bytes) -> None:
     await values.put(SETTINGS + "ear", b'{"size":7}')
     await eventually(live, 7)
@@ -58,6 +58,11 @@ async def test_what_cannot_be_read_leaves_what_held(live: Live[Form], values: Lo
     for _ in range(20):
         await asyncio.sleep(0)
     assert live.now.size == 7
+
+
+async def test_what_a_newer_version_was_told_costs_nothing_of_the_rest(live: Live[Form], values: LocalValues) -> None:
+    await values.put(SETTINGS + "ear", b'{"size":7,"other":[1]}')
+    await eventually(live, 7)
 
 
 async def test_the_level_of_the_log_follows(live: Live[Form], values: LocalValues) -> None:

@@ -274,6 +274,20 @@ async def test_a_bad_value_is_refused_with_the_reason_and_what_held_goes_on_to_h
     assert await shared(ports, SETTINGS) == {"collector": b'{"log":"debug"}'}
 
 
+async def test_what_a_newer_version_was_told_stays_and_is_in_no_changes_way(ports: Ports) -> None:
+    async def change(**values: object) -> None:
+        await api.change_settings(ports, CALLER, ChangeSettings(service="collector", values=values))
+
+    async with ports.sql.begin() as tx:
+        await store.write_change(tx, store.Change("collector", 1, {"log": "debug", "speed": 3}, "jo", "", 1))
+    await change(log="error")
+    assert await shared(ports, SETTINGS) == {"collector": b'{"speed":3,"log":"error"}'}
+    with pytest.raises(Invalid, match="unknown field `speed`"):
+        await change(speed=4)
+    await change(speed=None)
+    assert await shared(ports, SETTINGS) == {"collector": b'{"log":"error"}'}
+
+
 async def test_every_change_is_kept_with_who_made_it_and_why(ports: Ports) -> None:
     for number, level in enumerate(("debug", "info", "error")):
         change = ChangeSettings(service="configuration", values={"log": level}, reason=f"reason {number}")
