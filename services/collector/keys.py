@@ -24,6 +24,7 @@ class KeyRing:
         self._values = values
         self._seal = seal
         self._secrets: dict[str, str] = {}
+        self._shut: frozenset[str] = frozenset()
         self._known = asyncio.Event()
 
     async def follow(self) -> None:
@@ -47,16 +48,24 @@ class KeyRing:
         """The secret of a key, None when it is not set."""
         return self._secrets.get(name)
 
+    def is_shut(self, name: str) -> bool:
+        """Whether a key is set that nobody can open here: it was sealed under another master key."""
+        return name in self._shut
+
     def _take(self, found: Mapping[str, bytes]) -> None:
         if PROJECTED not in found:
             return
         secrets: dict[str, str] = {}
+        shut: set[str] = set()
         for key, sealed in found.items():
             name = key.removeprefix(KEYS)
             if key != PROJECTED:
                 try:
                     secrets[name] = self._seal.open(name, sealed.decode("ascii", "replace"))
                 except Corrupt as error:
-                    _log.error("a key is not known", key=name, reason=str(error))
-        self._secrets = secrets
+                    _log.error("a key does not open", key=name, reason=str(error))
+                    shut.add(name)
+        # While a master key is being brought out, one that opened before goes on to hold.
+        self._secrets = {name: self._secrets[name] for name in shut & self._secrets.keys()} | secrets
+        self._shut = frozenset(shut - self._secrets.keys())
         self._known.set()

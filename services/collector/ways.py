@@ -89,6 +89,8 @@ class Ways:
             await resolver.close()
 
     def _key(self, manifest: Manifest) -> str | None:
+        if manifest.key and self._keys.is_shut(manifest.key):
+            raise Unauthorised(f"the key {manifest.key} does not open: it was sealed under another master key")
         secret = self._keys.find(manifest.key) if manifest.key else None
         if secret is None and manifest.key_required:
             raise Unauthorised(f"no key {manifest.key}")

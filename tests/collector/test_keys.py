@@ -70,3 +70,17 @@ async def test_one_that_cannot_be_opened_costs_none_of_the_others(ring: KeyRing,
     await values.put_all({**{KEYS + name: each.encode() for name, each in sealed.items()}, PROJECTED: b"1"})
     await ring.known()
     assert {name: ring.find(name) for name in sealed} == {"shodan": "one", "github": None, "censys": None, "bad": None}
+    assert [name for name in (*sealed, "unset") if ring.is_shut(name)] == ["github", "censys", "bad"]
+
+
+async def test_one_that_opened_goes_on_to_hold_while_another_master_key_is_brought_out(
+    ring: KeyRing, values: LocalValues
+) -> None:
+    await values.put_all({KEYS + "shodan": SEAL.seal("shodan", "one").encode(), PROJECTED: b"1"})
+    await ring.known()
+    other = Seal(make_key())
+    await values.put_all({KEYS + name: other.seal(name, "two").encode() for name in ("shodan", "github")})
+    async with asyncio.timeout(10):
+        while not ring.is_shut("github"):
+            await asyncio.sleep(0)
+    assert (ring.find("shodan"), ring.is_shut("shodan")) == ("one", False)
