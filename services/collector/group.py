@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from services.kernel.errors import meaning
+from services.kernel.errors import Unavailable, meaning
 
 #: Seconds for which more may come after a group: under load groups get larger, and the first thing never waits.
 GATHERS = 0.01
@@ -52,11 +52,18 @@ class GroupCommit(Generic[T, R]):
         except Exception as error:  # noqa: BLE001  whoever waits is told, and the next group is tried
             if not alone and meaning(error).bus != "pause":
                 return False
-            for _, done in group:
-                if not done.done():
-                    done.set_exception(error)
+            _refuse(group, error)
+        except BaseException:
+            _refuse(group, Unavailable("writing was cut off"))
+            raise
         else:
             for (_, done), result in zip(group, results, strict=True):
                 if not done.done():
                     done.set_result(result)
         return True
+
+
+def _refuse(group: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) -> None:
+    for _, done in group:
+        if not done.done():
+            done.set_exception(error)

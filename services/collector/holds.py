@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from services.collector import store
-from services.kernel.errors import Unavailable
+from services.kernel.errors import Exhausted, Unavailable
 from services.kernel.messages import now
 from services.kernel.sql import Sql
 
@@ -51,7 +51,7 @@ class Holds:
         while True:
             await asyncio.sleep(RENEW_EVERY)
             if self._held and not self._sql.sole_writer:
-                with suppress(Unavailable):
+                with suppress(Unavailable, Exhausted):
                     async with self._sql.begin() as tx:
                         await store.renew_holds(tx, self._holder, now())
 
@@ -61,6 +61,6 @@ class Holds:
             return await store.take_hold(tx, workspace, batch, self._holder, at, at - int(STALE * 1_000_000))
 
     async def _release(self, workspace: UUID, batch: UUID) -> None:
-        with suppress(Unavailable):  # it is anybody's soon
+        with suppress(Unavailable, Exhausted):  # it is anybody's soon
             async with self._sql.begin() as tx:
                 await store.release_hold(tx, workspace, batch, self._holder)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from services.collector.group import GroupCommit
-from services.kernel.errors import Exhausted, Invalid
+from services.kernel.errors import Exhausted, Invalid, Unavailable
 
 
 class Writer:
@@ -84,6 +84,21 @@ async def test_what_passes_by_itself_is_told_to_all_and_not_tried_again(
     assert len(writer.groups) == 1
     writer.refused.clear()
     assert await group.put(7) == "wrote 7"
+
+
+async def test_who_waits_is_told_when_writing_is_cut_off(writer: Writer) -> None:
+    writer.free.clear()
+    group: GroupCommit[int, str] = GroupCommit(writer.commit, 10)
+    running = asyncio.create_task(group.run())
+    waiting = asyncio.create_task(group.put(1))
+    async with asyncio.timeout(10):
+        while not writer.groups:
+            await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(Unavailable, match="cut off"):
+        await waiting
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_who_no_longer_waits_does_not_hold_up_the_others(group: GroupCommit[int, str], writer: Writer) -> None:
