@@ -59,6 +59,7 @@ class Calls:
         self.failed = 0
         self._at = 0
         self.closed = False
+        self._leaving = threading.Lock()
         self._mine = threading.local()
         self._sessions: list[requests.Session] = []
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nomad")
@@ -86,28 +87,30 @@ class Calls:
             session.close()
         self._sessions.clear()
 
-    def next_host(self) -> None:
-        """Ask the next host from now on, if there is another."""
-        self._at += 1
+    def leave(self, host: Host) -> None:
+        """Ask the next host from now on, if there is another, unless another call has left this one already."""
+        with self._leaving:
+            if self.host == host:
+                self._at += 1
 
     def _run(self, call: Call) -> Any:
         self.made += 1
         for _ in self.server.hosts:
+            host = self.host
             try:
-                return call(self._endpoints())
+                return call(self._endpoints(host))
             except (nomad.api.exceptions.BaseNomadException, requests.RequestException) as error:
                 answer = getattr(error, "nomad_resp", error)
             self.failed += 1
             # Raised where the library's error is no longer at hand: its text is all that Nomad said, secrets too.
             if isinstance(answer, requests.Response):
                 raise meaning(self.server, answer.status_code, answer.text)
-            self.next_host()
+            self.leave(host)
             if not _was_not_sent(answer):
                 break
         raise Unavailable(f"{self.server} does not answer")
 
-    def _endpoints(self) -> Endpoints:
-        host = self.host
+    def _endpoints(self, host: Host) -> Endpoints:
         kept: dict[Host, Endpoints] = self._mine.__dict__.setdefault("endpoints", {})
         if host not in kept:
             kept[host] = self._made_for(host)

@@ -46,7 +46,8 @@ class Streams:
         """
         calls = self._calls
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=silence)
-        url = f"{'https' if calls.server.tls else 'http'}://{calls.host}{path}"
+        host = calls.host
+        url = f"{'https' if calls.server.tls else 'http'}://{host}{path}"
         asked = {"namespace": calls.namespace, **parameters}
         try:
             async with self._opened().request(method, url, params=asked, json=body, timeout=timeout) as answer:
@@ -54,7 +55,7 @@ class Streams:
                     raise meaning(calls.server, answer.status, await answer.text(errors="replace"))
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            calls.next_host()
+            calls.leave(host)
             raise Unavailable(f"{calls.server} does not answer") from error
 
     async def change(self, path: str, index: int, *, body: Any = None) -> tuple[int, Any]:

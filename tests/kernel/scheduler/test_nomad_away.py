@@ -149,9 +149,11 @@ async def test_a_drained_node_gives_its_work_up_and_takes_it_when_it_is_eligible
 
 async def test_another_server_is_asked_when_the_first_cannot_be_reached(own_cluster: Cluster) -> None:
     nomad = Nomad(Server.parse(f"nomad://127.0.0.1:1,127.0.0.1:{own_cluster.port}"))
-    assert await nomad.nodes()
+    at_once = await asyncio.gather(*(nomad.nodes() for _ in range(12)), return_exceptions=True)
+    assert [found for found in at_once if isinstance(found, BaseException)] == []
+    failed = nomad.measures()["call_failures_total"]
     await nomad.ping()
-    assert nomad.measures()["call_failures_total"] == 1
+    assert nomad.measures()["call_failures_total"] == failed > 0
     await nomad.close()
 
 
