@@ -27,9 +27,9 @@ class WorkItem(Struct, frozen=True, omit_defaults=True):
 class Collect(Struct, frozen=True, kw_only=True, tag="mirage.cmd.collector.collect.v1"):
     """Run one module on a batch of items.
 
-    ``batch`` is uuid5 of the run, the attempt and the sorted items with their turns. A collector drops the command
-    when scans no longer leases ``batch`` to anybody: the run is over, or the lease ran out and the items are in
-    another batch.
+    ``batch`` is uuid5 of the run, its number in the scan and the sorted items with their turns. ``attempt`` counts the
+    collectors that take it, this one included. A collector drops the command when scans no longer leases ``batch`` to
+    anybody: the run is over, or the lease ran out and the items are in another batch.
     """
 
     scan: UUID

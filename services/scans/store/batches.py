@@ -10,8 +10,8 @@ from services.scans.store.scans import Key
 
 class BatchRow(Struct):
     """A batch in flight: ``open`` of its items are not done, each of which may take ``seconds``; ``ends``, after which
-    no lease goes on, is set by the first renewal. Of the attempts before this one, ``superseded`` ended because the
-    collector had another version, and the others because it was lost.
+    no lease goes on, is set by the first renewal: nobody has taken it before. Of the attempts before this one,
+    ``superseded`` ended because the collector had another version, and the others because it was lost.
     """
 
     number: int
@@ -26,8 +26,8 @@ class BatchRow(Struct):
 
     @property
     def lost(self) -> int:
-        """How many collectors have been lost with it, this one included."""
-        return self.attempt - self.superseded
+        """How many collectors have been lost with it, this one included where there is one."""
+        return self.attempt - self.superseded - (self.ends is None)
 
 
 _COLUMNS = BatchRow.__struct_fields__

@@ -91,8 +91,8 @@ async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
         await publish(ledger, leased)
 
 
-async def publish(ledger: Ledger, batches: Sequence[Outgoing]) -> None:
-    """Make batches, numbered on from the scan's last one, and command them."""
+async def publish(ledger: Ledger, batches: Sequence[Outgoing], *, again: bool = False) -> None:
+    """Make batches, numbered on from the scan's last one, and command them; ``again`` where their items had others."""
     packed = await _pack(ledger, batches)
     rows: list[tuple[BatchRow, list[bytes]]] = []
     first = ledger.row.batches + 1
@@ -101,7 +101,7 @@ async def publish(ledger: Ledger, batches: Sequence[Outgoing]) -> None:
         number = first + place
         row = BatchRow(
             number,
-            _batch_id(ledger.row.run, batch).bytes,
+            _batch_id(ledger.row.run, number, batch).bytes,
             batch.module,
             batch.attempt,
             math.ceil(ledger.module(batch.module).timeout),
@@ -112,7 +112,7 @@ async def publish(ledger: Ledger, batches: Sequence[Outgoing]) -> None:
         )
         ledger.batches[number] = row
         rows.append((row, ids))
-        if batch.attempt > 1 or place >= len(batches):
+        if again or place >= len(batches):
             await item_store.move(ledger.tx, ledger.key, ids, number, ledger.at)
         _command(ledger, row, batch)
     ledger.row.batches += len(packed)
@@ -239,9 +239,9 @@ async def _pack(ledger: Ledger, batches: Sequence[Outgoing]) -> list[Packed]:
     return [each for each in packed if each.items]
 
 
-def _batch_id(run: int, batch: Packed) -> UUID:
+def _batch_id(run: int, number: int, batch: Packed) -> UUID:
     items = sorted(f"{item.id.hex}.{item.turn}" for item in batch.items)
-    return derive(BATCH_NAMESPACE, "|".join([str(run), str(batch.attempt), *items]))
+    return derive(BATCH_NAMESPACE, "|".join([str(run), str(number), *items]))
 
 
 def _command(ledger: Ledger, row: BatchRow, batch: Packed) -> None:

@@ -87,11 +87,12 @@ async def publish_expired(ports: Ports, unit: Unit, workspace: UUID, scan: UUID)
         if left and batch.lost >= ATTEMPTS:
             await close_unasked(ledger, left, "failed", f"{batch.lost} collectors took it and none answered")
         elif left:
-            again.append(Outgoing(batch.module, [item.id for item in left], batch.attempt + 1, batch.superseded))
+            attempt = batch.lost + batch.superseded + 1
+            again.append(Outgoing(batch.module, [item.id for item in left], attempt, batch.superseded))
     await ledger.drop_batches([batch.number for batch in expired])
     if again:
         _log.info("leases ran out", scan=str(scan), batches=len(again))
-        await publish(ledger, again)
+        await publish(ledger, again, again=True)
     await go_on(ledger)
     await ledger.close()
 
@@ -122,7 +123,7 @@ async def _supersede(ledger: Ledger, message: Superseded) -> None:
         # While a new version is deployed, collectors of the old one take what is not for them: another may have it.
         await ledger.drop_batches([batch.number])
         again = Outgoing(batch.module, [item.id for item in left], batch.attempt + 1, batch.superseded + 1)
-        await publish(ledger, [again])
+        await publish(ledger, [again], again=True)
         return
     if message.live is None or message.live == old.version:
         await close_unasked(ledger, left, "skipped", f"no collector has {old.id} {old.version}")

@@ -73,7 +73,7 @@ async def test_a_batch_that_waits_in_the_queue_is_not_published_twice(open_desk:
     assert await desk.commands() == []
     clock.forward(2)
     await tend.tend(desk.ports)
-    assert [command.attempt for command in await desk.commands()] == [2]
+    assert [(command.attempt, len(command.items)) for command in await desk.commands()] == [(1, len(TARGETS))]
 
 
 async def test_a_late_renewal_counts_while_nobody_else_has_the_batch(open_desk: OpenDesk, clock: Clock) -> None:
@@ -115,6 +115,24 @@ async def test_items_that_kill_every_collector_fail_in_the_end(open_desk: OpenDe
     ended = await desk.scan(scan)
     assert ended.state == "finished"
     assert (ended.sources[0].state, ended.sources[0].outcomes) == ("failed", {"failed": 6})
+
+
+async def test_only_collectors_that_took_a_batch_are_counted_as_lost_with_it(open_desk: OpenDesk, clock: Clock) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(*TARGETS)
+    batches: set[UUID] = set()
+    for taken in [False] * (settings.ATTEMPTS + 1) + [True, False] * (settings.ATTEMPTS - 1) + [True]:
+        (command,) = await desk.commands()
+        assert len(command.items) == len(TARGETS)
+        batches.add(command.batch)
+        if taken:
+            await lost(desk, command.batch)
+        clock.forward((settings.LEASE if taken else settings.QUEUED) / settings.SECOND + 1)
+        await tend.tend(desk.ports)
+    assert len(batches) == 3 * settings.ATTEMPTS, "each is a message of its own"
+    source = (await desk.scan(scan)).sources[0]
+    assert source.outcomes == {"failed": len(TARGETS)}
+    assert source.reason == "10 collectors took it and none answered"
 
 
 async def test_what_waits_while_the_clock_is_put_back_is_handed_out_when_its_time_has_come_again(
