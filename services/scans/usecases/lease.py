@@ -76,7 +76,7 @@ async def renew(
 async def publish_expired(ports: Ports, unit: Unit, workspace: UUID, scan: UUID) -> None:
     """Publish the batches of a scan again whose lease has run out, and give up on those that never get done."""
     ledger = await Ledger.open(ports, unit, workspace, scan)
-    if ledger is None:
+    if ledger is None or ledger.row.state != "running":
         return
     expired = [batch for batch in ledger.batches.values() if batch.expires < ledger.at]
     items = await batch_store.items_of(ledger.tx, ledger.key, [batch.number for batch in expired])

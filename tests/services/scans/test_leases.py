@@ -1,6 +1,7 @@
 """Batches in flight: their windows, their sizes, and what happens when a lease runs out."""
 
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
@@ -21,7 +22,7 @@ from services.scans.domain.windows import Load, batch_size, next_load, part_size
 from services.scans.usecases import lease, tend
 from services.scans.usecases.watch import changes_of
 from tests.services.scans.conftest import Clock, OpenDesk
-from tests.services.scans.desk import CALLER, Desk, answer, answers, module, received
+from tests.services.scans.desk import CALLER, WORKSPACE, Desk, answer, answers, module, received
 
 TARGETS = tuple(f"h{number}.example.org" for number in range(6))
 DNS = module("dns", "dns", "hostname")
@@ -503,6 +504,21 @@ async def test_a_batch_of_a_paused_scan_is_not_made_again_for_a_new_version(open
     assert await desk.commands() == []
     paused = await desk.scan(scan)
     assert (paused.state, paused.items) == ("paused", {"waiting": 6, "leased": 0, "done": 0})
+
+
+@pytest.mark.parametrize("held", [api.pause_scan, api.stop_scan], ids=["paused", "stopped"])
+async def test_nothing_is_published_for_a_scan_that_was_held_after_the_timer_looked(
+    open_desk: OpenDesk, clock: Clock, held: Callable[..., Awaitable[object]]
+) -> None:
+    desk = await open_desk(DNS)
+    scan = await desk.create(*TARGETS)
+    await desk.commands()
+    clock.forward(settings.QUEUED / settings.SECOND + 1)
+    await held(desk.ports, CALLER, ScanId(scan))
+    async with desk.unit() as unit:
+        await lease.publish_expired(desk.ports, unit, WORKSPACE, scan)
+    assert await desk.commands() == []
+    assert (await desk.scan(scan)).items == {"waiting": len(TARGETS), "leased": 0, "done": 0}
 
 
 async def test_what_was_asked_by_the_old_version_is_not_asked_again_by_the_new_one(open_desk: OpenDesk) -> None:
