@@ -61,6 +61,9 @@ HELD: Final = 1.0
 #: A batch of a version that another collector has is left to it for so many seconds, doubled each time up to a limit.
 LEFT: Final = 0.125
 LONGEST_LEFT: Final = 2.0
+#: In a fleet, a version is gone when nobody was seen to have it for so many seconds: who is out of the directory for a
+#: moment, or is begun anew, has it still.
+GONE: Final = 15.0
 
 
 class LeaseLost(Exception):
@@ -298,8 +301,13 @@ class Collector:
                 _log.warning("lease not renewed", batch=str(command.batch), reason=str(error))
 
     async def _leave_or_supersede(self, workspace: UUID, command: Collect, file: ModuleFile | None, hold: Hold) -> None:
-        """Leave a batch to collectors that have its version, as long as there are any; else say that there are none."""
-        if await self._versions.are_there(self._caller(workspace), command.module, command.version):
+        """Leave a batch to collectors that have its version, as long as there are any; else say that there are none.
+
+        Where others may come back, that takes a while, unless it is a newer version that is here.
+        """
+        newer = file is not None and file.manifest.version > command.version
+        lately = GONE if self._ports.settings.directory and not newer else 0.0
+        if await self._versions.are_there(self._caller(workspace), command.module, command.version, lately=lately):
             hold.give_back(min(LONGEST_LEFT, LEFT * 2 ** min(hold.tries, 10)))
         else:
             await self._supersede(workspace, command, file)

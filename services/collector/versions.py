@@ -9,6 +9,8 @@ from services.kernel.calls import Caller, Calls, Nothing
 
 #: Seconds for which an answer of the registry is used.
 FRESH: Final = 1.0
+#: Seconds without a question after which nothing is known of how long a version has been missing.
+UNASKED: Final = 60.0
 
 
 class Versions:
@@ -19,10 +21,12 @@ class Versions:
         self._clock = clock
         self._there: frozenset[tuple[str, int]] = frozenset()
         self._until = 0.0
+        #: Since when there has been nobody who has what was asked for.
+        self._missing: dict[tuple[str, int], float] = {}
         self._asking = asyncio.Lock()
 
-    async def are_there(self, caller: Caller, module: str, version: int) -> bool:
-        """Whether one of them has a module in this very version.
+    async def are_there(self, caller: Caller, module: str, version: int, *, lately: float = 0.0) -> bool:
+        """Whether one of them has a module in this very version, or may have had it ``lately``, in seconds.
 
         Raises:
             Unavailable: the registry is away.
@@ -31,5 +35,10 @@ class Versions:
             if self._clock() >= self._until:
                 there = await self._calls.ask(LIST_VERSIONS, Nothing(), caller)
                 self._there = frozenset((each.module, each.version) for each in there)
+                known = self._missing if self._clock() < self._until + UNASKED else {}
+                self._missing = {each: since for each, since in known.items() if each not in self._there}
                 self._until = self._clock() + FRESH
-        return (module, version) in self._there
+            at = self._clock()
+        if (module, version) in self._there:
+            return True
+        return at - self._missing.setdefault((module, version), at) < lately

@@ -11,7 +11,7 @@ QUEUED: Final = 600 * SECOND
 #: No lease goes on for longer than this and what the open items of its batch may take; most of it waits for rates.
 LONGEST_LEASE: Final = 6 * 3600 * SECOND
 #: How many collectors may be lost with a batch before its items count as failed, and how many may have an older version
-#: before its items are made again under that.
+#: or none before its items are made again under that, or skipped.
 ATTEMPTS: Final = 10
 SUPERSEDED: Final = 10
 

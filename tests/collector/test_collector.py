@@ -3,21 +3,22 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from services.collector import api, store
-from services.collector.collector import HELD, LEFT, LONGEST_LEFT, say_modules
+from services.collector.collector import GONE, HELD, LEFT, LONGEST_LEFT, say_modules
 from services.collector.consumers import CONSUMERS, deleted, give_up
 from services.collector.context import Blocked, RateLimited, Unreachable
 from services.collector.item.run import Module
 from services.collector.journal import digest
 from services.collector.manifest import ModuleFile, digest_of_file
-from services.collector.versions import FRESH, Versions
+from services.collector.versions import FRESH, UNASKED, Versions
 from services.contracts import entities
 from services.contracts.commands import Collect, command_id
 from services.contracts.endpoints import GET_PLAN
@@ -511,6 +512,50 @@ async def test_what_another_collector_has_is_left_to_it_as_long_as_it_is_there(
         clock[0] += FRESH
         assert await one.run(batch) is None
         assert [each.version for each in await one.said(Superseded)] == [version]
+
+
+@pytest.mark.parametrize(("module", "version"), [("probe", 2), ("other", 1)], ids=["older", "none"])
+async def test_in_a_fleet_a_version_is_gone_when_nobody_was_seen_to_have_it_for_a_while(
+    tmp_path: Path, module: str, version: int
+) -> None:
+    async with fleet_process(tmp_path, asks("/a")) as (one, clock):
+        batch = command(item(1), module=module, version=version)
+
+        async def is_left_for(seconds: float) -> bool:
+            end = clock[0] + seconds
+            while clock[0] < end:
+                if await one.run(batch) is None:
+                    return False
+                clock[0] += FRESH
+            return True
+
+        assert await is_left_for(GONE)
+        one.elsewhere = [(module, version)]
+        assert await is_left_for(FRESH)
+        one.elsewhere = []
+        assert await is_left_for(GONE)
+        assert not await one.said(Superseded)
+        assert await one.run(batch) is None
+        assert await one.run(command(item(2), module=module, version=version, batch=2)) is None
+        assert len(await one.said(Superseded)) == 2
+        clock[0] += UNASKED + FRESH
+        assert await is_left_for(GONE), "what was long ago says nothing of now"
+
+
+async def test_in_a_fleet_a_newer_version_takes_the_work_of_one_that_is_gone_at_once(tmp_path: Path) -> None:
+    async with fleet_process(tmp_path, asks("/a", version=2)) as (one, _):
+        assert await one.run(command(item(1), version=1)) is None
+        assert [each.live for each in await one.said(Superseded)] == [2]
+
+
+@contextlib.asynccontextmanager
+async def fleet_process(folder: Path, module: Callable[[World], Module]) -> AsyncIterator[tuple[Process, list[float]]]:
+    """A collector that may have others beside it, and the time by which it judges of them."""
+    clock = [1000.0]
+    async with process(folder, World(), module) as one:
+        one.ports.settings = replace(one.ports.settings, directory="consul://127.0.0.1:8500")
+        one.collector._versions = Versions(one.calls, lambda: clock[0])
+        yield one, clock
 
 
 async def test_the_registry_is_asked_once_for_many_batches_that_are_of_others(tmp_path: Path) -> None:

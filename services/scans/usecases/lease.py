@@ -100,7 +100,7 @@ async def publish_expired(ports: Ports, unit: Unit, workspace: UUID, scan: UUID)
 async def take_superseded(ports: Ports, unit: Unit, received: Sequence[Received[Superseded]]) -> None:
     """Make the items of batches again under the version that collectors have; without one they are skipped.
 
-    A version that is older than what was asked for counts only when nobody has the newer one, again and again.
+    That there is none, or one that is older than what was asked for, counts only when it was said again and again.
     """
     for each in sorted(received, key=lambda one: (one.message.scan, one.message.batch)):
         ledger = await Ledger.open(ports, unit, each.workspace, each.message.scan)
@@ -119,8 +119,9 @@ async def _supersede(ledger: Ledger, message: Superseded) -> None:
     rows = await item_store.load(ledger.tx, ledger.key, items[batch.number])
     left = [item for item in rows.values() if _still_in(item, batch.number)]
     old = ledger.module(batch.module)
-    if message.live is not None and message.live < old.version and batch.superseded + 1 < SUPERSEDED:
-        # While a new version is deployed, collectors of the old one take what is not for them: another may have it.
+    behind = message.live is None or message.live < old.version
+    if behind and batch.superseded + 1 < SUPERSEDED:
+        # While a version is brought out or taken back, collectors take what is not for them: another may have it.
         await ledger.drop_batches([batch.number])
         again = Outgoing(batch.module, [item.id for item in left], batch.attempt + 1, batch.superseded + 1)
         await publish(ledger, [again], again=True)

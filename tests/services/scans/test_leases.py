@@ -481,14 +481,19 @@ async def test_collectors_of_an_older_version_are_not_counted_as_lost(open_desk:
     assert (await desk.scan(scan)).sources[0].outcomes == {"failed": len(TARGETS)}
 
 
-@pytest.mark.parametrize("live", [None, 1], ids=["none", "the-same"])
-async def test_a_module_that_nobody_has_any_more_is_skipped(open_desk: OpenDesk, live: int | None) -> None:
+@pytest.mark.parametrize(("live", "answers"), [(None, settings.SUPERSEDED), (1, 1)], ids=["none", "the-same"])
+async def test_a_module_that_nobody_has_any_more_is_skipped_when_that_was_said_often_enough(
+    open_desk: OpenDesk, live: int | None, answers: int
+) -> None:
     desk = await open_desk(DNS)
     scan = await desk.create(*TARGETS)
-    (old,) = await desk.commands()
-    message = Superseded(scan=scan, run=1, batch=old.batch, module="dns", version=1, live=live)
-    async with desk.unit() as unit:
-        await lease.take_superseded(desk.ports, unit, [received(message)])
+    for _ in range(answers):
+        assert (await desk.scan(scan)).state == "running"
+        (old,) = await desk.commands()
+        assert len(old.items) == len(TARGETS)
+        message = Superseded(scan=scan, run=1, batch=old.batch, module="dns", version=1, live=live)
+        async with desk.unit() as unit:
+            await lease.take_superseded(desk.ports, unit, [received(message)])
     ended = await desk.scan(scan)
     assert (ended.state, ended.sources[0].state) == ("finished", "skipped")
 
