@@ -5,13 +5,13 @@ from typing import Final
 
 from services.contracts.facts import Announced, Finished
 from services.kernel.service import Handles, Ports, Received, Unit
-from services.registry import store
+from services.registry import store, usecases
 from services.registry.domain import weigh
 
 
 async def announced(ports: Ports, unit: Unit, batch: Sequence[Received[Announced]]) -> None:
     for each in sorted(batch, key=lambda received: received.at):
-        await store.keep_announcement(unit.tx, ports.documents, each.message.digest, each.message.modules, each.at)
+        await usecases.keep_announcement(ports, unit.tx, each.message.digest, each.message.modules, each.at)
 
 
 async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]) -> None:

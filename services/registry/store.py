@@ -18,7 +18,7 @@ MODULES: Final = "modules"
 ANNOUNCEMENTS: Final = "announcements"
 #: The key of the document that says which announcement was made last; no digest is like it.
 LAST: Final = "the last"
-#: Microseconds for which an announcement is kept that is not made again.
+#: Microseconds for which an announcement is kept at least that is not made again.
 KEPT: Final = 30 * 86_400 * 1_000_000
 
 
@@ -65,7 +65,6 @@ async def keep_announcement(
         return
     await documents.replace(EVERYWHERE, MODULES, manifests)
     await documents.replace(EVERYWHERE, ANNOUNCEMENTS, [Document(LAST, _content(Last(digest, at)))])
-    await _forget_announcements(documents, before=at - KEPT)
 
 
 async def read_announcements(documents: Documents, digests: Iterable[str]) -> dict[str, tuple[DeclaredModule, ...]]:
@@ -73,6 +72,20 @@ async def read_announcements(documents: Documents, digests: Iterable[str]) -> di
     await _declare(documents)
     found = await documents.get(EVERYWHERE, ANNOUNCEMENTS, sorted(filter(None, digests)))
     return {each.key: msgspec.convert(each.content, Announcement).modules for each in found}
+
+
+async def old_announcements(documents: Documents, *, before: int) -> list[str]:
+    """The digests of what was announced before an instant, and not again since."""
+    return [
+        document.key
+        async for documents_read in documents.find(EVERYWHERE, ANNOUNCEMENTS)
+        for document in documents_read
+        if document.content["at"] < before
+    ]
+
+
+async def forget_announcements(documents: Documents, digests: Sequence[str]) -> None:
+    await documents.delete(EVERYWHERE, ANNOUNCEMENTS, digests)
 
 
 async def last_announced(documents: Documents) -> str:
@@ -90,17 +103,6 @@ async def read_modules(documents: Documents) -> dict[str, DeclaredModule]:
         async for documents_read in documents.find(EVERYWHERE, MODULES)
         for document in documents_read
     }
-
-
-async def _forget_announcements(documents: Documents, *, before: int) -> None:
-    """Forget what was said long ago; a collector that still runs is asked again."""
-    old = [
-        document.key
-        async for documents_read in documents.find(EVERYWHERE, ANNOUNCEMENTS)
-        for document in documents_read
-        if document.content["at"] < before
-    ]
-    await documents.delete(EVERYWHERE, ANNOUNCEMENTS, old)
 
 
 async def _read_last(documents: Documents) -> Last | None:

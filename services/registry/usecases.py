@@ -8,6 +8,7 @@ from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import NotFound, Unavailable
 from services.kernel.messages import now
 from services.kernel.service import Ports
+from services.kernel.sql import Tx
 from services.registry import store
 from services.registry.domain import check_options, fit_options, newest
 
@@ -71,7 +72,21 @@ async def _announced(ports: Ports, caller: Caller) -> dict[str, tuple[DeclaredMo
 async def take_announcement(ports: Ports, digest: str, modules: Sequence[DeclaredModule], at: int) -> None:
     """Keep which modules a collector has."""
     async with ports.sql.begin() as tx:
-        await store.keep_announcement(tx, ports.documents, digest, modules, at)
+        await keep_announcement(ports, tx, digest, modules, at)
+
+
+async def keep_announcement(ports: Ports, tx: Tx, digest: str, modules: Sequence[DeclaredModule], at: int) -> None:
+    """Keep what a collector announced, and forget what was announced long ago by none that still runs."""
+    await store.keep_announcement(tx, ports.documents, digest, modules, at)
+    old = await store.old_announcements(ports.documents, before=at - store.KEPT)
+    if not old:
+        return
+    try:
+        known = await ports.directory.survey("collector")
+    except Unavailable:
+        return
+    there = {each.instance.meta.get(ANNOUNCED) for each in known}
+    await store.forget_announcements(ports.documents, [each for each in old if each not in there])
 
 
 async def get_module(ports: Ports, caller: Caller, name: str) -> Module:

@@ -27,7 +27,7 @@ from services.kernel.messages import EVERYWHERE, envelop, now, workspace_id
 from services.kernel.runtime import Runtime, migrations_of
 from services.kernel.service import Ports
 from services.kernel.settings import Settings
-from services.registry import usecases
+from services.registry import store, usecases
 from services.registry.domain import check_options, judge, weigh
 from services.registry.service import service
 from tests.stores import Stores, store_url
@@ -191,9 +191,28 @@ async def test_announcements_of_long_ago_are_forgotten_and_asked_for_where_they_
     before = registry.asked
     assert await registry.live() == {"shodan"}
     assert registry.asked == before
+    await registry.end_collector()
     await usecases.take_announcement(registry.ports, "new", (CRTSH,), at=2 * now())
+    await registry.start_collector("old", SHODAN)
     assert await registry.live() == {"shodan"}
     assert registry.asked == before + 1
+
+
+@pytest.mark.parametrize("told", ["asked", "said"])
+async def test_what_a_collector_announced_long_ago_is_kept_as_long_as_it_runs(registry: Registry, told: str) -> None:
+    older = declared("crtsh", version=7)
+    await usecases.take_announcement(registry.ports, "long ago", (older,), at=1)
+    await registry.start_collector("long ago", older, name="two")
+    await registry.start_collector("new", OTX)
+    if told == "said":
+        await registry.say(Announced(digest="new", modules=(OTX,)))
+
+        async def is_known() -> bool:
+            return "new" in await store.read_announcements(registry.ports.documents, ["new"])
+
+        await eventually(is_known)
+    for _ in range(2):
+        assert await registry.versions() == [("crtsh", 7), ("otx", 1)]
 
 
 @pytest.mark.usefixtures("stores")
