@@ -86,6 +86,11 @@ class LimitedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._framing > self.limits.head:
             self._refuse_head()
+        elif self._in_head and self._waits_since is None and self._is_answered():
+            # uvicorn has put off its hanging up at this data, and takes it up again only where an answer ends.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def look(self) -> None:
         """Hang up where the other side is too slow, or not there any more."""
@@ -101,6 +106,10 @@ class LimitedProtocol(HttpToolsProtocol):
         # What waits to be written shrinks as it is read; what is added meanwhile begins a new count.
         elif not self._answer_pace.is_kept(now, -self.transport.get_write_buffer_size()):
             self.transport.abort()
+
+    def _is_answered(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.response_complete and not self.transport.is_closing()
 
     def _may_take_its_time(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Struct, structs
 
+from services.kernel import http_server
 from services.kernel.http_limits import Limits, be_patient
 from services.kernel.http_server import HttpServer
 from services.kernel.listening import open_listener
@@ -151,6 +152,18 @@ async def test_a_connection_that_was_used_may_be_idle_for_longer_but_its_next_he
         assert await whole(line) == b"0"
         await line.send(b"GET")
         assert b" 408 " in await asyncio.wait_for(line.rest(), 20)
+
+
+async def test_a_connection_whose_last_request_ends_after_its_answer_is_not_kept_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(http_server._CONFIG, "timeout_keep_alive", 0.05)
+    async with port(head_seconds=0.2, pace_seconds=0.2) as connect:
+        line = await connect()
+        await line.send(b"POST /deaf HTTP/1.1\r\nHost: here\r\nContent-Length: 1\r\n\r\n")
+        assert await whole(line) == b"0"
+        await line.send(b"x")
+        assert await asyncio.wait_for(line.rest(), 20) == b""
 
 
 async def test_a_body_that_does_not_come_on_is_not_waited_for_for_ever() -> None:
