@@ -52,7 +52,10 @@ class Routes(Generic[T]):
         raise NotFound(f"there is nothing at {path[:200]}")
 
 
-_NAMED: Final = r"(?:[\w+.-]+://)?(?:[\w.-]*[a-z.][\w.-]*|\[[0-9a-f:.]+\]):\d{2,5}\b(?:/[^\s,;]*)?"
+# A word is looked at from its beginning only and taken whole, so that a long one costs no more than reading it.
+_SCHEME: Final = r"(?<![\w+.-])[\w+.-]++://"
+_NAME: Final = r"(?<![\w.-])(?=[\w.-]*?[a-z.])[\w.-]++"
+_NAMED: Final = rf"(?:{_SCHEME})?(?:{_NAME}|\[[0-9a-f:.]++\]):\d{{2,5}}\b(?!\.\d)(?:/[^\s,;]*)?"
 _ADDRESS: Final = rf"(?:{_NAMED}|\d{{1,3}}(?:\.\d{{1,3}}){{3}})"
 _ADDRESSES: Final = re.compile(rf"( at )?{_ADDRESS}(?:, ?{_ADDRESS})*", re.IGNORECASE)
 

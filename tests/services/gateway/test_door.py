@@ -161,12 +161,38 @@ async def test_where_the_servers_are_is_not_told_outside(door: Door, serve: Serv
         ("none of 10.0.0.7:5432, db.inner:5432 answers", "none of a server answers"),
         ("redis at [fd00::1]:6379 is away", "redis is away"),
         ("https://es:9200/entities/_search timed out", "a server timed out"),
+        ("organ:10.0.0.7:5432 is away", "organ:a server is away"),
         ("it took 30 s at 12:30; 3 of 4:15 are left", "it took 30 s at 12:30; 3 of 4:15 are left"),
         ("organ: 7 questions wait", "organ: 7 questions wait"),
     ],
 )
 def test_an_address_is_left_out_and_all_else_said(said: str, told: str) -> None:
     assert without_addresses(said) == told
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "a" * 100_000,
+        "7" * 100_000,
+        "a." * 50_000,
+        "a-1" * 33_333,
+        "a+" * 50_000,
+        "a://" * 25_000,
+        "a:1" * 33_333,
+        "[::" * 33_333,
+        "[" + ":" * 100_000,
+        "1.1.1." * 16_666,
+        " at" * 33_333,
+        "a:80," * 20_000,
+        "é" * 100_000,
+    ],
+    ids=lambda hostile: hostile[:6],
+)
+def test_in_a_long_text_of_whatever_shape_addresses_are_left_out_too(hostile: str) -> None:
+    told = without_addresses(f"{hostile} nats://bus.internal:4222 and db at 10.0.0.7:5432 {hostile} es:9200")
+    assert not any(address in told for address in ("bus.internal", "10.0.0.7", "es:9200"))
+    assert " and db " in told
 
 
 async def test_a_workspace_is_the_one_that_its_name_says(door: Door, serve: Serve) -> None:
