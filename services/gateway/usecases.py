@@ -3,8 +3,8 @@
 import asyncio
 import io
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import ExitStack, aclosing
 from typing import Any, Final, cast
 
 import msgspec
@@ -111,10 +111,11 @@ class Door:
         query = scope["query_string"].decode("ascii", "replace")
         target = raw.removeprefix(self._prefix) + (f"?{query}" if query else "")
         passed = dict(_passed(headers))
-        async with self._body(headers, receive) as body:
-            asked = Asked(scope["method"], target, body or None)
+        with ExitStack() as held:
+            asked = Asked(scope["method"], target, await self._body(headers, receive, held) or None)
+            held.callback(_let_go, asked)
             leaving = asyncio.create_task(_left(receive))
-            answering = asyncio.create_task(self._answer(endpoint, asked, passed, answer))
+            answering = asyncio.create_task(self._answer(endpoint, asked, passed, answer, held))
             try:
                 await asyncio.wait({leaving, answering}, return_when=asyncio.FIRST_COMPLETED)
                 if answering.done():
@@ -125,30 +126,32 @@ class Door:
                 await asyncio.gather(leaving, answering, return_exceptions=True)
 
     async def _answer(
-        self, endpoint: Endpoint[Any, Any], asked: Asked, headers: Mapping[str, str], answer: "Answer"
+        self,
+        endpoint: Endpoint[Any, Any],
+        asked: Asked,
+        headers: Mapping[str, str],
+        answer: "Answer",
+        held: ExitStack,
     ) -> None:
         async with self._calls.forward(endpoint, asked, headers, seconds=_seconds(headers)) as given:
+            held.close()  # nothing is asked again, and the answer may take hours
             await answer.pass_on(given)
 
-    @asynccontextmanager
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> AsyncIterator[bytes]:
-        """The body of a request, when it is its turn, for as long as it is held."""
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive, held: ExitStack) -> bytes:
+        """The body of a request, when it is its turn, which lasts until ``held`` is closed."""
         said = headers.get(b"content-length", b"")
         size = int(said) if said.isdigit() else None
         if size is not None and size > self._bodies.largest:
             raise TooLarge(f"a request of more than {self._bodies.largest} bytes is not taken")
         if not (b"transfer-encoding" in headers or (size or 0) > self._bodies.large):
-            yield await _read(receive, self._bodies.largest)
-            return
+            return await _read(receive, self._bodies.largest)
         try:
             async with asyncio.timeout(self._bodies.seconds):
                 await self._turns.acquire()
         except TimeoutError:
             raise Unavailable(f"{self._bodies.at_once} other large requests are being read: try again later") from None
-        try:
-            yield await _read(receive, self._bodies.largest)
-        finally:
-            self._turns.release()
+        held.callback(self._turns.release)
+        return await _read(receive, self._bodies.largest)
 
 
 class Answer:
@@ -246,6 +249,10 @@ async def _read(receive: Receive, largest: int) -> bytes:
             raise TooLarge(f"a request of more than {largest} bytes is not taken")
         if not message.get("more_body", False):
             return body.getvalue()
+
+
+def _let_go(asked: Asked) -> None:
+    asked.body = None
 
 
 async def _left(receive: Receive) -> None:

@@ -108,12 +108,12 @@ class Http:
             )
         silence = SILENCE if seconds is None else None
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECTING, sock_read=silence)
-        # A file is sent piece by piece; bytes are copied whole to where they wait to be sent.
-        body = io.BytesIO(asked.body) if asked.body else None
         try:
+            # A file is sent piece by piece; bytes are copied whole to where they wait to be sent. It has no name here,
+            # so that it does not stay as long as the answer lasts.
             async with self._session.request(
-                asked.method, URL(base + asked.target, encoded=True), data=body, headers=headers, timeout=timeout,
-                allow_redirects=False,
+                asked.method, URL(base + asked.target, encoded=True), headers=headers, timeout=timeout,
+                data=io.BytesIO(asked.body) if asked.body else None, allow_redirects=False,
             ) as response:  # fmt: skip
                 yield response
         except aiohttp.ClientConnectorError as error:

@@ -26,8 +26,11 @@ _STATUS: Final = {
 }
 
 
-class Asked(Struct, frozen=True):
-    """A question as a request: ``target`` is the path and the query."""
+class Asked(Struct):
+    """A question as a request: ``target`` is the path and the query.
+
+    Who asks may let go of ``body`` as soon as the answer has begun.
+    """
 
     method: str
     target: str

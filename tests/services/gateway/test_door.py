@@ -1,6 +1,8 @@
 """The public door: who has the token gets an answer as the service gives it, everybody else a reason."""
 
 import asyncio
+import gc
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,11 +12,12 @@ from services.gateway.api import ENDPOINTS, public
 from services.gateway.domain import NotAllowed, Routes, without_addresses
 from services.gateway.usecases import Bodies, Door
 from services.kernel import http_calls
-from services.kernel.calls import LocalCalls
+from services.kernel.calls import Endpoint, LocalCalls
 from services.kernel.directory import Instance
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Invalid, NotFound, Unavailable
 from services.kernel.http_calls import HttpCalls
+from services.kernel.http_questions import Asked
 from services.kernel.messages import workspace_id
 from services.kernel.service import Ports
 from services.kernel.settings import Settings
@@ -269,6 +272,49 @@ async def test_large_bodies_are_held_only_so_many_at_once_and_small_ones_wait_fo
     sent.set()
     assert (await first).status == 200
     assert (await request(door, "PUT", FILE, headers={**KNOWN, **large}, body=body)).status == 200
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_a_large_body_is_held_until_its_answer_has_begun_and_not_for_as_long_as_that_lasts(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await serve()
+    chunked, begun, asked = {**KNOWN, "Transfer-Encoding": "chunked"}, asyncio.Event(), list[Asked]()
+    forward = door._calls.forward
+
+    def note(endpoint: Endpoint, question: Asked, *rest: Any, **named: Any) -> Any:
+        asked.append(question)
+        return forward(endpoint, question, *rest, **named)
+
+    def look(reply: Reply) -> bool:
+        if b"pitch" in reply.body:
+            begun.set()
+        return False
+
+    monkeypatch.setattr(door._calls, "forward", note)
+    body = b" " * 4321
+    following = asyncio.create_task(
+        request(door, "GET", "/api" + HOLD.path, headers=chunked, body=body, leave_when=look)
+    )
+    await asyncio.wait_for(begun.wait(), 20)
+    assert asked[0].body is None
+    assert body not in [each.getvalue() for each in gc.get_objects() if type(each) is io.BytesIO and not each.closed]
+    assert (await request(door, "PUT", FILE, headers=chunked, body={"content": "QUJD"})).status == 200
+    assert not following.done()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_a_large_body_whose_question_fails_is_held_no_longer(door: Door, serve: Serve) -> None:
+    served = await serve()
+    chunked = {**KNOWN, "Transfer-Encoding": "chunked"}
+    served.pipes.error = Unavailable("the database is away")
+    assert (await request(door, "POST", "/api/v1/strike", headers=chunked, body=b" " * 4321)).status == 503
+    await served.die()
+    assert (await request(door, "POST", "/api/v1/strike", headers={**chunked, "Mirage-Seconds": "0.1"})).status == 503
+    assert (await request(door, "PUT", FILE, headers=chunked, body={"content": "A" * 9000})).status == 413
+    assert door._turns._value == 1
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v2/tunes/1", "/api/v1/tunes/1/2", "/api/v1/", "/other"])
