@@ -248,8 +248,8 @@ class HttpCalls(Calls):
         end = monotonic() + seconds
         try:
             async with asyncio.timeout(seconds + GRACE) as deadline, peer.room:
-                peer.breaker.enter()
-                return await _judged(peer.breaker, self._attempt(peer, endpoint, end, late, attempt))
+                turn = peer.breaker.enter()
+                return await _judged(peer.breaker, turn, self._attempt(peer, endpoint, end, late, attempt))
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -296,26 +296,26 @@ class HttpCalls(Calls):
         raise AssertionError  # pauses do not end
 
 
-async def _judged(breaker: Breaker, asking: Awaitable[T]) -> T:
+async def _judged(breaker: Breaker, turn: int, asking: Awaitable[T]) -> T:
     """What is answered; the circuit learns how it went."""
     try:
         result = await asking
     except Late as error:
         if error.telling:
-            breaker.fail()
+            breaker.fail(turn)
         else:
-            breaker.leave()
+            breaker.leave(turn)
         raise
     except Unavailable:
-        breaker.fail()
+        breaker.fail(turn)
         raise
     except MirageError:
-        breaker.succeed()  # it answers, if only with a no
+        breaker.succeed(turn)  # it answers, if only with a no
         raise
     except BaseException:
-        breaker.leave()  # who asked did not wait for it
+        breaker.leave(turn)  # who asked did not wait for it
         raise
-    breaker.succeed()
+    breaker.succeed(turn)
     return result
 
 
