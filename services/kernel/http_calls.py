@@ -33,9 +33,11 @@ from services.kernel.request import SECONDS, TRACE, continue_trace, current_trac
 #: Instances that hear one question at most, and seconds for which one is looked for that does.
 TRIES: Final = 3
 PATIENCE: Final = 5.0
-#: Seconds that one of several has for its answer at least, before another one is asked. That there was no answer in
-#: less says nothing of who was asked, but that the question came late.
+#: Seconds that one of several has for its answer at least, before another one is asked.
 SHORTEST_TRY: Final = 1.0
+#: Who has not answered in so many seconds hangs. That there was no answer in less says nothing of who was asked, but
+#: that the question came late, or that who asked was in a hurry: many may not judge by the patience of one.
+HANGS: Final = 5.0
 #: Seconds for which who asks waits beyond its own time for who gives up in time by itself.
 GRACE: Final = 0.1
 #: Questions that wait for one service at a time, and that wait to wait.
@@ -332,7 +334,7 @@ async def _try(attempt: Attempt[T], instance: Instance, seconds: float, late: st
     except TimeoutError:
         if not deadline.expired():
             raise
-        raise Late(late, telling=seconds >= SHORTEST_TRY) from None
+        raise Late(late, telling=seconds >= HANGS) from None
 
 
 async def _next(balancer: Balancer, tried: list[Instance]) -> Instance:

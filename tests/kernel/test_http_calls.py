@@ -216,6 +216,29 @@ async def test_that_who_asks_has_no_time_left_is_no_fault_of_the_service(calls: 
     assert (await calls.ask(LOOK, Nothing(), CALLER)).left > 0
 
 
+async def test_that_who_asks_is_in_a_hurry_is_no_fault_of_the_service(
+    calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_calls, "SHORTEST_TRY", 0.01)
+    slow, other = await serve(), await serve()
+    for _ in range(FAILURES + 1):
+        await ask_late(calls, 0.1)
+    balancer = calls._peer("organ").balancer
+    assert balancer.standing(slow.instance).failures == balancer.standing(other.instance).failures == 0
+    assert (await calls.ask(LOOK, Nothing(), CALLER)).left > 0
+
+
+async def test_a_service_that_hangs_for_all_of_a_usual_time_is_left_alone(
+    calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_calls, "HANGS", 0.02)
+    await serve()
+    for _ in range(FAILURES):
+        await ask_late(calls, 0.05)
+    with pytest.raises(Unavailable, match="is left alone for a moment"):
+        await calls.ask(LOOK, Nothing(), CALLER)
+
+
 async def test_that_there_is_no_room_to_ask_is_no_fault_of_the_service(
     calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +256,7 @@ async def test_an_instance_that_hangs_again_and_again_is_left_out(
     calls: HttpCalls, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_calls, "SHORTEST_TRY", 0.1)
+    monkeypatch.setattr(http_calls, "HANGS", 0.1)
     hanging, there = await serve(), await serve()
     there.pipes.hangs = False
     balancer = calls._peer("organ").balancer
