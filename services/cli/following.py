@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -130,14 +130,24 @@ async def _follow(hull: Hull, caller: Caller, scan: Scan, display: Display, *, o
             if watching.done():
                 return watching.result()
             if not (only_watch and hull.runtime is None):
-                with suppress(Conflict):  # it ended, or somebody else held it, in the same moment
-                    return await hull.calls.ask(PAUSE_SCAN, ScanId(scan.id), caller)
+                return await _pause(hull, caller, scan)
             return await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), caller)
         finally:
             watching.cancel()
             stopping.cancel()
             await asyncio.gather(watching, stopping, return_exceptions=True)
             display.close()
+
+
+async def _pause(hull: Hull, caller: Caller, scan: Scan) -> Scan:
+    try:
+        return await hull.calls.ask(PAUSE_SCAN, ScanId(scan.id), caller)
+    except (Conflict, Unavailable) as error:
+        seen = await hull.calls.ask(GET_SCAN, ScanRef(str(scan.id)), caller)
+        # It ended, or somebody else held it, in the same moment, or who ran it ended by this before it could answer.
+        if isinstance(error, Unavailable) and seen.state == "running":
+            raise
+        return seen
 
 
 async def _watch(hull: Hull, caller: Caller, scan: Scan, display: Display) -> Scan:

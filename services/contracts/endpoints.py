@@ -27,23 +27,23 @@ GET_SCAN: Final = Endpoint(
 )  # fmt: skip
 PAUSE_SCAN: Final = Endpoint(
     service="scans", name="pause_scan", method="POST", path="/v1/scans/{scan}/pause",
-    takes=r.ScanId, answers=r.Scan, summary="Hold a scan where it is; nothing is lost.",
+    takes=r.ScanId, answers=r.Scan, summary="Hold a scan where it is; nothing is lost.", idempotent=False,
 )  # fmt: skip
 RESUME_SCAN: Final = Endpoint(
     service="scans", name="resume_scan", method="POST", path="/v1/scans/{scan}/resume",
-    takes=r.ScanId, answers=r.Scan, summary="Go on with a paused, stopped or incomplete scan.",
+    takes=r.ScanId, answers=r.Scan, summary="Go on with a paused, stopped or incomplete scan.", idempotent=False,
 )  # fmt: skip
 STOP_SCAN: Final = Endpoint(
     service="scans", name="stop_scan", method="POST", path="/v1/scans/{scan}/stop",
-    takes=r.ScanId, answers=r.Scan, summary="End the run; what there is stays.",
+    takes=r.ScanId, answers=r.Scan, summary="End the run; what there is stays.", idempotent=False,
 )  # fmt: skip
 RETRY_SCAN: Final = Endpoint(
     service="scans", name="retry_scan", method="POST", path="/v1/scans/{scan}/retry",
-    takes=r.ScanId, answers=r.Scan, summary="Ask again, in a new run, what could not be asked.",
+    takes=r.ScanId, answers=r.Scan, summary="Ask again, in a new run, what could not be asked.", idempotent=False,
 )  # fmt: skip
 DELETE_SCAN: Final = Endpoint(
     service="scans", name="delete_scan", method="DELETE", path="/v1/scans/{scan}",
-    takes=r.ScanId, answers=Nothing, summary="Forget a scan, its claims and its evidence.",
+    takes=r.ScanId, answers=Nothing, summary="Forget a scan, its claims and its evidence.", idempotent=False,
 )  # fmt: skip
 FIND_EXPIRED: Final = Endpoint(
     service="scans", name="find_expired", method="GET", path="/v1/expired",

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -10,14 +11,16 @@ from uuid import UUID
 import pytest
 
 from services.cli import following
+from services.cli.commands import scans
 from services.cli.following import Silent, Waits
 from services.cli.scan_text import unasked_line
-from services.contracts.endpoints import GET_SCAN, PAUSE_SCAN
+from services.contracts.endpoints import DELETE_SCAN, GET_SCAN, PAUSE_SCAN, STOP_SCAN
 from services.contracts.entities import name
 from services.contracts.resources import Scan, ScanId, SourceState, Swept, Waiting, Watch, Watched
 from services.contracts.states import ScanState
 from services.kernel.calls import Caller, Endpoint
-from services.kernel.errors import Conflict
+from services.kernel.errors import Conflict, NotFound
+from services.kernel.socket import OwnerLost
 
 SCAN = UUID(int=1)
 CALLER = Caller(UUID(int=2))
@@ -131,3 +134,37 @@ async def test_ctrl_c_in_the_moment_in_which_the_scan_ends_gives_the_scan_as_it_
 
     hull: Any = SimpleNamespace(calls=Ended(), runtime=object())
     assert (await following.follow(hull, CALLER, scan(), Silent())).state == "finished"
+
+
+@pytest.mark.parametrize("state", ["paused", "running"])
+async def test_ctrl_c_whose_answer_is_lost_has_paused_the_scan_where_it_is_paused(state: ScanState) -> None:
+    class Lost(Followed):
+        async def ask(self, endpoint: Endpoint[Any, Any], question: Any, _: Caller) -> Scan:
+            if endpoint is PAUSE_SCAN:
+                raise OwnerLost("the process that owns the data folder went away", taken=True)
+            return scan(state=state)
+
+    hull: Any = SimpleNamespace(calls=Lost(), runtime=None)
+    with nullcontext() if state == "paused" else pytest.raises(OwnerLost):
+        assert (await following.follow(hull, CALLER, scan(), Silent())).state == "paused"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "state"), [(STOP_SCAN, "stopped"), (PAUSE_SCAN, "paused"), (DELETE_SCAN, "deleted")]
+)
+@pytest.mark.parametrize("done", [True, False])
+async def test_a_change_whose_answer_is_lost_is_well_where_it_was_made(
+    endpoint: Endpoint[Any, Any], state: Any, done: bool
+) -> None:
+    class Lost(Followed):
+        async def ask(self, asked: Endpoint[Any, Any], question: Any, _: Caller) -> Scan:
+            if asked is endpoint:
+                raise OwnerLost("the process that owns the data folder went away", taken=True)
+            if done and endpoint is DELETE_SCAN:
+                raise NotFound("there is no such scan")
+            return scan(state=state if done else "running")
+
+    hull: Any = SimpleNamespace(calls=Lost())
+    session: Any = SimpleNamespace(caller=CALLER)
+    with nullcontext() if done else pytest.raises(OwnerLost):
+        await scans._change(hull, session, scan(), endpoint, state)

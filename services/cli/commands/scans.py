@@ -22,7 +22,7 @@ from services.contracts.endpoints import (
 from services.contracts.resources import Scan, ScanId, ScanRef
 from services.contracts.states import ENDED
 from services.kernel.calls import Endpoint, Nothing
-from services.kernel.errors import Conflict, NotFound
+from services.kernel.errors import Conflict, NotFound, Unavailable
 
 
 @click.group("scans", cls=GroupOnData)
@@ -162,8 +162,8 @@ async def _change(hull: Hull, session: Session, scan: Scan, endpoint: Endpoint[S
     """Bring a scan into ``state``; where it is in it already, that is well."""
     try:
         await hull.calls.ask(endpoint, ScanId(scan.id), session.caller)
-    except (Conflict, NotFound):
-        # The process that ran the scan may have ended by this before it could answer.
+    except (Conflict, NotFound, Unavailable):
+        # The process that ran the scan may have ended by this before it could answer, and is not asked twice.
         if await _state(hull, session, scan) != state:
             raise
 

@@ -8,13 +8,14 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from services.contracts.endpoints import DELETE_SCAN, PAUSE_SCAN, RESUME_SCAN, RETRY_SCAN, STOP_SCAN
 from services.contracts.entities import name
 from services.contracts.facts import Collected, Deleted, Finished, Started
 from services.contracts.plan import Limits
 from services.contracts.resources import Renew, ScanId
 from services.contracts.resources.scans import ScanState
 from services.contracts.states import ENDED
-from services.kernel.calls import Nothing
+from services.kernel.calls import Endpoint, Nothing
 from services.kernel.errors import Conflict, NotFound
 from services.kernel.messages import Because, message_type
 from services.kernel.service import Received
@@ -195,6 +196,29 @@ async def test_what_makes_no_sense_in_a_state_is_a_conflict(
         await doors[verb](desk.ports, CALLER, ScanId(scan))
     with pytest.raises(Conflict):
         await doors[refused](desk.ports, CALLER, ScanId(scan))
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        ((), PAUSE_SCAN),
+        ((PAUSE_SCAN,), RESUME_SCAN),
+        ((), STOP_SCAN),
+        ((STOP_SCAN,), RETRY_SCAN),
+        ((), DELETE_SCAN),
+    ],
+    ids=lambda given: given.name if isinstance(given, Endpoint) else "",
+)
+async def test_what_is_refused_when_it_is_done_already_is_not_to_be_asked_twice(
+    open_desk: OpenDesk, before: tuple[Endpoint, ...], asked: Endpoint
+) -> None:
+    desk = await open_desk(NAMES)
+    scan = await desk.create("example.org")
+    for each in (*before, asked):
+        await api.DOORS[each](desk.ports, CALLER, ScanId(scan))
+    with pytest.raises((Conflict, NotFound)):
+        await api.DOORS[asked](desk.ports, CALLER, ScanId(scan))
+    assert not asked.idempotent
 
 
 async def test_a_finished_scan_points_to_retry(open_desk: OpenDesk) -> None:
