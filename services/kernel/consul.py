@@ -19,6 +19,7 @@ from yarl import URL
 
 from consul import base
 from services.kernel.errors import Conflict, Denied, Incompatible, Invalid, MirageError, NotFound, Unavailable
+from services.kernel.http_once import ask_once
 from services.kernel.server import Server
 
 T = TypeVar("T")
@@ -312,7 +313,8 @@ class _Wire:
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
                 allow_redirects=False,
-                middlewares=(_ask_once,) if wait or _counts(path, params) else (),
+                # Who waits for news has to know that the agent was away.
+                middlewares=(ask_once,) if wait or _counts(path, params) else (),
             ) as answer:
                 content = await answer.read()
                 body = content.decode("utf-8", "replace")
@@ -339,17 +341,6 @@ class _Wire:
             case code if code >= 500 or code == 429:
                 return Unavailable(f"{self._server} cannot answer: {text}")
         return Invalid(f"{self._server} does not take the request: {text}")
-
-
-async def _ask_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Say that a connection was lost, where aiohttp would ask again on another one.
-
-    Who waits for news has to know that the agent was away, and what is not the same when it is done twice is not.
-    """
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 def _counts(path: str, params: Params | None) -> bool:

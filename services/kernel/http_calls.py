@@ -25,6 +25,7 @@ from services.kernel.calls import A, Caller, Calls, Endpoint, LocalCalls, Q
 from services.kernel.directory import Directory, Instance
 from services.kernel.directory.balance import Balancer
 from services.kernel.errors import MirageError, NotFound, Unavailable
+from services.kernel.http_once import ask_once
 from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
 from services.kernel.openapi import MEANT, WORKSPACE
 from services.kernel.pauses import pauses
@@ -112,10 +113,11 @@ class Http:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECTING, sock_read=silence)
         try:
             # A file is sent piece by piece; bytes are copied whole to where they wait to be sent. It has no name here,
-            # so that it does not stay as long as the answer lasts.
+            # so that it does not stay as long as the answer lasts. A GET changes nothing, however often it is heard.
             async with self._session.request(
                 asked.method, URL(base + asked.target, encoded=True), headers=headers, timeout=timeout,
                 data=io.BytesIO(asked.body) if asked.body else None, allow_redirects=False,
+                middlewares=() if asked.method == "GET" else (ask_once,),
             ) as response:  # fmt: skip
                 yield response
         except aiohttp.ClientConnectorError as error:

@@ -13,8 +13,8 @@ from services.kernel.breaker import FAILURES
 from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unavailable
-from services.kernel.http_calls import HttpCalls
-from services.kernel.http_questions import write_question
+from services.kernel.http_calls import Broken, Http, HttpCalls, Unheard
+from services.kernel.http_questions import Asked, write_question
 from services.kernel.request import trace_id, work
 from tests.kernel.organ import FAIL, LISTEN, PLAY, STUMBLE, Named, Organ, Tune, play
 from tests.kernel.served import LOOK, STRIKE, TUNE_UP, WAIT, WAIT_ONCE, Instances, Served
@@ -117,6 +117,31 @@ async def test_what_must_not_be_asked_twice_is_not_when_it_is_unknown_whether_it
     with pytest.raises(Unavailable, match="went away"):
         await asking
     assert not second.pipes.waiting.is_set()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("stays", [True, False])
+async def test_what_was_heard_is_sent_no_second_time_and_not_said_to_be_unheard(method: str, stays: bool) -> None:
+    heard: list[bytes] = []
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        if not stays:
+            server.close()
+        writer.close()
+
+    server = await asyncio.start_server(drop, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    http = Http()
+    async with server:
+        with pytest.raises(Broken, match="went away"):
+            async with http.request(base, Asked(method, "/", b"1"), {}, 10.0):
+                pass
+    with pytest.raises(Unheard, match="does not answer"):
+        async with http.request(base, Asked(method, "/", b"1"), {}, 10.0):
+            pass
+    assert len(heard) == 1
+    await http.close()
 
 
 async def test_one_that_comes_a_moment_later_is_waited_for(calls: HttpCalls, serve: Serve) -> None:

@@ -58,6 +58,10 @@ def doors() -> Any:
 ENDPOINTS = [endpoint for service in load_embedded() for endpoint in service.answers]
 
 
+def test_what_may_not_be_asked_twice_is_no_get_which_a_client_may_repeat_by_itself() -> None:
+    assert all(endpoint.idempotent for endpoint in ENDPOINTS if endpoint.method == "GET")
+
+
 #: What makes sense where a question has a field of this name; whatever else is asked is made up.
 SENSIBLE = {
     "module": "crtsh", "name": "shodan", "digest": "ab" * 32, "record": "ab" * 32, "item": None, "after": "",
