@@ -82,16 +82,19 @@ async def test_an_instance_that_is_gone_is_not_the_last_word(calls: HttpCalls, s
     assert there.pipes.struck == 10
 
 
-async def test_what_finds_another_service_where_its_own_was_is_not_done_there(calls: HttpCalls, serve: Serve) -> None:
+async def test_what_finds_another_service_where_its_own_was_is_not_done_there(
+    calls: HttpCalls, serve: Serve, directory: LocalDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An address is taken again soon, and the directory may be a moment late."""
     another, there = await serve(says="another"), await serve()
     for _ in range(10):
         await calls.ask(STRIKE, Nothing(), CALLER)
     assert (another.pipes.struck, there.pipes.struck) == (0, 10)
-    await there.die()
-    with pytest.raises(Unavailable, match=f"{another.instance.id} is not at {another.instance.address} any more"):
-        async with calls.forward(STRIKE, write_question(STRIKE, Nothing()), {}, seconds=1):
-            pass
+    await directory.deregister("organ", there.instance.id)
+    async with impatient(monkeypatch):
+        with pytest.raises(Unavailable, match=f"{another.instance.id} is not at {another.instance.address} any more"):
+            async with calls.forward(STRIKE, write_question(STRIKE, Nothing()), {}):
+                pass
     assert another.pipes.struck == 0
 
 
