@@ -129,7 +129,7 @@ async def test_a_head_that_is_too_large_is_refused_before_it_is_whole(parts: Ite
         line = await connect()
         refused = asyncio.create_task(line.refusal())
         await line.send(*parts)
-        while not (await asyncio.wait({refused}, timeout=0.1))[0]:
+        while not (await asyncio.wait({refused}, timeout=0.01))[0]:
             await line.send(b"a" * 500)
         assert refused.result() == (431, "more than 4096 bytes or 20 fields are no head")
 

@@ -10,6 +10,7 @@ import motor.frameworks.asyncio
 import pytest
 
 from services.cli.fleet.ports import free_ports
+from services.kernel import mongo as mongo_client
 from services.kernel.errors import Denied, Invalid, MirageError, Unavailable
 from services.kernel.mongo import Mongo, Scan, insert_new, put_all
 from services.kernel.server import Server, Trust
@@ -91,7 +92,8 @@ async def test_a_server_answers_a_ping_while_all_calls_and_threads_are_taken(mon
     await mongo.close()
 
 
-async def test_a_server_that_never_was_is_unavailable() -> None:
+async def test_a_server_that_never_was_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mongo_client, "SELECTION", 0.1)
     (port,) = free_ports(1)
     mongo = Mongo(Server.parse(f"mongodb://user:secret@127.0.0.1:{port}"))
     with pytest.raises(Unavailable) as caught:

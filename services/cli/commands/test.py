@@ -1,5 +1,6 @@
 """`mirage test`: every check of this repository, or its benchmarks."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 #: The tests of a file run in one worker, so that what they share is made once.
 BY_FILE = ("--dist", "loadscope", "--no-loadscope-reorder")
+#: Of the quick run: a third of its time is waiting, for what is to happen in a moment.
+WORKERS = 2 * (os.cpu_count() or 1)
 
 
 @click.command("test", context_settings={"ignore_unknown_options": True})
@@ -30,7 +33,7 @@ def command(arguments: tuple[str, ...], *, bench: bool, quick: bool) -> int:
     if bench:
         return _run("benchmarks", ("-m", "tests.bench", *(("--quick",) if quick else ()), *arguments))
     if quick or arguments:
-        fast = ("-m", "not slow and not server", "-n", "logical", *BY_FILE)
+        fast = ("-m", "not slow and not server", "-n", str(WORKERS), *BY_FILE)
         return _run("tests", ("-m", "pytest", "-q", *(fast if quick else ()), *arguments))
     failed = [name for name, check in CHECKS if _run(name, check)]
     coverage = ("--cov=services", "--cov-report=term:skip-covered", "--cov-fail-under=90")

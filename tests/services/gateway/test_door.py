@@ -145,7 +145,10 @@ async def test_a_service_that_is_away_is_named(door: Door, monkeypatch: pytest.M
     assert reply.json()["detail"] == "organ: no instance of organ is well"
 
 
-async def test_where_the_servers_are_is_not_told_outside(door: Door, serve: Serve) -> None:
+async def test_where_the_servers_are_is_not_told_outside(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_calls, "PATIENCE", 0.2)
     served = await serve()
     served.pipes.error = Unavailable("the database at 10.0.0.7:5432 does not answer")
     reply = await request(door, "POST", "/api/v1/strike", headers=KNOWN)
