@@ -32,11 +32,13 @@ class Fleet:
     def __init__(self, folder: Path, lab: Lab) -> None:
         self.folder = folder
         self.lab = lab
+        #: What is its user's and not its own.
+        self.users = folder / "of-its-user"
         self.listen = f"{HOST}:{free_ports(1)[0]}"
         self._environment = environment(
             **lab.environment,
             MIRAGE_RESOLVERS=lab.resolver,
-            XDG_CONFIG_HOME=str(folder / "config"),
+            XDG_CONFIG_HOME=str(self.users),
         )
 
     @property
@@ -70,10 +72,15 @@ class Fleet:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command through the gateway."""
         command = [sys.executable, "-m", "services", *arguments, "--server", self.server]
-        with (self.folder / f"{arguments[0]}.said").open("w") as said:
+        self.users.mkdir(exist_ok=True)
+        with self.said(arguments[0]).open("w") as said:
             return subprocess.Popen(
                 command, env=self._environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True
             )
+
+    def said(self, verb: str) -> Path:
+        """What the last command that was started so has said."""
+        return self.users / f"{verb}.said"
 
     def standing(self) -> dict[str, Any]:
         """What `fleet status` shows, well or not."""

@@ -69,7 +69,7 @@ async def test_a_broken_version_with_a_migration_is_taken_back_and_a_scan_goes_o
             await eventually(lambda: is_taken_back(nomad), seconds=300)
             assert set(await instances(nomad, "scans")) == before, "the version that works was not left alone"
             lab.heal()
-            assert await asyncio.to_thread(process.wait, SCANNING) == 0, (fleet.folder / "scan.said").read_text()
+            assert await asyncio.to_thread(process.wait, SCANNING) == 0, fleet.said("scan").read_text()
         assert fleet.last()["state"] == "finished"
         assert fleet.canonical() == undisturbed.claims
         assert await schema(fleet) >= {STEP}

@@ -61,7 +61,7 @@ def disturbed(fleet: Fleet, lab: Lab, how: tuple[str, ...], undisturbed: Undistu
         with ended(fleet.start("scan", lab.target, "--quiet", *how)) as process:
             log = asyncio.run(disturb(fleet, process))
             assert process.poll() is None, f"the scan ended during the faults: {log[-1]}"
-            assert process.wait(SCANNING) == 0, (fleet.folder / "scan.said").read_text()
+            assert process.wait(SCANNING) == 0, fleet.said("scan").read_text()
     finally:
         lab.heal()
     asyncio.run(eventually(fleet.well))

@@ -103,10 +103,7 @@ def test_nobody_else_on_the_machine_reads_or_changes_what_is_in_its_folder(fleet
     assert any(place.endswith("/scans/secrets/settings.env") for place in places)
     readable, writable = (of_nobody(flag, places) for flag in ("-r", "-w"))
     assert not writable
-    config_of_its_user = "config"
-    open_to_all = tuple(
-        f"{fleet.folder}/{name}" for name in (versions.VERSIONS, versions.LAUNCHERS, config_of_its_user)
-    )
+    open_to_all = tuple(f"{fleet.folder / name}" for name in (versions.VERSIONS, versions.LAUNCHERS, fleet.users.name))
     assert [place for place in readable if not place.startswith(open_to_all)] == []
     assert readable, "nobody could look at all"
 
