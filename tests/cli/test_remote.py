@@ -100,6 +100,24 @@ def test_a_fleet_is_not_backed_up_from_here(mirage: Mirage, server: str, tmp_pat
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.parametrize("words", [("list",), ("show", "a"), ("retry", "a"), ("drop", "a")])
+def test_dead_letters_of_a_fleet_are_looked_at_where_it_runs(
+    mirage: Mirage, server: str, words: tuple[str, ...]
+) -> None:
+    code, out, err = mirage("dead", *words, "--server", server)
+    assert (code, out) == (2, "")
+    assert "./mirage fleet dead" in err
+
+
+def test_a_fleet_is_examined_as_far_as_it_can_be_from_here(mirage: Mirage, server: str) -> None:
+    code, out, err = mirage("doctor", "--server", server, "--format", "json")
+    assert code == 0, out + err
+    checks = {each["check"]: each for each in json.loads(out)}
+    assert checks["server"]["says"] == "it answers; 0 scans in workspace default"
+    assert "modules" in checks
+    assert "disk" not in checks, "the folder of nobody was looked at"
+
+
 async def test_whoever_follows_goes_on_when_the_server_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     away = asyncio.Event()
     monkeypatch.setattr(remote, "pauses", lambda *_: iter(lambda: away.set() or 0.01, None))

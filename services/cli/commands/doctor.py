@@ -23,7 +23,10 @@ LEAST_ROOM = 500_000_000
 @format_option("table", "json")
 @data_options
 def command(session: Session, form: str) -> int:
-    """Check this installation, its resolvers, its data folder and each database in it; ask nobody outside."""
+    """Check this installation, its resolvers, its data folder and each database in it; ask nobody outside.
+
+    With --server: this installation, and what the fleet there answers; `fleet status` shows all of a fleet.
+    """
     return run_async(examine(session, form))
 
 
@@ -33,9 +36,7 @@ async def examine(session: Session, form: str) -> int:
         ("SQLite", sqlite3.sqlite_version_info >= OLDEST, sqlite3.sqlite_version),
         _full_text(),
         ("public suffix list", True, list_version()),
-        _room(session),
-        *_resolvers(session),
-        *_files(session),
+        *(() if session.settings.server else (_room(session), *_resolvers(session), *_files(session))),
         *await _services(session),
     ]
     if form == "json":
@@ -104,16 +105,20 @@ async def _services(session: Session) -> list[tuple[str, bool, str]]:
     from services.kernel.errors import MirageError
     from services.kernel.letters import LIST_DEAD
 
+    what = "server" if session.settings.server else "data folder"
     try:
         async with session.open(makes=True) as hull:
             modules = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
             scans = await hull.calls.ask(LIST_SCANS, Nothing(), session.caller)
+            known = f"{count(len(scans), 'scan')} in workspace {session.workspace}"
+            if session.settings.server:
+                return [(what, True, f"it answers; {known}"), ("modules", bool(modules), f"{len(modules)} modules")]
             dead = await hull.calls.ask(LIST_DEAD, Nothing(), session.caller)
             owner = "this process" if hull.runtime else "another process, reached over its socket"
     except MirageError as error:
-        return [("data folder", False, str(error))]
+        return [(what, False, str(error))]
     return [
-        ("data folder", True, f"owned by {owner}; {count(len(scans), 'scan')} in workspace {session.workspace}"),
+        (what, True, f"owned by {owner}; {known}"),
         ("modules", bool(modules), f"{len(modules)} modules"),
         ("dead letters", not dead, _dead(session, len(dead))),
     ]
