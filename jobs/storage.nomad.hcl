@@ -64,7 +64,7 @@ job "mirage-storage" {
     health_check      = "checks"
     min_healthy_time  = "3s"
     healthy_deadline  = "2m"
-    progress_deadline = "5m"
+    progress_deadline = "150s"
   }
 
   group "storage" {

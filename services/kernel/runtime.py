@@ -247,7 +247,7 @@ class Runtime:
     async def _open_ports(self, service: Service, shared: dict[str, Any]) -> Ports:
         ports = Ports(service.name, settings=self.settings, calls=self._asking)
         if service.live is not None:
-            ports.live = Live(service.name, service.live)
+            ports.live = Live(service.name, service.live, self.settings.log)
             following = partial(ports.live.follow, shared["values"], logs=len(self.services) == 1)
             self._run(f"{service.name}.live", following)
         for name in service.needs:

@@ -149,7 +149,15 @@ def test_the_databases_of_all_that_are_named_are_brought_forward(
     assert brought == [(name, "postgresql://127.0.0.1:1/any") for name in ("scans", "storage")]
 
 
-def test_where_no_fleet_is_its_status_says_what_is_not_there(
+@pytest.mark.parametrize("words", [("status",), ("down",), ("restart", "scans"), ("scale", "scans", "2")])
+def test_where_no_fleet_is_none_is_looked_for_or_made(mirage: Mirage, tmp_path: Path, words: tuple[str, ...]) -> None:
+    code, out, err = mirage("fleet", *words, "--data", str(tmp_path / "fleet"))
+    assert (code, out) == (2, "")
+    assert "there is no fleet in" in err
+    assert not (tmp_path / "fleet").exists()
+
+
+def test_what_of_a_fleet_does_not_run_is_said_by_its_status(
     mirage: Mirage,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -161,6 +169,7 @@ def test_where_no_fleet_is_its_status_says_what_is_not_there(
     free = Ports.free()
     monkeypatch.setattr(deployment, "Deployment", lambda folder, **given: made(folder, **{**given, "ports": free}))
     monkeypatch.setattr(deployment, "load_services", lambda: [load_service("scans")])
+    keep_secrets(tmp_path / "fleet", [])
     code, out, _ = mirage("fleet", "status", "--data", str(tmp_path / "fleet"))
     assert code == 1
     assert "do not run" in out
@@ -186,10 +195,11 @@ def test_free_ports_are_the_gateways_too(mirage: Mirage, tmp_path: Path, monkeyp
 
 
 def test_what_the_system_refuses_is_a_sentence(mirage: Mirage, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    code, out, err = mirage("fleet", "down", "--data", str(tmp_path / "file/fleet"))
+    keep_secrets(tmp_path / "fleet", [])
+    (tmp_path / "fleet/lock").mkdir()
+    code, out, err = mirage("fleet", "down", "--data", str(tmp_path / "fleet"))
     assert (code, out) == (1, "")
-    assert err == f"mirage: {tmp_path}/file/fleet: Not a directory\n"
+    assert err == f"mirage: {tmp_path}/fleet/lock: Is a directory\n"
 
 
 def test_what_services_are_told_is_read_from_the_options(

@@ -27,7 +27,7 @@ def test_what_is_not_kept_is_chosen_anew(tmp_path: Path) -> None:
     """A first start that failed, maybe for want of the proxy, is none."""
     settings.choose(tmp_path, {}, environ(tmp_path))
     assert not (tmp_path / FILE).exists()
-    assert choose(tmp_path, {}, environ(tmp_path, https_proxy=PROXY)) == Choice({"proxy": PROXY}, ())
+    assert choose(tmp_path, {}, environ(tmp_path, https_proxy=PROXY)) == Choice({"proxy": PROXY}, (), first=True)
 
 
 def test_the_first_start_takes_what_an_embedded_process_would(tmp_path: Path) -> None:
@@ -69,9 +69,20 @@ def test_it_changes_where_somebody_says_so_and_what_changes_is_said_without_pass
     assert back.remarks == ("proxy was http://user:***@proxy.example:3128 and is the default",)
 
 
-@pytest.mark.parametrize(("name", "value"), [("nothing", "1"), ("sql", "x"), ("log", "loud")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("nothing", "1"),
+        ("sql", "x"),
+        ("log", "loud"),
+        ("resolvers", "example.org"),
+        ("proxy", "socks5://127.0.0.1:1"),
+        ("dial_table", "/nowhere/at/all.json"),
+        ("ca_file", "/nowhere/at/all.pem"),
+    ],
+)
 def test_what_is_no_setting_of_a_fleet_is_refused_and_nothing_kept(tmp_path: Path, name: str, value: str) -> None:
-    with pytest.raises(Invalid, match=name):
+    with pytest.raises(Invalid, match=f"{name}|nowhere"):
         choose(tmp_path, {name: value}, environ(tmp_path))
     assert not (tmp_path / FILE).exists()
 
@@ -85,6 +96,7 @@ def test_packages_are_the_fleets_own_unless_somebody_says_otherwise(tmp_path: Pa
 
 def test_files_are_named_so_that_services_find_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.json").write_text('{"version":1,"entries":[]}')
     told = choose(tmp_path, {"dial_table": "table.json"}, environ(tmp_path, SSL_CERT_FILE="ca.pem")).told
     assert told == {"dial_table": str(tmp_path / "table.json"), "ca_file": str(tmp_path / "ca.pem")}
 

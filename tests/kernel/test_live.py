@@ -26,7 +26,7 @@ async def values() -> AsyncIterator[LocalValues]:
 @pytest.fixture
 async def live(values: LocalValues) -> AsyncIterator[Live[Form]]:
     kept = structlog.get_config()
-    opened = Live("ear", Form)
+    opened = Live("ear", Form, "warning")
     following = asyncio.create_task(opened.follow(values, logs=True))
     yield opened
     following.cancel()
@@ -72,3 +72,6 @@ async def test_the_level_of_the_log_follows(live: Live[Form], values: LocalValue
     await values.put(SETTINGS + "ear", b'{"size":3,"log":"debug"}')
     await eventually(live, 3)
     assert structlog.get_logger("x").is_enabled_for(10)
+    await values.put(SETTINGS + "ear", b'{"size":4}')
+    await eventually(live, 4)
+    assert [structlog.get_logger("x").is_enabled_for(level) for level in (20, 30)] == [False, True], "not as at first"

@@ -70,7 +70,8 @@ def up(
     """Bring the fleet up, or what of it is missing, or another version of Mirage.
 
     Proxy, resolvers and the like are those of the first start (environment, configuration file), and change by --set
-    only: --set log=debug; --set proxy takes over what is set here; --set proxy= takes it back.
+    only: --set log=warning; --set proxy takes over what is set here; --set proxy= takes it back. There are proxy,
+    no_proxy, resolvers, dial_table, ca_file, user_agent, log, and venv, where Python's packages are.
     """
     from services.cli.fleet.ports import HOST, Ports
     from services.cli.fleet.ports import free_ports as find_free
@@ -113,7 +114,8 @@ def down(data: str) -> int:
     """End everything in order: services, then the stores, then Nomad and Consul. What they keep stays."""
 
     async def work() -> int:
-        left = await _deployment(data).down(lambda what: click.echo(f"  {what}", err=True))
+        fleet = _known(data)
+        left = await fleet.down(lambda what: click.echo(f"  {what}", err=True))
         if left:
             click.echo(f"  {counted(left, 'process')} had been left behind and ended", err=True)
         return 0
@@ -130,7 +132,7 @@ def status(data: str, form: str) -> int:
     async def work() -> int:
         from services.cli.fleet.standing import look_at_all, write
 
-        fleet = _deployment(data)
+        fleet = _known(data)
         seen = await look_at_all(fleet.agents, fleet.services)
         write(seen, form)
         return 0 if seen.well else 1
@@ -147,6 +149,7 @@ def scale(service: str, count: str, data: str) -> int:
     if count != "auto" and not count.isdecimal():
         raise Invalid(f"{count} is no number of instances, and not `auto`")
     number = None if count == "auto" else int(count)
+    _job(service)
 
     async def work() -> int:
         from services.contracts.endpoints import SCALE_SERVICE
@@ -184,10 +187,11 @@ async def _reaches(data: str, service: str) -> None:
 @data_option
 def restart(service: str, data: str) -> int:
     """Restart the instances of SERVICE, one after the other."""
+    job = _job(service)
 
     async def work() -> int:
         async with _scheduler(data) as nomad:
-            restarted = await nomad.restart(_job(service))
+            restarted = await nomad.restart(job)
         if not restarted:
             raise Conflict(f"no instance of {service} runs: see `fleet status`")
         click.echo(f"restarted: {counted(restarted, 'instance')} of {service}")
@@ -202,10 +206,11 @@ def restart(service: str, data: str) -> int:
 @data_option
 def logs(service: str, data: str, *, follow: bool) -> int:
     """Show what the instances of SERVICE log."""
+    job = _job(service)
 
     async def work() -> int:
         async with _scheduler(data) as nomad:
-            found = (await nomad.status(_job(service))).allocations
+            found = (await nomad.status(job)).allocations
             # One that fails again and again is mostly about to begin.
             shown = [each for each in found if each.desired == "run"] or sorted(found, key=_age)[:1]
             logs = [_print_log(nomad, each.id, task, follow=follow) for each in shown for task in _tasks(each, service)]
@@ -278,11 +283,22 @@ def _deployment(data: str, **given: Any) -> "Deployment":
     return Deployment(Path(data).expanduser(), **given)
 
 
+def _known(data: str) -> "Deployment":
+    """The fleet that was brought up in a folder.
+
+    Raises:
+        Invalid: there is none.
+    """
+    fleet = _deployment(data)
+    _ = fleet.secrets
+    return fleet
+
+
 @asynccontextmanager
 async def _scheduler(data: str) -> AsyncIterator["Nomad"]:
     from services.kernel.scheduler.nomad import Nomad
 
-    nomad = Nomad(_deployment(data).agents.nomad)
+    nomad = Nomad(_known(data).agents.nomad)
     try:
         yield nomad
     finally:

@@ -32,8 +32,6 @@ from services.kernel.server import Server
 from services.kernel.service import Service
 from services.kernel.sql.postgres_roles import provide_database
 
-#: What a fleet has without being asked; the graph's server is there when something feeds it, or somebody asks for it.
-STANDING_ON: Final = ("nats", "postgresql", "mongodb", "elasticsearch", "redis")
 #: Seconds until the gateway answers, once it is well.
 ANSWERING: Final = 60.0
 
@@ -106,7 +104,7 @@ class Deployment:
         """
         url = self.server
         extra = sorted({*read_extra(self.folder), *self._extra} - {*self._less})
-        wanted = [*STANDING_ON, *extra]
+        wanted = [*infra.STANDING_ON, *extra]
         if missing := infra.missing(tuple(wanted)):
             raise Unavailable(f"not installed: {', '.join(missing)}; run tests/servers/build --apt")
         with at_work(self.folder):
@@ -126,7 +124,7 @@ class Deployment:
                 await self._bring_up(nomad, wanted, release, told)
             finally:
                 await nomad.close()
-            async with _step(told, "gateway"):
+            async with _step(told, "entry"):
                 await _answers(f"{url}/health/live")
             async with _step(told, "fleet"):
                 await become_well(self.agents, self.services)
@@ -162,7 +160,8 @@ class Deployment:
         venv = Path(choice.told.get(settings.VENV) or own)
         told("code", f"revision {code.name}, with its packages in {venv}")
         await asyncio.to_thread(versions.prepare, code, venv)
-        settings.keep(self.folder, choice.told)
+        if choice.first:
+            settings.keep(self.folder, choice.told)
         return Release(
             code=code,
             venv=venv,
@@ -179,6 +178,7 @@ class Deployment:
         async with _step(told, "users"):
             await self._provide_users(release.secrets)
         await self._begin_services(nomad, release, told)
+        settings.keep(self.folder, release.told)
         needed = {meta.get("revision", "") for each in self.services for meta in await nomad.metas(job_name(each.name))}
         await asyncio.to_thread(versions.forget, self.folder, needed)
 

@@ -20,7 +20,7 @@ from services.kernel.scheduler.nomad_hcl import Value
 SETTLING: Final = 180.0
 #: The same where a new version comes beside the old one, and for each instance that follows: Nomad itself gives up
 #: what makes no progress (``progress_deadline`` of the jobs), and that is to be heard.
-ROLLING: Final = 330.0
+ROLLING: Final = 180.0
 EACH: Final = 60.0
 
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from services.contracts.settings import CollectorSettings
+from services.kernel.adapters import open_egress
 from services.kernel.errors import Invalid
 from services.kernel.folder import write_private
 from services.kernel.server import masked
@@ -32,10 +34,14 @@ Told = Mapping[str, str]
 
 
 class Choice(Struct, frozen=True):
-    """What services are told from now on, and sentences about what changes by that, or is not taken."""
+    """What services are told from now on, and sentences about what changes by that, or is not taken.
+
+    ``first``: nothing was kept before.
+    """
 
     told: Told
     remarks: tuple[str, ...]
+    first: bool = False
 
 
 def choose(folder: Path, changes: Mapping[str, str | None], environ: Mapping[str, str]) -> Choice:
@@ -62,7 +68,7 @@ def choose(folder: Path, changes: Mapping[str, str | None], environ: Mapping[str
         for name in NAMES
         if kept is not None and name not in said and name in around and around[name] != told.get(name)
     ]
-    return Choice(told, tuple(remarks))
+    return Choice(told, tuple(remarks), first=kept is None)
 
 
 def keep(folder: Path, told: Told) -> None:
@@ -90,9 +96,17 @@ def _around(environ: Mapping[str, str]) -> dict[str, str]:
 def _checked(name: str, value: str) -> str:
     if name not in NAMES:
         raise Invalid(f"there is no setting {name} of a fleet; there are {', '.join(NAMES)}")
-    if name != VENV:
-        value = _text(getattr(read_settings({}, {**_NOWHERE, f"{PREFIX}{name.upper()}": value}), name)) if value else ""
-    return _absolute(name, value) if value else ""
+    if not value or name == VENV:
+        return _absolute(name, value) if value else ""
+    settings = read_settings({}, {**_NOWHERE, f"{PREFIX}{name.upper()}": value})
+    open_egress(settings)
+    if settings.ca_file and not Path(settings.ca_file).expanduser().is_file():
+        raise Invalid(f"there is no file {settings.ca_file}")
+    try:
+        msgspec.convert({"resolvers": settings.resolvers}, CollectorSettings)
+    except msgspec.ValidationError:
+        raise Invalid(f"resolvers are ADDRESS or ADDRESS:PORT, with commas between them, and not {value}") from None
+    return _absolute(name, _text(getattr(settings, name)))
 
 
 def _absolute(name: str, value: str) -> str:

@@ -10,11 +10,12 @@ import click
 from msgspec import Struct, structs
 
 from services.cli.fleet.agents import Agents
-from services.cli.fleet.infra import INFRA
+from services.cli.fleet.folder import read_extra
+from services.cli.fleet.infra import INFRA, STANDING_ON
 from services.cli.fleet.users import NAMESPACE
 from services.cli.rendering.jobs import job_name
 from services.cli.text import write_json, write_table
-from services.contracts.resources.discovery import FleetView, InstanceView, ServiceView
+from services.contracts.resources.discovery import BRINGING_OUT, FleetView, InstanceView, ServiceView
 from services.discovery.usecases.look import look
 from services.kernel.directory.consul import ConsulDirectory
 from services.kernel.errors import MirageError, NotFound, Unavailable
@@ -55,6 +56,7 @@ class Standing(Struct, frozen=True, kw_only=True):
         for service in self.fleet.services:
             if not service.well:
                 said = [*service.problems, *(each for instance in service.instances for each in _without(instance))]
+                said += ["a version of it is being brought out"] if service.deployment == BRINGING_OUT else []
                 yield f"{service.name}: {', '.join(said) or f'it has not {service.wanted} instances that are well'}"
 
 
@@ -67,7 +69,8 @@ async def look_at_all(agents: Agents, services: Sequence[Service]) -> Standing:
         for closing in (nomad, directory, http):
             stack.push_async_callback(closing.close)
         fleet = await look([service.name for service in services], directory, nomad, http)
-        stores = [store for name in INFRA if (store := await _store(nomad, name)) is not None]
+        wanted = {*STANDING_ON, *read_extra(agents.folder)}
+        stores = [store for name in INFRA if name in wanted and (store := await _store(nomad, name)) is not None]
     return Standing(agents=running, stores=tuple(stores), fleet=fleet)
 
 
@@ -103,11 +106,12 @@ def write(standing: Standing, form: str) -> None:
         write_json(standing)
         return
     ended = [agent for agent, runs in standing.agents.items() if not runs]
+    down = "down" if standing.agents.get("nomad-server", True) else "unknown"
     click.echo(f"Agents: {' and '.join(ended)} do not run" if ended else "Agents: all run")
     write_table(
         ("store", "state", "where", "problems"),
         (
-            (store.name, "running" if store.running else "down", store.node, "; ".join(store.problems))
+            (store.name, "running" if store.running else down, store.node, "; ".join(store.problems))
             for store in standing.stores
         ),
     )

@@ -1,11 +1,15 @@
 """What a fleet is made of, and how it is."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 #: ``degraded``: it answers, without something that it should have. ``not ready``: it answers only that it does not.
 Condition = Literal["well", "degraded", "not ready", "unreachable"]
+
+
+#: The scheduler's word for a service of which a version, or a number of instances, is not settled yet.
+BRINGING_OUT: Final = "running"
 
 
 class InstanceView(Struct, frozen=True, kw_only=True):
@@ -45,7 +49,7 @@ class ServiceView(Struct, frozen=True, kw_only=True):
     @property
     def well(self) -> bool:
         well = [instance for instance in self.instances if instance.condition in {"well", "degraded"}]
-        return len(well) >= self.wanted > 0 and not self.problems
+        return len(well) >= self.wanted > 0 and not self.problems and self.deployment != BRINGING_OUT
 
 
 class FleetView(Struct, frozen=True, kw_only=True):
