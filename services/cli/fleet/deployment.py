@@ -34,6 +34,8 @@ from services.kernel.sql.postgres_roles import provide_database
 
 #: Seconds until the gateway answers, once it is well.
 ANSWERING: Final = 60.0
+#: Seconds after which something takes longer than usual.
+LONG: Final = 40.0
 
 MIGRATE: Final = Path("/proc/sys/net/ipv4/tcp_migrate_req")
 
@@ -302,8 +304,12 @@ def _hand_over_connections() -> None:
 
 @asynccontextmanager
 async def _step(told: Told, what: str) -> AsyncIterator[None]:
-    """Tell that something begins, and how long it took."""
+    """Tell that something begins, that it takes longer than usual, and how long it took."""
     told(what, "")
     began = monotonic()
-    yield
+    late = asyncio.get_running_loop().call_later(LONG, told, what, f"not well after {LONG:g} s: see `fleet status`")
+    try:
+        yield
+    finally:
+        late.cancel()
     told(what, f"well after {monotonic() - began:.1f} s")
