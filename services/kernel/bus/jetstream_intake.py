@@ -91,7 +91,7 @@ class Intake:
         if not message.reply.startswith(_ACKNOWLEDGED):
             headers = message.headers or {}
             self._status, self._said, self.ended = headers.get("Status", ""), headers.get("Description", ""), True
-        elif self._abandoned:
+        elif self._abandoned or self.ended:
             self.late += 1
             await self.link.send(message.reply, NAK)
             return

@@ -224,6 +224,23 @@ async def test_a_pull_that_was_cancelled_keeps_nothing_from_others(url: str) -> 
             await other.ack(taken)
 
 
+async def test_what_comes_when_its_pull_has_ended_is_given_back_at_once(bus: JetStreamBus, url: str) -> None:
+    """The server may say that a request has ended and serve it all the same: then another message waited for 30 s."""
+    await bus.declare([FACTS], [READER])
+    await bus.publish([envelope(1)])
+    await bus.ack(await bus.pull(READER.name, 1, 5))
+    (idle,) = bus._intakes
+    async with bare(url) as client, asyncio.timeout(READER.ack_wait / 2):
+        request = f"$JS.API.CONSUMER.MSG.NEXT.EVT_T.{READER.name}"
+        await client.publish(request, b'{"batch":1,"expires":60000000000}', reply=idle._inbox)
+        await client.flush()
+        await bus.publish([envelope(2)])
+        while not idle.late:
+            await asyncio.sleep(0)
+        (again,) = await bus.pull(READER.name, 1, 600)
+    assert (again.envelope.time, again.tries) == (2, 2)
+
+
 async def test_a_bus_that_closes_gives_back_what_it_has_in_hand(url: str) -> None:
     async with opened(url) as other:
         await other.declare([FACTS], [READER])
