@@ -40,6 +40,12 @@ def is_data(place: str) -> bool:
     return _DATA.fullmatch(place) is not None
 
 
+def make_private(folder: Path) -> None:
+    """Have a folder that its owner alone enters, whoever could before."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file for its user alone: all of it or nothing, whatever happens to the machine meanwhile."""
     written = path.with_suffix(NEW)

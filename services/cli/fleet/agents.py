@@ -21,7 +21,7 @@ from services.cli.fleet.daemons import Daemon
 from services.cli.fleet.ports import HOST, Ports
 from services.cli.fleet.secrets import find_secrets, keep_secrets
 from services.kernel.errors import Conflict, Invalid, Unavailable
-from services.kernel.folder import write_private
+from services.kernel.folder import make_private, write_private
 from services.kernel.pauses import pauses
 from services.kernel.scheduler import ENDED
 from services.kernel.scheduler.nomad import Nomad
@@ -156,17 +156,14 @@ class Agents:
     def _prepare(self) -> None:
         """Write what the agents read; the folders are made, and the ports kept."""
         ports = self.ports
-        self._path("").mkdir(parents=True, exist_ok=True)
+        for closed in (self._path(""), self.folder / "logs"):
+            make_private(closed)
         keep_secrets(self.folder, ())
         self.folder.chmod(0o711)
-        self._path("").chmod(0o700)
-        (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
-        (self.folder / "logs").chmod(0o700)
         write_private(self._path("ports.json"), msgspec.json.encode(ports).decode())
         for agent in AGENTS:
             data = self._path(agent)
-            data.mkdir(exist_ok=True)
-            data.chmod(0o700)
+            make_private(data)
             settings = files.configuration(agent, ports, data, self._token)
             write_private(self._path(f"{agent}.json"), msgspec.json.format(msgspec.json.encode(settings)).decode())
 

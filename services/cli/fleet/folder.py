@@ -12,7 +12,7 @@ from services.cli.fleet.access import token_of
 from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST, Ports
 from services.kernel.errors import Conflict
-from services.kernel.folder import write_private
+from services.kernel.folder import make_private, write_private
 from services.kernel.scheduler.nomad_hcl import Value, variables_file
 
 LOCK: Final = "lock"
@@ -79,5 +79,5 @@ def variables_of(folder: Path, service: str) -> Path:
 def write_variables(folder: Path, service: str, given: Mapping[str, Value]) -> None:
     """Keep what the job of a service was given last."""
     file = variables_of(folder, service)
-    file.parent.mkdir(mode=0o700, exist_ok=True)
+    make_private(file.parent)
     write_private(file, variables_file(given))

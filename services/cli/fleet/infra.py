@@ -8,6 +8,7 @@ from services.cli.fleet import programs
 from services.cli.fleet.ports import HOST, Ports
 from services.cli.rendering.jobs import job_name
 from services.kernel.errors import Invalid
+from services.kernel.folder import make_private
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.scheduler.nomad_hcl import Value
 
@@ -72,8 +73,7 @@ async def begin(nomad: Nomad, name: str, data: Path, ports: Ports, launchers: Pa
     job = await nomad.parse(hcl(name), variables(name, data, ports, launchers))
     open_way(data, for_another=is_for_another(name))
     if not is_for_another(name):
-        (data / name).mkdir(mode=0o700, exist_ok=True)
-        (data / name).chmod(0o700)
+        make_private(data / name)
     await nomad.register(job)
 
 

@@ -96,8 +96,13 @@ def _around(environ: Mapping[str, str]) -> dict[str, str]:
 def _checked(name: str, value: str) -> str:
     if name not in NAMES:
         raise Invalid(f"there is no setting {name} of a fleet; there are {', '.join(NAMES)}")
-    if not value or name == VENV:
-        return _absolute(name, value) if value else ""
+    if not value:
+        return ""
+    return _absolute(name, value if name == VENV else _sound(name, value))
+
+
+def _sound(name: str, value: str) -> str:
+    """A setting as it is written, once services could begin with it."""
     settings = read_settings({}, {**_NOWHERE, f"{PREFIX}{name.upper()}": value})
     open_egress(settings)
     if settings.ca_file and not Path(settings.ca_file).expanduser().is_file():
@@ -106,7 +111,7 @@ def _checked(name: str, value: str) -> str:
         msgspec.convert({"resolvers": settings.resolvers}, CollectorSettings)
     except msgspec.ValidationError:
         raise Invalid(f"resolvers are ADDRESS or ADDRESS:PORT, with commas between them, and not {value}") from None
-    return _absolute(name, _text(getattr(settings, name)))
+    return _text(getattr(settings, name))
 
 
 def _absolute(name: str, value: str) -> str:
