@@ -20,8 +20,9 @@ from tests.servers import running
 
 MakeDatabase = Callable[..., Awaitable[Server]]
 _COUNT: Final = itertools.count(1)
-#: Empties all tables, after whoever is still connected is gone.
+#: Empties all tables, after whoever is still connected is gone, those too that triggers keep append-only.
 _EMPTY: Final = """
+SET session_replication_role = replica;
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 DO $$ DECLARE name TEXT; BEGIN
 FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_version' LOOP

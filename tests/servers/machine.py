@@ -5,6 +5,7 @@ in it, for its first process dies with us, and its mounts were never ours.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,8 +24,10 @@ PROGRAMS: Final = ("debootstrap", "apt-get", "unshare", "setpriv", "nsenter")
 #: How this machine reaches the registries of packages: names in the environment, and files.
 REACHING: Final = ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 FILES: Final = ("etc/resolv.conf", "etc/hosts", "etc/pip.conf")
-#: Whom this machine trusts, and where Debian looks for more of those.
-TRUSTED: Final = ("etc/ssl/certs/ca-certificates.crt", "usr/local/share/ca-certificates/outside.crt")
+#: Whom this machine trusts, and where Debian looks for more of those: one a file, since Java reads no more of it.
+TRUSTED: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+MORE_TRUSTED: Final = "usr/local/share/ca-certificates"
+CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
 #: Mounts what a system has and then each FROM:TO below $1, makes that the root of all, and waits for its children.
 FIRST: Final = """
 set -e
@@ -109,10 +112,13 @@ def make(root: Path, suite: str) -> None:
     _call("tar", "--extract", f"--directory={root}", f"--file={base}", "--numeric-owner")
     (root / "etc/dpkg/dpkg.cfg.d/quick").write_text("force-unsafe-io\n")
     (root / "etc/apt/apt.conf.d/90outside").write_text(_apt_settings())
-    for source, place in (*((name, name) for name in FILES), TRUSTED):
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
         with suppress(FileNotFoundError):
-            shutil.copyfile(Path("/") / source, root / place)
+            shutil.copyfile(Path("/") / name, root / name)
+    (root / MORE_TRUSTED).mkdir(parents=True, exist_ok=True)
+    trusted = TRUSTED.read_text("ascii") if TRUSTED.exists() else ""
+    for number, certificate in enumerate(CERTIFICATE.findall(trusted)):
+        (root / MORE_TRUSTED / f"outside-{number}.crt").write_text(certificate)
 
 
 @contextmanager
