@@ -6,7 +6,7 @@ variable "driver" {
   description = "raw_exec on one machine, docker on clusters (the image: jobs/image/)."
 }
 
-variable "command" {
+variable "mirage" {
   type        = string
   default     = "mirage"
   description = "With raw_exec: the command line of Mirage, on every node."
@@ -126,7 +126,7 @@ job "mirage-collector" {
       }
 
       config {
-        command      = var.driver == "docker" ? null : var.command
+        command      = var.driver == "docker" ? null : var.mirage
         args         = ["migrate", "collector"]
         image        = var.driver == "docker" ? var.image : null
         network_mode = var.driver == "docker" ? "host" : null
@@ -156,7 +156,7 @@ job "mirage-collector" {
       driver = var.driver
 
       config {
-        command      = var.driver == "docker" ? null : var.command
+        command      = var.driver == "docker" ? null : var.mirage
         args         = ["serve", "collector"]
         image        = var.driver == "docker" ? var.image : null
         network_mode = var.driver == "docker" ? "host" : null
@@ -180,7 +180,9 @@ job "mirage-collector" {
           MIRAGE_CACHE={{ .cache }}
           MIRAGE_DIRECTORY={{ .directory }}
           MIRAGE_MASTER_KEY={{ .master_key }}
+          MIRAGE_PEERS={{ .peers }}
           MIRAGE_PROXY={{ .proxy }}
+          MIRAGE_SIGNING_KEYS={{ .signing_keys }}
           MIRAGE_SQL={{ .sql }}
           MIRAGE_VALUES={{ .values }}
           {{ end }}

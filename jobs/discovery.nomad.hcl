@@ -6,7 +6,7 @@ variable "driver" {
   description = "raw_exec on one machine, docker on clusters (the image: jobs/image/)."
 }
 
-variable "command" {
+variable "mirage" {
   type        = string
   default     = "mirage"
   description = "With raw_exec: the command line of Mirage, on every node."
@@ -125,7 +125,7 @@ job "mirage-discovery" {
       }
 
       config {
-        command      = var.driver == "docker" ? null : var.command
+        command      = var.driver == "docker" ? null : var.mirage
         args         = ["serve", "discovery"]
         image        = var.driver == "docker" ? var.image : null
         network_mode = var.driver == "docker" ? "host" : null
@@ -146,7 +146,9 @@ job "mirage-discovery" {
           {{ with nomadVar "nomad/jobs/mirage-discovery" }}
           MIRAGE_DIRECTORY={{ .directory }}
           MIRAGE_LOCKS={{ .locks }}
+          MIRAGE_PEERS={{ .peers }}
           MIRAGE_SCHEDULER={{ if regexMatch "@" .scheduler.Value }}{{ .scheduler }}{{ else }}{{ .scheduler.Value | replaceAll "://" (printf "://:%s@" (env "NOMAD_TOKEN")) }}{{ end }}
+          MIRAGE_SIGNING_KEYS={{ .signing_keys }}
           MIRAGE_VALUES={{ .values }}
           {{ end }}
         EOT

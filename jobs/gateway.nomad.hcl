@@ -6,7 +6,7 @@ variable "driver" {
   description = "raw_exec on one machine, docker on clusters (the image: jobs/image/)."
 }
 
-variable "command" {
+variable "mirage" {
   type        = string
   default     = "mirage"
   description = "With raw_exec: the command line of Mirage, on every node."
@@ -121,7 +121,7 @@ job "mirage-gateway" {
       driver = var.driver
 
       config {
-        command      = var.driver == "docker" ? null : var.command
+        command      = var.driver == "docker" ? null : var.mirage
         args         = ["serve", "gateway"]
         image        = var.driver == "docker" ? var.image : null
         network_mode = var.driver == "docker" ? "host" : null
@@ -140,8 +140,13 @@ job "mirage-gateway" {
         change_mode = "noop"
         data        = <<-EOT
           {{ with nomadVar "nomad/jobs/mirage-gateway" }}
+          MIRAGE_BUS={{ .bus }}
+          MIRAGE_CACHE={{ .cache }}
           MIRAGE_DIRECTORY={{ .directory }}
-          MIRAGE_TOKEN={{ .token }}
+          MIRAGE_PEERS={{ .peers }}
+          MIRAGE_PUBLIC={{ .public }}
+          MIRAGE_SIGNING_KEYS={{ .signing_keys }}
+          MIRAGE_VALUES={{ .values }}
           {{ end }}
         EOT
       }

@@ -6,7 +6,7 @@ variable "driver" {
   description = "raw_exec on one machine, docker on clusters (the image: jobs/image/)."
 }
 
-variable "command" {
+variable "mirage" {
   type        = string
   default     = "mirage"
   description = "With raw_exec: the command line of Mirage, on every node."
@@ -126,7 +126,7 @@ job "mirage-scans" {
       }
 
       config {
-        command      = var.driver == "docker" ? null : var.command
+        command      = var.driver == "docker" ? null : var.mirage
         args         = ["migrate", "scans"]
         image        = var.driver == "docker" ? var.image : null
         network_mode = var.driver == "docker" ? "host" : null
@@ -156,7 +156,7 @@ job "mirage-scans" {
       driver = var.driver
 
       config {
-        command      = var.driver == "docker" ? null : var.command
+        command      = var.driver == "docker" ? null : var.mirage
         args         = ["serve", "scans"]
         image        = var.driver == "docker" ? var.image : null
         network_mode = var.driver == "docker" ? "host" : null
@@ -177,6 +177,8 @@ job "mirage-scans" {
           {{ with nomadVar "nomad/jobs/mirage-scans" }}
           MIRAGE_BUS={{ .bus }}
           MIRAGE_DIRECTORY={{ .directory }}
+          MIRAGE_PEERS={{ .peers }}
+          MIRAGE_SIGNING_KEYS={{ .signing_keys }}
           MIRAGE_SQL={{ .sql }}
           {{ end }}
         EOT

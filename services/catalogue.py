@@ -11,6 +11,8 @@ SERVICES: Final = (
     "storage",
     "configuration",
     "discovery",
+    "users",
+    "auth",
     "gateway",
 )
 

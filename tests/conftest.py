@@ -1,11 +1,14 @@
 """No test asserts a time, those that make up their examples included: a machine may be busy."""
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Generator
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
 import structlog
+import uvicorn.server
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -24,6 +27,17 @@ Forward = Callable[[float], None]
 def pytest_configure(config: pytest.Config) -> None:
     """Before the tests are read, which name their share of the examples."""
     hypothesis.settings.load_profile("quick" if config.option.markexpr.startswith("not slow") else "full")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is there once the tests are read out of every search for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 class ByFile(LoadScopeScheduling):
@@ -51,6 +65,10 @@ structlog.configure(
 BY_ITSELF = sqlite_file.SYNCHRONOUS
 # A process that is killed loses nothing that the system has, and no test cuts the power: nobody waits for the disk.
 sqlite_file.SYNCHRONOUS = "OFF"
+# uvicorn looks every tenth of a second whether it is to end; here, where hundreds do, twenty times as often.
+vars(uvicorn.server)["asyncio"] = SimpleNamespace(
+    **{**vars(asyncio), "sleep": lambda seconds: asyncio.sleep(seconds / 20)}
+)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import settings
 
 #: What a profile takes of a hundred examples it takes of any number.
-PROFILES = {"full": 100, "quick": 25}
+PROFILES = {"full": 100, "quick": 15}
 
 
 def examples(number: int, **more: Any) -> settings:

@@ -20,6 +20,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-users"
+    Action = "allow"
+  },
+  {
     Name   = "*"
     Action = "deny"
   },

@@ -11,3 +11,7 @@ service_prefix "mirage-" {
 node_prefix "" {
   policy = "read"
 }
+
+key "mirage/settings/gateway" {
+  policy = "read"
+}

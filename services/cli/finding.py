@@ -1,10 +1,13 @@
 """Finds what a command names: a scan by its id, a beginning of it, or ``last``; and whether anybody runs it."""
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from services.cli.hull import Hull
 from services.cli.options import Session
 from services.contracts.endpoints import GET_SCAN
 from services.contracts.resources import Scan, ScanRef, ScanSummary
-from services.kernel.errors import NotFound
+from services.kernel.errors import Invalid, NotFound
 
 
 async def find_scan(hull: Hull, session: Session, named: str) -> Scan:
@@ -12,7 +15,24 @@ async def find_scan(hull: Hull, session: Session, named: str) -> Scan:
     try:
         return await hull.calls.ask(GET_SCAN, ScanRef(named), session.caller)
     except NotFound as error:
-        raise NotFound(f"{error} in the workspace {session.workspace}") from error
+        where = f" in the workspace {session.workspace}" if session.named or not session.settings.server else ""
+        raise NotFound(f"{error}{where}") from error
+
+
+def find_id(named: str, ids: Iterable[UUID], what: str) -> UUID:
+    """The id that ``named`` is, or is the beginning of; ``what`` it is of.
+
+    Raises:
+        NotFound: there is none.
+        Invalid: it is the beginning of several.
+    """
+    plain = named.strip().lower()
+    found = [each for each in ids if plain and str(each).startswith(plain)]
+    if not found:
+        raise NotFound(f"there is no {what} {named}")
+    if len(found) > 1:
+        raise Invalid(f"{named} is the beginning of {len(found)} ids; say more of it")
+    return found[0]
 
 
 def is_interrupted(scan: Scan | ScanSummary, *, worked: bool) -> bool:

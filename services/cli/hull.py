@@ -11,9 +11,9 @@ from typing import Final, Literal, Self
 
 from msgspec import Struct
 
-from services.catalogue import load_embedded
+from services.catalogue import load_embedded, load_services
 from services.kernel import letters
-from services.kernel.calls import A, Caller, Calls, Endpoint, Nothing, Q
+from services.kernel.calls import A, Caller, Calls, Endpoint, Nothing, Q, operator
 from services.kernel.errors import Exhausted, MirageError, NotFound, Unavailable
 from services.kernel.folder import SOCKET, Owned
 from services.kernel.messages import workspace_id
@@ -39,6 +39,7 @@ WORK: Final = Endpoint(
     takes=Nothing,
     answers=Nothing,
     summary="Begin to work",
+    audited=False,
 )
 #: Answered by an owner that came to look, too: whether somebody asked it to work.
 WORKS: Final = Endpoint(
@@ -50,7 +51,7 @@ WORKS: Final = Endpoint(
     answers=bool,
     summary="Say whether this process works",
 )
-OPERATOR: Final = Caller(workspace_id("default"))
+OPERATOR: Final = operator(workspace_id("default"))
 #: How many seconds a copy may take: of the databases, while scans stand still; of all, while room is not reclaimed.
 HELD_SECONDS: Final = {"relays": 120.0, "segments": 7200.0}
 
@@ -71,6 +72,7 @@ HOLD: Final = Endpoint(
     answers=Nothing,
     summary="Hold still to be copied",
     streams=True,
+    audited=False,
 )
 
 
@@ -192,6 +194,14 @@ class Hull:
                 ending.cancel()
                 await asyncio.gather(ending, return_exceptions=True)
 
+    async def heard(self, consumer: str) -> None:
+        """Wait until a consumer has taken in what was said by now, where this process owns the folder.
+
+        An owner that runs for longer does so at any time.
+        """
+        if self.runtime is not None:
+            await self.runtime.settle(consumer, SETTLING)
+
     async def lost(self, error: Unavailable) -> bool:
         """Whether ``error`` came of an owner that died; if so, another one (maybe this process) has taken over."""
         if not isinstance(error, OwnerLost):
@@ -200,7 +210,8 @@ class Hull:
         return True
 
     async def _own(self) -> None:
-        runtime = await self._stack.enter_async_context(Runtime(load_embedded(), self.settings, works=self._works))
+        opened = Runtime(load_embedded(), self.settings, works=self._works, others=load_services())
+        runtime = await self._stack.enter_async_context(opened)
         runtime.calls.serve(runtime, {HOLD: hold})
         if not self._works:
             runtime.calls.serve(runtime, {WORK: begin_work, WORKS: say_whether_it_works})

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from services.cli.examples import show_examples
 from services.cli.folder_options import GroupOnData
 from services.cli.output import ClosedPipe, replace_closed_streams, written
 from services.kernel.errors import MirageError, meaning
@@ -29,6 +30,16 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "modules": ("modules", "List, show, set, check and lock modules."),
     "keys": ("keys", "Set, list and remove provider keys."),
     "settings": ("settings", "List, show and change what is set of services while they run."),
+    "login": ("login", "Log in at a server, or make the account to which you are entitled."),
+    "logout": ("logout", "End the session at a server."),
+    "whoami": ("whoami", "Say as whom you ask, where, and until when."),
+    "account": ("account", "Who you are at a server: name, password, authenticator."),
+    "operators": ("operators", "Who looks after an installation."),
+    "sessions": ("sessions", "List and end your sessions at a server."),
+    "tokens": ("tokens", "Make, list and end tokens for scripts."),
+    "workspaces": ("workspaces", "List, make and enter workspaces at a server."),
+    "members": ("members", "List, invite, change and remove the people of a workspace."),
+    "audit": ("audit", "Search, export and verify who did what."),
     "up": ("up", "Serve everything over HTTP from this process."),
     "fleet": ("fleet", "A whole fleet on this machine: up, status, scale, restart, logs, down."),
     "serve": ("serve", "Serve one service of a fleet."),
@@ -65,6 +76,7 @@ class Commands(GroupOnData):
             return None
         module, _ = COMMANDS[cmd_name]
         command: click.Command = import_module(f"services.cli.commands.{module}").command
+        show_examples(command, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

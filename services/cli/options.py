@@ -7,28 +7,32 @@ from shlex import quote
 from typing import Any, TypeVar
 
 import click
+from msgspec.structs import replace
 
+from services.cli.credentials import find_credentials, server_url
 from services.cli.folder_options import DEFAULT_WORKSPACE, folder_options, said
 from services.cli.hull import Hull
-from services.cli.tokens import find_token, server_url
-from services.kernel.calls import Caller
+from services.kernel.calls import A, Endpoint, Q, operator
 from services.kernel.errors import Invalid
 from services.kernel.folder import LOG
 from services.kernel.messages import workspace_id
 from services.kernel.observe import LogFile, configure_logs
 from services.kernel.settings import Settings, read_settings
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Session:
     """What a command works with: the settings, and for whom it asks; ``data`` is what was said of the folder."""
 
-    def __init__(self, settings: Settings, workspace: str, data: str | None = None) -> None:
+    def __init__(self, settings: Settings, workspace: str | None = None, data: str | None = None) -> None:
         self.settings = settings
         self.data = data
-        self.workspace = workspace
-        self.caller = Caller(workspace=workspace_id(workspace))
+        #: The workspace as it was named; a server knows which one it is where none was.
+        self.named = workspace or ""
+        self.workspace = workspace = workspace or DEFAULT_WORKSPACE
+        self.caller = operator(workspace_id(workspace))
 
     def open(self, *, works: bool = False, makes: bool = False) -> Hull:
         """The services, to look at what there is and to change it; with ``works`` their scans go on.
@@ -41,10 +45,19 @@ class Session:
             raise Invalid(f"there is no data folder {self.settings.folder}")
         return Hull(self.settings, works=works)
 
+    def ask(self, endpoint: Endpoint[Q, A], question: Q, *, makes: bool = False) -> A:
+        """Ask one question of the services, and go; ``makes`` as in `open`."""
+
+        async def work() -> A:
+            async with self.open(makes=makes) as hull:
+                return await hull.calls.ask(endpoint, question, self.caller)
+
+        return run_async(work())
+
     def _open_remote(self, url: str) -> Hull:
         from services.cli.remote import RemoteHull
 
-        return RemoteHull(self.settings, url, find_token(url, os.environ))
+        return RemoteHull(self.settings, url, find_credentials(url, os.environ), self.named)
 
     def line(self, words: str) -> str:
         """The line that calls a command on the same data, to be copied."""
@@ -60,18 +73,21 @@ def data_options(function: F) -> F:
     def run(**options: Any) -> Any:
         data, server, workspace, log = (said(name) for name in ("data", "server", "workspace", "log"))
         settings = read_settings({"data": data, "server": server, "log": log}, os.environ)
+        if data and server:
+            raise Invalid(f"either the data folder {data} is asked or the server {server}")
         if data and settings.server:
-            raise Invalid(f"either the data folder {data} is asked or the server {settings.server}")
+            click.echo(f"mirage: --data counts: the data folder {data} is asked, not {settings.server}", err=True)
+            settings = replace(settings, server="")
         configure_logs(settings.log, None if log else LogFile(settings.folder / LOG))
-        return function(Session(settings, workspace or DEFAULT_WORKSPACE, data), **options)
+        return function(Session(settings, workspace, data), **options)
 
     wrapped = update_wrapper(run, function)
     vars(wrapped).setdefault("__click_params__", []).extend(reversed(folder_options()))
     return wrapped  # type: ignore[return-value]
 
 
-def run_async(work: Coroutine[Any, Any, int]) -> int:
-    """Run a command's work on uvloop and return its exit code."""
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work on uvloop and return what it returns: mostly the exit code."""
     import uvloop
 
     return uvloop.run(work)

@@ -5,15 +5,20 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from time import monotonic
 from typing import Any, Final, Literal, Self
+from uuid import uuid4
 
 import structlog
 
+from services.cli.credentials import Credentials
 from services.cli.hull import Hull
-from services.kernel.calls import A, Caller, Calls, Endpoint, Q
-from services.kernel.errors import Invalid, Unavailable
+from services.contracts.endpoints import REFRESH, SHOW_CALLER
+from services.contracts.resources import LoggedIn, Refresh
+from services.kernel.calls import ANYBODY, A, Caller, Calls, Endpoint, Q
+from services.kernel.errors import Invalid, Unauthenticated, Unavailable
 from services.kernel.http_calls import Broken, Http, Unheard
 from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
-from services.kernel.openapi import WORKSPACE
+from services.kernel.messages import workspace_id
+from services.kernel.openapi import KEY, WORKSPACE
 from services.kernel.pauses import pauses
 from services.kernel.request import SECONDS
 from services.kernel.settings import Settings
@@ -32,11 +37,12 @@ _log = structlog.get_logger(__name__)
 
 
 class RemoteCalls(Calls):
-    """Asks the gateway at ``url``."""
+    """Asks the gateway at ``url``, in the workspace that is named, or the one in which ``credentials`` let in."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, credentials: Credentials, workspace: str = "") -> None:
         self._url = url
-        self._token = token
+        self._credentials = credentials
+        self._workspace = workspace
         self._http = Http()
         self._answered = False
 
@@ -53,22 +59,42 @@ class RemoteCalls(Calls):
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         """Ask; where the server goes away, again, as far as that does no harm: a gateway may be begun anew.
 
-        One that has not answered yet may not exist, which is said at once.
+        What must not be done twice has a key, by which the server knows it again. One that has not answered yet may
+        not exist, which is said at once.
         """
+        key = (
+            str(uuid4()) if endpoint.method == "POST" and endpoint.needs != ANYBODY and not endpoint.idempotent else ""
+        )
         end = monotonic() + min(seconds, ONE_QUESTION)
+        refused = ""
         for pause in pauses(0.1, 2.0):
+            token = ""
             try:
-                return await self._ask_once(endpoint, question, caller, seconds)
+                token = await self._bearer(endpoint, instead_of=refused)
+                return await self._ask_once(endpoint, question, token, seconds, key)
+            except Unauthenticated:
+                if refused or not token:
+                    raise
+                refused = token  # it may have been revoked: another one may not be
             except (Unheard, Broken) as error:
-                harmless = endpoint.idempotent or isinstance(error, Unheard)
+                harmless = endpoint.idempotent or bool(key) or isinstance(error, Unheard)
                 if not (self._answered and harmless and monotonic() + pause < end):
                     raise
                 _log.info("asked again", name=endpoint.name, reason=str(error))
                 await asyncio.sleep(pause)
         raise AssertionError  # pauses do not end
 
-    async def _ask_once(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, seconds: float) -> A:
-        headers = {**self._headers(caller), SECONDS: f"{seconds:.3f}"}
+    async def _bearer(self, endpoint: Endpoint[Any, Any], *, instead_of: str = "") -> str:
+        """The token for a question; nothing where everybody may ask it, and there need be none."""
+        if endpoint.needs == ANYBODY and endpoint != SHOW_CALLER:
+            return ""
+        return await self._credentials.bearer(self._workspace, self._refresh, instead_of=instead_of)
+
+    async def _refresh(self, token: str, workspace: str) -> LoggedIn:
+        return await self._ask_once(REFRESH, Refresh(refresh=token, workspace=workspace), "", 30.0)
+
+    async def _ask_once(self, endpoint: Endpoint[Q, A], question: Q, token: str, seconds: float, key: str = "") -> A:
+        headers = {**self._headers(token), SECONDS: f"{seconds:.3f}", **({KEY: key} if key else {})}
         asked = self._asked(endpoint, question)
         try:
             async with self._http.request(self._url, asked, headers, seconds + GRACE) as answer:
@@ -76,13 +102,15 @@ class RemoteCalls(Calls):
         except TimeoutError:
             raise Unavailable(f"{self._url} did not answer {endpoint.name} within {seconds:g} s") from None
         self._answered = True
+        if key and answer.status == 409 and "retry-after" in answer.headers:
+            raise Broken(f"{self._url} has not done {endpoint.name} yet")  # which was asked of it before
         if answer.status != 200:
             raise read_problem(endpoint.service, answer.status, body)
         return read_answer(endpoint, body)
 
     async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
-        asked = self._asked(endpoint, question)
-        async with self._http.request(self._url, asked, self._headers(caller), None) as answer:
+        asked, token = self._asked(endpoint, question), await self._bearer(endpoint)
+        async with self._http.request(self._url, asked, self._headers(token), None) as answer:
             if answer.status != 200:
                 raise read_problem(endpoint.service, answer.status, await answer.read())
             async with aclosing(read_events(endpoint, answer.content.iter_any(), endpoint.service)) as parts:
@@ -96,20 +124,21 @@ class RemoteCalls(Calls):
         asked = write_question(endpoint, question)
         return Asked(asked.method, PREFIX + asked.target, asked.body)
 
-    def _headers(self, caller: Caller) -> dict[str, str]:
-        return {
-            "Authorization": f"Bearer {self._token}",
-            WORKSPACE: str(caller.workspace),
-            "Content-Type": "application/json",
-        }
+    def _headers(self, token: str) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if token and self._workspace:
+            headers[WORKSPACE] = str(workspace_id(self._workspace))
+        return headers
 
 
 class RemoteHull(Hull):
     """A fleet: its scans go on whoever looks, and what is lost is asked again when it is back."""
 
-    def __init__(self, settings: Settings, url: str, token: str) -> None:
+    def __init__(self, settings: Settings, url: str, credentials: Credentials, workspace: str = "") -> None:
         super().__init__(settings)
-        self._remote = RemoteCalls(url, token)
+        self._remote = RemoteCalls(url, credentials, workspace)
 
     @property
     def calls(self) -> Calls:

@@ -78,12 +78,13 @@ def sort_imports(text: str) -> str:
 
 def enter_service(name: str, root: Path, values: Mapping[str, str]) -> list[Path]:
     """Enter a new service where services, their messages and their questions are listed; return what was changed."""
-    fact, questions = (fill(SCAFFOLDS / "service" / part, values) for part in ("facts.py.part", "endpoints.py.part"))
+    fact, allowed = (fill(SCAFFOLDS / "service" / part, values) for part in ("facts.py.part", "permissions.txt.part"))
     edits: dict[str, Callable[[str], str]] = {
         "services/catalogue.py": lambda text: _append_name(text, name),
         "pyproject.toml": lambda text: _append_package(text, name),
         "services/contracts/facts.py": lambda text: text + fact,
-        "services/contracts/endpoints.py": lambda text: _import_resources(text + questions, values),
+        "services/contracts/endpoints/__init__.py": lambda text: _export_questions(text, values),
+        "tests/services/permissions.txt": lambda text: text + allowed,
     }
     changed = {Path(path): edit((root / path).read_text("utf-8")) for path, edit in edits.items()}
     write_all(root, changed)
@@ -104,10 +105,20 @@ def _append_package(project: str, name: str) -> str:
     return before + mark + rules.replace(independent[1], f'{independent[1]}, "services.{name}"')
 
 
-def _import_resources(endpoints: str, values: Mapping[str, str]) -> str:
-    name, entry = values["name"], f"{values['Name']}Entry"
-    line = f"from services.contracts.resources.{name} import {entry}, New{entry}\n"
-    return sort_imports(_replace_once(endpoints, r"(from services\.kernel\.calls import)", rf"{line}\1"))
+def _export_questions(endpoints: str, values: Mapping[str, str]) -> str:
+    """The questions of the service among all others, in their order."""
+    name, questions = values["name"], [f"{verb}_{values['NAME']}" for verb in ("ADD", "LIST")]
+    modules = re.findall(r"from services\.contracts\.endpoints\.(\w+) import ", endpoints)
+    after = [module for module in modules if module > name]
+    line = f"from services.contracts.endpoints.{name} import {', '.join(questions)}\n"
+    place = rf"(from services\.contracts\.endpoints\.{after[0]} import )" if after else r"(\n__all__ = \[)"
+    text = _replace_once(endpoints, place, rf"{line}\1")
+    listed = sorted({*re.findall(r'^    "(\w+)",$', text, re.MULTILINE), *questions})
+    return _replace_once(
+        text,
+        r"__all__ = \[\n(?:    \"\w+\",\n)+\]",
+        "__all__ = [\n" + "".join(f'    "{each}",\n' for each in listed) + "]",
+    )
 
 
 def _replace_once(text: str, pattern: str, replacement: str) -> str:

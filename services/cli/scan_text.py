@@ -1,5 +1,6 @@
 """A scan in words: where it stands, what it found, which sources could not be asked."""
 
+import time
 from operator import itemgetter
 
 from services.cli.text import clean, count, instant, write_table
@@ -10,6 +11,8 @@ PLURAL_TYPES = {"ip_address": "IP address", "asn": "ASN", "url": "URL", "dns_rec
 #: What a scan is called that is to run and that no process runs.
 INTERRUPTED = "interrupted"
 HELD_SHOWN = 6
+#: Seconds from now on after which a time is said with its day.
+DAY = 86_400
 #: Sources that are named one by one.
 FEW = 6
 UNASKED = frozenset({"partial", "unauthorised", "unreachable", "rate_limited", "blocked", "failed"})
@@ -100,12 +103,13 @@ def write_sources(scan: Scan, *, interrupted: bool = False) -> None:
 
 
 def held_lines(scan: Scan) -> list[str]:
-    """Whom a scan waits for, why, and until when: a line for each of the first, the one that comes first at the top."""
+    """Why all of a scan waits, and for whom parts of it do, until when: of these the first, as they come."""
     held = [(waiting.until, waiting) for waiting in scan.waiting if waiting.until is not None]
     held.sort(key=itemgetter(0))
-    lines = []
+    lines = [clean(scan.withheld)] if scan.withheld else []
     for until, waiting in held[:HELD_SHOWN]:
-        reason = f"{clean(waiting.reason)} until {instant(until)[11:]} UTC"
+        when = instant(until) if until > (time.time() + DAY) * 1_000_000 else instant(until)[11:]
+        reason = f"{clean(waiting.reason)} until {when} UTC"
         lines.append(f"{waiting.module}, {count(waiting.items, 'item')}: {reason}")
     if len(held) > HELD_SHOWN:
         lines.append(f"and {count(len(held) - HELD_SHOWN, 'other source')}")

@@ -7,6 +7,7 @@ from shlex import quote
 
 import click
 
+from services.cli.authorising import authorised_line
 from services.cli.options import Session
 from services.cli.scan_text import found, headline, held_lines, left_out_lines, times, write_sources
 from services.cli.text import write_line
@@ -42,6 +43,8 @@ def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) ->
     """Print where a scan stands and what it found; ``interrupted``: nobody runs it although it should be running."""
     short = str(scan.id)[:8]
     write_line(f"{headline(scan, interrupted=interrupted)}, {times(scan)}")
+    if authorised := authorised_line(scan):
+        write_line(authorised)
     write_line(f"Found: {found(scan)}")
     write_sources(scan, interrupted=interrupted)
     for line in left_out_lines(scan):

@@ -14,6 +14,7 @@ from services.contracts.resources import (
     BlobQuery,
     BlobView,
     BudgetView,
+    EvidenceUsed,
     Replayed,
     ScanId,
     Swept,
@@ -24,10 +25,12 @@ from services.contracts.resources import (
     Verified,
 )
 from services.kernel.calls import Caller, Endpoint, Nothing
-from services.kernel.errors import Invalid
+from services.kernel.errors import Conflict, Invalid, Unavailable
 from services.kernel.service import Ports
 
 MAX_UPLOAD: Final = 32_000_000
+#: Seconds in which the quotas of a workspace are told.
+ASKING: Final = 5.0
 
 
 async def get_blob(ports: Ports, caller: Caller, question: BlobQuery) -> BlobView:
@@ -38,10 +41,29 @@ async def get_blob(ports: Ports, caller: Caller, question: BlobQuery) -> BlobVie
     return BlobView(await ports.blobs.get(caller.workspace, wanted))
 
 
+async def _see_that_there_is_room(ports: Ports, caller: Caller, size: int) -> None:
+    """See that the workspace may keep so many bytes more; where its quotas cannot be asked, it may.
+
+    Raises:
+        Conflict: it may not.
+    """
+    try:
+        allowed = (await ports.calls.ask(e.GET_QUOTAS, Nothing(), caller, seconds=ASKING)).storage
+    except Unavailable:
+        return
+    if allowed is None:
+        return
+    async with ports.sql.read() as view:
+        kept = await store.bytes_kept(view, caller.workspace)
+    if kept + size > allowed:
+        raise Conflict(f"this workspace may keep {allowed} bytes of evidence and word lists, and has {kept}")
+
+
 async def upload(ports: Ports, caller: Caller, question: Upload) -> Uploaded:
     if len(question.content) > MAX_UPLOAD:
         raise Invalid(f"a word list may have {MAX_UPLOAD} bytes, this one has {len(question.content)}")
-    return Uploaded((await collector_of(ports).journal.keep(caller.workspace, question.content)).hex())
+    await _see_that_there_is_room(ports, caller, len(question.content))
+    return Uploaded((await collector_of(ports).journal.keep(caller.workspace, question.content, ports.outbox)).hex())
 
 
 async def swept_by_collector(ports: Ports, caller: Caller, question: ScanId) -> Swept:
@@ -68,6 +90,11 @@ async def list_budgets(ports: Ports, caller: Caller, question: Nothing) -> tuple
     return await collector_of(ports).budgets(caller.workspace)
 
 
+async def get_evidence_used(ports: Ports, caller: Caller, question: Nothing) -> EvidenceUsed:
+    async with ports.sql.read() as view:
+        return EvidenceUsed(await store.bytes_kept(view, caller.workspace))
+
+
 async def trace_name(ports: Ports, caller: Caller, question: TraceQuery) -> tuple[Trace, ...]:
     return await trace(collector_of(ports).journal, caller.workspace, question)
 
@@ -81,4 +108,5 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_ANNOUNCEMENT: get_announcement,
     e.LIST_BUDGETS: list_budgets,
     e.TRACE_NAME: trace_name,
+    e.GET_EVIDENCE_USED: get_evidence_used,
 }

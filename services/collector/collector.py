@@ -116,6 +116,11 @@ class Collector:
 
         When a source wants us to wait, what is finished is published and the rest comes back later.
         """
+        try:
+            await self.plan(workspace, command.scan)
+        except NotFound:
+            _log.info("batch dropped: its workspace has no such scan", batch=str(command.batch))
+            return
         file = self.modules.get(command.module)
         if file is None or file.manifest.version != command.version:
             await self._leave_or_supersede(workspace, command, file, hold)
@@ -229,6 +234,8 @@ class Collector:
         plan = self._plans.get((workspace, scan))
         if plan is None:
             plan = await self._ports.calls.ask(GET_PLAN, ScanId(scan), self._caller(workspace))
+            async with self._ports.sql.begin() as tx:
+                await store.note_scan(tx, workspace, scan)
             self._plans[workspace, scan] = plan
             while len(self._plans) > PLANS_KEPT:
                 self._plans.popitem(last=False)

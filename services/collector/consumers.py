@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
+from services.collector import store
 from services.collector.collector import collector_of
 from services.collector.item.parts import part_key, parts_of
 from services.collector.item.run import failed
@@ -11,6 +13,7 @@ from services.contracts.commands import Collect
 from services.contracts.facts import Deleted
 from services.kernel.messages import EVERYWHERE, now
 from services.kernel.service import Handles, Hold, Ports, Received, Unit
+from services.kernel.sql import Reader
 
 #: Batches in work at a time; their items wait for the slots of their modules.
 BATCHES: Final = 48
@@ -38,9 +41,15 @@ async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) 
         collector.forget(received.workspace, message.scan)
 
 
+async def owners(view: Reader, batch: Sequence[Received[Collect | Deleted]]) -> list[UUID | None]:
+    """Whose the scans are that are named."""
+    found = await store.scan_owners(view, [each.message.scan for each in batch])
+    return [found.get(each.message.scan) for each in batch]
+
+
 CONSUMERS: Final = (
-    Handles(name="collect", takes=Collect, work=collect, buried=give_up, parallel=BATCHES),
-    Handles(name="deleted", takes=Deleted, handle=deleted, batch=10),
+    Handles(name="collect", takes=Collect, work=collect, buried=give_up, parallel=BATCHES, owners=owners),
+    Handles(name="deleted", takes=Deleted, handle=deleted, batch=10, owners=owners),
 )
 
 

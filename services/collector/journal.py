@@ -12,6 +12,7 @@ from services.collector.group import GroupCommit
 from services.contracts.evidence import EvidenceRecord
 from services.kernel.blobs import Blob, Blobs
 from services.kernel.messages import now
+from services.kernel.outbox import Outbox
 from services.kernel.sql import Sql, Tx
 
 #: How many shared answers of a scan, and of how many scans, a process knows without looking into the journal.
@@ -43,15 +44,15 @@ class Journal:
                 self._answers[row.workspace, row.scan] = None
         return await self._group.put((row, body))
 
-    async def keep(self, workspace: UUID, content: bytes) -> bytes:
+    async def keep(self, workspace: UUID, content: bytes, outbox: Outbox) -> bytes:
         """Keep bytes that somebody uploaded, whatever scans are deleted meanwhile; return their digest."""
         blob = Blob(digest(content), content)
         drops = await self._put_before(partial(self._blobs.put, workspace, [blob]))
-        async with self._sql.begin() as tx:
-            await store.hold_bodies(tx, [workspace])
+        async with outbox.unit() as unit:
+            await store.hold_bodies(unit.tx, [workspace])
             if self._drops != drops:
                 await self._blobs.put(workspace, [blob])
-            await store.write_upload(tx, workspace, blob.digest, now())
+            await store.write_upload(unit.tx, workspace, blob.digest, len(content), now())
         return blob.digest
 
     async def body(self, workspace: UUID, record: EvidenceRecord) -> bytes:

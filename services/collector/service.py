@@ -1,7 +1,7 @@
 from typing import Final
 
 from services.contracts import endpoints as e
-from services.contracts.commands import Collect
+from services.contracts.commands import Collect, Record
 from services.contracts.facts import Announced, Collected, Deleted, Superseded
 from services.contracts.settings import CollectorSettings
 from services.kernel.service import Service
@@ -10,13 +10,22 @@ service: Final = Service(
     name="collector",
     summary="Runs modules: fetches, resolves, parses, keeps evidence, obeys budgets.",
     needs=("sql", "bus", "blobs", "cache", "egress", "directory", "values", "seal"),
-    publishes=(Announced, Collected, Superseded),
+    publishes=(Announced, Collected, Superseded, Record),
     consumes=(Collect, Deleted),
     answers=(
         *(e.GET_BLOB, e.UPLOAD, e.SWEPT_BY_COLLECTOR, e.VERIFY, e.REPLAY, e.LIST_BUDGETS, e.TRACE_NAME),
-        e.GET_ANNOUNCEMENT,
+        *(e.GET_ANNOUNCEMENT, e.GET_EVIDENCE_USED),
     ),
-    asks=(e.GET_PLAN, e.GET_NAMES, e.RENEW_LEASES, e.GET_SCAN, e.LIST_RECORDS, e.LIST_CLAIMS, e.LIST_VERSIONS),
+    asks=(
+        e.GET_PLAN,
+        e.GET_NAMES,
+        e.RENEW_LEASES,
+        e.GET_SCAN,
+        e.LIST_RECORDS,
+        e.LIST_CLAIMS,
+        e.LIST_VERSIONS,
+        e.GET_QUOTAS,
+    ),
     doors="services.collector.api:DOORS",
     consumers="services.collector.consumers:CONSUMERS",
     tasks="services.collector.consumers:TASKS",

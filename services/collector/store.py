@@ -1,8 +1,9 @@
 """The request journal, the list of finished work and the quotas of sources: the only SQL of the collector."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +15,10 @@ from services.kernel.sql import Reader, Row, Tx
 
 #: What stands in the status of a record for questions that nobody answered.
 UNANSWERED: Final = ("timeout", "servfail", "refused", "broken")
+
+#: Bytes are counted in so many parts, of which each process has one: rows that many write are waited for.
+PARTS: Final = 16
+_PART: Final = uuid4().int % PARTS
 
 _ENCODER = msgspec.msgpack.Encoder()
 _RECORD = msgspec.msgpack.Decoder(EvidenceRecord)
@@ -71,7 +76,9 @@ async def write_exchanges(
         if (row.workspace, row.scan) not in gone:
             first.setdefault(row.place, row)
     kept = {place: row.record for place, row in first.items()}
-    columns = ("workspace", "item", "key", "scan", "turn", "failed", "blob", "record")
+    columns = ("workspace", "item", "key", "scan", "turn", "failed", "blob", "record", "bytes")
+    encoded = {place: _ENCODER.encode(row.record) for place, row in first.items()}
+    sizes = {place: _size(first[place].record, record) for place, record in encoded.items()}
     new = await tx.insert_new(
         "exchange",
         columns,
@@ -83,42 +90,70 @@ async def write_exchanges(
                 row.turn,
                 int(bool(row.record.error)),
                 row.record.blob,
-                _ENCODER.encode(row.record),
+                encoded[place],
+                sizes[place],
             )
             for place, row in first.items()
         ],
     )
+    grown = Counter[bytes]()
     if len(new) < len(first):
         written = {(bytes(workspace), bytes(item), bytes(key)) for workspace, item, key in new}
         for place, row in first.items():
             if place not in written:
-                kept[place] = await _write_over(tx, row)
+                kept[place], sizes[place] = await _write_over(tx, row)
+    for (workspace, _, _), size in sizes.items():
+        grown[workspace] += size
+    await _count_bytes(tx, grown)
     return kept, late
 
 
-async def _write_over(tx: Tx, row: JournalRow) -> EvidenceRecord:
-    """Write an exchange over one of an older turn that may pass; return what is there then."""
+def _size(record: EvidenceRecord, encoded: bytes) -> int:
+    """What an exchange takes: its record, and its body as it came."""
+    return len(encoded) + (record.size if record.blob is not None else 0)
+
+
+async def _count_bytes(tx: Tx, grown: Mapping[bytes, int]) -> None:
+    rows: list[Row] = [(workspace, _PART, size) for workspace, size in grown.items() if size]
+    await tx.bulk_upsert("kept", ("workspace", "part", "bytes"), ("workspace", "part"), rows, {"bytes": "sum"})
+
+
+async def bytes_kept(view: Reader, workspace: UUID) -> int:
+    """What is kept of the evidence of a workspace, and of its uploads."""
+    row = await view.fetch_one(
+        "SELECT CAST(COALESCE((SELECT SUM(bytes) FROM kept WHERE workspace = :workspace), 0)"
+        " + COALESCE((SELECT SUM(bytes) FROM upload WHERE workspace = :workspace), 0) AS BIGINT)",
+        workspace=workspace.bytes,
+    )
+    return max(0, row[0]) if row else 0
+
+
+async def _write_over(tx: Tx, row: JournalRow) -> tuple[EvidenceRecord, int]:
+    """Write an exchange over one of an older turn that may pass; return what is there then, and what it takes more."""
     place = {"workspace": row.workspace.bytes, "item": row.item.bytes, "key": row.record.key}
     while True:
         found = await tx.fetch_one(
-            "SELECT turn, record FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key", **place
+            "SELECT turn, record, bytes FROM exchange WHERE workspace = :workspace AND item = :item AND key = :key",
+            **place,
         )
         assert found is not None
         turn, there = found[0], _RECORD.decode(found[1])
         if turn >= row.turn or not may_pass(there):
-            return there
+            return there, 0
+        encoded = _ENCODER.encode(row.record)
         written = await tx.execute(
-            "UPDATE exchange SET turn = :turn, failed = :failed, blob = :blob, record = :record"
+            "UPDATE exchange SET turn = :turn, failed = :failed, blob = :blob, record = :record, bytes = :bytes"
             " WHERE workspace = :workspace AND item = :item AND key = :key AND turn = :was",
             was=turn,
             turn=row.turn,
             failed=int(bool(row.record.error)),
             blob=row.record.blob,
-            record=_ENCODER.encode(row.record),
+            record=encoded,
+            bytes=_size(row.record, encoded),
             **place,
         )
         if written:  # and not by somebody else meanwhile
-            return row.record
+            return row.record, _size(row.record, encoded) - found[2]
 
 
 def may_pass(record: EvidenceRecord) -> bool:
@@ -136,6 +171,19 @@ async def gone_scans(view: Reader, scans: Collection[UUID]) -> set[tuple[UUID, U
     """Those of ``scans`` that were deleted, as (workspace, scan)."""
     rows = await view.fetch_in("SELECT workspace, scan FROM tombstone WHERE scan IN :keys", [s.bytes for s in scans])
     return {(UUID(bytes=workspace), UUID(bytes=scan)) for workspace, scan in rows}
+
+
+async def note_scan(tx: Tx, workspace: UUID, scan: UUID) -> None:
+    """Note whose a scan is, as scans says it."""
+    await tx.insert_new("scan", ("scan", "workspace"), ("scan",), [(scan.bytes, workspace.bytes)])
+
+
+async def scan_owners(view: Reader, scans: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The workspaces of those of ``scans`` that were worked for, deleted ones too."""
+    ids = [each.bytes for each in {*scans}]
+    gone = await view.fetch_in("SELECT scan, workspace FROM tombstone WHERE scan IN :keys", ids)
+    there = await view.fetch_in("SELECT scan, workspace FROM scan WHERE scan IN :keys", ids)
+    return {UUID(bytes=bytes(scan)): UUID(bytes=bytes(workspace)) for scan, workspace in (*gone, *there)}
 
 
 async def read_exchanges(
@@ -314,10 +362,11 @@ async def count_request(tx: Tx, source: str, holder: str, workspace: UUID, windo
     )
 
 
-async def write_upload(tx: Tx, workspace: UUID, digest: bytes, at: int) -> None:
+async def write_upload(tx: Tx, workspace: UUID, digest: bytes, size: int, at: int) -> None:
     """Note that a blob was uploaded, and when it last was, so that it stays."""
-    columns = ("workspace", "digest", "at")
-    await tx.bulk_upsert("upload", columns, ("workspace", "digest"), [(workspace.bytes, digest, at)], {"at": "replace"})
+    columns = ("workspace", "digest", "bytes", "at")
+    row = (workspace.bytes, digest, size, at)
+    await tx.bulk_upsert("upload", columns, columns[:2], [row], dict.fromkeys(columns[2:], "replace"))
 
 
 async def delete_upload(tx: Tx, workspace: UUID, digest: bytes, until: int) -> None:
@@ -338,6 +387,12 @@ async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> list[bytes]:
         "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND scan = :scan AND blob IS NOT NULL",
         **values,
     )
+    size = await tx.fetch_one(
+        "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM exchange WHERE workspace = :workspace AND scan = :scan",
+        **values,
+    )
+    await _count_bytes(tx, {workspace.bytes: -size[0] if size else 0})
+    await tx.execute("DELETE FROM scan WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM exchange WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM work WHERE workspace = :workspace AND scan = :scan", **values)
     return await unreferred(tx, workspace, [bytes(row[0]) for row in rows])

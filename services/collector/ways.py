@@ -57,7 +57,7 @@ class Ways:
     ) -> ItemContext:
         """Make the world of one work item."""
         exchanges = Exchanges(self._journal, self._budget, manifest, owner, recorded, offline=offline)
-        permit = Permit(manifest, plan)
+        permit = Permit(manifest, plan, at)
         resolver, client = self._resolver(plan), self._client(plan)
         settings, egress = self._ports.settings, self._ports.egress
         planned = next((module for module in plan.modules if module.id == manifest.id), None)

@@ -7,7 +7,17 @@ from typing import Any, Final
 import msgspec
 
 from services.configuration import store
-from services.configuration.domain import LONGEST_REASON, change, check_key, check_scale, hint, settings_form, unknown
+from services.configuration.domain import (
+    LONGEST_REASON,
+    change,
+    check_key,
+    check_key_changer,
+    check_scale,
+    check_settings_changer,
+    hint,
+    settings_form,
+    unknown,
+)
 from services.configuration.settings import INSTANCES
 from services.configuration.usecases.project import (
     keys_of_environment,
@@ -42,19 +52,25 @@ def _key_view(ports: Ports, key: store.SealedKey) -> KeyView:
 
 
 async def set_key(ports: Ports, caller: Caller, question: NewKey) -> KeyView:
+    """Keep a key, sealed.
+
+    Raises:
+        Denied: it is one of logins, which the operator alone sets. Invalid: it cannot be one.
+    """
+    check_key_changer(question.name, operates=caller.kind == "operator")
     secret = check_key(question.name, question.secret)
     key = store.SealedKey(question.name, ports.seal.seal(question.name, secret), hint(secret))
-    async with ports.sql.begin() as tx:
-        await store.write_key(tx, key, now())
+    async with ports.outbox.unit() as unit:
+        await store.write_key(unit.tx, key, now())
     await _share(ports, project_keys)
     return KeyView(name=key.name, source="stored", hint=key.hint)
 
 
 async def remove_key(ports: Ports, caller: Caller, question: KeyName) -> Nothing:
-    async with ports.sql.begin() as tx:
-        there = await store.remove_key(tx, question.name)
-    if not there:
-        raise NotFound(f"no key {question.name[:64]} is kept")
+    check_key_changer(question.name, operates=caller.kind == "operator")
+    async with ports.outbox.unit() as unit:
+        if not await store.remove_key(unit.tx, question.name):
+            raise NotFound(f"no key {question.name[:64]} is kept")
     await _share(ports, project_keys)
     return Nothing()
 
@@ -73,11 +89,18 @@ async def get_settings(ports: Ports, caller: Caller, question: SettingsRef) -> S
 
 
 async def change_settings(ports: Ports, caller: Caller, question: ChangeSettings) -> SettingsView:
+    """Set values of a service.
+
+    Raises:
+        Denied: they are those of logins, which the operator alone sets. Invalid: they cannot be set so.
+        Conflict: they were changed since they had the version that is named.
+    """
+    check_settings_changer(question.service, operates=caller.kind == "operator")
     if len(question.reason) > LONGEST_REASON:
         raise Invalid(f"a reason has {LONGEST_REASON} characters at most")
-    async with ports.sql.begin() as tx:
-        await tx.lock(f"settings of {question.service}")
-        kept = await store.read_changes(tx, question.service, 1)
+    async with ports.outbox.unit() as unit:
+        await unit.tx.lock(f"settings of {question.service}")
+        kept = await store.read_changes(unit.tx, question.service, 1)
         before, version = (kept[0].values, kept[0].version) if kept else ({}, 0)
         if question.version not in {None, version}:
             raise Conflict(f"{question.service} is at version {version} of its settings, not {question.version}")
@@ -85,7 +108,7 @@ async def change_settings(ports: Ports, caller: Caller, question: ChangeSettings
         check_scale(after, INSTANCES)
         said = {**unknown(question.service, before, question.values), **_said(after)}
         changed = store.Change(question.service, version + 1, said, caller.name, question.reason, now())
-        await store.write_change(tx, changed)
+        await store.write_change(unit.tx, changed)
     await _share(ports, project_settings)
     return _view(question.service, changed)
 

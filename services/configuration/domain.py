@@ -6,12 +6,16 @@ from typing import Any, Final
 
 import msgspec
 
+from services.contracts.keys import OF_LOGINS
 from services.contracts.settings import SETTINGS, DiscoverySettings, ServiceSettings
-from services.kernel.errors import Invalid
+from services.kernel.errors import Denied, Invalid
+from services.kernel.wording import fault_of
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 LONGEST_SECRET: Final = 4096
 LONGEST_REASON: Final = 500
+#: The service by whose settings people log in.
+LOGINS: Final = "auth"
 
 
 def check_key(name: str, secret: str) -> str:
@@ -22,6 +26,24 @@ def check_key(name: str, secret: str) -> str:
     if not secret or len(secret) > LONGEST_SECRET or not (secret.isascii() and secret.isprintable()):
         raise Invalid("a key is one line of printable ASCII characters")
     return secret
+
+
+def check_key_changer(name: str, *, operates: bool) -> None:
+    """Raise `Denied` for who may set no key that this is called; who ``operates`` the machine may."""
+    if name.startswith(OF_LOGINS) and not operates:
+        _refuse("keys of login providers are", f"keys set {name}", f"key {name}")
+
+
+def check_settings_changer(service: str, *, operates: bool) -> None:
+    """Raise `Denied` for who may not set this service."""
+    if service == LOGINS and not operates:
+        _refuse("how people log in is", f"settings set {service}", f"settings {service}")
+
+
+def _refuse(what: str, on_data: str, on_fleet: str) -> None:
+    """A person may set much, and scripts for him; but who sets a provider of logins can be anybody by it."""
+    verbs = f"`mirage {on_data}` on the data folder, or `mirage fleet {on_fleet}`"
+    raise Denied(f"{what} set by the operator, on the machine itself: {verbs}")
 
 
 def hint(secret: str) -> str:
@@ -55,7 +77,7 @@ def change(service: str, before: Mapping[str, Any], values: Mapping[str, Any]) -
         return msgspec.convert(after, form)
     except msgspec.ValidationError as error:
         names = ", ".join(form.__struct_fields__)
-        raise Invalid(f"{service} cannot be set so: {error} (there are {names})") from error
+        raise Invalid(f"{service} cannot be set so: {fault_of(error, form)} (there are {names})") from error
 
 
 def unknown(service: str, before: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

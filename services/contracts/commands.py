@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from services.contracts.scope import Role
 from services.contracts.subjects import CarriedSubject
+from services.kernel.calls import Entry
 from services.kernel.messages import message_id, message_type
 
 
@@ -39,6 +40,13 @@ class Collect(Struct, frozen=True, kw_only=True, tag="mirage.cmd.collector.colle
     module: str
     version: int
     items: tuple[WorkItem, ...]
+
+
+class Record(Entry, frozen=True, kw_only=True, tag="mirage.cmd.users.record.v1"):
+    """Put an entry into the audit trail of the envelope's workspace, which is of the installation where there is none.
+
+    Its filter is the service that says so: each speaks of its own questions alone, and the gateway of what it refused.
+    """
 
 
 def command_id(workspace: UUID, batch: UUID) -> UUID:

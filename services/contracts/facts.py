@@ -180,3 +180,18 @@ class Deleted(Struct, frozen=True, kw_only=True, tag="mirage.evt.scans.deleted.v
     scan: UUID
     words: bytes | None = None
     made: int = 0
+
+
+class RoleChanged(Struct, frozen=True, kw_only=True, tag="mirage.evt.users.role_changed.v1"):
+    """An account is something else in a workspace since ``at``; ``member``: whether it is anything there still."""
+
+    account: UUID
+    at: int
+    member: bool = True
+
+
+class OperatorChanged(Struct, frozen=True, kw_only=True, tag="mirage.evt.users.operator_changed.v1"):
+    """An account is an operator of the installation since ``at``, or is none any more."""
+
+    account: UUID
+    at: int

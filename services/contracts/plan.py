@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from services.contracts.authorisations import Authorisation
 from services.contracts.claims import Entity
 from services.contracts.scope import Activity, Scope
 
@@ -16,13 +17,6 @@ PROFILES: Final[dict[Profile, frozenset[Activity]]] = {
     "standard": frozenset({"passive", "dns"}),
     "deep": frozenset({"passive", "dns", "guess", "active"}),
 }
-
-
-class Authorisation(Struct, frozen=True):
-    """Who allowed active work, in their own words, and when it was said (UTC microseconds)."""
-
-    text: str
-    at: int
 
 
 class PlannedModule(Struct, frozen=True, kw_only=True):

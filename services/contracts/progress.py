@@ -13,3 +13,10 @@ class Progressed(Struct, frozen=True, kw_only=True, tag="mirage.progress.scans.p
     scan: UUID
     at: int
     progress: Progress | None = None
+
+
+class Heartbeat(Struct, frozen=True, kw_only=True, tag="mirage.progress.auth.heartbeat.v1"):
+    """The number of the last revocation at an instant: said once a second, and at once after each new one."""
+
+    last: int
+    at: int

@@ -5,77 +5,106 @@ documents (RFC 9457) for every error, server-sent events for streams, the worksp
 Host and Origin that an embedded server without identities needs.
 """
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import msgspec
 import structlog
 from litestar import Litestar, MediaType, Request, Response, get, route
-from litestar.exceptions import HTTPException
+from litestar.exceptions import ClientException, HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import File
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
 
 from services.kernel import metrics
-from services.kernel.calls import Caller, Calls, Endpoint
-from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, NotFound
+from services.kernel.calls import LARGEST, Answering, Caller, Endpoint, operator
+from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, NotFound, Unauthenticated
 from services.kernel.events import EventStream
+from services.kernel.http_limits import be_patient
+from services.kernel.http_representation import Represented, note_keeping
 from services.kernel.observed import Observed, name_request
-from services.kernel.openapi import LAST_EVENT, MEANT, PROBLEM, WORKSPACE, Problem, describe, in_body
-from services.kernel.problems import make_problem, problem_of, send_problem
+from services.kernel.openapi import LAST_EVENT, MEANT, PRINCIPAL, PROBLEM, WORKSPACE, Problem, describe, in_body
+from services.kernel.problems import headers_of, make_problem, problem_of, send_problem
 from services.kernel.request import SECONDS
 from services.kernel.under_way import let_resume
+from services.kernel.wording import fault_of
 from services.kernel.workspace import read_workspace
+
+if TYPE_CHECKING:
+    from services.kernel.principals import Verifier
 
 #: How long a question may take.
 LONGEST_SECONDS: Final = 30.0
+#: How many bodies that may be large are read at a time, and seconds within which each has come.
+LARGE_AT_ONCE: Final = 2
+LARGE_SECONDS: Final = 300.0
 DOCS: Final = Path(__file__).parent / "docs"
+#: Who asks, by the headers of a request and the address that it comes from; raises `Unauthenticated`.
+Identify = Callable[[Mapping[str, str], str], Awaitable[Caller]]
+#: While it is open, the event is set once what somebody was let in by is good no more.
+Watched = Callable[[Caller], AbstractContextManager[asyncio.Event]]
 _CODES: Final = {404: "not_found", 405: "not_allowed", 413: "too_large", 415: "invalid"}
 
 _log = structlog.get_logger(__name__)
 
 
+@contextmanager
+def nobody_watches(_: Caller) -> Iterator[asyncio.Event]:
+    """Nothing is revoked here, or somebody else sees to it."""
+    yield asyncio.Event()
+
+
 def create_app(
-    calls: Calls,
+    calls: Answering,
     endpoints: Iterable[Endpoint[Any, Any]],
     *,
     hosts: frozenset[str],
+    identify: Identify,
     prefix: str = "",
-    workspace: str = "default",
+    watched: Watched = nobody_watches,
     ready: Callable[[], Awaitable[Sequence[str]]] | None = None,
     instances: frozenset[tuple[str, str]] = frozenset(),
+    before: Callable[[Any], Any] | None = None,
+    public: bool = False,
 ) -> Litestar:
     """Serve ``endpoints``, answered by ``calls``, below ``prefix``; ``/health/ready`` raises what ``ready`` raises, and
     else says what it returns: what this process does without.
 
-    ``workspace``: of requests that name none. ``instances``: the services here and their ids, where they are known by
-    these; whoever asks whether another one is ready, or asks another one, is told that it is not here.
+    ``identify``: who asks, by the headers of a request; ``watched``: until when he may. ``instances``: the services
+    here and their ids, where they are known by these; whoever asks whether another one is ready, or asks another one,
+    is told that it is not here. ``public``: people and their scripts ask it themselves
+    (`services.kernel.http_representation`), and no gateway.
 
     ``hosts``: what a Host header may say; everything else is refused, and so is an Origin that is not the host asked,
-    so that no page from elsewhere reaches a server that takes whoever connects for its operator.
+    so that no page from elsewhere reaches a server that takes whoever connects for its operator. ``before``: what makes
+    of an application one with something before it.
     """
     answered = sorted(endpoints, key=lambda endpoint: (endpoint.path, endpoint.method))
+    turns = asyncio.Semaphore(LARGE_AT_ONCE)
     app = Litestar(
         route_handlers=[
             _live,
             _readiness(ready, instances),
-            _metrics,
-            *(_handler(calls, endpoint, prefix, workspace) for endpoint in answered),
+            *([] if public else [_metrics]),  # nobody counts where everything runs in one process
+            *(_handler(calls, endpoint, prefix, identify, watched, turns) for endpoint in answered),
             *_docs(prefix, describe(answered, prefix)),
         ],
         exception_handlers={MirageError: _our_problem, HTTPException: _their_problem, Exception: _our_problem},
         openapi_config=None,
-        request_max_body_size=50_000_000,
+        request_max_body_size=LARGEST,
         logging_config=None,
     )
     # Around the router, so that what no route takes is refused as well.
     services = frozenset(service for service, _ in instances)
-    app.asgi_handler = Observed(LocalOnly(MeantForUs(app.asgi_handler, services), hosts))
+    answering = MeantForUs(PlainPaths(app.asgi_handler), services)
+    passed = before(answering) if before else answering
+    app.asgi_handler = Observed(LocalOnly(Represented(passed) if public else passed, hosts))
     return app
 
 
@@ -90,33 +119,91 @@ def create_docs(endpoints: Iterable[Endpoint[Any, Any]], prefix: str) -> Litesta
     )
 
 
-def _handler(calls: Calls, endpoint: Endpoint[Any, Any], prefix: str, workspace: str) -> HTTPRouteHandler:
+def identify_operator(workspace: str = "default") -> Identify:
+    """Whoever asks is the operator; requests that name no workspace are in ``workspace``."""
+
+    async def identify(headers: Mapping[str, str], address: str) -> Caller:
+        given = headers.get(WORKSPACE)
+        return operator(read_workspace(workspace.encode() if given is None else given.encode("latin-1")))
+
+    return identify
+
+
+def identify_principal(verifier: "Verifier") -> Identify:
+    """Who asks is whom the principal names that another service has signed."""
+
+    async def identify(headers: Mapping[str, str], address: str) -> Caller:
+        if (principal := headers.get(PRINCIPAL)) is None:
+            raise Unauthenticated("services are asked by who has a principal; people ask the gateway")
+        return verifier.verify(principal)
+
+    return identify
+
+
+def _handler(
+    calls: Answering,
+    endpoint: Endpoint[Any, Any],
+    prefix: str,
+    identify: Identify,
+    watched: Watched,
+    turns: asyncio.Semaphore,
+) -> HTTPRouteHandler:
     """Make the route of an endpoint: the fields of its question come from path, query and body."""
     read = _reader(endpoint)
 
+    async def known(request: Request[Any, Any, Any]) -> Caller:
+        """Who asks, who may: before anything is looked at that he says."""
+        caller = await identify(request.headers, request.client.host if request.client else "")
+        calls.check(endpoint, caller)
+        if caller.account is not None or caller.kind != "person":
+            be_patient(request.scope, caller.account or caller.kind)
+        return caller
+
     async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
         name_request(request.scope, endpoint.name)
-        question = read(request, await request.body())
-        caller = Caller(workspace=_workspace(request, workspace))
+        note_keeping(request.scope, endpoint)
+        caller = await known(request)
+        question = read(request, await (read_in_turn(request, turns) if endpoint.large else request.body()))
         answered = await calls.ask(endpoint, question, caller, seconds=_seconds(request))
         return Response(msgspec.json.encode(answered), media_type=MediaType.JSON)
 
     async def stream(request: Request[Any, Any, Any]) -> EventStream:
         name_request(request.scope, endpoint.name)
+        note_keeping(request.scope, endpoint)
         if endpoint.resumes:
             let_resume(request.scope)
-        question = _resumed(endpoint, request, read(request, await request.body()))
-        events = EventStream(
-            calls.follow(endpoint, question, Caller(workspace=_workspace(request, workspace))),
-            problem_of,
-            resumes=endpoint.resumes,
-        )
+        caller = await known(request)
+        with ExitStack() as held:
+            revoked = held.enter_context(watched(caller))
+            question = _resumed(endpoint, request, read(request, await request.body()))
+            parts, at_last = calls.follow(endpoint, question, caller), held.pop_all().close
+        events = EventStream(parts, problem_of, revoked, at_last, resumes=endpoint.resumes)
         await events.begin()
         return events
 
     path = re.sub(r"\{(\w+)\}", r"{\1:str}", prefix + endpoint.path)
     handle = stream if endpoint.streams else answer
-    return route(path, http_method=endpoint.method, status_code=200, name=endpoint.name)(handle)
+    return route(
+        path,
+        http_method=endpoint.method,
+        status_code=200,
+        name=endpoint.name,
+        request_max_body_size=endpoint.largest,
+    )(handle)
+
+
+async def read_in_turn(request: Request[Any, Any, Any], turns: asyncio.Semaphore) -> bytes:
+    """A body that may be large, once it is its turn.
+
+    Raises:
+        Invalid: it has not come in time.
+    """
+    async with turns:
+        try:
+            async with asyncio.timeout(LARGE_SECONDS):
+                return await request.body()
+        except TimeoutError:
+            raise Invalid(f"the request did not come within {LARGE_SECONDS:g} s") from None
 
 
 def _seconds(request: Request[Any, Any, Any]) -> float:
@@ -146,6 +233,9 @@ def _reader(endpoint: Endpoint[Any, Any]) -> Callable[[Request[Any, Any, Any], b
     decode = msgspec.json.Decoder(body_form).decode
 
     def read(request: Request[Any, Any, Any], body: bytes) -> Any:
+        if in_json and request.content_type[0] != MediaType.JSON:
+            # A page from elsewhere can have a browser send any other type without asking.
+            raise ClientException(status_code=415, detail="a body says of itself: Content-Type: application/json")
         query = request.query_params.dict()
         repeated = [name for name, values in query.items() if len(values) > 1]
         try:
@@ -158,7 +248,7 @@ def _reader(endpoint: Endpoint[Any, Any]) -> Callable[[Request[Any, Any, Any], b
             if in_json:
                 parts.append(decode(body))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Invalid(f"{endpoint.name} cannot be asked so: {error}") from error
+            raise Invalid(f"{endpoint.name} cannot be asked so: {fault_of(error, endpoint.takes)}") from error
         return endpoint.takes(**{name: getattr(part, name) for part in parts for name in part.__struct_fields__})
 
     return read
@@ -175,12 +265,6 @@ def _part(endpoint: Endpoint[Any, Any], names: Sequence[str]) -> type[Struct]:
             default = field.default if factory is msgspec.NODEFAULT else msgspec.field(default_factory=factory)
             declared.append((field.name, field.type, default))
     return msgspec.defstruct(endpoint.takes.__name__, declared, kw_only=True, frozen=True, forbid_unknown_fields=True)
-
-
-def _workspace(request: Request[Any, Any, Any], default: str) -> UUID:
-    """The workspace that a request names."""
-    given = request.headers.get(WORKSPACE)
-    return read_workspace(default.encode() if given is None else given.encode("latin-1"))
 
 
 class LocalOnly:
@@ -220,6 +304,23 @@ class MeantForUs:
         await send_problem(send, make_problem(421, "misdirected", "the service that is meant is not here"))
 
 
+class PlainPaths:
+    """Middleware: there is nothing at a path with an empty segment, or with a slash that is encoded (%2F).
+
+    The router would find what is at another path, which somebody before this server may have forbidden.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw: bytes = scope.get("raw_path", b"").lower()
+        if b"%2f" not in raw and b"//" not in raw:
+            await self._app(scope, receive, send)
+            return
+        await send_problem(send, problem_of(NotFound("there is nothing at such a path")))
+
+
 def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""
@@ -229,7 +330,7 @@ def _host(url: str) -> str:
 
 def _our_problem(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     problem = problem_of(error)
-    return Response(problem, status_code=problem.status, media_type=PROBLEM)
+    return Response(problem, status_code=problem.status, media_type=PROBLEM, headers=headers_of(error))
 
 
 def _their_problem(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

@@ -1,14 +1,16 @@
 """What can go wrong between services, and what each error means at every edge.
 
 MirageError
-├── Invalid        the caller asked for something that makes no sense
-├── NotFound       no such thing in this workspace
-├── Conflict       the thing is in a state that forbids it
-├── Denied         the caller may not
-├── Unavailable    a port or service is away; try again later
-├── Exhausted      a disk or a quota is full; try again when there is room
-├── Corrupt        stored bytes are not what was written
-└── Incompatible   data of a newer version than this code, or of another build
+├── Invalid          the caller asked for something that makes no sense
+├── NotFound         no such thing in this workspace
+├── Conflict         the thing is in a state that forbids it
+├── Unauthenticated  nobody knows who asks
+├── Denied           the caller may not
+├── Limited          the caller asks too often; try again in some seconds
+├── Unavailable      a port or service is away; try again later
+├── Exhausted        a disk or a quota is full; try again when there is room
+├── Corrupt          stored bytes are not what was written
+└── Incompatible     data of a newer version than this code, or of another build
 """
 
 from typing import Final, Literal
@@ -32,8 +34,20 @@ class Conflict(MirageError):
     pass
 
 
+class Unauthenticated(MirageError):
+    pass
+
+
 class Denied(MirageError):
     pass
+
+
+class Limited(MirageError):
+    """``seconds`` from now on it may be asked again, where that is known."""
+
+    def __init__(self, reason: str, seconds: float = 1.0) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 class Unavailable(MirageError):
@@ -66,7 +80,9 @@ MEANING: Final[dict[type[MirageError], Meaning]] = {
     Invalid: Meaning("invalid", 400, 2, "count", "failed"),
     NotFound: Meaning("not_found", 404, 1, "count", "failed"),
     Conflict: Meaning("conflict", 409, 1, "count", "failed"),
+    Unauthenticated: Meaning("unauthenticated", 401, 1, "pause", "failed"),
     Denied: Meaning("denied", 403, 1, "pause", "failed"),
+    Limited: Meaning("limited", 429, 1, "pause", "failed"),
     Unavailable: Meaning("unavailable", 503, 1, "pause", "failed"),
     Exhausted: Meaning("exhausted", 507, 1, "pause", "failed"),
     Corrupt: Meaning("corrupt", 500, 1, "count", "failed"),

@@ -14,26 +14,42 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
+from services.kernel.errors import Unauthenticated
+
+#: How a stream ends of whom something was revoked.
+REVOKED: Final = "what this was asked by is good no more"
 #: How long the first part is waited for before the headers go out: what fails at once is an ordinary error.
 FIRST_SECONDS: Final = 1.0
 #: A comment is sent when nothing else was for so long, so that nobody between takes the stream for dead.
 PING_SECONDS: Final = 15.0
+SILENT: Final = b": nothing new\r\n\r\n"
 _END: Final = object()
 
 _log = structlog.get_logger(__name__)
 
 
 class EventStream(ASGIResponse):
-    """Sends ``parts`` until they end or the client goes away, and closes them in either case."""
+    """Sends ``parts`` until they end, the client goes away, or ``revoked`` says that it may ask this no longer.
+
+    In any case it closes them, and does what is to be done ``at_last``.
+    """
 
     _should_set_content_length = False
 
     def __init__(
-        self, parts: AsyncGenerator[Any, None], describe: Callable[[Exception], Struct], *, resumes: bool = False
+        self,
+        parts: AsyncGenerator[Any, None],
+        describe: Callable[[Exception], Struct],
+        revoked: asyncio.Event,
+        at_last: Callable[[], None],
+        *,
+        resumes: bool = False,
     ) -> None:
         super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         self._parts = parts
         self._describe = describe
+        self._revoked = revoked
+        self._at_last = at_last
         self._resumes = resumes
         self._next: asyncio.Task[Any] | None = None
 
@@ -63,12 +79,12 @@ class EventStream(ASGIResponse):
 
     async def _send(self, send: Send) -> None:
         await self.start_response(send)
+        ending = asyncio.create_task(self._revoked.wait())
         try:
             while True:
                 self._next = self._next or asyncio.create_task(self._take())
-                done, _ = await asyncio.wait({self._next}, timeout=PING_SECONDS)
-                if not done:
-                    await _send_body(send, b": nothing new\r\n\r\n")
+                if not await _comes(self._next, ending):
+                    await _send_body(send, SILENT)
                     continue
                 part, self._next = self._next.result(), None
                 if part is _END:
@@ -79,15 +95,28 @@ class EventStream(ASGIResponse):
             await _send_body(send, problem_event(self._describe(error)), last=True)
         else:
             await _send_body(send, b"event: end\r\ndata: \r\n\r\n", last=True)
+        finally:
+            ending.cancel()
 
     async def _take(self) -> Any:
         return await anext(self._parts, _END)
 
     async def _close(self) -> None:
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
-        await self._parts.aclose()
+        try:
+            if self._next is not None:
+                self._next.cancel()
+                await asyncio.gather(self._next, return_exceptions=True)
+            await self._parts.aclose()
+        finally:
+            self._at_last()
+
+
+async def _comes(part: asyncio.Task[Any], ending: asyncio.Task[Any]) -> bool:
+    """Wait for a part until somebody should hear something; whether it is there."""
+    done, _ = await asyncio.wait({part, ending}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    if ending in done:
+        raise Unauthenticated(REVOKED)
+    return bool(done)
 
 
 def problem_event(problem: Struct) -> bytes:

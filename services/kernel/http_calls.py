@@ -3,7 +3,8 @@
 One pool of connections a process. A question that may be asked twice is asked of another instance when one fails or
 has not answered in half of the time; one that may not is asked again only where nobody can have heard it. A
 service that fails again and again is left alone for a moment, and only so many questions wait for one service at a
-time, so that one that hangs takes nobody with it.
+time, so that one that hangs takes nobody with it. Streams, which may say nothing for long before they begin, wait in a
+room of their own.
 """
 
 import asyncio
@@ -27,8 +28,9 @@ from services.kernel.directory.balance import Balancer
 from services.kernel.errors import MirageError, NotFound, Unavailable
 from services.kernel.http_once import ask_once
 from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
-from services.kernel.openapi import MEANT, WORKSPACE
+from services.kernel.openapi import MEANT, PRINCIPAL
 from services.kernel.pauses import pauses
+from services.kernel.principals import Signer
 from services.kernel.request import SECONDS, TRACE, continue_trace, current_trace, seconds_left, work
 
 #: Instances that hear one question at most, and seconds for which one is looked for that does.
@@ -43,6 +45,8 @@ HANGS: Final = 5.0
 GRACE: Final = 0.1
 #: Questions that wait for one service at a time, and that wait to wait.
 AT_ONCE: Final = 64
+#: Streams of one service that have not begun yet.
+BEGINNING: Final = 256
 #: An instance that does not take a connection in so many seconds is away.
 CONNECTING: Final = 2.0
 #: Seconds for which a stream may say nothing; the other side says so much earlier that there is nothing new.
@@ -76,12 +80,13 @@ class Late(Unavailable):
 
 
 class Peer:
-    """One service as others see it: its instances, its circuit, and how many wait for it."""
+    """One service as others see it: its instances, its circuit, and how many questions and streams wait for it."""
 
     def __init__(self, service: str, directory: Directory) -> None:
         self.balancer = Balancer(directory, service)
         self.breaker = Breaker(f"the service {service}", monotonic)
         self.room = asyncio.Semaphore(AT_ONCE)
+        self.room_of_streams = asyncio.Semaphore(BEGINNING)
 
 
 class Http:
@@ -145,23 +150,30 @@ class Forwarded(Struct, frozen=True):
 class HttpCalls(Calls):
     """Asks this process where it answers itself, and otherwise an instance that the directory knows."""
 
-    def __init__(self, local: LocalCalls, directory: Directory) -> None:
+    def __init__(self, local: LocalCalls, directory: Directory, signer: Signer) -> None:
         self._local = local
         self._directory = directory
+        self._signer = signer
         self._http = Http()
         self._peers: dict[str, Peer] = {}
+
+    def apart(self) -> "HttpCalls":
+        """The same, on these connections, with circuits and queues of its own: others who ask do not hold it up."""
+        calls = HttpCalls(self._local, self._directory, self._signer)
+        calls._http = self._http  # which this one closes
+        return calls
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller, *, seconds: float = 30.0) -> A:
         seconds = seconds_left(seconds)
         if self._answers(endpoint):
             return await self._local.ask(endpoint, question, caller, seconds=seconds)
         asked = write_question(endpoint, question)
-        headers = _headers(caller)
+        headers = _headers()
 
         async def attempt(instance: Instance) -> A:
             left = seconds_left(seconds)
             timed = {**headers, SECONDS: f"{left:.3f}"}
-            async with self._request(instance, asked, timed) as response:
+            async with self._request(instance, asked, timed, caller) as response:
                 body = await _body(response)
             if response.status != 200:
                 raise read_problem(endpoint.service, response.status, body)
@@ -176,7 +188,7 @@ class HttpCalls(Calls):
                 async for part in parts:
                     yield part
             return
-        async with self.forward(endpoint, write_question(endpoint, question), _headers(caller)) as answer:
+        async with self.forward(endpoint, write_question(endpoint, question), caller, _headers()) as answer:
             if answer.status != 200:
                 body = b"".join([chunk async for chunk in answer.chunks])
                 raise read_problem(endpoint.service, answer.status, body)
@@ -185,9 +197,15 @@ class HttpCalls(Calls):
 
     @asynccontextmanager
     async def forward(
-        self, endpoint: Endpoint[Any, Any], asked: Asked, headers: Mapping[str, str], *, seconds: float = 30.0
+        self,
+        endpoint: Endpoint[Any, Any],
+        asked: Asked,
+        caller: Caller,
+        headers: Mapping[str, str],
+        *,
+        seconds: float = 30.0,
     ) -> AsyncIterator[Forwarded]:
-        """Ask as it is, and give the answer as it comes; its beginning must come within ``seconds``.
+        """Ask as it is for a caller, and give the answer as it comes; its beginning must come within ``seconds``.
 
         An instance that says that it is not available counts as one that is not, as in `ask`.
 
@@ -198,7 +216,7 @@ class HttpCalls(Calls):
 
             async def attempt(instance: Instance) -> Forwarded:
                 opened = AsyncExitStack()
-                response = await opened.enter_async_context(self._request(instance, asked, headers))
+                response = await opened.enter_async_context(self._request(instance, asked, headers, caller))
                 if response.status == _UNAVAILABLE:
                     async with opened:
                         raise read_problem(endpoint.service, response.status, await _body(response))
@@ -212,7 +230,7 @@ class HttpCalls(Calls):
 
     @asynccontextmanager
     async def _request(
-        self, instance: Instance, asked: Asked, headers: Mapping[str, str]
+        self, instance: Instance, asked: Asked, headers: Mapping[str, str], caller: Caller
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request to an instance of the service that is meant.
 
@@ -220,7 +238,7 @@ class HttpCalls(Calls):
             Unheard: it did not arrive, or another service is there by now.
             Broken: see `Http.request`.
         """
-        meant = {**headers, MEANT: instance.service}
+        meant = {**headers, MEANT: instance.service, PRINCIPAL: self._signer.sign(caller, instance.service)}
         async with self._http.request(_base(instance), asked, meant, None, name=instance.id) as response:
             if response.status == _MISDIRECTED:
                 raise Unheard(f"{instance.id} is not at {instance.address} any more")
@@ -250,8 +268,9 @@ class HttpCalls(Calls):
         if seconds <= 0.0:
             raise Late(late, telling=False)
         end = monotonic() + seconds
+        room = peer.room_of_streams if endpoint.streams else peer.room
         try:
-            async with asyncio.timeout(seconds + GRACE) as deadline, peer.room:
+            async with asyncio.timeout(seconds + GRACE) as deadline, room:
                 turn = peer.breaker.enter()
                 return await _judged(peer.breaker, turn, self._attempt(peer, endpoint, end, late, attempt))
         except TimeoutError:
@@ -357,12 +376,8 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
-def _headers(caller: Caller) -> dict[str, str]:
-    return {
-        WORKSPACE: str(caller.workspace),
-        TRACE: continue_trace(current_trace()),
-        "Content-Type": "application/json",
-    }
+def _headers() -> dict[str, str]:
+    return {TRACE: continue_trace(current_trace()), "Content-Type": "application/json"}
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

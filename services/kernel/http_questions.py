@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from services.kernel.calls import A, Endpoint, Q
-from services.kernel.errors import BY_CODE, Incompatible, MirageError, Unavailable
+from services.kernel.errors import BY_CODE, Incompatible, Invalid, MirageError, Unavailable
 from services.kernel.openapi import Problem, in_body
 
 #: The longest line of a stream of events that is read.
@@ -38,8 +38,14 @@ class Asked(Struct):
 
 
 def write_question(endpoint: Endpoint[Q, Any], question: Q) -> Asked:
-    """Put the fields of a question where its endpoint takes them."""
+    """Put the fields of a question where its endpoint takes them.
+
+    Raises:
+        Invalid: a field of the path is empty: there is another endpoint at that, or none.
+    """
     fields: dict[str, Any] = msgspec.to_builtins(question)
+    if empty := next((name for name in endpoint.path_fields if fields[name] == ""), ""):
+        raise Invalid(f"{endpoint.name} takes a {empty}, and this one is empty")
     path = _PARAMETER.sub(lambda match: quote(_text(fields[match[1]]), safe=""), endpoint.path)
     inside = in_body(endpoint)
     query = {

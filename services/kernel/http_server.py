@@ -72,5 +72,7 @@ _CONFIG: Final[dict[str, Any]] = {
     "log_config": None,
     "access_log": False,
     "server_header": False,
+    "headers": [("X-Content-Type-Options", "nosniff")],  # what is told is what it is said to be, and no page
+    "proxy_headers": False,  # or whoever comes through loopback would say where he comes from
     "timeout_keep_alive": KEPT,
 }

@@ -31,6 +31,7 @@ from services.kernel.messages import (
 )
 from services.kernel.once_store import count_failure, first_times, known_of, take_back
 from services.kernel.outbox import BUS_AWAY, Outbox
+from services.kernel.ownership import own
 from services.kernel.request import work
 from services.kernel.service import Handles, Ports, Received
 from services.kernel.sql import Tx
@@ -128,6 +129,7 @@ class Inbox:
         async with self._outbox.unit() as unit:
             fresh = await self._first_times(unit.tx, deliveries)
             received = [each for delivery in fresh for each in _all_received(delivery.envelope, self._handles.takes)]
+            received = await own(self._handles, self._consumer, unit.tx, received)
             if received and self._handles.handle:
                 unit.because(received[-1].because)
                 await self._handles.handle(self._ports, unit, received)
@@ -161,9 +163,10 @@ class Inbox:
                     if not await self._begin_part(unit.tx, delivery.envelope.id):
                         break
                     fresh = await first_times(unit.tx, self._consumer, [identity])
-                    if fresh and self._handles.handle:
+                    ours = await own(self._handles, self._consumer, unit.tx, [received]) if fresh else []
+                    if ours and self._handles.handle:
                         unit.because(received.because)
-                        await self._handles.handle(self._ports, unit, [received])
+                        await self._handles.handle(self._ports, unit, ours)
             except Exception as error:  # noqa: BLE001  it is raised when the others had their turn
                 failure = error
         if failure is not None:
@@ -235,7 +238,8 @@ class Failing:
         for identity, received in messages:
             async with self._outbox.unit() as unit:
                 # Under an id of its own: what is closed now may be revived, and has its effect then.
-                if not envelope.bundled or await first_times(unit.tx, self._consumer, [derive(identity, "buried")]):
+                first = not envelope.bundled or await first_times(unit.tx, self._consumer, [derive(identity, "buried")])
+                if first and await own(self._handles, self._consumer, unit.tx, [received]):
                     unit.because(received.because)
                     await self._handles.buried(self._ports, unit, received, reason)
 
@@ -258,7 +262,10 @@ def consumer_of(service: str, handles: Handles, stream: str) -> Consumer:
 def _all_received(envelope: Envelope, message: type[Struct]) -> list[Received[Any]]:
     """The messages of an envelope, be it a bundle or not."""
     because = Because.of(envelope)
-    return [Received(each, envelope.workspace, envelope.time, because) for each in open_bundle(envelope, message)]
+    return [
+        Received(each, envelope.workspace, envelope.time, because, envelope.filter)
+        for each in open_bundle(envelope, message)
+    ]
 
 
 def _by_id(envelope: Envelope, message: type[Struct]) -> list[tuple[UUID, Received[Any]]]:
@@ -267,7 +274,7 @@ def _by_id(envelope: Envelope, message: type[Struct]) -> list[tuple[UUID, Receiv
         return [(envelope.id, each) for each in _all_received(envelope, message)]
     because = Because.of(envelope)
     return [
-        (_id_within(envelope, place), Received(each, envelope.workspace, envelope.time, because))
+        (_id_within(envelope, place), Received(each, envelope.workspace, envelope.time, because, envelope.filter))
         for place, each in enumerate(open_places(envelope, message))
         if each is not None
     ]

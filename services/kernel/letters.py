@@ -56,10 +56,12 @@ OPEN_DEAD: Final = Endpoint(
 RETRY_DEAD: Final = Endpoint(
     service="bus", name="retry_dead", method="POST", path="/v1/dead/retry",
     takes=Letters, answers=int, summary="Deliver dead letters once more; how many there were.",
+    audited=False,
 )  # fmt: skip
 DROP_DEAD: Final = Endpoint(
     service="bus", name="drop_dead", method="POST", path="/v1/dead/drop",
     takes=Letters, answers=int, summary="Forget dead letters; how many there were.",
+    audited=False,
 )  # fmt: skip
 
 

@@ -137,6 +137,12 @@ def batch(consumer: str, messages: int) -> "Iterator[Timed]":
         yield timed
 
 
+def left_out(consumer: str, outcome: str, messages: int) -> None:
+    """Note messages that no handler saw, and why."""
+    if _metrics is not None:
+        _metrics.messages.labels(consumer, outcome).inc(messages)
+
+
 def item(waits_for: str, outcome: str) -> None:
     """Note a work item that is done; ``waits_for``: what there would have to be more of, for it to be done sooner."""
     if _metrics is not None:

@@ -7,36 +7,42 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from services.kernel.calls import Endpoint
+from services.kernel.calls import ANYBODY, UNGRANTED, Endpoint
 from services.kernel.errors import MEANING, Corrupt, Incompatible
 
 WORKSPACE: Final = "Mirage-Workspace"
+#: Who asks, between services: see `services.kernel.principals`.
+PRINCIPAL: Final = "Mirage-Principal"
 #: Whom a question between services is meant for: there may be another one by now where it was.
 MEANT: Final = "Mirage-Service"
 LAST_EVENT: Final = "Last-Event-ID"
+#: By which the public door knows a question that comes again: see `services.gateway.usecases.idempotency`.
+KEY: Final = "Idempotency-Key"
 PROBLEM: Final = "application/problem+json"
 _REFERENCE: Final = "#/components/schemas/"
 #: Errors that only a fault of this side can be are told as internal.
 _TOLD: Final = sorted(
     {means.status: means.code for error, means in MEANING.items() if error not in {Corrupt, Incompatible}}.items()
 )
-_STATUSES: Final = (*_TOLD, (413, "too_large"), (500, "internal"))
+_STATUSES: Final = (*_TOLD, (413, "too_large"), (415, "invalid"), (500, "internal"))
 
 Schema = dict[str, Any]
 
 
-class Problem(Struct, frozen=True, kw_only=True):
-    """An error (RFC 9457); ``code`` is its stable name."""
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error (RFC 9457); ``code`` is its stable name, ``request_id`` what the log knows the request by."""
 
     type: str
     title: str
     status: int
     detail: str
     code: str
+    request_id: str = ""
 
 
 def describe(endpoints: Sequence[Endpoint[Any, Any]], prefix: str) -> Schema:
-    """The document for ``endpoints`` served below ``prefix``."""
+    """The document for those of ``endpoints``, served below ``prefix``, that are for people and their scripts."""
+    endpoints = [endpoint for endpoint in endpoints if endpoint.needs != UNGRANTED]
     asked = [endpoint.takes for endpoint in endpoints]
     answered = [endpoint.answers for endpoint in endpoints]
     schemas, components = msgspec.json.schema_components(
@@ -55,21 +61,28 @@ def describe(endpoints: Sequence[Endpoint[Any, Any]], prefix: str) -> Schema:
         "info": {"title": "Mirage", "version": "1"},
         "tags": [{"name": service} for service in dict.fromkeys(endpoint.service for endpoint in endpoints)],
         "paths": paths,
-        "components": {"schemas": dict(sorted(_reachable(paths, components).items()))},
+        "security": [{"token": []}],
+        "components": {
+            "schemas": dict(sorted(_reachable(paths, components).items())),
+            "securitySchemes": {"token": _TOKEN},
+        },
     }
 
 
 def _operation(endpoint: Endpoint[Any, Any], question: Schema, answers: Schema) -> Schema:
+    keyed = endpoint.method == "POST" and endpoint.needs != ANYBODY
     operation: Schema = {
         "operationId": _camel(endpoint.name),
         "summary": endpoint.summary,
+        **({"security": []} if endpoint.needs == ANYBODY else {}),
         "tags": [endpoint.service],
         "parameters": [
             *_parameters(endpoint, question),
             *([_LAST_EVENT_PARAMETER] if endpoint.resumes else []),
+            *([_KEY_PARAMETER] if keyed else []),
             _WORKSPACE_PARAMETER,
         ],
-        "responses": {"200": _answer(endpoint, answers), **_PROBLEMS},
+        "responses": {"200": _answer(endpoint, answers), **_PROBLEMS, **(_KEY_REUSED if keyed else {})},
     }
     if description := question.get("description", ""):
         operation["description"] = description
@@ -185,6 +198,11 @@ def _references(schema: Any) -> Iterator[str]:
             yield from _references(value)
 
 
+_TOKEN: Final[Schema] = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The access token of a session, or a token for scripts (mirage_pat_…).",
+}
 _WORKSPACE_PARAMETER: Final[Schema] = {
     "name": WORKSPACE,
     "in": "header",
@@ -199,11 +217,23 @@ _LAST_EVENT_PARAMETER: Final[Schema] = {
     "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     "description": "The id of the last event that was seen, by which a browser goes on with a stream; before `after`.",
 }
+_KEY_PARAMETER: Final[Schema] = {
+    "name": KEY,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"},
+    "description": "A new text for each question, such as a UUID: with it this is done once, however often it is sent"
+    " within a day. What is refused is told again for ten minutes only.",
+}
 _PROBLEM_SCHEMA: Final[Schema] = {"$ref": f"{_REFERENCE}Problem"}
-_PROBLEMS: Final[Schema] = {
-    str(status): {
+
+
+def _problem(code: str) -> Schema:
+    return {
         "description": code.replace("_", " ").capitalize(),
         "content": {PROBLEM: {"schema": _PROBLEM_SCHEMA}},
     }
-    for status, code in sorted(_STATUSES)
-}
+
+
+_PROBLEMS: Final[Schema] = {str(status): _problem(code) for status, code in sorted(_STATUSES)}
+_KEY_REUSED: Final[Schema] = {"422": _problem("key_reused")}

@@ -20,6 +20,7 @@ from services.kernel.messages import Because, Envelope, bundle, envelop, message
 from services.kernel.request import current_trace
 from services.kernel.service import Unit
 from services.kernel.sql import Row, Sql, Tx
+from services.kernel.trail import put_entry, take_entry_back
 
 #: Seconds until a bus is tried again that is away.
 BUS_AWAY: Final = 1.0
@@ -37,6 +38,8 @@ _OUTBOX: Final = ("position", "id", "type", "workspace", "filter", "time", "data
 class Outbox:
     """Writes what units emit, and relays it to the bus as soon as something was committed.
 
+    The first unit of a question that commits carries the entry of it for the audit trail (`services.kernel.trail`).
+
     What one instance writes it relays in order; several relay beside each other, and nobody may depend on their order.
     """
 
@@ -52,14 +55,18 @@ class Outbox:
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Unit]:
         """Open a unit of work; its messages go out soon after it commits."""
-        stored = False
+        stored, unit = False, None
         try:
             async with self._sql.begin() as tx:
                 unit = Unit(tx, self._service)
                 unit.because(Because(None, current_trace()))
                 yield unit
+                put_entry(unit)
                 await self.store(unit)
                 stored = bool(unit.emitted or unit.bundles)
+        except Exception:
+            take_entry_back(unit)
+            raise
         finally:
             # Also where the end of it was not seen: what was cancelled in its commit may have been committed.
             if stored:

@@ -9,19 +9,20 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import structlog
 
 from services.kernel import metrics
-from services.kernel.app import create_app
-from services.kernel.calls import A, Caller, Calls, Endpoint, Q
+from services.kernel.app import create_app, identify_principal
+from services.kernel.calls import A, Answering, Caller, Endpoint, Q
 from services.kernel.errors import Exhausted, MirageError, Unavailable
 from services.kernel.http_limits import Limits
 from services.kernel.http_server import HttpServer
 from services.kernel.listening import open_listener
 from services.kernel.pauses import pauses
+from services.kernel.principals import Verifier, read_public_keys
 from services.kernel.runtime import Place, Runtime
 from services.kernel.service import Service, load
 from services.kernel.settings import Settings
@@ -40,13 +41,16 @@ ANSWERING: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 
-class Process(Calls):
+class Process(Answering):
     """Runs services, again and again until what they need is there; asked meanwhile, it says what is missing."""
 
-    def __init__(self, services: Sequence[Service], settings: Settings, place: Place) -> None:
+    def __init__(
+        self, services: Sequence[Service], settings: Settings, place: Place, others: Sequence[Service] = ()
+    ) -> None:
         self._services = services
         self._settings = settings
         self._place = place
+        self._others = others
         self._runtime: Runtime | None = None
         self._missing: MirageError = Unavailable("this process is starting")
         self._ending = asyncio.Event()
@@ -57,6 +61,9 @@ class Process(Calls):
 
     def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
         return self._open.calls.follow(endpoint, question, caller)
+
+    def check(self, endpoint: Endpoint[Any, Any], caller: Caller) -> None:
+        self._open.calls.check(endpoint, caller)
 
     @property
     def _open(self) -> Runtime:
@@ -99,7 +106,7 @@ class Process(Calls):
     async def _run_once(self) -> None:
         """Open everything, and stay open until a part fails."""
         try:
-            async with Runtime(self._services, self._settings, place=self._place) as runtime:
+            async with Runtime(self._services, self._settings, place=self._place, others=self._others) as runtime:
                 self._runtime = runtime
                 try:
                     await self._open_front(runtime)
@@ -142,11 +149,21 @@ class Process(Calls):
             _log.warning("a port does not close", seconds=CLOSING)
 
 
-async def serve(services: Sequence[Service], settings: Settings, listener: socket.socket, place: Place) -> None:
-    """Serve ``services`` on a socket until SIGTERM or SIGINT; ``place`` is where others find it."""
+async def serve(
+    services: Sequence[Service],
+    settings: Settings,
+    listener: socket.socket,
+    place: Place,
+    *,
+    others: Sequence[Service] = (),
+) -> None:
+    """Serve ``services`` on a socket until SIGTERM or SIGINT; ``place`` is where others find it.
+
+    ``others``: see `Runtime`.
+    """
     metrics.start()
-    process = Process(services, settings, place)
-    server = HttpServer(_app(process, services, place), listener)
+    process = Process(services, settings, place, others)
+    server = HttpServer(_app(process, services, place, settings), listener)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.end)
@@ -162,8 +179,9 @@ async def serve(services: Sequence[Service], settings: Settings, listener: socke
     serving.result()
 
 
-def _app(process: Process, services: Sequence[Service], place: Place) -> "Litestar":
+def _app(process: Process, services: Sequence[Service], place: Place, settings: Settings) -> "Litestar":
     hosts = frozenset({"localhost", "127.0.0.1", "::1", urlsplit(f"//{place.address}").hostname or ""})
     answered = [endpoint for service in services for endpoint in service.answers]
     instances = frozenset((service.name, f"{service.name}-{place.id}") for service in services)
-    return create_app(process, answered, hosts=hosts, ready=process.ready, instances=instances)
+    identify = identify_principal(Verifier((service.name for service in services), read_public_keys(settings.peers)))
+    return create_app(process, answered, hosts=hosts, identify=identify, ready=process.ready, instances=instances)

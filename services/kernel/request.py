@@ -15,6 +15,8 @@ from typing import Final
 from msgspec import Struct
 
 TRACE: Final = "traceparent"
+#: The header by which an answer says the id of its trace.
+REQUEST_ID: Final = b"x-request-id"
 #: Seconds that the caller still waits, as a header; relative, since clocks of machines differ.
 SECONDS: Final = "Mirage-Seconds"
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")

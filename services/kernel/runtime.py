@@ -5,8 +5,6 @@ servers that the settings name, and asks the others over HTTP.
 """
 
 import asyncio
-import gc
-import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -19,14 +17,13 @@ from msgspec import Struct
 from services.kernel import metrics
 from services.kernel.adapters import SHARED, Adapters
 from services.kernel.blobs.segments import SegmentBlobs
-from services.kernel.bus import Bus, Consumer, Stream
-from services.kernel.calls import Calls, LocalCalls
+from services.kernel.bus import Bus, Lag
+from services.kernel.calls import Calls, CallsOf, Entry, LocalCalls
 from services.kernel.directory import Directory, Instance
 from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Folder
-from services.kernel.inbox import Inbox, consumer_of
+from services.kernel.inbox import Inbox
 from services.kernel.live import Live
-from services.kernel.messages import message_type
 from services.kernel.once_store import MIGRATIONS, forget
 from services.kernel.outbox import Outbox
 from services.kernel.parts import as_long_as_it_takes, first_of
@@ -34,6 +31,8 @@ from services.kernel.pauses import pauses
 from services.kernel.service import Handles, Ports, Service, load
 from services.kernel.settings import Settings
 from services.kernel.sql import Migration, Sql, migrations
+from services.kernel.streams import consumers_of, streams_of
+from services.kernel.trail import open_trail
 from services.kernel.version import VERSION
 from services.kernel.workers import Workers
 
@@ -42,17 +41,14 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-PROGRESS_KEPT: Final = 600
-#: Files and connections that a process may have open at once, where the system allows as many.
-DESCRIPTORS: Final = 65_536
-
-
 #: Of the ports, those without which a service still answers: what needs them waits.
 WITHOUT: Final = frozenset({"bus", "cache", "directory", "values", "locks", "scheduler", "search", "graph"})
 #: Seconds in which a port must answer that it is there.
 ANSWERING: Final = 1.5
 #: Seconds for which those who knew this process may still ask it, once it has left the directory.
 LEAVING: Final = 1.0
+#: Seconds between the first two looks whether a consumer has taken in what was said.
+SETTLING: Final = 0.01
 
 
 class Place(Struct, frozen=True):
@@ -75,16 +71,23 @@ class Runtime:
 
     ``calls`` reaches every one of them. A part of it that ends by itself is a failure of the process: see `failure`.
     Unless it ``works``, long work that is queued for them (`Handles.work`) stays so until `work` is called.
-    ``place``: where others find this process, and under which id.
+    ``place``: where others find this process, and under which id. ``others``: declarations of services elsewhere,
+    which ask those here what they say that they ask.
     """
 
     def __init__(
-        self, services: Sequence[Service], settings: Settings, *, works: bool = True, place: Place | None = None
+        self,
+        services: Sequence[Service],
+        settings: Settings,
+        *,
+        works: bool = True,
+        place: Place | None = None,
+        others: Sequence[Service] = (),
     ) -> None:
         self.services = tuple(services)
         self.settings = settings
         self.place = place or Place(address="local", id=uuid4().hex)
-        self.calls = LocalCalls()
+        self.calls = LocalCalls({service.name: service.asks for service in (*others, *services)})
         self.ports: dict[str, Ports] = {}
         self.bus: Bus
         self.directory: Directory
@@ -146,8 +149,6 @@ class Runtime:
 
     async def _start(self) -> None:
         self._failed = asyncio.get_running_loop().create_future()
-        _tune_collector()
-        _raise_descriptor_limit()
         handled = {
             service.name: tuple[Handles, ...](load(service.consumers)) for service in self.services if service.consumers
         }
@@ -188,9 +189,25 @@ class Runtime:
         end = loop.time() + seconds
         await self.leave()
         await asyncio.gather(*(each.drain(max(0.0, end - loop.time())) for each in self._consuming))
+        await self._flush(end)
+
+    async def settle(self, consumer: str, seconds: float) -> None:
+        """Wait until a consumer has taken in what services here have said by now, so many seconds at most."""
+        end = asyncio.get_running_loop().time() + seconds
+        await self._flush(end)
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                for pause in pauses(SETTLING, longest=0.1):
+                    if await self.bus.lag(consumer) == Lag(0, 0):
+                        return
+                    await asyncio.sleep(pause)
+
+    async def _flush(self, end: float) -> None:
+        """See that what services have said is on its way to the bus, until a moment of the loop's clock at most."""
+        await self._write_entries()
         for ports in self.ports.values():
             if isinstance(outbox := vars(ports).get("outbox"), Outbox):
-                await outbox.flush(max(0.0, end - loop.time()))
+                await outbox.flush(max(0.0, end - asyncio.get_running_loop().time()))
 
     async def _register(self) -> None:
         """Make the services known, now that all of them are open and answer."""
@@ -201,6 +218,13 @@ class Runtime:
             await self.directory.register(known)
             self._instances.append(known)
         self._settled = True
+
+    async def _write_entries(self) -> None:
+        """Write the entries of what failed that still wait, as far as that goes."""
+        trails = [ports.trail for ports in self.ports.values() if "trail" in vars(ports)]
+        with suppress(MirageError, TimeoutError):
+            async with asyncio.timeout(ANSWERING):
+                await asyncio.gather(*(trail.flush() for trail in trails))
 
     async def _leave(self) -> None:
         """Take the services out of the directory, so that nobody is sent here while they end."""
@@ -240,12 +264,16 @@ class Runtime:
             self.bus = shared["bus"]
         if self.settings.directory:
             from services.kernel.http_calls import HttpCalls
+            from services.kernel.principals import Signer, read_private_keys
 
-            self._asking = self._others = HttpCalls(self.calls, self.directory)
+            signer = Signer(read_private_keys(self.settings.signing_keys))
+            self._asking = self._others = HttpCalls(self.calls, self.directory, signer)
         return shared
 
     async def _open_ports(self, service: Service, shared: dict[str, Any]) -> Ports:
-        ports = Ports(service.name, settings=self.settings, calls=self._asking)
+        # Who lets the world in asks for whoever comes; all others ask as themselves.
+        asking = self._asking if service.public else CallsOf(service.name, self._asking)
+        ports = Ports(service.name, settings=self.settings, calls=asking)
         if service.live is not None:
             ports.live = Live(service.name, service.live, self.settings.log)
             following = partial(ports.live.follow, shared["values"], logs=len(self.services) == 1)
@@ -256,8 +284,9 @@ class Runtime:
             await ports.sql.migrate(migrations_of(service), shared=bool(self.settings.sql))
         if {"sql", "bus"} <= set(service.needs):
             ports.outbox = Outbox(ports.sql, ports.bus, service.name)
-        elif service.publishes or service.consumers:
+        elif service.consumers or not all(issubclass(said, Entry) for said in service.publishes):
             raise Invalid(f"the service {service.name} publishes or consumes, and so needs sql and bus")
+        open_trail(service, ports)
         return ports
 
     def _open(self, name: str, service: Service) -> Any:
@@ -285,6 +314,8 @@ class Runtime:
     def _run_service(self, service: Service, ports: Ports, handled: Sequence[Handles]) -> None:
         for task in load(service.tasks) if service.tasks else ():
             self._run(f"{service.name}.{task.__name__}", partial(task, ports), endless=False)
+        if "trail" in vars(ports):
+            self._run(f"{service.name}.trail", ports.trail.run)
         if "outbox" not in vars(ports):
             return
         self._run(f"{service.name}.relay", ports.outbox.relay)
@@ -331,6 +362,7 @@ class Runtime:
         try:
             self._ends_measuring()
             await self._leave()
+            await self._write_entries()
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -343,54 +375,6 @@ class Runtime:
                     _log.warning("a port did not close", port=type(opened.port).__name__, reason=str(error))
         finally:
             self.folder.close()
-
-
-def _tune_collector() -> None:
-    """Collect garbage seldom: what lives here dies by reference count, and the modules live for ever."""
-    gc.freeze()
-    gc.set_threshold(150_000, 20, 50)
-
-
-def _raise_descriptor_limit() -> None:
-    """Open more files and connections than the usual 1,024, where the system lets us."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def streams_of(services: Sequence[Service]) -> list[Stream]:
-    """The streams that the declarations ask for: commands and facts per owner, and one for live progress."""
-    commands: set[str] = set()
-    facts: set[str] = set()
-    for service in services:
-        for message in (*service.publishes, *service.consumes):
-            _, kind, owner, *_ = message_type(message).split(".")
-            if kind == "cmd":
-                commands.add(owner)
-            elif kind == "evt":
-                facts.add(owner)
-    return [
-        *(Stream(f"CMD_{owner.upper()}", (f"mirage.cmd.{owner}.>",), "work") for owner in sorted(commands)),
-        *(Stream(f"EVT_{owner.upper()}", (f"mirage.evt.{owner}.>",), "facts") for owner in sorted(facts)),
-        Stream("PROGRESS", ("mirage.progress.>",), "progress", keep_seconds=PROGRESS_KEPT),
-    ]
-
-
-def consumers_of(handled: dict[str, tuple[Handles, ...]]) -> list[Consumer]:
-    """The consumers of all services, each in the stream that its message type belongs to."""
-    return [
-        consumer_of(name, handles, stream_of(handles.takes))
-        for name, all_of_it in handled.items()
-        for handles in all_of_it
-    ]
-
-
-def stream_of(message: type[Struct]) -> str:
-    """The stream that keeps messages of this type."""
-    _, kind, owner, *_ = message_type(message).split(".")
-    return "PROGRESS" if kind == "progress" else f"{kind.upper()}_{owner.upper()}"
 
 
 def migrations_of(service: Service) -> list[Migration]:

@@ -6,7 +6,7 @@ importing what only a running one needs.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from services.kernel.seal import Seal
     from services.kernel.search import Search
     from services.kernel.settings import Settings
-    from services.kernel.sql import Sql, Tx
+    from services.kernel.sql import Reader, Sql, Tx
+    from services.kernel.trail import Question, Trail
     from services.kernel.values import Values
 
 M = TypeVar("M", bound=Struct)
@@ -39,7 +40,8 @@ class Service(Struct, frozen=True, kw_only=True):
     """The declaration of one service.
 
     ``needs``: names of ports. ``publishes``, ``consumes``: message types; ``follows``: those that it reads along, as
-    they come. ``answers``, ``asks``: endpoints.
+    they come; of one that publishes a form of `Entry` the audit trail is told what it is asked. ``answers``, ``asks``:
+    endpoints.
     ``doors``: import string of ``{endpoint: function}``. ``consumers``: of a sequence of `Handles`. ``tasks``: of a
     sequence of functions that take the service's `Ports`, run beside it and raise only what shall end the process.
     ``migrations``: a package. ``cache_mib``: the page cache of its embedded database, for one that writes much.
@@ -92,6 +94,7 @@ class Ports:
     live: "Live[Any]"
     egress: "Egress"
     outbox: "Outbox"
+    trail: "Trail"
     #: Where the service keeps what lives as long as the process, by the name of its owner module.
     state: dict[str, Any]
 
@@ -112,6 +115,7 @@ class Received(Struct, Generic[M], frozen=True):
     workspace: UUID
     at: int
     because: Because = NO_REASON
+    filter: str = ""
 
 
 class Unit:
@@ -124,6 +128,8 @@ class Unit:
         self.bundles: list[tuple[Mapping[str, Struct], UUID, Because]] = []
         self._because = NO_REASON
         self.afterwards: list[Callable[[], None]] = []
+        #: The question whose entry for the audit trail it carries.
+        self.carries: Question | None = None
 
     def because(self, because: Because) -> None:
         """Let what is emitted from now on say ``because`` of which message.
@@ -149,6 +155,7 @@ class Unit:
 Handle = Callable[[Ports, Unit, Sequence[Received[Any]]], Awaitable[None]]
 Bury = Callable[[Ports, Unit, Received[Any], str], Awaitable[None]]
 Work = Callable[[Ports, Received[Any], "Hold"], Awaitable[None]]
+Owners = Callable[["Reader", Sequence[Received[Any]]], Awaitable[Sequence[UUID | None]]]
 
 
 class Hold:
@@ -178,6 +185,10 @@ class Handles(Struct, frozen=True, kw_only=True):
     Either ``handle``, which gets batches inside one transaction with the inbox, or ``work``, which gets single
     messages, up to ``parallel`` at a time, for as long as it extends them. ``buried`` runs in a transaction of its
     own when a message failed for the fifth time.
+
+    ``owners``: the workspace that each message's things are of, by the rows of this service, None for one that it knows
+    nothing of yet; what comes from another one has no effect (`services.kernel.ownership`). ``everywhere``: whether
+    what is said may be about no workspace, or has to be.
     """
 
     name: str
@@ -188,6 +199,8 @@ class Handles(Struct, frozen=True, kw_only=True):
     batch: int = 200
     parallel: int = 1
     ack_wait: float = 30.0
+    owners: "Owners | None" = None
+    everywhere: Literal["never", "also", "only"] = "never"
 
 
 def load(path: str) -> Any:

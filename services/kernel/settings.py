@@ -35,8 +35,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The settings of a process.
 
     ``data``: the data folder. ``resolvers``: ``address[:port]`` of recursive resolvers; the system's when empty.
-    ``proxy``: ``http://host:port`` for passive sources. ``no_proxy``: names, addresses and networks of those that are
-    reached directly. ``dial_table``: a file that maps every address that may be dialled (see
+    ``proxy``: ``http://host:port`` for passive sources and login providers. ``no_proxy``: names and networks of those
+    that are reached directly. ``dial_table``: a file that maps every address that may be dialled (see
     `services.kernel.egress.dial`). ``ca_file``: certificates to trust instead of the system's.
     ``listen``: where HTTP is served. ``log``: the least level that is logged. ``user_agent``: how HTTP sources see us.
 
@@ -50,9 +50,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     ``advertise``: where others reach a process of a fleet, if not where it listens; ``instance``: its id among its
     like, made up if none is given; ``revision``: of the code that it runs, beside its version; ``register``: who makes
     it known.
-    ``public``: where a gateway listens for the world; ``token``: what the world needs to be let in. ``server``: the
+    ``public``: where a gateway listens for the world. ``trusted_proxies``: addresses and networks of those servers
+    before it (and before `mirage up`) that say in X-Forwarded-For where a request comes from. ``server``: the
     address of a fleet that the command line asks, instead of a data folder. ``master_key``: what provider keys are
-    sealed under (`services.kernel.seal`); without one it is a file of the data folder.
+    sealed under (`services.kernel.seal`); without one it is a file of the data folder. ``signing_keys``: by which the
+    services of a process say that it is they who ask others, ``peers``: the public ones of all, by which they know
+    who asks them (`services.kernel.principals`).
     """
 
     data: str = ""
@@ -85,12 +88,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     revision: str = ""
     register: Registrar = "self"
     public: str = "127.0.0.1:8080"
-    token: str = ""
+    trusted_proxies: tuple[str, ...] = ()
     master_key: str = ""
+    signing_keys: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
     server: str = ""
 
     def __repr__(self) -> str:
-        """Without what is secret: passwords in URLs, and the token."""
+        """Without what is secret: passwords in URLs, and keys."""
         said = (f"{name}={_shown(name, value)}" for name, value in self._set())
         return f"Settings({', '.join(said)})"
 
@@ -112,7 +117,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 #: Settings that are secret as a whole.
-SECRET: Final = frozenset({"token", "master_key"})
+SECRET: Final = frozenset({"master_key", "signing_keys"})
 FIELDS: Final = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Settings)}
 

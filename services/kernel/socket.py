@@ -17,8 +17,9 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from services.kernel.calls import A, Caller, Calls, Endpoint, LocalCalls, Q
+from services.kernel.calls import A, Caller, Calls, Endpoint, LocalCalls, Q, operator
 from services.kernel.errors import BY_CODE, UNKNOWN, Incompatible, Invalid, MirageError, Unavailable, meaning
+from services.kernel.wording import fault_of
 
 LIMIT: Final = 64_000_000
 #: An owner that says nothing for so long after the deadline of a question hangs.
@@ -115,7 +116,7 @@ class SocketServer:
             ask = msgspec.msgpack.decode(frame, type=Ask)
         except msgspec.MsgspecError as error:
             raise Invalid(f"that is no question: {error}") from error
-        caller = Caller(workspace=ask.workspace, name=ask.caller)
+        caller = operator(ask.workspace, ask.caller)
         endpoint = self._calls.endpoint(ask.service, ask.name)
         question = _decode_question(ask.question, endpoint)
         await _write(writer, Part(taken=True))
@@ -249,7 +250,7 @@ def _decode_question(raw: msgspec.Raw, endpoint: Endpoint[Q, A]) -> Q:
             raise Invalid(f"{endpoint.name} takes no {', '.join(sorted(unknown))}")
         return msgspec.msgpack.decode(raw, type=endpoint.takes)
     except msgspec.MsgspecError as error:
-        raise Invalid(f"the question {endpoint.name} cannot be read: {error}") from error
+        raise Invalid(f"the question {endpoint.name} cannot be read: {fault_of(error, endpoint.takes)}") from error
 
 
 def _decode_part(frame: bytes) -> Part:

@@ -1,6 +1,7 @@
 """Around an ASGI application: the requests under way, so that none ends without a word when the process does."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 from litestar.enums import ScopeType
@@ -9,6 +10,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from services.kernel.errors import Unavailable
 from services.kernel.events import problem_event
 from services.kernel.problems import problem_of, send_problem
+from services.kernel.request import REQUEST_ID, TRACE, continue_trace, trace_id, work
 
 #: What is told of a question, and of a stream, that did not end in time.
 UNANSWERED: Final = "this instance has ended before it had an answer: ask again"
@@ -33,8 +35,8 @@ class UnderWay:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        request = UnderWayRequest(self, send)
-        scope.setdefault("state", {})[_KEY] = request
+        state = scope.setdefault("state", {})
+        state[_KEY] = request = UnderWayRequest(self, state, send)
         self._requests.add(request)
         try:
             request.look()
@@ -65,13 +67,14 @@ class UnderWay:
 class UnderWayRequest:
     """One request, and how far its answer is."""
 
-    def __init__(self, all_of_them: UnderWay, send: Send) -> None:
+    def __init__(self, all_of_them: UnderWay, state: Mapping[str, Any], send: Send) -> None:
         task = asyncio.current_task()
         assert task is not None
         self.task = task
         self.told = False
         self.resumable = False
         self._all = all_of_them
+        self._state = state
         self._send = send
         self._begun = self._ended = False
         self._events = False
@@ -102,11 +105,14 @@ class UnderWayRequest:
     async def say_that_it_ends(self) -> None:
         if self._ended:
             return
+        traceparent = self._state.get(TRACE) or continue_trace()
+        with work(traceparent=traceparent):
+            problem = problem_of(Unavailable(BROKEN_OFF if self._begun else UNANSWERED))
         if self._begun:
-            event = problem_event(problem_of(Unavailable(BROKEN_OFF)))
-            await self._send({"type": "http.response.body", "body": event, "more_body": False})
+            await self._send({"type": "http.response.body", "body": problem_event(problem), "more_body": False})
             return
-        await send_problem(self._send, problem_of(Unavailable(UNANSWERED)), headers=[(b"connection", b"close")])
+        said = [(b"connection", b"close"), (REQUEST_ID, trace_id(traceparent).encode())]
+        await send_problem(self._send, problem, headers=said)
 
 
 def let_resume(scope: Any) -> None:

@@ -13,6 +13,7 @@ from services.kernel.inbox import Failing, durable
 from services.kernel.intake import Intake
 from services.kernel.messages import Because, Envelope, open_envelope
 from services.kernel.outbox import BUS_AWAY, Outbox
+from services.kernel.ownership import own
 from services.kernel.request import work
 from services.kernel.service import Handles, Hold, Ports, Received
 
@@ -78,7 +79,8 @@ class Workers:
             received = _received(delivery.envelope, self._handles.takes)
             assert self._handles.work is not None
             with metrics.batch(self._consumer, 1) as batch, work(traceparent=delivery.envelope.traceparent):
-                await self._handles.work(self._ports, received, hold)
+                if await self._is_own(received):
+                    await self._handles.work(self._ports, received, hold)
                 if hold.delay is not None:
                     batch.outcome = metrics.GIVEN_BACK
         except asyncio.CancelledError:
@@ -95,6 +97,10 @@ class Workers:
         finally:
             extending.cancel()
 
+    async def _is_own(self, received: Received[Any]) -> bool:
+        async with self._ports.sql.read() as view:
+            return bool(await own(self._handles, self._consumer, view, [received]))
+
     async def _extend(self, hold: Hold) -> None:
         while True:
             await asyncio.sleep(self._handles.ack_wait / 3)
@@ -105,4 +111,6 @@ class Workers:
 
 
 def _received(envelope: Envelope, message: type[Struct]) -> Received[Any]:
-    return Received(open_envelope(envelope, message), envelope.workspace, envelope.time, Because.of(envelope))
+    return Received(
+        open_envelope(envelope, message), envelope.workspace, envelope.time, Because.of(envelope), envelope.filter
+    )

@@ -26,6 +26,6 @@ async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]
 
 
 CONSUMERS: Final = (
-    Handles(name="announced", takes=Announced, handle=announced, batch=20),
+    Handles(name="announced", takes=Announced, handle=announced, batch=20, everywhere="only"),
     Handles(name="finished", takes=Finished, handle=finished, batch=50),
 )

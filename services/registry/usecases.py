@@ -104,9 +104,9 @@ async def set_module(ports: Ports, caller: Caller, settings: ModuleSettings) -> 
     """Change a workspace's settings of a module."""
     module = await get_module(ports, caller, settings.module)
     checked = None if settings.options is None else check_options(module.declared, settings.options)
-    async with ports.sql.begin() as tx:
-        await store.hold_setting(tx, caller.workspace, settings.module)
-        before = (await store.read_settings(tx, caller.workspace)).get(settings.module, store.Setting())
+    async with ports.outbox.unit() as unit:
+        await store.hold_setting(unit.tx, caller.workspace, settings.module)
+        before = (await store.read_settings(unit.tx, caller.workspace)).get(settings.module, store.Setting())
         options = None if checked is None else {**(before.options or {}), **checked}
-        await store.write_setting(tx, caller.workspace, settings.module, store.Setting(settings.enabled, options))
+        await store.write_setting(unit.tx, caller.workspace, settings.module, store.Setting(settings.enabled, options))
     return await get_module(ports, caller, settings.module)

@@ -9,7 +9,7 @@ from services.contracts.plan import Plan
 from services.contracts.subjects import Names
 from services.kernel.calls import Caller, Endpoint, Nothing
 from services.kernel.service import Ports
-from services.scans.usecases import create, lease, lifecycle, look, progress, retention
+from services.scans.usecases import authorise, create, lease, lifecycle, look, progress, quotas, retention
 
 
 async def create_scan(ports: Ports, caller: Caller, new: r.NewScan) -> r.Scan:
@@ -98,6 +98,8 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.SWEPT_BY_SCANS: swept_by_scans,
     e.WATCH_SCAN: watch_scan,
     e.GET_PLAN: get_plan,
+    e.GET_AUTHORISATION: authorise.get,
+    e.GET_WORK_USED: quotas.get_work_used,
     e.LIST_ITEMS: list_items,
     e.GET_STANDING: get_standing,
     e.GET_NAMES: get_names,

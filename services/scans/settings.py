@@ -3,6 +3,7 @@
 from typing import Final
 
 SECOND: Final = 1_000_000
+DAY: Final = 86_400 * SECOND
 
 #: A batch that a collector works on is its for this long after each renewal.
 LEASE: Final = 60 * SECOND
@@ -33,3 +34,8 @@ RATE_TURNS: Final = 3
 #: Seconds between two looks of the timer, and between two messages of progress.
 TICK: Final = 0.5
 PROGRESS_EVERY: Final = 0.25
+
+#: Seconds for which the quotas of a workspace are gone by, and after which it is looked whether one that was used up
+#: leaves something again.
+QUOTAS_ASKED: Final = 5
+LOOKED_AGAIN: Final = 30 * SECOND

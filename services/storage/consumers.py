@@ -7,6 +7,7 @@ from uuid import UUID
 from services.contracts.facts import Admitted, Collected, Deleted
 from services.kernel.messages import now
 from services.kernel.service import Handles, Ports, Received, Unit
+from services.kernel.sql import Reader
 from services.storage.domain import Rows
 from services.storage.store import intake
 from services.storage.usecases import index
@@ -21,6 +22,7 @@ async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected
     for received in batch:
         if (received.workspace.bytes, received.message.scan.bytes) not in deleted:
             rows.add(received.workspace, received.message, recorded_at)
+    await intake.note_scans(unit.tx, ((received.workspace, received.message.scan) for received in batch))
     await intake.write_rows(unit.tx, rows)
     unit.then(index.waker(ports).set)
 
@@ -51,9 +53,15 @@ async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) 
             )
 
 
+async def owners(view: Reader, batch: Sequence[Received[Collected | Admitted | Deleted]]) -> list[UUID | None]:
+    """Whose the scans are that are named."""
+    found = await intake.scan_owners(view, [each.message.scan for each in batch])
+    return [found.get(each.message.scan) for each in batch]
+
+
 # A result comes in bundles of dozens.
 CONSUMERS: Final = (
-    Handles(name="collected", takes=Collected, handle=collected, batch=12),
-    Handles(name="admitted", takes=Admitted, handle=admitted, batch=100),
-    Handles(name="deleted", takes=Deleted, handle=deleted, batch=5),
+    Handles(name="collected", takes=Collected, handle=collected, owners=owners, batch=12),
+    Handles(name="admitted", takes=Admitted, handle=admitted, owners=owners, batch=100),
+    Handles(name="deleted", takes=Deleted, handle=deleted, owners=owners, batch=5),
 )

@@ -1,6 +1,7 @@
 from typing import Final
 
 from services.contracts import endpoints as e
+from services.contracts.commands import Record
 from services.contracts.facts import Admitted, Collected, Deleted
 from services.kernel.service import Service
 
@@ -8,6 +9,7 @@ service: Final = Service(
     name="storage",
     summary="Keeps entities, relations and assertions over time; searches, exports, compares.",
     needs=("sql", "bus", "search"),
+    publishes=(Record,),
     consumes=(Collected, Admitted, Deleted),
     answers=(
         e.FIND_ENTITIES,

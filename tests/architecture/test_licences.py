@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-fleet.lock", "requirements-test.lock")
 #: Licences that ask for no more than the library itself, by their SPDX names, and by what packages call them.
 PERMITTED = {
-    "Apache-2.0": ("Apache 2.0", "Apache License", "Apache Software License"),
-    "BSD-2-Clause": ("BSD 2-Clause License",),
+    "Apache-2.0": ("Apache 2.0", "Apache License", "Apache License, Version 2.0", "Apache Software License"),
+    "BSD-2-Clause": ("BSD", "BSD 2-Clause License"),
     "BSD-3-Clause": ("BSD License",),
     "ISC": (),
     "MIT": ("MIT License",),

@@ -11,15 +11,17 @@ from typing import Any
 import uvicorn
 
 from services.catalogue import load_embedded
-from services.gateway.api import public
-from services.kernel.app import create_app
+from services.gateway.api import ENDPOINTS, PREFIX
+from services.gateway.domain import Routes
+from services.gateway.usecases.door import Door
+from services.kernel.app import create_app, identify_principal
 from services.kernel.calls import LocalCalls
 from services.kernel.directory import Instance
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.http_calls import HttpCalls
 from services.kernel.runtime import Runtime
-from services.kernel.service import Ports
 from services.kernel.settings import Settings
+from tests.kernel.keys import known_by, signer, verifier
 
 TOKEN = "the-token-of-the-operator"
 
@@ -70,13 +72,15 @@ async def fleet(folder: Path, *, works: bool = True) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(Runtime(load_embedded(), Settings(data=str(folder)), works=works))
         endpoints = [endpoint for service in runtime.services for endpoint in service.answers]
-        inner = Served(create_app(runtime.calls, endpoints, hosts=frozenset({"127.0.0.1"})))
+        identify = identify_principal(verifier(*(service.name for service in runtime.services)))
+        inner = Served(create_app(runtime.calls, endpoints, hosts=frozenset({"127.0.0.1"}), identify=identify))
         directory = LocalDirectory()
         for service in runtime.services:
             await directory.register(Instance(service.name, f"{service.name}-1", f"127.0.0.1:{inner.port}", {}))
-        calls = HttpCalls(LocalCalls(), directory)
+        calls = HttpCalls(LocalCalls(), directory, signer())
         stack.push_async_callback(calls.close)
-        door = Served(public(Ports("gateway", settings=Settings(token=TOKEN), calls=calls)))
+        routes = Routes[Any]((each.method, each.path, each) for each in ENDPOINTS)
+        door = Served(Door(calls, routes, ENDPOINTS, known_by(TOKEN), PREFIX))
         for each in (inner, door):
             await each.begin()
             stack.push_async_callback(each.end)

@@ -16,7 +16,7 @@ from services.cli.archive import Copied, databases, restore_backup, write_backup
 from services.cli.hull import HELD_SECONDS, HOLD, Held, Hull
 from services.kernel.blobs import Blob
 from services.kernel.blobs.segments import SegmentBlobs
-from services.kernel.calls import Caller
+from services.kernel.calls import operator
 from services.kernel.errors import Unavailable
 from services.kernel.folder import BUS, EVIDENCE
 from services.kernel.runtime import Runtime
@@ -248,7 +248,7 @@ async def test_an_owner_whose_caller_died_goes_on(owner: Hull, settings: Setting
     assert owner.runtime is not None
     tower = owner.runtime.ports["tower"]
     async with another(settings) as hull:
-        parts = hull.calls.follow(HOLD, Held("relays"), Caller(workspace=SPACE))
+        parts = hull.calls.follow(HOLD, Held("relays"), operator(SPACE))
         await anext(parts)
         await ring(tower, 1)
         await parts.aclose()

@@ -1,11 +1,13 @@
 """Every command of the command line takes what it declares."""
 
 import inspect
+import shlex
 from collections.abc import Iterator
 
 import click
 import pytest
 
+from services.cli.examples import EXAMPLES
 from services.cli.main import COMMANDS, Commands
 
 
@@ -43,3 +45,22 @@ def test_every_command_that_follows_a_scan_can_be_quiet_or_be_read_by_a_program(
     followers = {name for name, taken in options.items() if taken & {"quiet", "json_progress"}}
     assert followers == {"scan", "demo", "scans watch", "scans resume", "scans retry"}
     assert all(options[name] >= {"quiet", "json_progress"} for name in followers)
+
+
+def leaves() -> set[str]:
+    return {name for name, command in every_command() if not isinstance(command, click.Group)}
+
+
+def test_the_help_of_every_command_ends_with_an_example() -> None:
+    assert EXAMPLES.keys() == leaves()
+    commands = dict(every_command())
+    for name, line in EXAMPLES.items():
+        assert line.startswith(f"mirage {name}")
+        with click.Context(commands[name], info_name=name) as context:
+            assert f"Example:\n    ./{line}" in context.get_help()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_a_call_that_is_understood(name: str) -> None:
+    command, words = dict(every_command())[name], shlex.split(EXAMPLES[name])[1 + len(name.split()) :]
+    command.make_context(name, words)

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from services.cli.commands.up import http_server
+from services.cli.commands.up import application
 from services.cli.hull import Hull
+from services.gateway.usecases.identities import Identities
 from services.kernel import inbox
 from services.kernel.folder import is_data
 from services.kernel.inbox import Inbox
@@ -121,7 +122,7 @@ def test_letters_that_are_not_named_are_refused(mirage: Mirage, data: Path, word
 async def test_dead_letters_of_all_workspaces_are_nobody_s_over_http(tmp_path: Path) -> None:
     async with Hull(Settings(data=str(tmp_path)), works=False) as hull:
         assert hull.runtime is not None
-        server = http_server(hull.runtime, "127.0.0.1:80", "default")
-        paths = {route.path for route in server.config.app.routes}  # type: ignore[union-attr]
+        app = application(hull.runtime, "127.0.0.1:80", Identities(hull.runtime.calls))
+        paths = {route.path for route in app.routes}
         assert "/api/v1/scans" in paths
         assert not paths & {f"/api{endpoint.path}" for endpoint in DOORS}

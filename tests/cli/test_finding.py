@@ -10,12 +10,12 @@ from services.cli.finding import is_interrupted
 from services.cli.hull import Hull
 from services.contracts.endpoints import CREATE_SCAN, GET_SCAN, PAUSE_SCAN
 from services.contracts.resources import NewScan, Scan, ScanId, ScanRef
-from services.kernel.calls import Caller
+from services.kernel.calls import operator
 from services.kernel.messages import workspace_id
 from services.kernel.settings import Settings
 from tests.cli.conftest import Mirage
 
-CALLER = Caller(workspace=workspace_id("default"))
+CALLER = operator(workspace_id("default"))
 
 
 async def running_scan(hull: Hull) -> Scan:

@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from services.catalogue import load_service
 from services.cli.fleet.deployment import Deployment
 from services.cli.fleet.secrets import keep_secrets
 from services.cli.fleet.standing import Standing, Store, write
+from services.contracts.endpoints import OFFER_FIRST_ACCOUNT
+from services.contracts.resources import FirstCode
 from services.contracts.resources.discovery import ConsumerView, FleetView, InstanceView, ServiceView
 from services.kernel import runtime
+from services.kernel.calls import Caller, LocalCalls, Nothing
 from services.kernel.settings import Settings
 from tests.cli.conftest import Mirage
 from tests.cli.fields import documented
@@ -111,6 +115,7 @@ def fields_of(document: object, path: str = "") -> Iterator[str]:
         (("fleet", "restart", "nobody"), "there is no service nobody; there are scans, "),
         (("fleet", "logs", "nobody"), "there is no service nobody; there are scans, "),
         (("serve", "scans", "--listen", "nowhere"), "nowhere is not ADDRESS:PORT"),
+        (("serve", "scans", "--listen", "127.0.0.1:0"), "knows no keys of others (MIRAGE_PEERS)"),
         (("fleet", "up", "--listen", "nowhere"), "nowhere is not ADDRESS:PORT"),
         (("fleet", "scale", "scans", "2"), "there is no fleet in "),
     ],
@@ -175,6 +180,19 @@ def test_what_of_a_fleet_does_not_run_is_said_by_its_status(
     assert "do not run" in out
 
 
+@asynccontextmanager
+async def offering(_: Deployment) -> AsyncIterator[LocalCalls]:
+    """A fleet in which nobody has an account yet."""
+
+    async def offer(_: object, caller: Caller, question: Nothing) -> FirstCode:
+        assert caller.kind == "operator"
+        return FirstCode(code="mirage_one_x")
+
+    calls = LocalCalls()
+    calls.serve(None, {OFFER_FIRST_ACCOUNT: offer})
+    yield calls
+
+
 def test_free_ports_are_the_gateways_too(mirage: Mirage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Deployment] = []
 
@@ -183,13 +201,14 @@ def test_free_ports_are_the_gateways_too(mirage: Mirage, tmp_path: Path, monkeyp
         begun.append(self)
 
     monkeypatch.setattr(Deployment, "up", up)
+    monkeypatch.setattr(Deployment, "calls", offering)
     code, _, err = mirage("fleet", "up", "--free-ports", "--data", str(tmp_path / "fleet"))
     assert code == 0
     (fleet,) = begun
     port = int(fleet.public.rpartition(":")[2])
     assert fleet.public not in {Settings().public, ""}
     assert port not in structs.astuple(fleet.agents.ports)
-    assert f"http://localhost:{port}" in err
+    assert f"./mirage login --first --server http://localhost:{port}\nIts code: mirage_one_x" in err
     given = mirage("fleet", "up", "--free-ports", "--listen", "10.0.0.5:81", "--data", str(tmp_path / "other"))
     assert "Mirage is up: http://10.0.0.5:81/api/docs" in given[2]
 
@@ -212,6 +231,7 @@ def test_what_services_are_told_is_read_from_the_options(
         begun.append(dict(self._changes))
 
     monkeypatch.setattr(Deployment, "up", up)
+    monkeypatch.setattr(Deployment, "calls", offering)
     sets = ("--set", "proxy", "--set", "log=debug", "--set", "user_agent=a=b", "--set", "no_proxy=")
     assert mirage("fleet", "up", *sets, "--data", str(tmp_path / "fleet"))[0] == 0
     assert begun == [{"proxy": None, "log": "debug", "user_agent": "a=b", "no_proxy": ""}]

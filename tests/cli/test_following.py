@@ -18,12 +18,12 @@ from services.contracts.endpoints import DELETE_SCAN, GET_SCAN, PAUSE_SCAN, STOP
 from services.contracts.entities import name
 from services.contracts.resources import Scan, ScanId, SourceState, Swept, Waiting, Watch, Watched
 from services.contracts.states import ScanState
-from services.kernel.calls import Caller, Endpoint
+from services.kernel.calls import Caller, Endpoint, operator
 from services.kernel.errors import Conflict, NotFound
 from services.kernel.socket import OwnerLost
 
 SCAN = UUID(int=1)
-CALLER = Caller(UUID(int=2))
+CALLER = operator(UUID(int=2))
 
 
 class Services:

@@ -16,7 +16,7 @@ from services.cli import hull as hulls
 from services.cli.hull import CallsOfOwner, Hull
 from services.contracts.endpoints import CREATE_SCAN, LIST_SCANS, PAUSE_SCAN, STOP_SCAN, WATCH_SCAN
 from services.contracts.resources import NewScan, ScanId, Watch
-from services.kernel.calls import Caller, LocalCalls, Nothing
+from services.kernel.calls import LocalCalls, Nothing, operator
 from services.kernel.errors import Exhausted, Unavailable
 from services.kernel.folder import Folder, Owned
 from services.kernel.messages import workspace_id
@@ -24,7 +24,7 @@ from services.kernel.settings import Settings
 from services.kernel.socket import OwnerLost, SocketCalls
 
 ROOT = Path(__file__).parents[2]
-CALLER = Caller(workspace=workspace_id("default"))
+CALLER = operator(workspace_id("default"))
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_what_is_made_is_said(made: list[str]) -> None:
             f"services/{name}/README.md",
             f"tests/services/{name}/test_{name}.py",
         } <= {*made}
-    assert {"services/catalogue.py", "pyproject.toml", "services/contracts/endpoints.py"} <= {*made}
+    assert {"services/catalogue.py", "pyproject.toml", "services/contracts/endpoints/__init__.py"} <= {*made}
 
 
 def test_the_next_command_that_is_said_is_one_that_runs(copy: Path, run: Run, made: list[str]) -> None:

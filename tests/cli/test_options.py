@@ -25,3 +25,32 @@ def test_data_and_workspace_are_taken_before_the_command_and_after_it(
     assert code == 0, fault
     assert f"./mirage scan example.org --data {tmp_path / 'data'} --workspace ours" in said
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_folder_that_is_named_counts_and_not_a_server_of_the_environment(
+    mirage: Mirage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRAGE_SERVER", "http://127.0.0.1:9")
+    code, said, told = mirage("scans", "list", "--data", str(tmp_path))
+    assert code == 0, told
+    assert told == f"mirage: --data counts: the data folder {tmp_path} is asked, not http://127.0.0.1:9\n"
+    assert f"--data {tmp_path}" in said
+    assert "--server" not in said
+    code, _, told = mirage("scans", "list", "--data", str(tmp_path), "--server", "http://127.0.0.1:9")
+    assert (code, told) == (
+        2, f"mirage: either the data folder {tmp_path} is asked or the server http://127.0.0.1:9\n",
+    )  # fmt: skip
+
+
+def test_whoever_has_a_folder_is_its_operator(mirage: Mirage, tmp_path: Path) -> None:
+    said = mirage("whoami", "--data", str(tmp_path), "--workspace", "ours")[1]
+    assert said == f"The operator of {tmp_path}, who may all, in the workspace ours\n"
+
+
+def test_dead_letters_of_a_fleet_are_listed_without_a_verb_and_in_the_folder_that_is_named_before_one(
+    mirage: Mirage, tmp_path: Path
+) -> None:
+    told = mirage("fleet", "dead", "list", "--data", str(tmp_path))
+    assert str(tmp_path) in told[2]
+    assert mirage("fleet", "dead", "--data", str(tmp_path)) == told
+    assert mirage("fleet", "dead", "--data", str(tmp_path), "list") == told

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,22 @@ import pytest
 from msgspec import Struct
 
 from services.cli import remote
+from services.cli.credentials import Token
 from services.cli.following import Silent, follow
 from services.cli.remote import RemoteCalls, RemoteHull
-from services.contracts.endpoints import CREATE_SCAN, GET_SCAN, LIST_SCANS
-from services.contracts.resources import NewScan, ScanRef
-from services.kernel.calls import Caller, Endpoint, Nothing
-from services.kernel.errors import Denied, Invalid, NotFound, Unavailable
+from services.contracts.endpoints import CHANGE_PASSWORD, CREATE_SCAN, GET_SCAN, LIST_SCANS, LOG_IN
+from services.contracts.resources import ChangePassword, LogIn, NewScan, ScanRef
+from services.kernel.calls import Endpoint, Nothing, operator
+from services.kernel.errors import Invalid, NotFound, Unauthenticated, Unavailable
 from services.kernel.http_calls import Broken
+from services.kernel.http_questions import Asked
 from services.kernel.messages import workspace_id
 from services.kernel.settings import Settings
-from tests.cli.behind import TOKEN, fleet, fleet_beside
+from tests.cli.behind import TOKEN, Served, fleet, fleet_beside
 from tests.cli.conftest import Mirage
+from tests.services.gateway.hulls import DRUM, HULLS, LOOK, Beat, Beaten, opened
 
-CALLER = Caller(workspace_id("default"))
+CALLER = operator(workspace_id("default"))
 NUMBER = "+41446681800"
 PHONE = NewScan(targets=(NUMBER,), modules=("phone",))
 
@@ -73,12 +76,12 @@ def test_a_wrong_token_is_refused_and_not_shown(mirage: Mirage, server: str, mon
     monkeypatch.setenv("MIRAGE_TOKEN", "guessed-guessed-guessed")
     code, out, err = mirage("scans", "list", "--server", server)
     assert (code, out) == (1, "")
-    assert "needs a token" in err
+    assert "the token lets nobody in any more" in err
     assert "guessed" not in err
     monkeypatch.delenv("MIRAGE_TOKEN")
     code, _, err = mirage("scans", "list", "--server", server)
     assert code == 2
-    assert f"there is no token for {server}" in err
+    assert f"you are not logged in at {server}: mirage login --server {server}, or set MIRAGE_TOKEN to a token" in err
 
 
 def test_where_nobody_answers_is_said_at_once(mirage: Mirage) -> None:
@@ -121,7 +124,7 @@ def test_a_fleet_is_examined_as_far_as_it_can_be_from_here(mirage: Mirage, serve
 async def test_whoever_follows_goes_on_when_the_server_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     away = asyncio.Event()
     monkeypatch.setattr(remote, "pauses", lambda *_: iter(lambda: away.set() or 0.01, None))
-    async with fleet(tmp_path / "data", works=False) as begun, RemoteHull(Settings(), begun.url, TOKEN) as hull:
+    async with fleet(tmp_path / "data", works=False) as begun, RemoteHull(Settings(), begun.url, Token(TOKEN)) as hull:
         scan = await hull.calls.ask(CREATE_SCAN, PHONE, CALLER)
         following = asyncio.create_task(follow(hull, CALLER, scan, Silent()))
         while not begun.door._server.server_state.tasks:
@@ -139,13 +142,13 @@ async def test_a_server_that_stays_away_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(remote, "pauses", lambda *_: iter(lambda: 0.01, None))
     monkeypatch.setattr(remote, "PATIENCE", 0.1)
-    async with RemoteHull(Settings(), "http://127.0.0.1:1", TOKEN) as hull:
+    async with RemoteHull(Settings(), "http://127.0.0.1:1", Token(TOKEN)) as hull:
         assert not await hull.lost(Unavailable("it is away"))
 
 
 async def test_errors_arrive_as_they_are_there_and_limits_hold(tmp_path: Path) -> None:
     async with fleet(tmp_path / "data", works=False) as begun:
-        async with RemoteHull(Settings(), begun.url, TOKEN) as hull:
+        async with RemoteHull(Settings(), begun.url, Token(TOKEN)) as hull:
             assert await hull.somebody_works()
             with pytest.raises(NotFound):
                 await hull.calls.ask(GET_SCAN, ScanRef("0123abcd"), CALLER)
@@ -153,11 +156,11 @@ async def test_errors_arrive_as_they_are_there_and_limits_hold(tmp_path: Path) -
                 async with hull.held("relays"):
                     pass
             scan = await hull.calls.ask(CREATE_SCAN, PHONE, CALLER)
-            others = Caller(workspace_id("others"))
             assert [each.id for each in await hull.calls.ask(LIST_SCANS, Nothing(), CALLER)] == [scan.id]
-            assert await hull.calls.ask(LIST_SCANS, Nothing(), others) == ()
-        async with RemoteHull(Settings(), begun.url, "another") as hull:
-            with pytest.raises(Denied):
+        async with RemoteHull(Settings(), begun.url, Token(TOKEN), "others") as hull:
+            assert await hull.calls.ask(LIST_SCANS, Nothing(), CALLER) == ()
+        async with RemoteHull(Settings(), begun.url, Token("another")) as hull:
+            with pytest.raises(Unauthenticated):
                 await hull.calls.ask(LIST_SCANS, Nothing(), CALLER)
 
 
@@ -166,7 +169,7 @@ async def test_a_question_is_asked_again_of_a_server_that_goes_away_where_that_d
 ) -> None:
     away = asyncio.Event()
     monkeypatch.setattr(remote, "pauses", lambda *_: iter(lambda: away.set() or 0.01, None))
-    async with fleet(tmp_path / "data", works=False) as begun, RemoteHull(Settings(), begun.url, TOKEN) as hull:
+    async with fleet(tmp_path / "data", works=False) as begun, RemoteHull(Settings(), begun.url, Token(TOKEN)) as hull:
         assert await hull.calls.ask(LIST_SCANS, Nothing(), CALLER) == ()
         await begun.door.end()
         # Nobody can have heard a question that did not arrive, so even a new scan is one.
@@ -178,19 +181,24 @@ async def test_a_question_is_asked_again_of_a_server_that_goes_away_where_that_d
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "question", "again"), [(LIST_SCANS, Nothing(), True), (CREATE_SCAN, PHONE, False)]
+    ("endpoint", "question", "again", "keyed"),
+    [
+        (LIST_SCANS, Nothing(), True, False),
+        (CREATE_SCAN, PHONE, True, True),
+        (LOG_IN, LogIn(email="jo@example.org", password="a secret"), False, False),
+        (CHANGE_PASSWORD, ChangePassword(old="a secret", new="another"), False, False),
+    ],
 )
-async def test_a_question_that_may_have_been_heard_is_asked_again_only_where_it_may_be_answered_twice(
-    endpoint: Endpoint[Any, Any], question: Struct, again: bool, monkeypatch: pytest.MonkeyPatch
+async def test_a_question_that_may_have_been_heard_is_asked_again_only_where_that_does_no_harm(
+    endpoint: Endpoint[Any, Any], question: Struct, again: bool, keyed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = RemoteCalls("http://127.0.0.1:1", TOKEN)
+    calls = RemoteCalls("http://127.0.0.1:1", Token(TOKEN))
     calls._answered = True
-    tries = 0
+    keys: list[str | None] = []
 
     @asynccontextmanager
-    async def broken(*_: object) -> AsyncIterator[None]:
-        nonlocal tries
-        tries += 1
+    async def broken(url: str, asked: Asked, headers: dict[str, str], *_: object) -> AsyncIterator[None]:
+        keys.append(headers.get("Idempotency-Key"))
         raise Broken("it went away")
         yield
 
@@ -198,7 +206,43 @@ async def test_a_question_that_may_have_been_heard_is_asked_again_only_where_it_
     monkeypatch.setattr(remote, "pauses", lambda *_: iter([0.0, 0.0, 100.0]))
     with pytest.raises(Unavailable, match="went away"):
         await calls.ask(endpoint, question, CALLER)
-    assert tries == (3 if again else 1)
+    assert len(keys) == (3 if again else 1)
+    assert len(set(keys)) == 1
+    assert (keys[0] is not None) is keyed
+
+
+@pytest.mark.parametrize("kind", HULLS)
+async def test_what_must_not_be_done_twice_is_asked_again_until_its_answer_is_there_and_done_once(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_again = asyncio.Event()
+    asked = 0
+    monkeypatch.setattr(remote, "pauses", lambda *_: iter(lambda: 0.01, None))
+
+    async with opened(kind) as hull, AsyncExitStack() as stack:
+
+        async def listening(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal asked
+            asked += scope["method"] == "POST"
+            if asked > 1:
+                asked_again.set()
+            await hull.app(scope, receive, send)
+
+        door = Served(listening)
+        await door.begin()
+        stack.push_async_callback(door.end)
+        calls = RemoteCalls(f"http://localhost:{door.port}", Token("jo"))
+        stack.push_async_callback(calls.close)
+        await calls.ask(LOOK, Nothing(), CALLER)
+        hull.drums.gate.clear()
+        asking = asyncio.create_task(calls.ask(DRUM, Beat(drum="a"), CALLER))
+        await asyncio.wait_for(hull.drums.begun.wait(), 30)
+        for connection in list(door._server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.wait_for(asked_again.wait(), 30)
+        hull.drums.gate.set()
+        assert await asyncio.wait_for(asking, 30) == Beaten(1, "boom")
+        assert hull.drums.beaten == 1
 
 
 async def test_a_server_that_takes_a_question_and_says_nothing_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +254,7 @@ async def test_a_server_that_takes_a_question_and_says_nothing_is_not_there(monk
         writer.close()
 
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
-        calls = RemoteCalls(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", TOKEN)
+        calls = RemoteCalls(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", Token(TOKEN))
         with pytest.raises(Unavailable, match=r"did not answer within 0\.1 s"):
             await calls.ping()
         await calls.close()

@@ -8,7 +8,7 @@ from typing import Any
 from services.cli.hull import Hull
 from services.contracts.endpoints import CREATE_SCAN, LIST_SCANS, STOP_SCAN
 from services.contracts.resources import NewScan, ScanId
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Nothing, operator
 from services.kernel.messages import workspace_id
 from services.kernel.settings import Settings
 from tests.cli.conftest import Mirage
@@ -26,7 +26,7 @@ def test_old_scans_are_deleted_in_their_workspace_and_a_dry_run_says_which(mirag
         async with Hull(Settings(data=str(tmp_path)), works=False) as hull:
             ids = []
             for workspace in ("default", "default", "other"):
-                caller = Caller(workspace=workspace_id(workspace))
+                caller = operator(workspace_id(workspace))
                 new = NewScan(targets=("example.org",), modules=("crtsh",))
                 ids.append((await hull.calls.ask(CREATE_SCAN, new, caller)).id)
                 if len(ids) != 2:
@@ -35,7 +35,7 @@ def test_old_scans_are_deleted_in_their_workspace_and_a_dry_run_says_which(mirag
 
     async def left() -> list[int]:
         async with Hull(Settings(data=str(tmp_path)), works=False) as hull:
-            callers = [Caller(workspace=workspace_id(workspace)) for workspace in ("default", "other")]
+            callers = [operator(workspace_id(workspace)) for workspace in ("default", "other")]
             return [len(await hull.calls.ask(LIST_SCANS, Nothing(), caller)) for caller in callers]
 
     stopped, _ = asyncio.run(prepare())

@@ -45,8 +45,12 @@ async def get(port: int, path: str, *headers: str) -> tuple[int, str, bytes]:
     return int(head.split()[1]), kind[1] if kind else "", body
 
 
-async def test_everything_is_served_on_a_free_port_until_it_is_interrupted(tmp_path: Path) -> None:
-    async with mirage("up", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0") as process:
+async def test_everything_is_served_on_a_free_port_until_it_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRAGE_SERVER", "http://127.0.0.1:9")  # whom others ask
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    async with mirage("up", "--listen", "127.0.0.1:0") as process:
         assert process.stderr is not None
         line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
         where = re.search(r"http://localhost:(\d+)/api/docs", line)
@@ -60,7 +64,8 @@ async def test_everything_is_served_on_a_free_port_until_it_is_interrupted(tmp_p
         for asset in re.findall(rb'(?:src|spec-url)="([^"]+)"', page):
             assert (await get(port, asset.decode()))[0] == 200
         assert json.loads((await get(port, "/api/openapi.json"))[2])["openapi"].startswith("3.1")
-        assert await get(port, "/api/v1/scans") == (200, "application/json", b"[]")
+        assert (await get(port, "/api/v1/scans"))[:2] == (401, "application/problem+json")
+        assert (await get(port, "/api/v1/jwks"))[:2] == (200, "application/json")
         assert (await get(port, "/api/v1/scans", "Origin: http://elsewhere.example"))[:2] == (
             403,
             "application/problem+json",

@@ -14,6 +14,7 @@ from services.collector.context import Answer, HttpAnswer, SourceError
 from services.collector.item.exchange import Performed
 from services.collector.item.run import Module
 from services.collector.manifest import ModuleFile
+from services.collector.service import service as COLLECTOR  # noqa: N812  one of many here
 from services.contracts import entities
 from services.contracts.claims import Claim
 from services.contracts.commands import Collect, WorkItem
@@ -27,7 +28,7 @@ from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus import Delivery
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache.sqlite import SqliteCache
-from services.kernel.calls import Caller, LocalCalls, Nothing
+from services.kernel.calls import Caller, CallsOf, LocalCalls, Nothing
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.errors import NotFound, Unavailable
@@ -35,12 +36,12 @@ from services.kernel.live import Live
 from services.kernel.messages import derive, message_type
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.outbox import Outbox
-from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.seal import Seal, make_key
 from services.kernel.service import Hold, Ports
 from services.kernel.settings import Settings
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.streams import consumers_of, streams_of
 from services.kernel.values.local import LocalValues
 from tests.collector.workshop import SCAN, WORKSPACE, manifest, plan
 
@@ -115,7 +116,7 @@ class Process:
         #: What the registry says of collectors, this one not among them; None while it is away.
         self.elsewhere: list[tuple[str, int]] | None = []
         self.versions_asked = 0
-        self.calls = LocalCalls()
+        self.calls = LocalCalls({"collector": COLLECTOR.asks})
         self.calls.serve(None, {GET_PLAN: self._get_plan, GET_NAMES: self._get_names, RENEW_LEASES: self._renew_leases})
         self.calls.serve(None, {LIST_VERSIONS: self._list_versions})
         self.sql = SqliteSql(folder / "collector.db", strict=True)
@@ -130,7 +131,7 @@ class Process:
             blobs=self.blobs,
             bus=self.bus,
             cache=self.cache,
-            calls=self.calls,
+            calls=CallsOf("collector", self.calls),
             egress=Egress(Guard(), dial),
             settings=Settings(data=str(folder), resolvers=("192.0.2.53",)),
             values=self.values,
@@ -196,9 +197,8 @@ class Process:
     async def declare(self) -> None:
         """Set up the bus for the collector's own consumers."""
         from services.collector.consumers import CONSUMERS
-        from services.collector.service import service
 
-        await self.bus.declare(streams_of([service]), consumers_of({"collector": CONSUMERS}))
+        await self.bus.declare(streams_of([COLLECTOR]), consumers_of({"collector": CONSUMERS}))
 
     async def _get_plan(self, _: object, caller: Caller, question: ScanId) -> Plan:
         return self.plan

@@ -28,7 +28,7 @@ from services.contracts.resources import Announcement, ScanId
 from services.contracts.subjects import Names, NamesDigest
 from services.kernel import metrics
 from services.kernel.blobs import Blob
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Caller, Nothing, operator
 from services.kernel.errors import Exhausted, NotFound, Unavailable
 from services.kernel.messages import envelop
 from services.kernel.service import Hold, Received
@@ -56,7 +56,7 @@ async def test_the_digest_of_an_announcement_tells_which_modules_are_in_it(tmp_p
     for module in (asks("/a"), asks("/a"), asks("/a", version=2)):
         async with process(tmp_path / "one", World(), module) as one:
             announced = one.collector.announced
-            answer = await api.get_announcement(one.ports, Caller(WORKSPACE), Nothing())
+            answer = await api.get_announcement(one.ports, operator(WORKSPACE), Nothing())
             assert answer == Announcement(announced.digest, announced.modules)
             assert say_modules(one.ports) == {ANNOUNCED: announced.digest}
             digests.append(announced.digest)
@@ -502,7 +502,7 @@ async def test_what_another_collector_has_is_left_to_it_as_long_as_it_is_there(
     """As while a version is brought out: of two collectors, neither decides what becomes of the other's work."""
     async with process(tmp_path, World(), asks("/a")) as one:
         clock = [0.0]
-        one.collector._versions = Versions(one.calls, lambda: clock[0])
+        one.collector._versions = Versions(one.ports.calls, lambda: clock[0])
         one.elsewhere = [(module, version)]
         batch = command(item(1), module=module, version=version)
         delays = [await one.run(batch, tries=tries) for tries in (1, 2, 3, 4, 5, 1000)]
@@ -554,7 +554,7 @@ async def fleet_process(folder: Path, module: Callable[[World], Module]) -> Asyn
     clock = [1000.0]
     async with process(folder, World(), module) as one:
         one.ports.settings = replace(one.ports.settings, directory="consul://127.0.0.1:8500")
-        one.collector._versions = Versions(one.calls, lambda: clock[0])
+        one.collector._versions = Versions(one.ports.calls, lambda: clock[0])
         yield one, clock
 
 
@@ -653,13 +653,13 @@ async def test_a_word_list_that_no_scan_has_goes_unless_it_was_uploaded_for_the_
         await one.blobs.put(WORKSPACE, [Blob(words, b"www")])
         for at in (3, uploaded):
             async with one.sql.begin() as tx:
-                await store.write_upload(tx, WORKSPACE, words, at)
-        assert not (await api.swept_by_collector(one.ports, Caller(WORKSPACE), ScanId(SCAN))).swept
+                await store.write_upload(tx, WORKSPACE, words, 8, at)
+        assert not (await api.swept_by_collector(one.ports, operator(WORKSPACE), ScanId(SCAN))).swept
         async with one.ports.outbox.unit() as unit:
             await deleted(one.ports, unit, [Received(Deleted(scan=SCAN, words=words, made=7), WORKSPACE, 0)])
         assert (await _left(one))[2] == kept
-        assert (await api.swept_by_collector(one.ports, Caller(WORKSPACE), ScanId(SCAN))).swept
-        assert not (await api.swept_by_collector(one.ports, Caller(UUID(int=9)), ScanId(SCAN))).swept
+        assert (await api.swept_by_collector(one.ports, operator(WORKSPACE), ScanId(SCAN))).swept
+        assert not (await api.swept_by_collector(one.ports, operator(UUID(int=9)), ScanId(SCAN))).swept
 
 
 async def _left(one: Process) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from services.collector.context import SourceError, Unreachable
 from services.collector.item.exchange import Exchanges, Owner, Performed
 from services.collector.journal import Journal, digest
 from services.collector.manifest import MODULES, read_manifest
+from services.contracts.evidence import EvidenceRecord, seal
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.errors import NotFound
@@ -144,13 +145,48 @@ async def test_a_deleted_scan_leaves_its_shared_bodies_and_nothing_else(tmp_path
         for item, scan, body in ((1, SCAN, b"own"), (2, SCAN, b"both"), (3, OTHER, b"both"), (4, SCAN, b"uploaded")):
             await (await shop.exchanges(MANIFEST, item, scan=scan)).make("http", REQUEST, answering(body))
         async with shop.sql.begin() as tx:
-            await store.write_upload(tx, WORKSPACE, digest(b"uploaded"), 1)
+            await store.write_upload(tx, WORKSPACE, digest(b"uploaded"), 8, 1)
         await forget(shop, SCAN)
         kept = [each async for some in shop.blobs.digests(WORKSPACE) for each in some]
         assert sorted(kept) == sorted([digest(b"both"), digest(b"uploaded")])
         assert [len(await shop.records(item)) for item in (1, 2, 3, 4)] == [0, 0, 1, 0]
         await forget(shop, OTHER)
         assert [each async for some in shop.blobs.digests(WORKSPACE) for each in some] == [digest(b"uploaded")]
+
+
+async def kept(shop: Workshop) -> int:
+    async with shop.sql.read() as view:
+        return await store.bytes_kept(view, WORKSPACE)
+
+
+async def test_what_is_kept_of_a_workspace_is_counted_as_it_comes_and_goes(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        assert await kept(shop) == 0
+        await (await shop.exchanges(MANIFEST, 1)).make("http", REQUEST, answering(b"a" * 1000))
+        one = await kept(shop)
+        assert 1000 < one < 1500
+        await (await shop.exchanges(MANIFEST, 2, scan=OTHER)).make("http", REQUEST, answering(b"a" * 2000))
+        assert 3000 < await kept(shop) < 4000
+        await (await shop.exchanges(MANIFEST, workspace=ELSEWHERE)).make("http", REQUEST, answering(b"theirs"))
+        assert 3000 < await kept(shop) < 4000, "each workspace has its own"
+        await shop.journal.keep(WORKSPACE, b"w" * 500, shop.outbox)
+        await shop.journal.keep(WORKSPACE, b"w" * 500, shop.outbox)
+        await forget(shop, OTHER)
+        await forget(shop, OTHER)
+        assert await kept(shop) == one + 500
+        await forget(shop, SCAN)
+        assert await kept(shop) == 500
+
+
+async def test_an_answer_in_place_of_another_counts_instead_of_it(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        for turn, size in enumerate((900, 400)):
+            said = {"protocol": "http", "request": "r", "key": bytes(32), "status": "503", "blob": b"b", "size": size}
+            record = seal(EvidenceRecord(id=b"", at=1, **said))
+            async with shop.sql.begin() as tx:
+                row = store.JournalRow(WORKSPACE, UUID(int=1), SCAN, turn, record)
+                await store.write_exchanges(tx, [row, row])
+            assert size < await kept(shop) < size + 400
 
 
 async def test_what_comes_for_a_scan_after_its_end_leaves_nothing(tmp_path: Path) -> None:
@@ -175,7 +211,7 @@ async def test_a_body_that_is_written_while_it_is_dropped_stays(tmp_path: Path) 
 async def test_what_is_uploaded_while_it_is_dropped_stays(tmp_path: Path) -> None:
     async with workshop(tmp_path) as shop:
         await (await shop.exchanges(MANIFEST, 1)).make("http", REQUEST, answering(b"body"))
-        name = await forgetting_meanwhile(shop, shop.journal.keep(WORKSPACE, b"body"))
+        name = await forgetting_meanwhile(shop, shop.journal.keep(WORKSPACE, b"body", shop.outbox))
         assert await shop.blobs.get(WORKSPACE, name) == b"body"
 
 

@@ -15,11 +15,13 @@ from services.collector.item.permit import Permit
 from services.collector.journal import Journal
 from services.collector.manifest import Manifest
 from services.contracts import entities
+from services.contracts.authorisations import Authorisation
 from services.contracts.evidence import EvidenceRecord
-from services.contracts.plan import Authorisation, Limits, Plan
+from services.contracts.plan import Limits, Plan
 from services.contracts.scope import scope
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.cache.memory import MemoryCache
+from services.kernel.outbox import Outbox
 from services.kernel.sql import migrations
 from tests.stores import open_store
 
@@ -70,6 +72,7 @@ class Workshop:
         self.sql = open_store(folder / "collector.db")
         self.blobs = SegmentBlobs(folder / "evidence")
         self.cache = MemoryCache()
+        self.outbox = Outbox(self.sql, None, "collector")  # type: ignore[arg-type]
         self.journal = Journal(self.sql, self.blobs)
         self.budget = Budget(self.cache, self.sql)
         self.shared = Shared()
@@ -99,7 +102,7 @@ class Workshop:
     async def http(self, client: Client, of: Manifest, planned: Plan | None = None, **fields: Any) -> ItemHttp:
         """HTTP as an item of a scan has it."""
         exchanges = await self.exchanges(of, **fields)
-        return ItemHttp(client, self.shared, exchanges, Permit(of, planned or plan()), "Mirage-Test")
+        return ItemHttp(client, self.shared, exchanges, Permit(of, planned or plan(), 1), "Mirage-Test")
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ HELD = 10.0
 DRAINING = 20.0
 BACK = 300.0
 
-#: `--log-cli-level=info` shows what was done.
+#: `-o addopts=--import-mode=importlib --log-cli-level=info` shows what was done.
 MEASURED = logging.getLogger("measured")
 
 Says = Callable[[Standing], bool]

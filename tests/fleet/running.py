@@ -3,23 +3,32 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from services.catalogue import load_instances
 from services.cli.fleet import leftovers
 from services.cli.fleet.deployment import Deployment
 from services.cli.fleet.ports import HOST, free_ports
 from services.cli.fleet.users import settings_of
 from services.cli.rendering.jobs import job_name
+from services.contracts.endpoints import SCALE_SERVICE
+from services.contracts.resources import Scaling
+from services.kernel.calls import operator
+from services.kernel.messages import workspace_id
 from services.kernel.scheduler import Allocation
 from services.kernel.scheduler.nomad import Nomad
 from tests.proof.processes import ROOT, Lab, environment
 
 T = TypeVar("T")
 
+#: Of the first account.
+PASSWORD = "correct horse battery"
 #: Seconds for `fleet up`, for what is to come to be on a busy machine, and for a scan.
 RISING = 300
 PATIENCE = 120.0
@@ -53,9 +62,22 @@ class Fleet:
         return Nomad(self.deployment.agents.nomad)
 
     def up(self, *more: str, code: Path = ROOT, status: int = 0) -> str:
-        """Bring it up from ``code``, or what of it is missing; return what was said of it."""
+        """Bring it up from ``code``, or what of it is missing; return what was said of it.
+
+        Where nobody has an account yet, make the first one, and keep a token of its user's that may all.
+        """
         how = ("--free-ports", "--listen", self.listen, "--set", f"venv={sys.prefix}")
-        return self._run("fleet", "up", *how, *more, *self._data, seconds=RISING, status=status, code=code).stderr
+        said = self._run("fleet", "up", *how, *more, *self._data, seconds=RISING, status=status, code=code).stderr
+        if first := re.search(r"Its code: (\S+)", said):
+            self.log_in("--first", f"{first[1]}\njo@example.org\nJo Doe\n{PASSWORD}\n")
+            token = self.ask("tokens", "make", "tests", "--may", "all")
+            self.log_in("--token", token)
+        return said
+
+    def log_in(self, how: str, answers: str) -> None:
+        """Be let in from now on, by what is answered."""
+        arguments = ("login", how, "--server", self.server)
+        self._run(*arguments, seconds=PATIENCE, status=0, answers=answers)
 
     def fleet(self, *arguments: str, seconds: float = PATIENCE, status: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run a command on the fleet; it must end with ``status``."""
@@ -100,7 +122,7 @@ class Fleet:
         """What Nomad gives a service, its passwords in it."""
         deployment = self.deployment
         (declared,) = (each for each in deployment.services if each.name == service)
-        return settings_of(declared, deployment.secrets, deployment.agents.ports)
+        return settings_of(declared, deployment.secrets, deployment.agents.ports, public=deployment.public)
 
     def setting(self, service: str, name: str) -> str:
         return self.settings(service)[name]
@@ -113,6 +135,25 @@ class Fleet:
         shown: dict[str, Any] = json.loads(self.ask("scans", "show", "last", "--format", "json"))
         return shown
 
+    @asynccontextmanager
+    async def unscaled(self) -> AsyncIterator[None]:
+        """One instance of every service meanwhile, however much each has to do."""
+        await self._scale(1)
+        try:
+            await eventually(self._is_of_one_each)
+            yield
+        finally:
+            await self._scale(None)
+
+    async def _is_of_one_each(self) -> bool:
+        standing = await asyncio.to_thread(self.standing)
+        return standing["well"] and all(len(service["instances"]) == 1 for service in standing["fleet"]["services"])
+
+    async def _scale(self, count: int | None) -> None:
+        async with self.deployment.calls() as calls:
+            for name in load_instances():
+                await calls.ask(SCALE_SERVICE, Scaling(service=name, count=count), operator(workspace_id("default")))
+
     def process_of(self, allocation: str) -> int:
         return process_of(self.folder, allocation)
 
@@ -122,12 +163,12 @@ class Fleet:
         return "\n".join(f"== {file}\n{file.read_text('utf-8', 'replace')[-3000:]}" for file in files)
 
     def _run(
-        self, *arguments: str, seconds: float, status: int, code: Path = ROOT
+        self, *arguments: str, seconds: float, status: int, code: Path = ROOT, answers: str = ""
     ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             [sys.executable, "-P", "-m", "services", *arguments],
             env={**self._environment, "PYTHONPATH": str(code)},
-            stdin=subprocess.DEVNULL,
+            input=answers,
             capture_output=True,
             text=True,
             timeout=seconds,

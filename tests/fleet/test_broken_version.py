@@ -57,19 +57,19 @@ async def test_a_broken_version_with_a_migration_is_taken_back_and_a_scan_goes_o
     nomad = fleet.nomad()
     (scans,) = (service for service in fleet.deployment.services if service.name == "scans")
     try:
-        await eventually(fleet.well)
-        before = set(await instances(nomad, "scans"))
-        for host in lab.truth()["names"]:
-            lab.fault(host["name"], "slow", seconds=SLOWLY)
-        with ended(fleet.start("scan", lab.target, "--quiet", *how)) as process:
-            await eventually(lambda: is_running(fleet))
-            await bring_out(nomad, fleet, scans, code)
-            await eventually(lambda: says_what_it_waits_for(fleet))
-            assert process.poll() is None, "the scan ended too soon for this"
-            await eventually(lambda: is_taken_back(nomad), seconds=300)
-            assert set(await instances(nomad, "scans")) == before, "the version that works was not left alone"
-            lab.heal()
-            assert await asyncio.to_thread(process.wait, SCANNING) == 0, fleet.said("scan").read_text()
+        async with fleet.unscaled():
+            before = set(await instances(nomad, "scans"))
+            for host in lab.truth()["names"]:
+                lab.fault(host["name"], "slow", seconds=SLOWLY)
+            with ended(fleet.start("scan", lab.target, "--quiet", *how)) as process:
+                await eventually(lambda: is_running(fleet))
+                await bring_out(nomad, fleet, scans, code)
+                await eventually(lambda: says_what_it_waits_for(fleet))
+                assert process.poll() is None, "the scan ended too soon for this"
+                await eventually(lambda: is_taken_back(nomad), seconds=300)
+                assert set(await instances(nomad, "scans")) == before, "the version that works was not left alone"
+                lab.heal()
+                assert await asyncio.to_thread(process.wait, SCANNING) == 0, fleet.said("scan").read_text()
         assert fleet.last()["state"] == "finished"
         assert fleet.canonical() == undisturbed.claims
         assert await schema(fleet) >= {STEP}
@@ -85,23 +85,23 @@ async def test_a_broken_version_is_no_success_of_fleet_up_and_what_ends_then_beg
     nomad = fleet.nomad()
     names = [service.name for service in fleet.deployment.services]
     try:
-        await eventually(fleet.well)
-        before = {name: set(await instances(nomad, name)) for name in names}
-        runs = await revisions(fleet)
-        said = await asyncio.to_thread(fleet.up, code=code, status=1)
-        assert [name for name in names if f"{name} was taken back" not in said] == []
-        await eventually(fleet.well)
-        assert {name: set(await instances(nomad, name)) for name in names} == before
-        (scans,) = before["scans"]
-        os.kill(killed := fleet.process_of(scans), signal.SIGKILL)
+        async with fleet.unscaled():
+            before = {name: set(await instances(nomad, name)) for name in names}
+            runs = await revisions(fleet)
+            said = await asyncio.to_thread(fleet.up, code=code, status=1)
+            assert [name for name in names if f"{name} was taken back" not in said] == []
+            await eventually(fleet.well)
+            assert {name: set(await instances(nomad, name)) for name in names} == before
+            (scans,) = before["scans"]
+            os.kill(killed := fleet.process_of(scans), signal.SIGKILL)
 
-        async def begun() -> bool:
-            return fleet.process_of(scans) != killed and await fleet.well()
+            async def begun() -> bool:
+                return fleet.process_of(scans) != killed and await fleet.well()
 
-        await eventually(begun)
-        assert await revisions(fleet) == runs
-        await asyncio.to_thread(fleet.up)
-        assert {name: set(await instances(nomad, name)) for name in names} == before
+            await eventually(begun)
+            assert await revisions(fleet) == runs
+            await asyncio.to_thread(fleet.up)
+            assert {name: set(await instances(nomad, name)) for name in names} == before
     finally:
         await nomad.close()
 
@@ -121,7 +121,7 @@ async def bring_out(nomad: Nomad, fleet: Fleet, service: Service, code: Path) ->
     """Register the job as `fleet up` does."""
     text = (code / f"jobs/{service.name}.nomad.hcl").read_text("utf-8")
     environment = {**lab_environment(fleet), "MIRAGE_VENV": sys.prefix}
-    given = {"command": str(code / "mirage"), "environment": environment, "revision": "next"}
+    given = {"mirage": str(code / "mirage"), "environment": environment, "revision": "next"}
     await nomad.register(await nomad.parse(text, given), keep_counts=True)
 
 

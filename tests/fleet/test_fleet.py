@@ -23,7 +23,7 @@ from services.cli.rendering.jobs import job_name
 from services.contracts.endpoints import LIST_SCANS
 from services.contracts.keys import KEYS
 from services.kernel.bus.jetstream_connection import inbox_of
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Nothing, operator
 from services.kernel.directory import Instance
 from services.kernel.directory.consul import ConsulDirectory
 from services.kernel.errors import Denied, MirageError
@@ -39,10 +39,10 @@ from tests.proof.processes import Lab
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
 
-#: `--log-cli-level=info` shows what was measured.
+#: `-o addopts=--import-mode=importlib --log-cli-level=info` shows what was measured.
 MEASURED = logging.getLogger("measured")
 NOBODY = 65534
-CALLER = Caller(workspace=workspace_id("default"))
+CALLER = operator(workspace_id("default"))
 
 
 def test_a_scan_through_the_gateway_finishes_and_claims_what_an_embedded_one_does(

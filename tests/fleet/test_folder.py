@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.cli.fleet import programs
-from services.cli.fleet.folder import ENVIRONMENT, at_work, variables_of, write_environment, write_variables
+from services.cli.fleet.folder import ENVIRONMENT, at_work, write_environment
 from services.cli.fleet.ports import Ports
 from services.kernel.errors import Conflict
 from tests.servers.running import Server as Running
@@ -42,7 +43,7 @@ with at_work(pathlib.Path({str(tmp_path)!r})):
 
 
 def test_a_shell_that_reads_the_environment_finds_the_fleet(tmp_path: Path) -> None:
-    write_environment(tmp_path, Ports(nats=4333, nomad=4777, consul=8777), "it's $HOME; a secret")
+    write_environment(tmp_path, Ports(nats=4333, nomad=4777, consul=8777), "it's $HOME; a secret", {})
     assert (tmp_path / ENVIRONMENT).stat().st_mode & 0o077 == 0
     names = "$NOMAD_ADDR $CONSUL_HTTP_ADDR $NATS_URL $NATS_USER $NATS_PASSWORD"
     shell = ["sh", "-c", f'. {tmp_path}/{ENVIRONMENT} && echo "{names}"']
@@ -53,29 +54,28 @@ def test_a_shell_that_reads_the_environment_finds_the_fleet(tmp_path: Path) -> N
 
 
 @pytest.mark.server
-def test_nomads_own_program_takes_what_a_job_was_given_from_its_file(
+def test_nomads_own_program_gives_a_job_what_fleet_up_gives_it(
     shared_server: Callable[[str], Running], tmp_path: Path
 ) -> None:
     given = {
-        "command": '/srv/it\'s "here"/mirage',
-        "environment": {"MIRAGE_LOG": "${debug}"},
-        "revision": "abc",
-        "settings": "d",
+        "mirage": '/srv/it\'s "here"/${mirage}',
+        "environment": {"MIRAGE_LOG": "${debug}", "MIRAGE_RESOLVERS": "192.0.2.1,192.0.2.2"},
+        "revision": "123456789012",
     }
-    write_variables(tmp_path, "scans", given)
-    file = variables_of(tmp_path, "scans")
-    assert file.stat().st_mode & 0o077 == 0
-    address = f"-address=http://127.0.0.1:{shared_server('nomad').port}"
-    job = programs.ROOT / "jobs/scans.nomad.hcl"
-    shown = subprocess.run(
-        [programs.find("nomad"), "job", "run", "-output", address, f"-var-file={file}", job],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert shown.returncode == 0, shown.stderr
-    made = json.loads(shown.stdout)["Job"]
+    write_environment(tmp_path, Ports(nomad=shared_server("nomad").port), "secret", given)
+    made = made_of(tmp_path, "scans")
     (task,) = (each for group in made["TaskGroups"] for each in group["Tasks"] if each["Name"] == "scans")
-    assert made["Meta"] == {"revision": given["revision"], "settings": given["settings"]}
-    assert task["Config"]["command"] == given["command"]
-    assert task["Env"]["MIRAGE_LOG"] == "${debug}"
+    assert made["Meta"] == {"revision": given["revision"], "settings": ""}
+    assert task["Config"]["command"] == given["mirage"]
+    assert given["environment"].items() <= task["Env"].items()
+    assert made_of(tmp_path, "infra/redis")["ID"] == "mirage-redis"  # which has no such variables
+
+
+def made_of(folder: Path, job: str) -> dict[str, Any]:
+    """What ``nomad job run`` makes of the file of a job, in a shell that has read the environment."""
+    command = f"{programs.find('nomad')} job run -output {programs.ROOT}/jobs/{job}.nomad.hcl"
+    shell = ["sh", "-c", f". {folder}/{ENVIRONMENT} && {command}"]
+    shown = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    made: dict[str, Any] = json.loads(shown.stdout)["Job"]
+    return made

@@ -32,7 +32,7 @@ from tests.servers.running import Server as Running
 pytestmark = pytest.mark.server
 
 LIMIT = 300
-#: `--log-cli-level=info` shows what it took.
+#: `-o addopts=--import-mode=importlib --log-cli-level=info` shows what it took.
 MEASURED = logging.getLogger("measured")
 
 

@@ -13,7 +13,6 @@ from services.cli.fleet.ports import Ports
 from services.cli.fleet.secrets import FILE, Secrets, keep_secrets, read_secrets
 from services.cli.fleet.users import secrets_of_infra, settings_of
 from services.cli.rendering.jobs import secrets_of
-from services.gateway.api import SHORTEST_TOKEN
 from services.kernel.errors import Conflict, Invalid
 from services.kernel.seal import Seal
 from services.kernel.settings import Settings
@@ -23,16 +22,15 @@ def test_they_are_made_once_and_those_of_a_new_service_later(tmp_path: Path) -> 
     first = keep_secrets(tmp_path / "fleet", ["scans"])
     assert keep_secrets(tmp_path / "fleet", ["scans"]) == first
     later = keep_secrets(tmp_path / "fleet", ["scans", "storage"])
-    assert (later.admin, later.token, later.master_key) == (first.admin, first.token, first.master_key)
+    assert (later.admin, later.master_key) == (first.admin, first.master_key)
     assert later.services["scans"] == first.services["scans"]
     assert keep_secrets(tmp_path / "fleet", ["scans"]) == later
 
 
 def test_no_two_are_the_same_and_each_is_one_that_is_taken(tmp_path: Path) -> None:
     here, there = (keep_secrets(tmp_path / name, SERVICES) for name in ("here", "there"))
-    all_of_them = [each for kept in (here, there) for each in (kept.admin, kept.token, *kept.services.values())]
-    assert len(set(all_of_them)) == 2 * (2 + len(SERVICES))
-    assert len(here.token) >= SHORTEST_TOKEN
+    all_of_them = [each for kept in (here, there) for each in (kept.admin, *kept.services.values())]
+    assert len(set(all_of_them)) == 2 * (1 + len(SERVICES))
     assert Seal(here.master_key).open("key", Seal(here.master_key).seal("key", "word")) == "word"
 
 
@@ -56,7 +54,7 @@ def test_of_all_who_make_them_at_once_one_does_and_the_others_do_not_undo_it(tmp
         made = [each for each in pool.map(make, range(8)) if each is not None]
     kept = read_secrets(tmp_path)
     assert made
-    assert all((each.admin, each.token, each.master_key) == (kept.admin, kept.token, kept.master_key) for each in made)
+    assert all((each.admin, each.master_key) == (kept.admin, kept.master_key) for each in made)
 
 
 def test_where_there_are_none_they_are_not_made_by_reading(tmp_path: Path) -> None:
@@ -81,13 +79,14 @@ def test_a_file_that_is_none_of_secrets_is_left_alone(tmp_path: Path, content: s
 @pytest.mark.parametrize("service", load_services(), ids=lambda service: service.name)
 def test_a_service_is_told_its_own_secrets_and_no_others(tmp_path: Path, service: object) -> None:
     kept = keep_secrets(tmp_path, SERVICES)
-    told = settings_of(service, kept, Ports())
+    told = settings_of(service, kept, Ports(), public="127.0.0.1:8080")
     assert tuple(told) == secrets_of(service)
     others = [kept.admin, *(password for name, password in kept.services.items() if name != service.name)]
     assert not [other for other in others if other in str(told)]
-    assert ("token" in told, "master_key" in told) == (bool(service.public), "seal" in service.needs)
+    assert ("public" in told, "signing_keys" in told) == (bool(service.public), bool(service.public or service.asks))
+    assert ("master_key" in told) == ("seal" in service.needs)
     shown = repr(Settings(**told))
-    assert not [word for word in (kept.services[service.name], kept.token, kept.master_key) if word in shown]
+    assert not [word for word in (kept.services[service.name], kept.master_key) if word in shown]
 
 
 def test_the_servers_are_told_digests_or_what_they_need(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_it_changes_where_somebody_says_so_and_what_changes_is_said_without_pass
         ("sql", "x"),
         ("log", "loud"),
         ("resolvers", "example.org"),
+        ("trusted_proxies", "proxy.example.org"),
         ("proxy", "socks5://127.0.0.1:1"),
         ("dial_table", "/nowhere/at/all.json"),
         ("ca_file", "/nowhere/at/all.pem"),

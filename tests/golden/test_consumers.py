@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 from services.catalogue import load_services
-from services.kernel.runtime import consumers_of
 from services.kernel.service import load
+from services.kernel.streams import consumers_of
 
 #: The stream, then the name of each consumer, then the subjects that it takes.
 KEPT: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "consumers.json").read_bytes())

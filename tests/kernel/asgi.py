@@ -38,10 +38,14 @@ async def request(
     body: bytes | object = b"",
     leave_when: Callable[[Reply], bool] = lambda _: False,
     sent: asyncio.Event | None = None,
+    reply: Reply | None = None,
+    leaving: asyncio.Event | None = None,
+    taking: asyncio.Event | None = None,
 ) -> Reply:
     """Ask once; ``leave_when`` is asked after every piece of the answer whether the client has seen enough.
 
-    The body comes once ``sent`` is set.
+    The body comes once ``sent`` is set. Into ``reply`` goes what comes; the client goes away once ``leaving`` is set,
+    and takes pieces only while ``taking`` is.
     """
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = headers.items() if isinstance(headers, dict) else headers or []
@@ -63,9 +67,9 @@ async def request(
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }
-    reply = Reply()
+    reply = reply or Reply()
     asked = False
-    leaving = asyncio.Event()
+    leaving = leaving or asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         nonlocal asked
@@ -78,6 +82,8 @@ async def request(
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
+        if taking is not None:
+            await taking.wait()
         if message["type"] == "http.response.start":
             reply.status = message["status"]
             reply.headers = {name.decode(): value.decode() for name, value in message["headers"]}

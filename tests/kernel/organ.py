@@ -13,8 +13,8 @@ from litestar import Litestar
 from msgspec import Struct
 
 from services.kernel import errors
-from services.kernel.app import create_app, serve_hosts
-from services.kernel.calls import Caller, Calls, Endpoint, LocalCalls, Nothing
+from services.kernel.app import Identify, create_app, identify_operator, serve_hosts
+from services.kernel.calls import Answering, Caller, Endpoint, LocalCalls, Nothing
 from services.kernel.errors import Conflict, NotFound
 
 
@@ -61,7 +61,7 @@ class Hole(Struct, frozen=True):
 def endpoint(name: str, method: str, path: str, takes: type, answers: type, *, streams: bool = False) -> Endpoint:
     return Endpoint(
         service="organ", name=name, method=method, path=path, takes=takes, answers=answers, summary=name,
-        streams=streams,
+        streams=streams, needs="organ.play",
     )  # fmt: skip
 
 
@@ -125,14 +125,19 @@ DOORS = {
 }  # fmt: skip
 
 
+#: Whoever asks is the operator.
+EVERYBODY = identify_operator()
 #: The services that are here, and their ids.
 Here = frozenset[tuple[str, str]]
 #: Who answers the request that is under way.
-_ANSWERS: ContextVar[Calls] = ContextVar("answers")
+_ANSWERS: ContextVar[Answering] = ContextVar("answers")
 
 
-class Whoever(Calls):
+class Whoever(Answering):
     """Lets those answer whose application it is now: putting one together is what takes time."""
+
+    def check(self, endpoint: Endpoint, caller: Caller) -> None:
+        _ANSWERS.get().check(endpoint, caller)
 
     async def ask(self, endpoint: Endpoint, question: object, caller: Caller, *, seconds: float = 30.0) -> Any:
         return await _ANSWERS.get().ask(endpoint, question, caller, seconds=seconds)
@@ -144,18 +149,25 @@ class Whoever(Calls):
 
 
 @cache
-def _application(endpoints: tuple[Endpoint, ...], hosts: frozenset[str], prefix: str, instances: Here) -> Litestar:
-    return create_app(Whoever(), endpoints, hosts=hosts, prefix=prefix, instances=instances)
+def _application(
+    endpoints: tuple[Endpoint, ...], hosts: frozenset[str], identify: Identify, prefix: str, instances: Here
+) -> Litestar:
+    return create_app(Whoever(), endpoints, hosts=hosts, identify=identify, prefix=prefix, instances=instances)
 
 
 class App:
     """An application in front of ``calls``; those that answer the same are one."""
 
     def __init__(
-        self, calls: LocalCalls, hosts: frozenset[str], prefix: str = "", instances: Here = frozenset()
+        self,
+        calls: LocalCalls,
+        hosts: frozenset[str],
+        identify: Identify = EVERYBODY,
+        prefix: str = "",
+        instances: Here = frozenset(),
     ) -> None:
         self._calls = calls
-        self._app = _application(tuple(calls.endpoints), hosts, prefix, instances)
+        self._app = _application(tuple(calls.endpoints), hosts, identify, prefix, instances)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         before = _ANSWERS.set(self._calls)
@@ -169,4 +181,4 @@ def compose_app(organ: Organ, prefix: str = "") -> App:
     """All of it over HTTP, for whoever calls it localhost."""
     calls = LocalCalls()
     calls.serve(organ, DOORS)
-    return App(calls, serve_hosts("127.0.0.1:8080"), prefix)
+    return App(calls, serve_hosts("127.0.0.1:8080"), prefix=prefix)

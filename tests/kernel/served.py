@@ -9,11 +9,13 @@ import uvicorn
 from msgspec import Struct
 from msgspec.structs import replace
 
+from services.kernel.app import identify_principal
 from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
 from services.kernel.directory import Directory, Instance
 from services.kernel.errors import MirageError
 from services.kernel.request import current_trace, seconds_left
 from tests.kernel import organ as organs
+from tests.kernel.keys import verifier
 from tests.kernel.organ import App, Organ
 
 
@@ -32,6 +34,9 @@ STRIKE = Endpoint(
 )  # fmt: skip
 WAIT_ONCE = replace(STRIKE, name="wait_once", path="/v1/wait_once")
 TUNE_UP = replace(STRIKE, name="tune_up", path="/v1/tune_up", idempotent=True)
+
+
+WHO_IS_KNOWN = identify_principal(verifier("organ"))
 
 
 class Pipes(Organ):
@@ -63,7 +68,9 @@ async def strike(pipes: Pipes, caller: Caller, question: Nothing) -> Nothing:
     return question
 
 
-DOORS = {**organs.DOORS, LOOK: look, WAIT: wait, WAIT_ONCE: wait, STRIKE: strike, TUNE_UP: strike}
+#: Asked by everybody, known or not.
+KNOCK = replace(organs.KEEP, name="knock", path="/v1/knocks/{name}", needs="anybody")
+DOORS = {**organs.DOORS, KNOCK: organs.keep, LOOK: look, WAIT: wait, WAIT_ONCE: wait, STRIKE: strike, TUNE_UP: strike}
 
 
 class Served(Struct):
@@ -96,7 +103,7 @@ class Instances:
         """One more, known to the directory and listening; it ``says`` that it is an instance of this service."""
         calls, pipes = LocalCalls(), Pipes()
         calls.serve(pipes, DOORS)
-        app = App(calls, frozenset({"127.0.0.1"}), instances=frozenset({(says, says)}))
+        app = App(calls, frozenset({"127.0.0.1"}), WHO_IS_KNOWN, instances=frozenset({(says, says)}))
         listener = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan="off"))
         task = asyncio.create_task(server._serve([listener]))

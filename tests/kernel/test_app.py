@@ -3,20 +3,24 @@
 import asyncio
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
+from services.kernel import app as app_module
 from services.kernel import errors, events
-from services.kernel.app import DOCS, create_app, serve_hosts
-from services.kernel.calls import Caller, LocalCalls, Nothing
+from services.kernel.app import DOCS, LARGE_AT_ONCE, create_app, identify_operator, serve_hosts
+from services.kernel.calls import LARGEST_OF_KNOWN, Caller, LocalCalls, Nothing
 from services.kernel.errors import MEANING, MirageError, Unavailable
 from services.kernel.messages import EVERYWHERE, workspace_id
 from services.kernel.openapi import MEANT, describe
 from services.kernel.request import seconds_left
 from tests.kernel.asgi import Reply, request
-from tests.kernel.organ import COMPOSE, DOORS, PLAY, App, Organ, compose_app, endpoint
+from tests.kernel.organ import COMPOSE, DOORS, EVERYBODY, KEEP, PLAY, App, Organ, compose_app, endpoint
 
 
 @pytest.fixture
@@ -160,7 +164,9 @@ async def test_the_workspace_of_a_request_is_named_by_its_header(app: App, named
 async def test_a_request_that_names_no_workspace_is_in_that_of_the_server(default: str) -> None:
     calls = LocalCalls()
     calls.serve(Organ(), DOORS)
-    app = create_app(calls, calls.endpoints, hosts=serve_hosts("127.0.0.1:8080"), prefix="/api", workspace=default)
+    app = create_app(
+        calls, calls.endpoints, hosts=serve_hosts("127.0.0.1:8080"), identify=identify_operator(default), prefix="/api"
+    )
     reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}")
     assert reply.json()["workspace"] == str(workspace_id(default))
 
@@ -169,6 +175,25 @@ async def test_a_request_that_names_no_workspace_is_in_that_of_the_server(defaul
 async def test_what_names_no_workspace_is_refused(app: App, named: str) -> None:
     reply = await request(app, "GET", f"/api/v1/tunes/{NUMBER}", headers={"Mirage-Workspace": named})
     assert is_problem(reply, "invalid", 400)
+
+
+async def test_a_body_is_as_large_as_its_endpoint_takes_it_and_large_ones_come_in_time(
+    organ: Organ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, hosts = LocalCalls(), serve_hosts("127.0.0.1:8080")
+    small, large = (
+        replace(KEEP, needs="organ.play"),
+        replace(KEEP, needs="organ.play", path="/v1/large/{name}", large=True),
+    )
+    calls.serve(organ, {small: DOORS[KEEP], large: DOORS[KEEP]})
+    app = create_app(calls, [small, large], hosts=hosts, identify=EVERYBODY)
+    body = {"content": "QUJD" * (LARGEST_OF_KNOWN // 4)}
+    assert is_problem(await request(app, "PUT", "/v1/files/a", body=body), "too_large", 413)
+    assert (await request(app, "PUT", "/v1/large/a", body=body)).status == 200
+    monkeypatch.setattr(app_module, "LARGE_SECONDS", 0.05)
+    for _ in range(LARGE_AT_ONCE + 1):  # each gives its turn back
+        slow = await request(app, "PUT", "/v1/large/a", body=body, sent=asyncio.Event())
+        assert is_problem(slow, "invalid", 400)
 
 
 async def test_a_stream_is_server_sent_events(app: App) -> None:
@@ -218,6 +243,31 @@ async def test_a_stream_is_closed_when_its_client_goes_away(app: App, organ: Org
     assert organ.closed.is_set()
 
 
+async def test_a_stream_ends_when_who_asked_is_let_in_no_more_and_is_watched_until_then(organ: Organ) -> None:
+    calls, revoked, watching = LocalCalls(), asyncio.Event(), []
+    calls.serve(organ, DOORS)
+
+    @contextmanager
+    def watched(caller: Caller) -> Iterator[asyncio.Event]:
+        watching.append(caller)
+        yield revoked
+        watching.remove(caller)
+
+    def seen(reply: Reply) -> bool:
+        assert len(watching) == 1
+        if b"pitch" in reply.body:
+            revoked.set()
+        return False
+
+    hosts = serve_hosts("127.0.0.1:8080")
+    app = create_app(calls, calls.endpoints, hosts=hosts, identify=EVERYBODY, watched=watched)
+    reply = await request(app, "GET", "/v1/long", leave_when=seen)
+    name, problem = reply.events()[-1]
+    assert (name, '"code":"unauthenticated"' in problem) == ("problem", True)
+    assert organ.closed.is_set()
+    assert watching == []
+
+
 async def test_a_silent_stream_says_now_and_then_that_it_lives(
     app: App, organ: Organ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,11 +301,14 @@ def test_the_document_tells_path_query_and_body_apart() -> None:
         ("number", "path"), ("key", "query"), ("volume", "query"), ("loud", "query"), ("by", "query"),
         ("Mirage-Workspace", "header"),
     }  # fmt: skip
-    assert [one["name"] for one in compose["parameters"]] == ["number", "Mirage-Workspace"]
+    assert [one["name"] for one in compose["parameters"]] == ["number", "Idempotency-Key", "Mirage-Workspace"]
     body = compose["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["properties"]) == {"key", "volume", "loud", "by"}
     assert body["additionalProperties"] is False
-    assert set(play["responses"]) == {"200", "400", "403", "404", "409", "413", "500", "503", "507"}
+    assert set(play["responses"]) == {
+        "200", "400", "401", "403", "404", "409", "413", "415", "429", "500", "503", "507",
+    }  # fmt: skip
+    assert set(compose["responses"]) - set(play["responses"]) == {"422"}
 
 
 class Refrain(Struct, frozen=True):
@@ -303,7 +356,7 @@ async def test_health_tells_living_from_being_ready() -> None:
             raise Unavailable("the database is away")
         return without
 
-    app = create_app(LocalCalls(), [], hosts=serve_hosts("127.0.0.1:1"), ready=check)
+    app = create_app(LocalCalls(), [], hosts=serve_hosts("127.0.0.1:1"), identify=EVERYBODY, ready=check)
     answered = await request(app, "GET", "/health/ready")
     assert (answered.status, json.loads(answered.body)) == (200, {"status": "ready"})
     without.append("bus: it is away")
@@ -317,7 +370,7 @@ async def test_health_tells_living_from_being_ready() -> None:
 
 async def test_an_instance_is_not_ready_in_the_name_of_another() -> None:
     here = frozenset({("scans", "scans-a"), ("storage", "storage-a")})
-    app = create_app(LocalCalls(), [], hosts=serve_hosts("127.0.0.1:1"), instances=here)
+    app = create_app(LocalCalls(), [], hosts=serve_hosts("127.0.0.1:1"), identify=EVERYBODY, instances=here)
     for query in ("", "?service=scans&instance=scans-a", "?service=storage&instance=storage-a"):
         assert (await request(app, "GET", f"/health/ready{query}")).status == 200
     for query in ("service=scans&instance=scans-b", "service=storage&instance=scans-a", "service=scans"):

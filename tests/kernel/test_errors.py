@@ -10,7 +10,9 @@ from services.kernel.errors import (
     Denied,
     Exhausted,
     Invalid,
+    Limited,
     MirageError,
+    Unauthenticated,
     Unavailable,
     meaning,
 )
@@ -42,7 +44,7 @@ def test_what_is_not_ours_is_internal() -> None:
 
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.__name__)
 def test_only_what_is_not_the_messages_own_fault_is_not_counted(error: type[MirageError]) -> None:
-    assert (meaning(error("")).bus == "pause") is (error in {Unavailable, Exhausted, Denied})
+    assert (meaning(error("")).bus == "pause") is (error in {Unavailable, Exhausted, Denied, Unauthenticated, Limited})
 
 
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.__name__)

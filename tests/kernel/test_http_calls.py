@@ -10,17 +10,18 @@ from msgspec.structs import replace
 
 from services.kernel import http_calls
 from services.kernel.breaker import FAILURES
-from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
+from services.kernel.calls import Endpoint, LocalCalls, Nothing, operator
 from services.kernel.directory.local import LocalDirectory
-from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unavailable
+from services.kernel.errors import Conflict, Denied, Invalid, MirageError, NotFound, Unavailable
 from services.kernel.http_calls import Broken, Http, HttpCalls, Unheard
 from services.kernel.http_questions import Asked, write_question
 from services.kernel.request import trace_id, work
+from tests.kernel.keys import signer
 from tests.kernel.organ import FAIL, LISTEN, PLAY, STUMBLE, Named, Organ, Tune, play
 from tests.kernel.served import LOOK, STRIKE, TUNE_UP, WAIT, WAIT_ONCE, Instances, Served
 
 Serve = Callable[..., Awaitable[Served]]
-CALLER = Caller(UUID("5f2c1a6e-9d41-5c4e-8a51-2b7d0f3e6a90"))
+CALLER = operator(UUID("5f2c1a6e-9d41-5c4e-8a51-2b7d0f3e6a90"))
 TUNE = Tune(number=UUID(int=7), key="d", volume=3)
 
 
@@ -38,7 +39,7 @@ async def serve(directory: LocalDirectory) -> AsyncIterator[Serve]:
 
 @pytest.fixture
 async def calls(directory: LocalDirectory) -> AsyncIterator[HttpCalls]:
-    opened = HttpCalls(LocalCalls(), directory)
+    opened = HttpCalls(LocalCalls(), directory, signer())
     yield opened
     await opened.close()
 
@@ -58,7 +59,7 @@ async def test_a_service_is_asked_wherever_it_is(calls: HttpCalls, serve: Serve)
 async def test_what_this_process_answers_it_asks_itself(directory: LocalDirectory) -> None:
     local = LocalCalls()
     local.serve(Organ(), {PLAY: play})
-    calls = HttpCalls(local, directory)
+    calls = HttpCalls(local, directory, signer())
     assert (await calls.ask(PLAY, TUNE, CALLER)).volume == 3
 
 
@@ -93,7 +94,7 @@ async def test_what_finds_another_service_where_its_own_was_is_not_done_there(
     await directory.deregister("organ", there.instance.id)
     async with impatient(monkeypatch):
         with pytest.raises(Unavailable, match=f"{another.instance.id} is not at {another.instance.address} any more"):
-            async with calls.forward(STRIKE, write_question(STRIKE, Nothing()), {}):
+            async with calls.forward(STRIKE, write_question(STRIKE, Nothing()), CALLER, {}):
                 pass
     assert another.pipes.struck == 0
 
@@ -334,7 +335,7 @@ async def test_one_that_hangs_has_all_of_the_time_where_it_must_not_be_asked_twi
 
 
 async def passed_on(calls: HttpCalls, endpoint: Endpoint) -> tuple[int, bytes]:
-    async with calls.forward(endpoint, write_question(endpoint, Nothing()), {}) as answer:
+    async with calls.forward(endpoint, write_question(endpoint, Nothing()), CALLER, {}) as answer:
         return answer.status, b"".join([chunk async for chunk in answer.chunks])
 
 
@@ -354,3 +355,9 @@ async def test_what_is_passed_on_is_asked_again_and_left_alone_as_what_is_asked_
     with pytest.raises(Unavailable, match="is left alone for a moment"):
         await passed_on(calls, STRIKE)
     assert ill.pipes.struck + well.pipes.struck == FAILURES
+
+
+def test_a_question_about_nothing_is_not_asked_at_the_address_of_another_one() -> None:
+    with pytest.raises(Invalid, match="stumble takes a name, and this one is empty"):
+        write_question(STUMBLE, Named(""))
+    assert write_question(STUMBLE, Named("0")).target == "/v1/stumbles/0"

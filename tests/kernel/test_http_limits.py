@@ -10,9 +10,14 @@ import pytest
 from msgspec import Struct, structs
 
 from services.kernel import http_server
+from services.kernel.app import create_app, identify_operator
+from services.kernel.calls import LocalCalls
+from services.kernel.errors import Limited
 from services.kernel.http_limits import Limits, be_patient
 from services.kernel.http_server import HttpServer
 from services.kernel.listening import open_listener
+from services.kernel.problems import problem_of, send_problem
+from tests.kernel.organ import DOORS, HOLD, Organ
 
 #: All of the limits are far away, but for the one that a test is about.
 LIMITS = Limits(head=4096, fields=20, head_seconds=60.0, connections=50, queued=4, pace_seconds=60.0, look=0.01)
@@ -42,10 +47,12 @@ class Line(Struct):
             return b""
 
     async def refusal(self) -> tuple[int, str]:
-        """The status, and the detail of the problem, after which the other side has hung up."""
+        """The status, and the detail of the problem, after which the other side has hung up; it is in the log."""
         said = await asyncio.wait_for(self.rest(), 30)
         head, _, body = said.partition(b"\r\n\r\n")
-        return int(head.split(b" ")[1]), json.loads(body)["detail"]
+        problem = json.loads(body)
+        assert f"x-request-id: {problem['request_id']}".encode() in head.split(b"\r\n")
+        return int(head.split(b" ")[1]), problem["detail"]
 
 
 Connect = Callable[[], Awaitable[Line]]
@@ -58,9 +65,13 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         length += len(message.get("body", b""))
         more = message.get("more_body", False)
-    if scope["path"] == "/known":
-        be_patient(scope)
-    much = scope["path"] in {"/known", "/much"}
+    if scope["path"].startswith("/known"):
+        try:
+            be_patient(scope, scope["path"])
+        except Limited as error:
+            await send_problem(send, problem_of(error))
+            return
+    much = scope["path"] in {"/known", "/known/other", "/much"}
     content = b"." * LARGE if much else str(length).encode()
     headers = [(b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -68,10 +79,10 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def port(**limits: Any) -> AsyncIterator[Connect]:
+async def port(app: Any = answer, **limits: Any) -> AsyncIterator[Connect]:
     listener = open_listener("127.0.0.1:0")
     number = listener.getsockname()[1]
-    server = HttpServer(answer, listener, structs.replace(LIMITS, **limits))
+    server = HttpServer(app, listener, structs.replace(LIMITS, **limits))
     server.begin()
     lines: list[Line] = []
 
@@ -183,16 +194,76 @@ async def test_a_body_that_nobody_wants_is_not_taken_without_end() -> None:
                 await line.send(b"x" * 65_536)
 
 
+async def test_who_is_known_takes_no_place_of_strangers() -> None:
+    async with port(connections=2, in_all=4) as connect:
+        for _ in range(3):
+            known = await connect()
+            await known.send(b"GET /known HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert b" 200 " in await known.reader.readline()
+        stranger = await connect()
+        await stranger.send(b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert await whole(stranger) == b"0"
+        await busy(await connect())
+        assert await asyncio.wait_for(stranger.rest(), 30) == b"", "he asked nothing, and has made room"
+        assert (await (await connect()).refusal())[0] == 503
+
+
+async def asked(connect: Connect, path: str) -> tuple[Line, bytes]:
+    """A connection, and the first line of what is answered in it."""
+    line = await connect()
+    await line.send(b"GET %b HTTP/1.1\r\nHost: here\r\n\r\n" % path.encode())
+    return line, await asyncio.wait_for(line.reader.readline(), 30)
+
+
+async def test_one_who_is_known_has_no_connections_of_others() -> None:
+    async with port(of_one=2) as connect:
+        held = [await asked(connect, "/known") for _ in range(2)]
+        _, said = await asked(connect, "/known")
+        assert [b" 200 " in line for _, line in held] == [True, True]
+        assert b" 429 " in said
+        assert b" 200 " in (await asked(connect, "/known/other"))[1]
+        held[0][0].writer.transport.abort()
+        async with asyncio.timeout(30):
+            while b" 429 " in (await asked(connect, "/known"))[1]:
+                await asyncio.sleep(0.01)
+
+
+async def test_whoever_has_a_token_is_one_of_them_where_everything_is_in_one_process() -> None:
+    calls = LocalCalls()
+    calls.serve(Organ(), DOORS)
+    app = create_app(calls, DOORS, hosts=frozenset({"here"}), identify=identify_operator(), public=True)
+    async with port(app, of_one=1) as connect:
+        _, said = await asked(connect, HOLD.path)
+        assert b" 200 " in said
+        assert b" 429 " in (await asked(connect, HOLD.path))[1]
+
+
+async def test_a_connection_in_which_somebody_asks_nothing_makes_room_for_one_of_his_own() -> None:
+    async with port(of_one=2) as connect:
+        first, second = await asked(connect, "/known/small"), await asked(connect, "/known/small")
+        for line, _ in (first, second):
+            await whole(line)
+        for _ in range(5):
+            line, said = await asked(connect, "/known/small")
+            assert b" 200 " in said
+            await whole(line)
+        assert await asyncio.wait_for(first[0].rest(), 30) == b""
+
+
+async def busy(line: Line) -> None:
+    """Ask for more than fits on the way, and take no more than its beginning."""
+    await line.send(b"GET /much HTTP/1.1\r\nHost: here\r\n\r\n")
+    assert b" 200 " in await line.reader.readline()
+
+
 async def test_more_connections_than_may_be_are_told_to_come_later() -> None:
     async with port(connections=2) as connect:
         lines = [await connect() for _ in range(2)]
         for line in lines:
-            await line.send(b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n")
-            assert await whole(line) == b"0"
+            await busy(line)
         refused = await connect()
         assert await refused.refusal() == (503, "too many connections are open: try again later")
-        lines[0].writer.close()
-        await lines[0].writer.wait_closed()
+        lines[0].writer.transport.abort()
 
         async def is_let_in() -> bool:
             line = await connect()
@@ -202,6 +273,26 @@ async def test_more_connections_than_may_be_are_told_to_come_later() -> None:
         async with asyncio.timeout(30):
             while not await is_let_in():
                 await asyncio.sleep(0.01)
+
+
+async def test_who_says_nothing_for_longest_makes_room_for_who_comes() -> None:
+    """However many connections a stranger opens, and begins a request in, nobody else is kept out."""
+    async with port(connections=2) as connect:
+        first, second = await connect(), await connect()
+        for line in (first, second):
+            await line.send(b"GET /a HTTP/1.1\r\nX-")
+        for over in (first, second):
+            line = await connect()
+            await line.send(b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert b" 200 " in await asyncio.wait_for(line.reader.readline(), 30)
+            assert await asyncio.wait_for(over.rest(), 30) == b""
+            await busy_again(line)
+
+
+async def busy_again(line: Line) -> None:
+    """Ask once more in a connection, so that it is no idle one."""
+    await whole(line)
+    await busy(line)
 
 
 async def test_requests_that_are_sent_before_the_answers_are_taken_are_only_so_many() -> None:

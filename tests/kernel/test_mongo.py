@@ -219,6 +219,24 @@ async def test_a_document_that_is_deleted_while_it_is_set_is_there_in_the_end(
 
 
 @pytest.mark.server
+async def test_what_one_changes_is_not_deleted_by_another_who_looked_for_what_it_was(mongo_database: Server) -> None:
+    """What blobs stand on; a server that finds documents and then deletes whatever they are by then fails here."""
+    mongo = Mongo(mongo_database)
+    async with mongo.call() as database:
+        things = database["things"]
+        for _ in range(20):
+            await things.insert_many([{"_id": str(number), "place": "here"} for number in range(100)])
+            moved, deleted = await asyncio.gather(
+                things.update_many({"place": "here"}, {"$set": {"place": "there"}}),
+                things.delete_many({"place": "here"}),
+            )
+            assert moved.modified_count + deleted.deleted_count == 100
+            assert await things.count_documents({"place": "there"}) == moved.modified_count
+            await things.delete_many({})
+    await mongo.close()
+
+
+@pytest.mark.server
 async def test_a_cursor_that_the_server_forgot_goes_on_where_it_was(mongo_database: Server) -> None:
     mongo = Mongo(mongo_database)
     ids = [f"{n:04}" for n in range(1_000)]

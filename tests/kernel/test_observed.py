@@ -54,6 +54,19 @@ async def test_a_trace_goes_on_within_and_one_is_begun_where_there_is_none() -> 
     assert len({trace_id(each) for each in seen}) == 3
 
 
+async def test_every_answer_says_the_id_of_its_trace_and_so_does_a_problem() -> None:
+    app = compose_app(Organ())
+    for path, status in (("/v1/roll", 200), ("/v1/notes?secret=word", 400), ("/nowhere", 404), ("/health/live", 200)):
+        reply = await request(app, "GET", path, headers={"traceparent": TRACE})
+        assert (reply.status, reply.headers["x-request-id"]) == (status, trace_id(TRACE))
+        if status >= 400:
+            assert reply.json()["request_id"] == trace_id(TRACE)
+    refused = await request(app, "GET", "/v1/roll", headers={"Host": "elsewhere.example", "traceparent": TRACE})
+    assert (refused.status, refused.headers["x-request-id"]) == (403, trace_id(TRACE))
+    failed = await request(app, "GET", "/v1/stumbles/later", headers={"traceparent": TRACE})
+    assert f'"request_id":"{trace_id(TRACE)}"' in failed.events()[-1][1]
+
+
 async def test_what_is_no_request_passes() -> None:
     passed: list[str] = []
 

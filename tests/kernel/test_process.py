@@ -27,6 +27,7 @@ from services.kernel.service import Handles, Hold, Ports, Received, Service
 from services.kernel.settings import Settings
 from services.kernel.sql.sqlite import SqliteSql
 from tests.kernel import organ
+from tests.kernel.keys import PEERS, asking
 from tests.kernel.organ import From, Hole
 from tests.kernel.test_runtime import BELL, CALLER, EAR, HEARD, Heard, Rung, bell, eventually
 
@@ -124,7 +125,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=str(tmp_path / "data"))
+    return Settings(data=str(tmp_path / "data"), peers=PEERS)
 
 
 @asynccontextmanager
@@ -136,7 +137,7 @@ async def served(settings: Settings, *services: Service) -> AsyncIterator[tuple[
         async with aiohttp.ClientSession() as session:
 
             async def get(path: str) -> Answer:
-                async with session.get(f"http://{address}{path}") as answer:
+                async with session.get(f"http://{address}{path}", headers=asking(services[-1].name)) as answer:
                     kind = answer.content_type
                     return Answer(answer.status, await answer.json() if "json" in kind else await answer.text())
 
@@ -295,9 +296,11 @@ async def test_a_question_without_an_answer_in_time_and_a_stream_are_told_so(
         refused, broken_off = await asking, await streaming
         assert (refused.status, refused.body["code"]) == (503, "unavailable")
         assert "ask again" in refused.body["detail"]
+        assert len(refused.body["request_id"]) == 32
         assert '{"times":[1]}' in broken_off.body
         assert "event: problem" in broken_off.body
         assert '"code":"unavailable"' in broken_off.body
+        assert '"request_id":"' in broken_off.body
         await asyncio.wait_for(serving, 30)
 
 

@@ -1,7 +1,6 @@
 """A process with services in it: what it opens, runs, notices and closes."""
 
 import asyncio
-import resource
 import stat
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,22 +12,23 @@ from msgspec import Struct, structs
 from services.kernel import metrics, parts
 from services.kernel import runtime as kernel
 from services.kernel.bus.sqlite import SqliteBus
-from services.kernel.calls import Caller, Endpoint, Nothing
+from services.kernel.calls import Caller, Endpoint, Nothing, operator
 from services.kernel.directory import Instance
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Exhausted, Invalid, MirageError, Unavailable
 from services.kernel.folder import Owned
 from services.kernel.messages import workspace_id
-from services.kernel.runtime import DESCRIPTORS, Place, Runtime, consumers_of, migrate, stream_of, streams_of
+from services.kernel.runtime import Place, Runtime, migrate
 from services.kernel.server import Server as Address
 from services.kernel.service import Handles, Hold, Ports, Received, Service, Unit
 from services.kernel.settings import Settings
 from services.kernel.sql.postgres import PostgresSql
 from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.streams import consumers_of, stream_of, streams_of
 from services.kernel.version import VERSION
 from tests.servers.running import Server
 
-CALLER = Caller(workspace=workspace_id("default"))
+CALLER = operator(workspace_id("default"))
 
 
 class Rung(Struct, frozen=True, tag="mirage.evt.bell.rung.v1"):
@@ -128,17 +128,6 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0
 
 def bell(**changes: Any) -> Service:
     return Service(**{"name": "bell", "summary": "Rings.", "needs": ("sql", "bus"), **changes})
-
-
-async def test_a_process_takes_the_descriptors_that_it_may_have(settings: Settings) -> None:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
-    try:
-        async with Runtime([BELL], settings):
-            allowed = min(before[1], DESCRIPTORS) if before[1] >= 0 else DESCRIPTORS
-            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (allowed, before[1])
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_what_one_service_says_another_hears_and_answers_for(settings: Settings) -> None:

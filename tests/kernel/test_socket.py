@@ -14,12 +14,12 @@ import pytest
 from msgspec import Struct
 
 from services.kernel import errors, socket
-from services.kernel.calls import Caller, Endpoint, LocalCalls
+from services.kernel.calls import Caller, Endpoint, LocalCalls, operator
 from services.kernel.errors import Conflict, Incompatible, Invalid, MirageError, NotFound, Unavailable, meaning
 from services.kernel.socket import OwnerLost, SocketCalls, SocketServer
 from tests.kernel.conftest import ROOT
 
-CALLER = Caller(workspace=UUID(int=7), name="tester")
+CALLER = operator(UUID(int=7), "tester")
 LEAVES = [error for error in vars(errors).values() if error in MirageError.__subclasses__()]
 
 
@@ -242,10 +242,10 @@ async def test_a_connection_can_ask_again_after_an_error(server: SocketServer, t
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"word": 5}, "Expected `str`"),
-        ({}, "missing required field `word`"),
+        ({"word": 5}, "word: expected `str`"),
+        ({}, "word is missing"),
         ({"word": "x", "wrod": "y"}, "say takes no wrod"),
-        (["x"], "Expected `object`"),
+        (["x"], "expected `object`"),
     ],
 )
 async def test_a_question_is_decoded_strictly(

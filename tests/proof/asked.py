@@ -3,10 +3,10 @@
 from collections import Counter
 
 from services.collector.context import Nameless, Refused
-from services.collector.fetch.client import locate
 from services.collector.item.exchange import recall
 from services.collector.resolve import transcript
 from services.contracts.evidence import EvidenceRecord
+from services.kernel.egress.location import locate
 
 #: An HTTP or WHOIS request by (host, method, target), or a question by (name, type).
 Asked = tuple[str, ...]

@@ -5,17 +5,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
-from hypothesis.strategies import none, sampled_from, sets
 from litestar import Litestar
 
 from services.catalogue import load_embedded
 from services.contracts.endpoints import DIFF
-from services.kernel.app import create_app
-from services.kernel.calls import Endpoint
+from services.kernel.app import create_app, identify_operator
+from services.kernel.calls import UNGRANTED, Endpoint
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
+from tests.services.documented import check_answers
 
 
 class Mirage:
@@ -38,7 +37,13 @@ class Mirage:
 
         async with Runtime(load_embedded(), settings) as runtime:
             self._app = create_app(
-                runtime.calls, runtime.calls.endpoints, hosts=frozenset({asgi.HOST}), prefix="/api", ready=runtime.ready
+                runtime.calls,
+                runtime.calls.endpoints,
+                hosts=frozenset({asgi.HOST}),
+                identify=identify_operator(),
+                prefix="/api",
+                ready=runtime.ready,
+                public=True,
             )
             await send({"type": "lifespan.startup.complete"})
             await receive()
@@ -55,7 +60,8 @@ def doors() -> Any:
         asgi.shutdown_lifespans()
 
 
-ENDPOINTS = [endpoint for service in load_embedded() for endpoint in service.answers]
+#: Those that are described: for people and their scripts.
+ENDPOINTS = [endpoint for service in load_embedded() for endpoint in service.answers if endpoint.needs != UNGRANTED]
 
 
 def test_what_may_not_be_asked_twice_is_no_get_which_a_client_may_repeat_by_itself() -> None:
@@ -78,39 +84,10 @@ SENSIBLE = {
 def test_whatever_is_asked_the_answer_is_one_that_is_documented(
     doors: Any, scan: str, endpoint: Endpoint[Any, Any], mode: str
 ) -> None:
-    from schemathesis import GenerationMode
-    from schemathesis.checks import not_a_server_error
-    from schemathesis.specs.openapi import checks
-
-    documented = [
-        not_a_server_error,
-        checks.status_code_conformance,
-        checks.content_type_conformance,
-        checks.response_schema_conformance,
-    ]
     operation = doors[f"/api{endpoint.path}"][endpoint.method]
     about = scan if endpoint.method == "GET" else new_scan(doors)
     sensible = {**SENSIBLE, "scan": about, "before": scan, **({"after": scan} if endpoint is DIFF else {})}
-
-    @hypothesis.seed(1)
-    @hypothesis.settings(
-        max_examples=12 if mode == "positive" else 4,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    @hypothesis.given(
-        case=operation.as_strategy(generation_mode=GenerationMode(mode)),
-        invented=none() | sets(sampled_from(sorted(sensible))),
-    )
-    def ask(case: Any, *, invented: set[str] | None) -> None:
-        kept = sensible.keys() - (invented or ())
-        for given in (case.path_parameters, case.query, case.body):
-            if isinstance(given, dict) and mode == "positive":
-                given.update({name: sensible[name] for name in kept & given.keys()})
-        case.call_and_validate(checks=documented, timeout=30.0)
-
-    ask()
+    check_answers(operation, sensible, mode, 12 if mode == "positive" else 4)
 
 
 def new_scan(doors: Any) -> str:

@@ -19,6 +19,7 @@ from services.kernel.sql.migrations import load
 from services.kernel.sql.sqlite import SqliteSql
 from services.scans.store.scans import _SWEPT_BY, OUTCOMES
 from services.storage.store import reading, retractions
+from services.users.store.audit import NARROWED
 from tests.servers.databases import MakeDatabase
 
 ROOT: Final = Path(__file__).parents[2]
@@ -42,6 +43,10 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
     ],
     "scans/store/scans.py open_items": [{"done": " + ".join(OUTCOMES)}],
     "scans/store/scans.py sweep": [{"table": table, "column": column} for table, column in _SWEPT_BY.items()],
+    **{
+        f"users/store/audit.py {function}": [{"narrowed": narrowed} for narrowed in NARROWED.values()]
+        for function in ("search_entries", "end_of_window")
+    },
     "storage/store/reading.py sighted": [
         {"narrowed": ""},
         {"narrowed": " AND sighting.role IN (:rank0, :rank1) AND sighting.type IN (:type0)"},

@@ -13,7 +13,7 @@ from litestar import Litestar
 from services.catalogue import load_embedded
 from services.contracts import entities
 from services.contracts.facts import Admission, Admitted, Collected, Said
-from services.kernel.app import create_app, serve_hosts
+from services.kernel.app import create_app, identify_operator, serve_hosts
 from services.kernel.messages import envelop, workspace_id
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
@@ -50,7 +50,13 @@ async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 @pytest.fixture
 def app(runtime: Runtime) -> Litestar:
-    return create_app(runtime.calls, runtime.calls.endpoints, hosts=serve_hosts("127.0.0.1:80"), prefix="/api")
+    return create_app(
+        runtime.calls,
+        runtime.calls.endpoints,
+        hosts=serve_hosts("127.0.0.1:80"),
+        identify=identify_operator(),
+        prefix="/api",
+    )
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from services.cli.dead_letters import add_commands
+from services.cli.first_account import told_of_code
 from services.cli.options import run_async
 from services.cli.text import count as counted
-from services.kernel.calls import Caller
+from services.cli.text import instant
+from services.kernel.calls import Nothing, operator
 from services.kernel.errors import Conflict, Exhausted, Invalid, Unavailable
 from services.kernel.messages import workspace_id
 from services.kernel.observe import configure_logs
@@ -31,7 +33,7 @@ OF_OTHERS: Final = "~/.local/share/mirage-fleet"
 #: What is brought up on top of what a fleet needs, by the word for it.
 EXTRA: Final = {"graph": "neo4j", "metrics": "prometheus"}
 #: Whoever asks about the fleet asks for no workspace of its own.
-OPERATOR: Final = Caller(workspace=workspace_id("default"))
+OPERATOR: Final = operator(workspace_id("default"))
 #: Seconds for a number of instances to be what was asked for.
 SETTLING: Final = 180.0
 #: Bytes of what an instance logged that are shown.
@@ -75,7 +77,7 @@ def up(
     """
     from services.cli.fleet.ports import HOST, Ports
     from services.cli.fleet.ports import free_ports as find_free
-    from services.cli.tokens import keep_token
+    from services.contracts.endpoints import OFFER_FIRST_ACCOUNT
 
     chosen = {"extra": [EXTRA[each] for each in extra], "less": [EXTRA[each] for each in less]}
     given = {**chosen, "changes": dict(map(_change, changes))}
@@ -89,13 +91,13 @@ def up(
 
     async def work() -> int:
         await fleet.up(_tell)
-        keep_token(fleet.server, fleet.secrets.token, os.environ)
+        async with fleet.calls() as calls:
+            offered = await calls.ask(OFFER_FIRST_ACCOUNT, Nothing(), OPERATOR)
+        click.echo(f"Mirage is up: {fleet.server}/api/docs", err=True)
+        click.echo(told_of_code(offered.code, fleet.server), err=True)
         return 0
 
-    _run(work())
-    click.echo(f"Mirage is up: {fleet.server}/api/docs, the token is in {fleet.folder / 'secrets.json'}", err=True)
-    click.echo(f"./mirage scan example.org --server {fleet.server}", err=True)
-    return 0
+    return _run(work())
 
 
 def _change(text: str) -> tuple[str, str | None]:
@@ -106,6 +108,75 @@ def _change(text: str) -> tuple[str, str | None]:
 def _tell(what: str, how: str) -> None:
     if how:
         click.echo(f"  {what:<14} {how}", err=True)
+
+
+@command.command("reset")
+@click.argument("email")
+@click.option("--second-factor", is_flag=True, help="Have authenticator, passkeys and identities be forgotten, too.")
+@data_option
+def reset(email: str, data: str, *, second_factor: bool) -> int:
+    """Make a code by which who has EMAIL chooses another password (mirage login --reset)."""
+
+    async def work() -> int:
+        from services.contracts.endpoints import OFFER_RESET
+        from services.contracts.resources import NewReset
+
+        async with _known(data).calls() as calls:
+            made = await calls.ask(OFFER_RESET, NewReset(email=email, second_factor=second_factor), OPERATOR)
+        click.echo(made.code)
+        click.echo(f"Good for {made.email} until {instant(made.expires)}, once: mirage login --reset", err=True)
+        return 0
+
+    return _run(work())
+
+
+@command.command("settings")
+@click.argument("service")
+@click.argument("changes", metavar="[NAME=VALUE]…", nargs=-1)
+@click.option("--reason", default="", help="Why; it is kept with the change.")
+@data_option
+def settings(service: str, changes: tuple[str, ...], reason: str, data: str) -> int:
+    """Show what is set of SERVICE, or change it as the fleet's operator, who alone says how people log in (auth)."""
+    from services.cli.commands.settings import read_values, write_settings
+    from services.contracts.endpoints import CHANGE_SETTINGS, GET_SETTINGS
+    from services.contracts.resources import ChangeSettings, SettingsRef
+
+    change = ChangeSettings(service=service, values=read_values(changes), reason=reason)
+
+    async def work() -> int:
+        async with _known(data).calls() as calls:
+            if changes:
+                view = await calls.ask(CHANGE_SETTINGS, change, OPERATOR)
+            else:
+                view = await calls.ask(GET_SETTINGS, SettingsRef(service), OPERATOR)
+        return write_settings((view,), "table")
+
+    return _run(work())
+
+
+@command.command("key")
+@click.argument("name")
+@click.option("--remove", is_flag=True, help="Forget it.")
+@data_option
+def key(name: str, data: str, *, remove: bool) -> int:
+    """Set a provider key as the fleet's operator, who alone sets those of logins (oidc_…); read as by `keys set`."""
+    from services.cli.commands.keys import read_key
+    from services.contracts.endpoints import REMOVE_KEY, SET_KEY
+    from services.contracts.resources import KeyName, NewKey
+
+    secret = "" if remove else read_key(f"./mirage fleet key {name}")
+
+    async def work() -> int:
+        async with _known(data).calls() as calls:
+            if remove:
+                await calls.ask(REMOVE_KEY, KeyName(name), OPERATOR)
+                click.echo(f"{name} is removed")
+            else:
+                made = await calls.ask(SET_KEY, NewKey(name, secret), OPERATOR)
+                click.echo(f"{name} is set ({made.hint})")
+        return 0
+
+    return _run(work())
 
 
 @command.command("down")
@@ -240,9 +311,18 @@ async def _print_log(nomad: "Nomad", allocation: str, task: str, *, follow: bool
             sys.stdout.buffer.flush()
 
 
-@command.group("dead")
-def dead() -> None:
-    """List, show, retry and drop dead letters: messages that could not be taken in after five tries."""
+@command.group("dead", invoke_without_command=True)
+@data_option
+def dead(data: str) -> int:
+    """List, show, retry and drop dead letters: messages that could not be taken in after five tries.
+
+    Without a verb they are listed.
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        return int(context.invoke(dead.commands["list"], data=data, form="table"))
+    context.default_map = {verb: {"data": data} for verb in dead.commands}
+    return 0
 
 
 def _with_letters(function: Callable[..., Any]) -> Callable[..., Any]:

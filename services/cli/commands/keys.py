@@ -1,7 +1,6 @@
 """`mirage keys`: provider keys, read from a prompt or stdin, never from the command line."""
 
 import sys
-from typing import Final
 
 import click
 from msgspec import Struct
@@ -9,14 +8,12 @@ from msgspec import Struct
 from services.cli.folder_options import GroupOnData
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.prompts import MOST_READ
 from services.cli.text import write_json, write_table
 from services.contracts.endpoints import LIST_KEYS, LIST_MODULES, REMOVE_KEY, SET_KEY
 from services.contracts.resources import KeyName, NewKey
 from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
-
-#: Characters that are read of what should be one line.
-MOST_READ: Final = 10_000
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -79,12 +76,7 @@ def list_keys(session: Session, form: str) -> int:
 @data_options
 def set_key(session: Session, name: str) -> int:
     """Set a key; its value is read from a prompt, or from standard input when that is no terminal."""
-    secret = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(MOST_READ)
-    lines = secret.strip().splitlines()
-    if len(lines) != 1:
-        said = "more than one line" if lines else "no key"
-        raise Invalid(f"there is {said} on standard input; give one: {session.line(f'keys set {name}')} < FILE")
-    secret = lines[0]
+    secret = read_key(session.line(f"keys set {name}"))
 
     async def work() -> int:
         async with session.open(makes=True) as hull:
@@ -97,16 +89,25 @@ def set_key(session: Session, name: str) -> int:
     return run_async(work())
 
 
+def read_key(line: str) -> str:
+    """A key that is typed at a prompt or comes from standard input; ``line`` is how the command is called.
+
+    Raises:
+        Invalid: there is none, or more than one line.
+    """
+    secret = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(MOST_READ)
+    lines = secret.strip().splitlines()
+    if len(lines) != 1:
+        said = "more than one line" if lines else "no key"
+        raise Invalid(f"there is {said} on standard input; give one: {line} < FILE")
+    return str(lines[0])
+
+
 @command.command("remove")
 @click.argument("name")
 @data_options
 def remove(session: Session, name: str) -> int:
     """Forget a key."""
-
-    async def work() -> int:
-        async with session.open(makes=True) as hull:
-            await hull.calls.ask(REMOVE_KEY, KeyName(name), session.caller)
-        click.echo(f"{name} is removed")
-        return 0
-
-    return run_async(work())
+    session.ask(REMOVE_KEY, KeyName(name), makes=True)
+    click.echo(f"{name} is removed")
+    return 0

@@ -1,11 +1,13 @@
 """`mirage scan`: make a scan, follow it, print what it found."""
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from services.cli.authorising import read_window
 from services.cli.following import display, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.networks import described as networks_described
@@ -37,6 +39,10 @@ GUESSER: Final = "brute"
     "--allow-network", "networks", multiple=True, metavar="CIDR", help="Private network that may be contacted."
 )
 @click.option("--authorised", metavar="TEXT", help="Who allowed active work, and why; without it none is done.")
+@click.option(
+    "--technique", "techniques", multiple=True, metavar="ID", help="Only these active modules are authorised."
+)
+@click.option("--window", metavar="FROM/UNTIL", help="When active work is authorised; from now for 30 days without it.")
 @click.option("--max-depth", type=click.IntRange(0, 20), default=2, show_default=True, help="Steps outside the scope.")
 @click.option("--max-items", type=click.IntRange(1), default=1_000_000, show_default=True, help="Work items in all.")
 @click.option("--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Stop asking after so long.")
@@ -70,6 +76,7 @@ def command(session: Session, **options: Any) -> int:
     targets, secret = without_credentials(targets)
     warn(own)
     warn(secret)
+    begins, until = read_window(options.pop("window"), datetime.now().astimezone())
     new = NewScan(
         targets=targets,
         type=kind,
@@ -80,6 +87,9 @@ def command(session: Session, **options: Any) -> int:
         exclude_scope=options["exclude_scope"],
         networks=options["networks"],
         authorised=options["authorised"],
+        techniques=options["techniques"],
+        authorised_from=begins,
+        authorised_until=until,
         limits=Limits(max_depth=options["max_depth"], max_items=options["max_items"], timeout=options["timeout"]),
         resolvers=options["resolvers"],
     )

@@ -98,6 +98,30 @@ def show(session: Session, scan_id: str, form: str) -> int:
     return run_async(work())
 
 
+@command.command("authorisation")
+@click.argument("scan_id", metavar="ID")
+@format_option("text", "json")
+@data_options
+def authorisation(session: Session, scan_id: str, form: str) -> int:
+    """Show who authorised the active work of a scan, and verify that the workspace signed it."""
+
+    async def work() -> int:
+        from services.cli.authorising import authorisation_lines, find_authorisation
+        from services.cli.text import write_json, write_line
+
+        async with session.open() as hull:
+            found = await find_authorisation(hull, session, await find_scan(hull, session, scan_id))
+        if form == "json":
+            write_json({**to_builtins(found), "verified": True})
+            return 0
+        for line in authorisation_lines(found.statement):
+            write_line(line)
+        click.echo("The signature holds: a key of the workspace has signed this")
+        return 0
+
+    return run_async(work())
+
+
 @command.command("watch")
 @click.argument("scan_id", metavar="ID")
 @progress_options

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import click
 
-from services.catalogue import SERVICES, load_service
+from services.catalogue import SERVICES, load_service, load_services
 from services.cli.options import run_async
 from services.kernel.errors import Invalid
 from services.kernel.listening import open_listener
@@ -33,10 +33,12 @@ async def _serve(names: tuple[str, ...], settings: Settings) -> int:
     from services.kernel.runtime import Place
 
     with open_listener(settings.listen) as listener:
+        if not settings.peers:
+            raise Invalid("nobody could ask this process, which knows no keys of others (MIRAGE_PEERS)")
         address = settings.advertise or _address(listener)
         meta = {"host": socket.gethostname(), "version": f"{VERSION}+{settings.revision}".rstrip("+")}
         place = Place(address, settings.instance or uuid4().hex, meta)
-        await serve([load_service(name) for name in names], settings, listener, place)
+        await serve([load_service(name) for name in names], settings, listener, place, others=load_services())
     return 0
 
 

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from services.cli.folder_options import GroupOnData
-from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.options import Session, data_options, format_option
 from services.cli.text import clean, instant, write_json, write_table
 from services.contracts.endpoints import CHANGE_SETTINGS, GET_SETTINGS, LIST_SETTINGS, LIST_SETTINGS_CHANGES
 from services.contracts.resources import ChangeSettings, SettingsRef, SettingsView
@@ -24,13 +24,8 @@ def command() -> None:
 @data_options
 def list_settings(session: Session, form: str) -> int:
     """List what is set of every service."""
-
-    async def work() -> int:
-        async with session.open(makes=True) as hull:
-            views = await hull.calls.ask(LIST_SETTINGS, Nothing(), session.caller)
-        return _write(views, form)
-
-    return run_async(work())
+    views = session.ask(LIST_SETTINGS, Nothing(), makes=True)
+    return write_settings(views, form)
 
 
 @command.command("show")
@@ -39,13 +34,8 @@ def list_settings(session: Session, form: str) -> int:
 @data_options
 def show(session: Session, service: str, form: str) -> int:
     """Show what is set of SERVICE."""
-
-    async def work() -> int:
-        async with session.open(makes=True) as hull:
-            view = await hull.calls.ask(GET_SETTINGS, SettingsRef(service), session.caller)
-        return _write((view,), form)
-
-    return run_async(work())
+    view = session.ask(GET_SETTINGS, SettingsRef(service), makes=True)
+    return write_settings((view,), form)
 
 
 @command.command("history")
@@ -54,13 +44,8 @@ def show(session: Session, service: str, form: str) -> int:
 @data_options
 def history(session: Session, service: str, form: str) -> int:
     """Show how SERVICE was set before, the newest first."""
-
-    async def work() -> int:
-        async with session.open(makes=True) as hull:
-            views = await hull.calls.ask(LIST_SETTINGS_CHANGES, SettingsRef(service), session.caller)
-        return _write(views, form)
-
-    return run_async(work())
+    views = session.ask(LIST_SETTINGS_CHANGES, SettingsRef(service), makes=True)
+    return write_settings(views, form)
 
 
 @command.command("set")
@@ -70,15 +55,18 @@ def history(session: Session, service: str, form: str) -> int:
 @data_options
 def set_settings(session: Session, service: str, changes: tuple[str, ...], reason: str) -> int:
     """Change values of SERVICE; a VALUE is JSON or a word, and nothing at all goes back to the default."""
-    values = dict(_value(change) for change in changes)
+    change = ChangeSettings(service=service, values=read_values(changes), reason=reason)
+    view = session.ask(CHANGE_SETTINGS, change, makes=True)
+    return write_settings((view,), "table")
 
-    async def work() -> int:
-        async with session.open(makes=True) as hull:
-            change = ChangeSettings(service=service, values=values, reason=reason)
-            view = await hull.calls.ask(CHANGE_SETTINGS, change, session.caller)
-        return _write((view,), "table")
 
-    return run_async(work())
+def read_values(changes: tuple[str, ...]) -> dict[str, Any]:
+    """What is to be set by texts NAME=VALUE; None goes back to the default.
+
+    Raises:
+        Invalid: one of them is none.
+    """
+    return dict(map(_value, changes))
 
 
 def _value(change: str) -> tuple[str, Any]:
@@ -93,7 +81,7 @@ def _value(change: str) -> tuple[str, Any]:
         return name, text
 
 
-def _write(views: tuple[SettingsView, ...], form: str) -> int:
+def write_settings(views: tuple[SettingsView, ...], form: str) -> int:
     if form == "json":
         write_json(views)
         return 0

@@ -9,23 +9,26 @@ from time import monotonic
 from typing import Final
 
 import aiohttp
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from services.catalogue import load_services
 from services.cli.fleet import access, infra, programs, public, rollout, settings, versions
 from services.cli.fleet.access import token_of
 from services.cli.fleet.agents import LEAVING, Agents
-from services.cli.fleet.folder import at_work, keep_extra, read_extra, write_environment, write_variables
+from services.cli.fleet.folder import at_work, keep_extra, read_extra, write_environment
 from services.cli.fleet.infra import USER, secrets_path
 from services.cli.fleet.leftovers import ALLOCATIONS
 from services.cli.fleet.ports import HOST, Ports, refuse_taken
-from services.cli.fleet.secrets import Secrets, keep_secrets, read_secrets
+from services.cli.fleet.secrets import OPERATOR, Secrets, keep_secrets, read_secrets
 from services.cli.fleet.standing import become_well
-from services.cli.fleet.users import redis_users, secrets_of_infra, settings_of
-from services.cli.remote import RemoteCalls
+from services.cli.fleet.users import NAMESPACE, redis_users, secrets_of_infra, settings_of
 from services.cli.rendering.jobs import job_name
 from services.kernel.cache.redis_admission import provide_users
+from services.kernel.calls import LocalCalls
+from services.kernel.directory.consul import ConsulDirectory
 from services.kernel.errors import Conflict, Invalid, MirageError, NotFound, Unavailable
+from services.kernel.http_calls import HttpCalls
+from services.kernel.principals import Signer, private_key
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.scheduler.nomad_hcl import Value
 from services.kernel.server import Server
@@ -53,8 +56,14 @@ class Release(Struct, frozen=True):
     secrets: Secrets
 
     @property
-    def revision(self) -> str:
-        return self.code.name
+    def environment(self) -> Mapping[str, str]:
+        """What all instances have in their environment."""
+        return {**settings.environment(self.told), "MIRAGE_VENV": str(self.venv)}
+
+    @property
+    def variables(self) -> Mapping[str, Value]:
+        """What the jobs of all services are given."""
+        return {"mirage": str(self.code / "mirage"), "environment": self.environment, "revision": self.code.name}
 
 
 class Deployment:
@@ -142,13 +151,16 @@ class Deployment:
             return await self.agents.down(told, stores.__contains__)
 
     @asynccontextmanager
-    async def calls(self) -> AsyncIterator[RemoteCalls]:
-        """Ask the services, through the gateway."""
-        calls = RemoteCalls(self.server, self.secrets.token)
+    async def calls(self) -> AsyncIterator[HttpCalls]:
+        """Ask the services as the operator of the fleet, whom its secrets make known; no gateway is needed."""
+        signer = Signer({OPERATOR: private_key(bytes.fromhex(self.secrets.signing[OPERATOR]))})
+        directory = ConsulDirectory(structs.replace(self.agents.consul, path=NAMESPACE))
+        calls = HttpCalls(LocalCalls(), directory, signer)
         try:
             yield calls
         finally:
             await calls.close()
+            await directory.close()
 
     async def _make_release(self, told: Told) -> Release:
         choice = settings.choose(self.folder, self._changes, os.environ)
@@ -175,7 +187,7 @@ class Deployment:
     async def _bring_up(self, nomad: Nomad, wanted: Sequence[str], release: Release, told: Told) -> None:
         if not await _runs(nomad, "gateway") or public.port_of(self.public) != public.port_of(public.read(self.folder)):
             await self._waits_for_public()
-        write_environment(self.folder, self.agents.ports, release.secrets.admin)
+        write_environment(self.folder, self.agents.ports, release.secrets.admin, release.variables)
         await self._begin_infra(nomad, wanted, release, told)
         async with _step(told, "users"):
             await self._provide_users(release.secrets)
@@ -241,19 +253,9 @@ class Deployment:
 
     async def _begin_service(self, nomad: Nomad, service: Service, release: Release) -> rollout.Rollout:
         """Register the job of a service as it is rendered, with what it must know."""
-        secrets = settings_of(service, release.secrets, self.agents.ports, release.told.get("proxy", ""))
-        environment = {
-            **settings.environment(release.told),
-            "MIRAGE_VENV": str(release.venv),
-            **({"MIRAGE_PUBLIC": self.public} if service.public else {}),
-        }
-        given: Mapping[str, Value] = {
-            "command": str(release.code / "mirage"),
-            "environment": environment,
-            "revision": release.revision,
-            "settings": rollout.digest_of(environment, secrets),
-        }
-        write_variables(self.folder, service.name, given)
+        proxy = release.told.get("proxy", "")
+        secrets = settings_of(service, release.secrets, self.agents.ports, public=self.public, proxy=proxy)
+        given = {**release.variables, "settings": rollout.digest_of(release.environment, secrets)}
         text = (programs.ROOT / f"jobs/{service.name}.nomad.hcl").read_text("utf-8")
         return await rollout.begin(nomad, service.name, text, given, secrets)
 

@@ -12,13 +12,12 @@ from services.cli.fleet.access import token_of
 from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST, Ports
 from services.kernel.errors import Conflict
-from services.kernel.folder import make_private, write_private
-from services.kernel.scheduler.nomad_hcl import Value, variables_file
+from services.kernel.folder import write_private
+from services.kernel.scheduler.nomad_hcl import Value, literal
 
 LOCK: Final = "lock"
-#: What ``nomad``, ``consul`` and ``nats`` need in their environment; it has a password.
+#: What ``nomad``, ``consul`` and ``nats`` need in their environment, for a shell to read; it has a password.
 ENVIRONMENT: Final = "environment"
-JOBS: Final = "jobs"
 EXTRA: Final = "extra"
 
 
@@ -42,10 +41,10 @@ def at_work(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def write_environment(folder: Path, ports: Ports, password: str) -> None:
+def write_environment(folder: Path, ports: Ports, password: str, variables: Mapping[str, Value]) -> None:
     """Write what a shell reads to have ``nomad``, ``consul`` and ``nats`` find the fleet, and be let in.
 
-    ``password`` is the operator's.
+    ``password`` is the operator's; ``variables`` are what ``nomad job run jobs/SERVICE.nomad.hcl`` is to give a job.
     """
     found = {
         "NOMAD_ADDR": f"http://{HOST}:{ports.nomad}",
@@ -55,6 +54,8 @@ def write_environment(folder: Path, ports: Ports, password: str) -> None:
         "NATS_URL": f"nats://{HOST}:{ports.nats}",
         "NATS_USER": USER,
         "NATS_PASSWORD": password,
+        # Nomad takes texts as they are, and all else as HCL.
+        **{f"NOMAD_VAR_{name}": each if isinstance(each, str) else literal(each) for name, each in variables.items()},
     }
     write_private(
         folder / ENVIRONMENT, "".join(f"export {name}={quote(value)}\n" for name, value in sorted(found.items()))
@@ -69,15 +70,3 @@ def read_extra(folder: Path) -> tuple[str, ...]:
 
 def keep_extra(folder: Path, extra: Sequence[str]) -> None:
     write_private(folder / EXTRA, " ".join(extra))
-
-
-def variables_of(folder: Path, service: str) -> Path:
-    """The file with the variables of the job of a service, for ``nomad job run -var-file=…``."""
-    return folder / JOBS / f"{service}.vars.hcl"
-
-
-def write_variables(folder: Path, service: str, given: Mapping[str, Value]) -> None:
-    """Keep what the job of a service was given last."""
-    file = variables_of(folder, service)
-    make_private(file.parent)
-    write_private(file, variables_file(given))

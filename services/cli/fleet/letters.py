@@ -9,7 +9,7 @@ from services.cli.fleet.infra import USER
 from services.cli.fleet.ports import HOST
 from services.kernel import letters
 from services.kernel.bus.jetstream import JetStreamBus
-from services.kernel.calls import Caller, Calls, LocalCalls
+from services.kernel.calls import Calls, LocalCalls, operator
 from services.kernel.messages import workspace_id
 from services.kernel.server import Server
 
@@ -21,7 +21,7 @@ class FleetLetters:
         self._fleet = Deployment(folder)
         self._calls = LocalCalls()
         self._stack = AsyncExitStack()
-        self.caller = Caller(workspace_id("default"))
+        self.caller = operator(workspace_id("default"))
 
     @property
     def calls(self) -> Calls:

@@ -1,4 +1,4 @@
-"""The secrets of a fleet on this machine, made once: passwords, the gateway's token, the master key."""
+"""The secrets of a fleet on this machine, made once: passwords and the master key."""
 
 import os
 import secrets
@@ -14,15 +14,21 @@ from services.kernel.errors import Conflict, Invalid
 from services.kernel.seal import make_key
 
 FILE: Final = "secrets.json"
+#: Who may ask services everything: whoever reads the fleet's secrets.
+OPERATOR: Final = "operator"
 
 
 class Secrets(Struct, frozen=True, kw_only=True):
-    """``admin``: of the user that may do everything, everywhere; ``services``: of each service's own user."""
+    """``admin``: of the user that may do everything, everywhere; ``services``: of each service's own user.
+
+    ``signing``: the private key, in hexadecimal digits, by which each service, and the operator, says that it asks; no
+    server is told any of them.
+    """
 
     admin: str
-    token: str
     master_key: str
     services: Mapping[str, str]
+    signing: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         return "Secrets(***)"
@@ -36,10 +42,14 @@ def keep_secrets(folder: Path, services: Iterable[str]) -> Secrets:
         Conflict: another process makes them at this moment.
     """
     found = find_secrets(folder)
-    kept = found or Secrets(admin=_password(), token=_password(), master_key=make_key(), services={})
-    missing = {name: _password() for name in services if name not in kept.services}
-    if missing or found is None:
-        kept = msgspec.structs.replace(kept, services={**kept.services, **missing})
+    kept = found or Secrets(admin=_password(), master_key=make_key(), services={})
+    named = list(services)
+    missing = {name: _password() for name in named if name not in kept.services}
+    unsigned = {name: secrets.token_hex(32) for name in (OPERATOR, *named) if name not in kept.signing}
+    if missing or unsigned or found is None:
+        kept = msgspec.structs.replace(
+            kept, services={**kept.services, **missing}, signing={**kept.signing, **unsigned}
+        )
         _write(folder, kept, first=found is None)
     return kept
 

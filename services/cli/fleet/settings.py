@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from services.contracts.settings import CollectorSettings
+from services.gateway.usecases.proxies import trusted_by
 from services.kernel.adapters import open_egress
 from services.kernel.errors import Invalid
 from services.kernel.folder import write_private
@@ -23,7 +24,10 @@ FILE: Final = "settings.json"
 #: Where Python's packages are, if not in a folder of the fleet's own; no setting of a process, but of its launcher,
 #: and never taken over unasked: whoever changes packages there changes them below processes that run.
 VENV: Final = "venv"
-NAMES: Final = ("proxy", "no_proxy", "resolvers", "dial_table", "ca_file", "user_agent", "log", VENV)
+NAMES: Final = (
+    *("proxy", "no_proxy", "resolvers", "dial_table", "ca_file", "user_agent", "log", "trusted_proxies"),
+    VENV,
+)
 #: Files and folders: services run elsewhere than whoever names them.
 _PATHS: Final = frozenset({"dial_table", "ca_file", VENV})
 #: Where no configuration file is: it would be that of the user as whom Nomad runs.
@@ -105,6 +109,7 @@ def _sound(name: str, value: str) -> str:
     """A setting as it is written, once services could begin with it."""
     settings = read_settings({}, {**_NOWHERE, f"{PREFIX}{name.upper()}": value})
     open_egress(settings)
+    trusted_by(settings)
     if settings.ca_file and not Path(settings.ca_file).expanduser().is_file():
         raise Invalid(f"there is no file {settings.ca_file}")
     try:

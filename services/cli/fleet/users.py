@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from services.cli.fleet.access import token_of
 from services.cli.fleet.infra import USER
@@ -12,10 +13,12 @@ from services.cli.fleet.secrets import Secrets
 from services.cli.rendering.jobs import secrets_of
 from services.kernel.bus.permissions import Rights, permissions
 from services.kernel.cache.redis_users import acl_line
+from services.kernel.calls import Entry
 from services.kernel.messages import message_type
-from services.kernel.runtime import consumers_of, stream_of, streams_of
+from services.kernel.principals import write_private_key, write_public_key
 from services.kernel.server import Server
 from services.kernel.service import Handles, Service, load
+from services.kernel.streams import consumers_of, stream_of, streams_of
 
 #: What the keys and services of a fleet begin with in Consul, and what it keeps in the stores.
 NAMESPACE: Final = "mirage"
@@ -41,10 +44,13 @@ def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
     }
 
 
-def settings_of(service: Service, secrets: Secrets, ports: Ports, proxy: str = "") -> dict[str, str]:
-    """What the Nomad variable of a service's job has: its settings that are secret."""
+def settings_of(service: Service, secrets: Secrets, ports: Ports, *, public: str, proxy: str = "") -> dict[str, str]:
+    """What the Nomad variable of a service's job has: its settings that are secret, or that no other service has."""
     known = urls(service.name, secrets.services[service.name], ports)
-    known |= {"token": secrets.token, "master_key": secrets.master_key, "proxy": proxy}
+    known |= {"master_key": secrets.master_key, "proxy": proxy, "public": public}
+    seeds = {name: bytes.fromhex(each) for name, each in secrets.signing.items()}
+    known |= {"signing_keys": write_private_key(service.name, seeds[service.name])}
+    known |= {"peers": ",".join(write_public_key(name, seed) for name, seed in sorted(seeds.items()))}
     return {name: known[name] for name in secrets_of(service)}
 
 
@@ -52,11 +58,17 @@ def rights_of(service: Service) -> Rights:
     """What a service does on the bus, and so what its user there may do."""
     handled = tuple[Handles, ...](load(service.consumers)) if service.consumers else ()
     return Rights(
-        publishes=[f"{message_type(message)}.>" for message in service.publishes],
+        publishes=[_subjects(service.name, message) for message in service.publishes],
         streams=streams_of([service]),
         consumers=consumers_of({service.name: handled}),
         follows=sorted({stream_of(message) for message in service.follows}),
     )
+
+
+def _subjects(service: str, message: type[Struct]) -> str:
+    """Where a service publishes a message; entries for the audit trail in its own name alone."""
+    of_itself = f"{service}." if issubclass(message, Entry) else ""
+    return f"{message_type(message)}.{of_itself}>"
 
 
 def nats_authorization(services: Sequence[Service], secrets: Secrets) -> str:

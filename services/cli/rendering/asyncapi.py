@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from services.kernel.inbox import durable
 from services.kernel.messages import Envelope, message_type
-from services.kernel.runtime import stream_of
 from services.kernel.service import Handles, Service, load
+from services.kernel.streams import stream_of
 
 Schema = dict[str, Any]
 

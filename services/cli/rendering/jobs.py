@@ -23,7 +23,7 @@ variable "driver" {
   description = "raw_exec on one machine, docker on clusters (the image: jobs/image/)."
 }
 
-variable "command" {
+variable "mirage" {
   type        = string
   default     = "mirage"
   description = "With raw_exec: the command line of Mirage, on every node."
@@ -138,7 +138,7 @@ $migrate
       driver = var.driver
 $identity
       config {
-        command      = var.driver == "docker" ? null : var.command
+        command      = var.driver == "docker" ? null : var.mirage
         args         = ["serve", "$name"]
         image        = var.driver == "docker" ? var.image : null
         network_mode = var.driver == "docker" ? "host" : null
@@ -183,7 +183,7 @@ _MIGRATE: Final = Template("""
       }
 
       config {
-        command      = var.driver == "docker" ? null : var.command
+        command      = var.driver == "docker" ? null : var.mirage
         args         = ["migrate", "$name"]
         image        = var.driver == "docker" ? var.image : null
         network_mode = var.driver == "docker" ? "host" : null
@@ -227,11 +227,15 @@ def job_name(service: str) -> str:
 
 
 def secrets_of(service: Service) -> tuple[str, ...]:
-    """The settings of a service that its Nomad variable must have: its servers, with what it logs in there."""
-    secrets = {port for port in service.needs if port in KINDS} | {"directory"}
+    """The settings of a service that its Nomad variable must have: its servers, with what it logs in there, and keys.
+
+    All else that services are told, they are all told alike.
+    """
+    secrets = {port for port in service.needs if port in KINDS} | {"directory", "peers"}
     secrets |= {"values"} if service.live else set()
     secrets |= {"master_key"} if "seal" in service.needs else set()
-    secrets |= {"token"} if service.public else set()
+    secrets |= {"public"} if service.public else set()
+    secrets |= {"signing_keys"} if service.public or service.asks else set()
     secrets |= {"proxy"} if "egress" in service.needs else set()
     return tuple(sorted(secrets))
 

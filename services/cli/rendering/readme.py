@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from services.contracts.permissions import PERMISSIONS, ROLES
 from services.kernel.errors import Invalid
 from services.kernel.messages import message_type
 from services.kernel.service import Service
@@ -19,7 +20,11 @@ def fill_readme(text: str, services: Sequence[Service]) -> str:
     Raises:
         Invalid: it asks for a table that there is not, or a place has no end.
     """
-    tables: dict[str, Callable[[], str]] = {"services": lambda: services_table(services), "modules": modules_table}
+    tables: dict[str, Callable[[], str]] = {
+        "services": lambda: services_table(services),
+        "modules": modules_table,
+        "permissions": permissions_table,
+    }
 
     def fill(place: re.Match[str]) -> str:
         if place[1] not in tables:
@@ -45,6 +50,17 @@ def services_table(services: Sequence[Service]) -> str:
                 f"{len(service.answers)} questions" if service.answers else "",
             )
             for service in services
+        ),
+    )
+
+
+def permissions_table() -> str:
+    """What each permission allows, and who has it."""
+    return _table(
+        ("permission", "may", *ROLES),
+        (
+            (permission.name, permission.allows, *("yes" if role in permission.roles else "" for role in ROLES))
+            for permission in PERMISSIONS
         ),
     )
 

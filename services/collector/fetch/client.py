@@ -1,20 +1,19 @@
 """An HTTP client that resolves by our resolver, dials by egress, and keeps connections for reuse."""
 
 import asyncio
-import ipaddress
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
-from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
-from services.collector.fetch.connection import Broken, Connection, Received
 from services.collector.fetch.encoding import ACCEPTED, Undecodable, decode
 from services.collector.fetch.tls import Shown, context, mismatch, shown
 from services.kernel.egress import Egress, EgressError, Guard, Refused, TimedOut, TlsFailed, Unreachable
+from services.kernel.egress.connection import Broken, Connection, Received
+from services.kernel.egress.location import DEFAULT_PORTS, BadUrl, Location, is_address
 from services.kernel.hostport import join_host_port
 
 IDLE_SECONDS: Final = 10.0
@@ -30,37 +29,12 @@ ADDRESSES_TRIED: Final = 3
 TLS_ERRORS_KEPT: Final = 600.0
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
-DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 #: What this client speaks, by its name in TLS (RFC 7301).
 HTTP: Final = "http/1.1"
 
 
-class BadUrl(Exception):
-    """Not an http or https URL that could be asked for."""
-
-
 class NoSuchName(Exception):
     """The host has no address."""
-
-
-class Location(Struct, frozen=True):
-    """A URL taken apart: what to connect to and what to ask for. ``host`` is an A-label name or an address."""
-
-    scheme: str
-    host: str
-    port: int
-    target: str
-
-    @property
-    def literal(self) -> bool:
-        """Whether the host is an address."""
-        return is_address(self.host)
-
-    @property
-    def authority(self) -> str:
-        """The value of the Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -330,47 +304,6 @@ class Client:
     async def close(self) -> None:
         for idle in self._idle.values():
             idle.close()
-
-
-def locate(url: str) -> Location:
-    """Take a URL apart; `BadUrl` unless it is http or https with a host and nothing odd in it."""
-    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
-        raise BadUrl(f"{url[:200]!r} has blanks or control characters")
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in DEFAULT_PORTS:
-            raise BadUrl(f"{url[:200]!r} is not an http or https URL")
-        port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
-        host = _host((parts.hostname or "").rstrip("."))
-        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
-        if parts.query:
-            target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=-._~[]")
-    except ValueError as error:
-        raise BadUrl(f"{url[:200]!r}: {error}") from error
-    if not host or not port:
-        raise BadUrl(f"{url[:200]!r} has no host or no port")
-    return Location(parts.scheme, host, port, target)
-
-
-def is_address(host: str) -> bool:
-    """Whether the host of a `Location` is an address."""
-    return ":" in host or host.replace(".", "").isdigit()
-
-
-def _host(host: str) -> str:
-    """A host as an A-label name or a plain address; raises ValueError."""
-    if ":" in host:
-        address = ipaddress.IPv6Address(host)
-        if address.scope_id is not None:
-            raise ValueError("an address with a zone")
-        return str(address)
-    if host.replace(".", "").isdecimal():
-        return str(ipaddress.IPv4Address(host))
-    if not host.isascii():
-        import idna
-
-        host = idna.encode(host, uts46=True).decode("ascii")
-    return host
 
 
 def _serialise(request: Request) -> bytes:

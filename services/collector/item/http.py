@@ -25,14 +25,15 @@ from services.collector.context import (
     Unauthorised,
     Unreachable,
 )
-from services.collector.fetch.client import BadUrl, Client, NoSuchName, Request, Response, locate
-from services.collector.fetch.connection import Broken
+from services.collector.fetch.client import Client, NoSuchName, Request, Response
 from services.collector.fetch.encoding import Undecodable
 from services.collector.item.exchange import Exchanges, Performed
 from services.collector.item.permit import Permit
 from services.contracts.evidence import EvidenceRecord
 from services.kernel import egress
 from services.kernel.egress import EgressError, Forbidden
+from services.kernel.egress.connection import Broken
+from services.kernel.egress.location import BadUrl, locate
 from services.kernel.messages import now
 
 REDIRECTS: Final = {301, 302, 303, 307, 308}

@@ -7,6 +7,7 @@ from typing import Final
 
 from services.collector.context import Skipped
 from services.collector.manifest import Manifest
+from services.contracts.authorisations import Authorisation
 from services.contracts.plan import Plan
 from services.contracts.scope import Scope
 from services.kernel.egress import Forbidden, Guard
@@ -67,12 +68,12 @@ def guard_for(networks: tuple[str, ...], excludes: tuple[str, ...]) -> Guard:
 
 
 class Permit:
-    """The limits of one module in one scan.
+    """The limits of one module in one scan, for what is begun at an instant (UTC microseconds).
 
     Every method returns when the thing is allowed and raises `Skipped` with the reason when it is not.
     """
 
-    def __init__(self, manifest: Manifest, plan: Plan) -> None:
+    def __init__(self, manifest: Manifest, plan: Plan, at: int) -> None:
         self.manifest = manifest
         self.scope = plan.scope
         self.guard = (
@@ -80,7 +81,7 @@ class Permit:
             if manifest.activity == "active"
             else SourceGuard(plan.scope)
         )
-        self._active = manifest.activity == "active" and plan.authorisation is not None
+        self._refusal = _why_not_active(manifest, plan.authorisation, at)
 
     def host(self, host: str, port: int, *, literal: bool) -> None:
         """A host to talk to over HTTP: the source's own, or for active modules one inside the scope."""
@@ -128,5 +129,16 @@ class Permit:
             raise Skipped(f"{host} is not a host that {self.manifest.id} declares")
 
     def _must_be_active(self) -> None:
-        if not self._active:
-            raise Skipped(f"{self.manifest.id} may not touch the target: this needs an authorisation")
+        if self._refusal:
+            raise Skipped(f"{self.manifest.id} may not touch the target: {self._refusal}")
+
+
+def _why_not_active(manifest: Manifest, allowed: Authorisation | None, at: int) -> str:
+    """Why a module may not touch the target; empty where it may."""
+    if manifest.activity != "active" or allowed is None:
+        return "this needs an authorisation"
+    if not allowed.covers(manifest.id):
+        return "this was not authorised"
+    if allowed.is_to_come(at) or allowed.is_over(at):
+        return "this is not authorised at this time"
+    return ""

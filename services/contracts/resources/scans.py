@@ -4,6 +4,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from services.contracts.authorisations import AuthorisationStatement
 from services.contracts.claims import Entity
 from services.contracts.facts import Outcome
 from services.contracts.plan import Limits, Profile
@@ -17,8 +18,10 @@ class NewScan(Struct, frozen=True, kw_only=True):
 
     ``modules`` and ``exclude`` are module ids or activities. ``scope`` adds names, wildcards and networks to what the
     targets imply; ``exclude_scope`` takes away, and wins. ``networks`` are those that the guard shall allow.
-    ``authorised`` says who allowed active work and why; without it no active module is planned. ``words`` is the
-    sha256 (hex) of an uploaded word list. ``resolvers`` are ``address[:port]``.
+    ``authorised`` says who allowed active work and why; without it no active module is planned. It is for the active
+    modules of ``techniques``, for all that are planned where none is named, ``authorised_from`` now or a later time
+    and ``authorised_until`` another (UTC microseconds; 30 days). ``words`` is the sha256 (hex) of an uploaded word
+    list. ``resolvers`` are ``address[:port]``.
     """
 
     targets: tuple[str, ...]
@@ -30,6 +33,9 @@ class NewScan(Struct, frozen=True, kw_only=True):
     exclude_scope: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     authorised: str | None = None
+    techniques: tuple[str, ...] = ()
+    authorised_from: int | None = None
+    authorised_until: int | None = None
     limits: Limits = Limits()
     resolvers: tuple[str, ...] = ()
     words: str | None = None
@@ -43,6 +49,13 @@ class ScanRef(Struct, frozen=True):
 
 class ScanId(Struct, frozen=True):
     scan: UUID
+
+
+class SignedAuthorisation(Struct, frozen=True):
+    """An authorisation, and the same as a JSON Web Signature (RFC 7515, compact) by a key of the workspace."""
+
+    statement: AuthorisationStatement
+    signed: str
 
 
 class Swept(Struct, frozen=True):
@@ -83,6 +96,8 @@ class Scan(Struct, frozen=True, kw_only=True):
 
     ``targets`` are the first of ``target_count``; the plan has all. ``evidence_root`` (hex) is the `merkle_root` of the
     records of its results, once it has ended. ``resumable``: it was held or cut short, and there is work to go on with.
+    ``authorisation``: what was signed when active work was authorised. ``withheld``: why nothing more is handed out for
+    now, where a quota of the workspace is used up.
     """
 
     id: UUID
@@ -100,11 +115,13 @@ class Scan(Struct, frozen=True, kw_only=True):
     sources: tuple[SourceState, ...]
     waiting: tuple[Waiting, ...] = ()
     authorised: str | None = None
+    authorisation: AuthorisationStatement | None = None
     results: int = 0
     admissions: int = 0
     evidence_root: str | None = None
     target_count: int = 0
     resumable: bool = False
+    withheld: str = ""
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -120,6 +137,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     entities: dict[str, int]
     sources: tuple[SourceState, ...]
     waiting: tuple[Waiting, ...]
+    withheld: str = ""
 
 
 class Watch(Struct, frozen=True):

@@ -24,8 +24,9 @@ What a put is, by its note and its document in ``blobs.packs``:
 A put writes its note, its entries, its further packs and files, and last its document in ``blobs.packs``: that insert
 is what makes all of it visible, at once. Until then its note is there. So an entry holds when there is no note of its
 put, or when there is and the put's document too. Whoever is in the way of a put that died inserts that document first,
-as dead: then it can never come to hold, and who inserts second knows it. No step rests on a clock, but for one: no call
-lasts a `DAY`.
+as dead: then it can never come to hold, and who inserts second knows it. A put that others are moved to holds before
+their entries say it: as long as it has its note, nobody removes it for little of it being entered. No step rests on a
+clock, but for one: no call lasts a `DAY`.
 """
 
 import os
@@ -178,6 +179,14 @@ class Packs:
         for put, state in found.items():
             if state == "kept":
                 self.know(put)
+        return found
+
+    async def moving(self, database: Database, puts: Collection[str]) -> set[str]:
+        """Those of ``puts`` that entries may still be directed to, although they hold."""
+        found: set[str] = set()
+        for piece in pieces(sorted(puts)):
+            query = {"_id": {"$in": piece}, "kind": "move"}
+            found |= {note["_id"] async for note in database[NOTES].find(query, {"_id": 1})}
         return found
 
     def know(self, put: str) -> None:

@@ -79,22 +79,26 @@ class Reclaimer:
             while self._waiting:
                 note, puts = self._waiting.pop()
                 async with self._mongo.call() as database:
-                    await self._reclaim_all(database, note, puts)
+                    await self._reclaim_dropped(database, note, puts)
             if self._clock() - self._swept > SWEEP:
                 self._swept = self._clock()
                 async with self._mongo.call() as database:
                     await self.sweep(database)
 
-    async def _reclaim_all(self, database: Database, note: str, puts: Sequence[str]) -> None:
+    async def _reclaim_dropped(self, database: Database, note: str, puts: Sequence[str]) -> None:
+        """Reclaim puts of which something was dropped; one that is being moved to is left to a sweep after that."""
+        moving = await self._packs.moving(database, puts)
         for put in puts:
-            await self.reclaim(database, put)
-        await self._packs.end(database, note)
+            if put not in moving:
+                await self.reclaim(database, put)
+        if not moving:
+            await self._packs.end(database, note)
 
     async def sweep(self, database: Database) -> None:
         """Do what notes say that nobody seems to do any more."""
         async for note in database[NOTES].find({"at": {"$lt": self._clock() - STALE}}):
             if note["kind"] == "drop":
-                await self._reclaim_all(database, note["_id"], note["puts"])
+                await self._reclaim_dropped(database, note["_id"], note["puts"])
             else:
                 await self._settle(database, note, old=note["at"] < self._clock() - DAY)
 
@@ -107,7 +111,8 @@ class Reclaimer:
             await self._clean_up(database, Listed.read(note), old=old)
         elif note["kind"] == "put" or old:
             # Entries are directed to a move after it holds: until nobody can still be doing that, it is left alone.
-            await self._reclaim_all(database, put, [put])
+            await self.reclaim(database, put)
+            await self._packs.end(database, put)
 
     async def _clean_up(self, database: Database, listed: Listed, *, old: bool) -> None:
         """Remove what a dead put left; that it is dead is forgotten when nobody can believe otherwise any more."""

@@ -67,16 +67,23 @@ def from_text(text: str) -> str:
 def to_envelope(message: Msg, place: Place) -> Envelope:
     """Read a message; one that is none of ours carries its bytes, so that it is buried as any that cannot be read."""
     try:
-        return read_envelope(message.headers or {}, message.data)
+        envelope = read_envelope(message.headers or {}, message.data)
     except (KeyError, ValueError):
-        return Envelope(
-            id=derive(NAMESPACE, f"damaged|{place.stream}|{place.sequence}"),
-            type=message.subject.rpartition(".")[0] or message.subject,
-            source="",
-            workspace=EVERYWHERE,
-            time=place.at,
-            data=message.data,
-        )
+        return _damaged(message, place)
+    # The subject is what a sender's rights are about, so what it says of itself has to agree.
+    agrees = message.subject == envelope.subject or message.subject.startswith(f"{AGAIN}.")
+    return envelope if agrees else _damaged(message, place)
+
+
+def _damaged(message: Msg, place: Place) -> Envelope:
+    return Envelope(
+        id=derive(NAMESPACE, f"damaged|{place.stream}|{place.sequence}"),
+        type=message.subject.rpartition(".")[0] or message.subject,
+        source="",
+        workspace=EVERYWHERE,
+        time=place.at,
+        data=message.data,
+    )
 
 
 def read_envelope(headers: Mapping[str, str], data: bytes) -> Envelope:

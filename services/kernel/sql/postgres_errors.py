@@ -42,6 +42,7 @@ _MEANING: Final[dict[str, type[MirageError]]] = {
     "XX002": Corrupt,
 }
 _READ_ONLY: Final = "25006"
+_NOT_UTF8: Final = "22021"
 _PLACE: Final = re.compile(r"invalid input for query argument \$(\d+)")
 
 
@@ -62,6 +63,8 @@ def translate(error: Exception, server: str, *, reads: bool = False) -> MirageEr
             kind = Outdated
         # What follows the first quoted value, and the details of the server, may quote what was to be stored.
         said = str(error.args[0] if error.args else "").partition(': "')[0].partition("\n")[0]
+        if code == _NOT_UTF8:
+            return Invalid("text may not contain NUL")  # which a stranger may have sent, who learns of no server
         return kind(f"{server}: {said}" + (f" ({code})" if code else ""))
     text = str(error.strerror or error) if isinstance(error, OSError) else str(error)
     said = text.partition("\n")[0]

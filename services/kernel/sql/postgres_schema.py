@@ -1,6 +1,7 @@
 """Takes the steps of a schema on PostgreSQL, all or none, and notes each with its digest."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ _MIGRATING: Final = 0x6D69726167650001
 #: Seconds to wait for tables that others read before they are let through, and in all.
 _LOCK_SECONDS: Final = 2
 PATIENCE: Final = 600.0
+_FOR_POSTGRES: Final = re.compile(r"^([ \t]*)--postgres:", re.MULTILINE)
 _VERSIONS: Final = (
     "CREATE TABLE IF NOT EXISTS schema_version"
     " (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL)"
@@ -74,8 +76,9 @@ async def _check_order(lent: Lent, connections: Connections) -> None:
 
 
 async def _apply(lent: Lent, step: Migration) -> None:
-    if step.script.strip():
-        await lent.run(lambda connection: connection.execute(step.script))
+    script = _FOR_POSTGRES.sub(r"\1", step.script)
+    if script.strip():
+        await lent.run(lambda connection: connection.execute(script))
     row = (step.version, step.name, step.digest, now())
     await lent.run(
         lambda connection: connection.execute(

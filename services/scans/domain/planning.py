@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from msgspec import Struct
 
+from services.contracts.authorisations import LONGEST_WINDOW, USUAL_WINDOW, Authorisation
 from services.contracts.claims import Entity, Malformed
 from services.contracts.evidence import DIGEST_BYTES
-from services.contracts.plan import PROFILES, Authorisation, Plan, PlannedModule
+from services.contracts.plan import PROFILES, Plan, PlannedModule
 from services.contracts.resources import Module, NewScan, PreviewedModule
 from services.contracts.scope import ACTIVITIES, scope
 from services.contracts.targets import recognise
@@ -49,6 +50,7 @@ def choose(new: NewScan, modules: Iterable[Module]) -> Choice:
     """Restrict the live and enabled modules by profile, authorisation, ``modules`` and ``exclude``."""
     known = {module.declared.id: module for module in modules}
     check_selectors((*new.modules, *new.exclude), known)
+    check_techniques(new, known.values())
     taken, left_out = [], {}
     for name, module in sorted(known.items()):
         reason = _why_not(new, module)
@@ -69,6 +71,16 @@ def check_selectors(selectors: Iterable[str], known: Iterable[str]) -> None:
             near = get_close_matches(selector[:64], sorted(names), 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise Invalid(f"there is no module or activity {selector[:64]!a}{hint}")
+
+
+def check_techniques(new: NewScan, modules: Iterable[Module]) -> None:
+    """Raise `Invalid` for one that is no active module, or that nobody authorises."""
+    active = {module.declared.id for module in modules if module.declared.activity == "active"}
+    for technique in new.techniques:
+        if technique not in active:
+            raise Invalid(f"{technique[:64]!a} is no active module; there are {', '.join(sorted(active))}")
+    if new.authorised is None and (new.techniques or new.authorised_from or new.authorised_until):
+        raise Invalid("techniques and a window are those of an authorisation: say who allows them, and why")
 
 
 def plan_scan(
@@ -93,8 +105,6 @@ def plan_scan(
     for target in targets:
         if reach.rules_out(target):
             raise Invalid(f"{target.value} is a target and excluded at once")
-    if new.authorised is not None and not new.authorised.strip():
-        raise Invalid("an authorisation says who allowed active work, and why")
     for resolver in new.resolvers:
         _check_resolver(resolver)
     return Plan(
@@ -107,8 +117,22 @@ def plan_scan(
         salt=salt_of(workspace, targets),
         resolvers=new.resolvers,
         words=_digest(new.words),
-        authorisation=Authorisation(new.authorised[:_LONGEST], at) if new.authorised else None,
+        authorisation=_authorise(new, scan, taken, at),
     )
+
+
+def _authorise(new: NewScan, scan: UUID, taken: Sequence[Module], at: int) -> Authorisation | None:
+    """What was authorised: the active modules that were chosen, within the window."""
+    if new.authorised is None:
+        return None
+    if not new.authorised.strip():
+        raise Invalid("an authorisation says who allowed active work, and why")
+    begins = max(at, new.authorised_from or at)
+    until = new.authorised_until or begins + USUAL_WINDOW
+    if not begins < until <= begins + LONGEST_WINDOW:
+        raise Invalid("the window of an authorisation ends after it begins and after now, and within a year")
+    techniques = tuple(sorted(each.declared.id for each in taken if each.declared.activity == "active"))
+    return Authorisation(new.authorised[:_LONGEST], at, uuid5(scan, "authorisation"), techniques, begins, until)
 
 
 def _check_extent(rules: Iterable[str]) -> None:
@@ -207,6 +231,8 @@ def _why_not(new: NewScan, module: Module) -> str:
         return f"it is {declared.activity}, which the profile {new.profile} leaves out"
     if declared.activity == "active" and not new.authorised:
         return "it is active, and nobody authorised active work"
+    if declared.activity == "active" and new.techniques and declared.id not in new.techniques:
+        return "it is active, and not among the techniques that were authorised"
     if declared.id in new.exclude or declared.activity in new.exclude:
         return "it was excluded"
     return ""

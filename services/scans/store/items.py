@@ -122,6 +122,18 @@ async def lease(tx: Tx, key: Key, module: int, limit: int, batch: int, at: int) 
     return [row[2] for row in rows]
 
 
+async def waiting(view: Reader, key: Key, module: int, limit: int) -> list[ItemRow]:
+    """Up to ``limit`` waiting items of a module."""
+    rows = await view.fetch(
+        f"SELECT {_ITEM} FROM item"  # noqa: S608 - names of columns
+        " WHERE workspace = :workspace AND scan = :scan AND module = :module AND state = 0 LIMIT :limit",
+        **key._asdict(),
+        module=module,
+        limit=limit,
+    )
+    return [ItemRow(*row) for row in rows]
+
+
 async def move(tx: Tx, key: Key, ids: Sequence[bytes], batch: int, at: int) -> None:
     """Hand leased items to another batch."""
     await tx.execute_in(

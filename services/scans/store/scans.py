@@ -19,7 +19,7 @@ from services.scans.settings import TARGETS_SAID
 #: Tables that keep the work of scans by their number, which the sweep empties after a deletion.
 TABLES = (
     *("item", "member", "way", "subject", "known_name", "name_set", "part", "batch", "late", "source", "tally"),
-    "long_plan",
+    *("long_plan", "authorisation"),
 )
 _SWEPT_BY = {
     **dict.fromkeys(("item", "member", "subject"), "id"),
@@ -32,6 +32,7 @@ _SWEPT_BY = {
     "source": "module",
     "tally": "type",
     "long_plan": "scan",
+    "authorisation": "id",
 }
 #: Characters of a plan that stay in the row of its scan, which is written again with every change.
 PLAN_IN_ROW = 100_000
@@ -50,7 +51,7 @@ class ScanRow(Struct, kw_only=True):
     ``time_left`` of a timeout while no run uses it up; ``wake``: when items that wait for a rate may go on;
     ``items``: work items made; ``batches``: batches made; ``rounds`` of sets of names in this run; ``names``: names
     in scope, of which the first ``named`` were in the last set; ``limited``: some items
-    were not made because there were too many.
+    were not made because there were too many; ``withheld``: why nothing of what waits is handed out.
     """
 
     workspace: bytes
@@ -79,6 +80,7 @@ class ScanRow(Struct, kw_only=True):
     named: int
     limited: int
     evidence_root: bytes | None
+    withheld: str = ""
 
     @property
     def key(self) -> Key:
@@ -144,6 +146,12 @@ async def next_number(tx: Tx) -> int:
 async def load(view: Reader, workspace: bytes, scan: bytes) -> ScanRow | None:
     rows = await view.fetch(f"{_SELECT} WHERE workspace = :workspace AND id = :id", workspace=workspace, id=scan)
     return _row(rows[0]) if rows else None
+
+
+async def owners(view: Reader, scans: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The workspaces of those of ``scans`` that there are."""
+    rows = await view.fetch_in("SELECT id, workspace FROM scan WHERE id IN :keys", [each.bytes for each in {*scans}])
+    return {UUID(bytes=bytes(scan)): UUID(bytes=bytes(workspace)) for scan, workspace in rows}
 
 
 async def load_for_change(tx: Tx, workspace: bytes, scan: bytes) -> ScanRow | None:

@@ -10,32 +10,50 @@ from services.contracts.facts import Started
 from services.contracts.plan import Plan
 from services.contracts.resources import NewScan, Preview
 from services.kernel.calls import Caller, Nothing
-from services.kernel.errors import Invalid
+from services.kernel.errors import Denied, Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports
+from services.kernel.trail import say_about
 from services.scans.domain.candidates import Candidates
 from services.scans.domain.items import Wants
 from services.scans.domain.planning import NOT_ASKED_FOR, Choice, choose, plan_scan, preview, read_targets
 from services.scans.settings import SECOND, TARGETS_SAID
+from services.scans.store import authorisations
 from services.scans.store import scans as scan_store
 from services.scans.store.scans import ScanRow
 from services.scans.usecases.admit import admit
+from services.scans.usecases.authorise import sign
 from services.scans.usecases.handout import go_on
 from services.scans.usecases.ledger import Ledger, keep_plan
+from services.scans.usecases.quotas import check_running, learn
 
 _TARGETS_AT_A_TIME = 2000
 
 
 async def create(ports: Ports, caller: Caller, new: NewScan) -> UUID:
-    """Make a scan and start its first run; `Invalid` says what is wrong with what was asked for."""
+    """Make a scan and start its first run.
+
+    Raises:
+        Invalid: what was asked for makes no sense; it says why.
+        Conflict: as many scans run in the workspace as may at once.
+        Denied: it is to touch targets, or networks that are guarded, and the caller may not authorise that.
+    """
+    if (new.authorised is not None or new.networks) and not caller.may("scans.authorise"):
+        raise Denied("active work, and networks that are guarded, need the permission scans.authorise")
     plan = await make_plan(ports, caller, new)
+    signed = await sign(ports, caller, plan)
+    await learn(ports, caller.workspace)
+    say_about(scan=plan.scan)
     async with ports.outbox.unit() as unit:
+        await check_running(ports, unit.tx, caller.workspace)
         number = await scan_store.next_number(unit.tx)
         if plan.words is not None:
             await scan_store.hold_words(unit.tx, caller.workspace.bytes)
         row = _row(caller.workspace, plan, number)
         await scan_store.insert(unit.tx, row, plan)
         keep_plan(ports, row, plan)
+        if plan.authorisation is not None and plan.authorisation.id is not None and signed is not None:
+            await authorisations.insert(unit.tx, row.key, plan.authorisation.id, signed)
         ledger = await Ledger.open(ports, unit, caller.workspace, plan.scan)
         assert ledger is not None
         for source in range(len(plan.modules)):
@@ -79,6 +97,7 @@ def start(ledger: Ledger) -> None:
     row.reason = ""
     row.deadline = None if row.time_left is None else ledger.at + row.time_left
     row.time_left = None
+    row.withheld = ""
     row.rounds = 0
     targets = ledger.plan.targets
     ledger.unit.emit(

@@ -16,17 +16,21 @@ from services.contracts.subjects import CarriedSubject, NamesDigest
 from services.kernel.directory.headcount import headcount_of
 from services.kernel.messages import derive
 from services.scans.domain.items import Asking, subject_id
+from services.scans.domain.quotas import Left, day_of
 from services.scans.domain.reach import IN_SCOPE, role_of
 from services.scans.domain.states import by_outcome, move
 from services.scans.domain.windows import Load, next_load, part_size, room_of
-from services.scans.settings import MESSAGE_BYTES, NAME_ROUNDS, QUEUED
+from services.scans.settings import LOOKED_AGAIN, MESSAGE_BYTES, NAME_ROUNDS, QUEUED
 from services.scans.store import batches as batch_store
 from services.scans.store import frontier as frontier_store
 from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
+from services.scans.store import usage
 from services.scans.store.batches import BatchRow
 from services.scans.usecases.admit import NO_JUDGE, make_items
+from services.scans.usecases.enforce import close_unauthorised, may_begin, next_turn
 from services.scans.usecases.ledger import Ledger
+from services.scans.usecases.quotas import items_left
 
 BATCH_NAMESPACE: Final = UUID("6b0f9f0e-64a4-5a0e-8d7c-0a1c6a6e1f5d")
 _encode = msgspec.json.Encoder().encode
@@ -52,6 +56,7 @@ class Packed(Struct):
 
 async def go_on(ledger: Ledger) -> None:
     """Hand out what may be handed out; when nothing is outstanding, look for sets of names, and else end the run."""
+    await close_unauthorised(ledger)
     if ledger.outstanding == 0 and not await make_name_sets(ledger):
         await finish(ledger)
     else:
@@ -59,22 +64,32 @@ async def go_on(ledger: Ledger) -> None:
 
 
 async def hand_out(ledger: Ledger) -> None:
-    """Lease waiting items to new batches, as many as the windows have room for."""
+    """Lease waiting items to new batches, as many as the windows have room for and quotas leave."""
     loads = await _loads(ledger)
+    left = Left()
     if any(load.ready for load in loads):
-        await _lease(ledger, loads)
-    ledger.row.wake = min((s.held_until for s in ledger.sources.values() if s.held and s.held_until), default=None)
+        left = await items_left(ledger)
+        if left.items != 0:
+            left = await _lease(ledger, loads, left)
+    _withhold(ledger, left.reason)
+    held = [source.held_until for source in ledger.sources.values() if source.held and source.held_until]
+    again = [min(ledger.at + LOOKED_AGAIN, left.until or ledger.at + LOOKED_AGAIN)] if left.reason else []
+    ledger.row.wake = min([*held, *again, *next_turn(ledger)], default=None)
 
 
-async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
+async def _lease(ledger: Ledger, loads: Sequence[Load], left: Left) -> Left:
+    """Hand out what may be; return what the quotas leave after it."""
     in_flight = sum(batch.open > 0 for batch in ledger.batches.values())
     collectors = headcount_of(ledger.ports.state, "collector").now
     room = room_of(await scan_store.count_running(ledger.tx, ledger.row.workspace), collectors) - in_flight
     modules = {load.number: ledger.module(load.number) for load in loads}
     leased: list[Outgoing] = []
-    while room > 0 and (load := next_load(loads, modules, collectors)):
+    taken = 0
+    while room > 0 and taken != left.items and (load := next_load(loads, modules, collectors)):
         number = ledger.row.batches + len(leased) + 1
         size = part_size(modules[load.number], load.ready, collectors)
+        if left.items is not None:
+            size = min(size, left.items - taken)
         ids = await item_store.lease(ledger.tx, ledger.key, load.number, size, number, ledger.at)
         source = ledger.source(load.number)
         if len(ids) < min(size, load.ready):  # the clock was put back: the others wait until it is as late again
@@ -84,15 +99,40 @@ async def _lease(ledger: Ledger, loads: Sequence[Load]) -> None:
         load.batches += 1
         if ids:
             room -= 1
+            taken += len(ids)
             leased.append(Outgoing(load.number, ids))
             source.waiting -= len(ids)
             source.leased += len(ids)
     if leased:
+        await usage.add_items(ledger.tx, ledger.key, day_of(ledger.at), taken)
         await publish(ledger, leased)
+    if taken == left.items and any(load.ready for load in loads):
+        return await items_left(ledger)
+    return left
+
+
+def _withhold(ledger: Ledger, reason: str) -> None:
+    """Note why nothing more is handed out; meanwhile the time that the run may take stands still."""
+    row = ledger.row
+    if reason and row.deadline is not None:
+        row.time_left, row.deadline = max(0, row.deadline - ledger.at), None
+    elif not reason and row.withheld and row.time_left is not None:
+        row.deadline, row.time_left = ledger.at + row.time_left, None
+    row.withheld = reason
 
 
 async def publish(ledger: Ledger, batches: Sequence[Outgoing], *, again: bool = False) -> None:
-    """Make batches, numbered on from the scan's last one, and command them; ``again`` where their items had others."""
+    """Make batches, numbered on from the scan's last one, and command them; ``again`` where their items had others.
+
+    What is not authorised any more is not commanded again: its items wait, and are closed as all that wait.
+    """
+    for late in batches:
+        if not may_begin(ledger, late.module):
+            await item_store.give_back(ledger.tx, ledger.key, late.items)
+            source = ledger.source(late.module)
+            source.leased -= len(late.items)
+            source.waiting += len(late.items)
+    batches = [batch for batch in batches if may_begin(ledger, batch.module)]
     packed = await _pack(ledger, batches)
     rows: list[tuple[BatchRow, list[bytes]]] = []
     first = ledger.row.batches + 1
@@ -149,6 +189,7 @@ async def finish(ledger: Ledger, state: str = "", reason: str = "") -> None:
     row.reason = reason
     row.ended = ledger.at
     row.deadline = row.wake = None
+    row.withheld = ""
     row.evidence_root = await evidence_root(ledger)
     ledger.unit.emit(
         Finished(
@@ -201,7 +242,7 @@ async def _loads(ledger: Ledger) -> list[Load]:
             held = ledger.source(source.module)
             held.held, held.held_until = await item_store.first_held(ledger.tx, ledger.key, held.module, ledger.at)
         ready = source.waiting - source.held
-        if source.waiting:
+        if source.waiting and may_begin(ledger, source.module):
             loads.append(Load(source.module, ready, source.leased, batches.get(source.module, 0)))
     return loads
 

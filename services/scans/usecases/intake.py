@@ -1,40 +1,24 @@
 """Results of work items: what they mean for their items, and for the scan's frontier."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 from uuid import UUID
 
 import msgspec
 import structlog
-from msgspec import Struct
 
-from services.contracts.facts import LONGEST_WAIT, OUTCOMES, Collected, Outcome
+from services.contracts.facts import Collected
 from services.kernel.service import Ports, Received, Unit
 from services.scans.domain.candidates import Candidates
-from services.scans.domain.states import DONE, HELD, LEASED
-from services.scans.settings import RATE_TURNS, SECOND
+from services.scans.domain.states import DONE, HELD
+from services.scans.settings import SECOND
 from services.scans.store import items as item_store
-from services.scans.store.items import Done, ItemRow, PartRow
+from services.scans.store.items import ItemRow, PartRow
 from services.scans.usecases.admit import admit
+from services.scans.usecases.close import Result, close_items, close_unasked, readable
 from services.scans.usecases.handout import go_on
 from services.scans.usecases.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
-
-_OUTCOME_PLACE: Final = {outcome: place for place, outcome in enumerate(OUTCOMES)}
-_REASON: Final = 500
-
-
-class Result(Struct):
-    """A complete result of one turn of an item; ``retry_after`` in microseconds."""
-
-    item: ItemRow
-    outcome: Outcome
-    reason: str
-    retry_after: int | None
-    claims: int
-    requests: int
-    records: bytes
 
 
 async def take_results(ports: Ports, unit: Unit, received: Sequence[Received[Collected]]) -> None:
@@ -73,7 +57,7 @@ async def apply(ledger: Ledger, messages: Sequence[Collected]) -> None:
     if in_parts:
         results += await _assemble(ledger, in_parts, items)
     if results:
-        await _close_items(ledger, results)
+        await close_items(ledger, results)
     seen = Candidates(ledger.wants)
     for message in wanted:
         seen.gather(message.subject, message.said)
@@ -94,14 +78,6 @@ async def fail_item(ports: Ports, unit: Unit, received: Received[Collected], rea
     await ledger.close()
 
 
-async def close_unasked(ledger: Ledger, items: Sequence[ItemRow], outcome: Outcome, reason: str) -> None:
-    """Close open items that no result will come for."""
-    if items:
-        await _close_items(ledger, [Result(item, outcome, _readable(reason), None, 0, 0, b"") for item in items])
-        await item_store.remove_parts(ledger.tx, ledger.key, [item.id for item in items])
-        ledger.row.results -= len(items)
-
-
 def _wanted(messages: Iterable[Collected], items: dict[bytes, ItemRow]) -> list[Collected]:
     """Those whose item is open and was not asked anew since, each part once."""
     found: dict[tuple[bytes, int], Collected] = {}
@@ -116,7 +92,7 @@ def _whole(message: Collected, item: ItemRow) -> Result:
     return Result(
         item,
         message.outcome or "failed",
-        _readable(message.reason),
+        readable(message.reason),
         _in_microseconds(message.retry_after),
         len(message.said),
         message.requests,
@@ -132,7 +108,7 @@ async def _assemble(ledger: Ledger, messages: Sequence[Collected], items: dict[b
             message.part,
             message.parts if message.outcome is not None else -1,
             message.outcome,
-            _readable(message.reason),
+            readable(message.reason),
             _in_microseconds(message.retry_after),
             len(message.said),
             message.requests,
@@ -158,63 +134,6 @@ def _joined(item: ItemRow, parts: Sequence[PartRow]) -> Result:
         sum(part.requests for part in parts),
         b"".join([part.records for part in parts]),
     )
-
-
-async def _close_items(ledger: Ledger, results: Sequence[Result]) -> None:
-    """Close items, or let those that met a rate limit wait for their next turn."""
-    asked_before = [result.item.id for result in results if result.item.turn]
-    earlier = await item_store.records_of(ledger.tx, ledger.key, asked_before) if asked_before else {}
-    done: list[Done] = []
-    held: list[tuple[Done, int]] = []
-    for result in results:
-        item = result.item
-        source = ledger.source(item.module)
-        if item.state == LEASED:
-            source.leased -= 1
-            ledger.close_one(item.batch)
-        else:
-            source.waiting -= 1
-        source.claims += result.claims
-        source.requests += result.requests
-        if result.reason:
-            source.reason = result.reason
-        ended = Done(
-            item.id,
-            result.outcome,
-            result.reason,
-            item.claims + result.claims,
-            item.requests + result.requests,
-            (earlier.get(item.id, b"") + result.records) or None,
-        )
-        until = _may_wait(ledger, result)
-        if until is None:
-            source.outcomes[_OUTCOME_PLACE[result.outcome]] += 1
-            done.append(ended)
-        else:
-            source.waiting += 1
-            source.held += 1
-            source.held_until = min(until, source.held_until or until)
-            held.append((ended, until))
-    ledger.row.results += len(results)
-    if done:
-        await item_store.finish(ledger.tx, ledger.key, done, ledger.at)
-    if held:
-        await item_store.hold(ledger.tx, ledger.key, held, ledger.at)
-
-
-def _may_wait(ledger: Ledger, result: Result) -> int | None:
-    """Until when an item waits for its next turn; None when this one counts."""
-    if result.outcome != "rate_limited" or result.retry_after is None or result.item.waits >= RATE_TURNS:
-        return None
-    until = ledger.at + result.retry_after
-    over_deadline = ledger.row.deadline is not None and until >= ledger.row.deadline
-    return None if result.retry_after > LONGEST_WAIT * SECOND or over_deadline else until
-
-
-def _readable(reason: str) -> str:
-    """What a source may have had a word in, as one short line of printable text."""
-    short = reason[:_REASON]
-    return short if short.isprintable() else "".join(each if each.isprintable() else " " for each in short)
 
 
 def _in_microseconds(seconds: float | None) -> int | None:

@@ -21,8 +21,8 @@ from services.scans.store import batches as batch_store
 from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
 from services.scans.store.items import ItemRow
+from services.scans.usecases.close import close_unasked
 from services.scans.usecases.handout import Outgoing, go_on, publish
-from services.scans.usecases.intake import close_unasked
 from services.scans.usecases.ledger import Ledger
 from services.scans.usecases.watch import note_change
 

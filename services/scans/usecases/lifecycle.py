@@ -13,6 +13,7 @@ from services.kernel.errors import Conflict, NotFound
 from services.kernel.service import Ports, Unit
 from services.scans.domain.reach import AFFILIATE
 from services.scans.domain.states import move
+from services.scans.domain.times import clock
 from services.scans.settings import SECOND
 from services.scans.store import batches as batch_store
 from services.scans.store import frontier as frontier_store
@@ -23,7 +24,8 @@ from services.scans.usecases.create import start
 from services.scans.usecases.handout import finish, go_on
 from services.scans.usecases.intake import apply
 from services.scans.usecases.ledger import Ledger
-from services.scans.usecases.look import clock, pauses_of
+from services.scans.usecases.look import pauses_of
+from services.scans.usecases.quotas import check_running, learn
 from services.scans.usecases.watch import note_change
 
 _LATE_AT_A_TIME: Final = 200
@@ -39,6 +41,7 @@ async def pause(ports: Ports, caller: Caller, scan: UUID) -> None:
         if ledger.row.deadline is not None:
             ledger.row.time_left = max(0, ledger.row.deadline - ledger.at)
         ledger.row.deadline = ledger.row.wake = None
+        ledger.row.withheld = ""
         await ledger.close()
 
 
@@ -53,6 +56,7 @@ async def stop(ports: Ports, caller: Caller, scan: UUID) -> None:
 
 async def resume(ports: Ports, caller: Caller, scan: UUID) -> None:
     """Go on with what is open, in the next run; results that came meanwhile count."""
+    await learn(ports, caller.workspace)
     async with ports.outbox.unit() as unit:
         ledger = await _open(ports, unit, caller, scan)
         await _run_again(ledger, "resume")
@@ -66,6 +70,7 @@ async def retry(ports: Ports, caller: Caller, scan: UUID) -> None:
     A module that lacked a required key when the scan was made is asked now if it has one.
     """
     modules: tuple[Module, ...] = await ports.calls.ask(LIST_MODULES, Nothing(), caller)
+    await learn(ports, caller.workspace)
     async with ports.outbox.unit() as unit:
         ledger = await _open(ports, unit, caller, scan)
         with_key = {module.declared.id for module in modules if module.has_key}
@@ -134,6 +139,7 @@ async def _run_again(ledger: Ledger, verb: str) -> None:
     row = ledger.row
     before = row.state
     row.state = move(before, verb)
+    await check_running(ledger.ports, ledger.tx, ledger.workspace)
     row.run += 1
     row.evidence_root = None
     if before != "paused" and ledger.plan.limits.timeout is not None:

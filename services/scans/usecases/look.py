@@ -1,7 +1,6 @@
 """Looking at scans: where they stand, what they asked, and what they made of an entity."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -11,7 +10,7 @@ import msgspec
 from services.contracts.claims import Entity, Malformed
 from services.contracts.entities import ENTITY_TYPES, entity
 from services.contracts.facts import ANSWERED, Outcome
-from services.contracts.plan import Plan
+from services.contracts.plan import Plan, PlannedModule
 from services.contracts.resources import (
     Item,
     ItemsQuery,
@@ -34,6 +33,7 @@ from services.kernel.sql import Reader
 from services.scans.domain.items import item_id
 from services.scans.domain.reach import IN_SCOPE, RULED_OUT, role_of
 from services.scans.domain.states import HELD, ITEM_STATES, by_outcome
+from services.scans.domain.times import clock
 from services.scans.domain.unseen import cut_short, why_unseen
 from services.scans.settings import TARGETS_SAID
 from services.scans.store import frontier as frontier_store
@@ -41,6 +41,7 @@ from services.scans.store import items as item_store
 from services.scans.store import scans as scan_store
 from services.scans.store.items import ItemView
 from services.scans.store.scans import ScanRow, SourceRow
+from services.scans.usecases import authorise
 from services.scans.usecases.admit import NO_JUDGE
 from services.scans.usecases.lease import paused
 from services.scans.usecases.ledger import plan_of
@@ -272,6 +273,7 @@ async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
     found, _ = await plan_of(ports, view, row)
     progress = await progress_of(ports, view, row)
     open_items = progress.items["waiting"] + progress.items["leased"]
+    signed = await authorise.read(view, row.key) if row.authorised is not None else None
     return Scan(
         id=row.uuid,
         targets=found.targets[:TARGETS_SAID],
@@ -280,6 +282,7 @@ async def _scan(ports: Ports, view: Reader, row: ScanRow) -> Scan:
         created=row.created,
         **msgspec.structs.asdict(progress),
         authorised=row.authorised,
+        authorisation=signed.statement if signed else None,
         results=row.results,
         admissions=row.admissions,
         evidence_root=None if row.evidence_root is None else row.evidence_root.hex(),
@@ -307,6 +310,7 @@ async def progress_of(ports: Ports, view: Reader, row: ScanRow) -> Progress:
         entities=await scan_store.tally(view, row.key),
         sources=tuple(_source_state(row, found, source, pauses) for source in sources.values()),
         waiting=_waiting(found, list(sources.values()), pauses) if row.state == "running" else (),
+        withheld=row.withheld,
     )
 
 
@@ -331,7 +335,7 @@ def _source_state(
         state, reason = "unauthorised", f"no key {module.missing_key}"
     elif source.open and row.state == "running":
         state = "running" if source.leased else "waiting"
-        reason = _why_waiting(source, pauses.get(module.id)) or reason
+        reason = _why_unauthorised(found, module, source) or _why_waiting(source, pauses.get(module.id)) or reason
     elif not outcomes:
         state = "waiting" if source.open else "idle"
     elif not source.open and set(outcomes) <= ANSWERED:
@@ -364,22 +368,29 @@ def _why_waiting(source: SourceRow, paused_until: int | None) -> str:
     return ""
 
 
-def clock(at: int) -> str:
-    """A time (UTC microseconds) for a person."""
-    return f"{datetime.fromtimestamp(at / 1_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _why_unauthorised(found: Plan, module: PlannedModule, source: SourceRow) -> str:
+    """Since when active work is allowed that waits for that; empty where it may be done."""
+    allowed = found.authorisation
+    if module.activity != "active" or allowed is None or not source.waiting or not allowed.is_to_come(now()):
+        return ""
+    return f"active work is authorised from {clock(allowed.begins or 0)}"
 
 
 def _waiting(found: Plan, sources: Sequence[SourceRow], pauses: Mapping[str, int]) -> tuple[Waiting, ...]:
     waits: list[Waiting] = []
     at = now()
     for source in sources:
-        name = found.modules[source.module].id
+        module = found.modules[source.module]
+        name = module.id
         held = source.held if source.held_until and source.held_until > at else 0
         until = pauses.get(name, 0)
         if source.leased and until:
             waits.append(Waiting(name, source.leased, "the source's rate", until))
         elif source.leased:
             waits.append(Waiting(name, source.leased, "being asked"))
+        if _why_unauthorised(found, module, source) and found.authorisation is not None:
+            waits.append(Waiting(name, source.waiting, "not authorised", found.authorisation.begins))
+            continue
         if held:
             waits.append(Waiting(name, held, source.reason or "a rate limit", source.held_until))
         if source.waiting > held:

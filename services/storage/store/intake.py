@@ -72,10 +72,22 @@ async def hold_entities(tx: Tx, workspaces: Iterable[UUID], *, alone: bool = Fal
         await tx.lock(f"entities {workspace.hex}", shared=not alone)
 
 
+async def scan_owners(view: Reader, scans: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The workspaces of those of ``scans`` of which anything was heard."""
+    rows = await view.fetch_in("SELECT id, workspace FROM scan WHERE id IN :keys", [each.bytes for each in {*scans}])
+    return {UUID(bytes=bytes(scan)): UUID(bytes=bytes(workspace)) for scan, workspace in rows}
+
+
 async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes, bytes]]:
     """Those of ``scans`` that are to be forgotten, as (workspace, scan)."""
     rows = await view.fetch_in("SELECT workspace, id FROM scan WHERE deleted = 1 AND id IN :keys", scans)
     return {(bytes(workspace), bytes(scan)) for workspace, scan in rows}
+
+
+async def note_scans(tx: Tx, scans: Iterable[tuple[UUID, UUID]]) -> None:
+    """Note of (workspace, scan) whose it is, when first anything is heard of it."""
+    rows = [(workspace.bytes, scan.bytes, 0, 0) for workspace, scan in sorted({*scans})]
+    await tx.insert_new("scan", ("workspace", "id", "admissions", "deleted"), ("workspace", "id"), rows)
 
 
 async def write_rows(tx: Tx, rows: Rows) -> None:

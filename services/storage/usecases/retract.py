@@ -35,12 +35,13 @@ async def retract(ports: Ports, caller: Caller, question: Retract) -> AsyncGener
         at=now(),
     )
     if not question.undo:
-        async with ports.sql.begin() as tx:
-            await retractions.hold(tx, caller.workspace)
-            await retractions.note(tx, caller.workspace, said)
+        async with ports.outbox.unit() as unit:
+            await retractions.hold(unit.tx, caller.workspace)
+            await retractions.note(unit.tx, caller.workspace, said)
     after = 0
     while True:
-        async with ports.sql.begin() as tx:
+        async with ports.outbox.unit() as unit:
+            tx = unit.tx
             await retractions.hold(tx, caller.workspace)
             results = await retractions.results_of(tx, caller.workspace, said, after, BATCH)
             stand = await retractions.standing(tx, caller.workspace)

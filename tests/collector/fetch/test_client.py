@@ -9,10 +9,11 @@ import zlib
 
 import pytest
 
-from services.collector.fetch.client import IDLE_PLAIN, BadUrl, NoSuchName
-from services.collector.fetch.connection import MAX_HEAD, Broken
+from services.collector.fetch.client import IDLE_PLAIN, NoSuchName
 from services.collector.fetch.encoding import Undecodable
 from services.kernel.egress import Forbidden, Refused, TimedOut, TlsFailed, Unreachable
+from services.kernel.egress.connection import MAX_HEAD, Broken
+from services.kernel.egress.location import BadUrl
 from services.kernel.egress.proxy import Proxy
 from tests.collector.fetch.webs import ADDRESS, Net, page, request, says, serves
 

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from services.collector.fetch import Client
-from services.collector.fetch.client import Request, locate
+from services.collector.fetch.client import Request
 from services.kernel.egress import DialTable, Direct, Egress, Guard, Proxy
 from services.kernel.egress.dial import Entry
+from services.kernel.egress.location import locate
 
 ADDRESS = "198.51.100.7"
 

@@ -78,7 +78,7 @@ class Place:
         if offline not in self._wildcards:
             probes = await self.shop.exchanges(manifest("probes", "dns"), WILDCARDS, offline=offline)
             self._wildcards[offline] = ScanWildcards(self.resolver, probes, "salt")
-        return ItemDns(self.resolver, exchanges, Permit(made, planned or plan()), self._wildcards[offline])
+        return ItemDns(self.resolver, exchanges, Permit(made, planned or plan(), 1), self._wildcards[offline])
 
     async def records(self, number: int = 1) -> list[EvidenceRecord]:
         return await self.shop.records(number)

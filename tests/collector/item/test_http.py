@@ -21,9 +21,9 @@ from services.collector.context import (
     Unauthorised,
     Unreachable,
 )
-from services.collector.fetch.client import BadUrl, locate
 from services.collector.item.exchange import MASK
 from services.collector.item.http import MAX_URL, _retry_after
+from services.kernel.egress.location import BadUrl, locate
 from services.kernel.egress.proxy import Proxy
 from tests.collector.conftest import Certified
 from tests.collector.fetch.webs import ADDRESS, Behave, Net, page, says, serves

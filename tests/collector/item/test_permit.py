@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from services.collector.context import Skipped
 from services.collector.item.permit import Permit, guard_for
+from services.contracts.authorisations import Authorisation
 from services.kernel.egress import Forbidden
 from tests.collector.workshop import manifest, plan
 
@@ -16,8 +18,11 @@ RULES = {
 SOURCE = {"hosts": ("api.example.org", "*.cdn.example.org")}
 
 
+AT = 1_790_000_000_000_000
+
+
 def permit(activity: str, *, authorised: bool = True, **fields: object) -> Permit:
-    return Permit(manifest("probe", activity, **{"hosts": (), **fields}), plan(authorised=authorised, **RULES))
+    return Permit(manifest("probe", activity, **{"hosts": (), **fields}), plan(authorised=authorised, **RULES), AT)
 
 
 def allowed(ask: Callable[[], None]) -> bool:
@@ -133,7 +138,7 @@ def test_scans_with_the_same_rules_have_the_same_guard_and_others_have_not() -> 
     assert permit("passive").guard == permit("dns").guard
     assert hash(permit("passive").guard) == hash(permit("dns").guard)
     assert permit("active").guard != permit("passive").guard
-    assert permit("passive").guard != Permit(manifest(), plan()).guard
+    assert permit("passive").guard != Permit(manifest(), plan(), AT).guard
 
 
 @pytest.mark.parametrize("address", ["198.51.100.1", "::ffff:198.51.100.1", "64:ff9b::198.51.100.1", "2001:db8:1::1"])
@@ -149,3 +154,26 @@ def test_sources_are_asked_where_sources_answer_and_targets_anywhere() -> None:
     assert allowed(lambda: permit("passive", **SOURCE).host("api.example.org", 80, literal=False))
     assert not allowed(lambda: permit("passive", **SOURCE).host("api.example.org", 8080, literal=False))
     assert allowed(lambda: permit("active").host("www.example.com", 8080, literal=False))
+
+
+@pytest.mark.parametrize(
+    ("techniques", "begins", "until", "may"),
+    [
+        (("probe",), AT, AT + 1, True),
+        (None, None, None, True),
+        (("web",), AT, AT + 1, False),
+        ((), AT, AT + 1, False),
+        (("probe",), AT + 1, AT + 2, False),
+        (("probe",), AT - 1, AT, False),
+    ],
+)
+def test_what_is_begun_was_authorised_by_technique_and_time(
+    techniques: tuple[str, ...] | None, begins: int | None, until: int | None, may: bool
+) -> None:
+    allowed = Authorisation("the test", 1, None, techniques, begins, until)
+    found = Permit(manifest("probe", "active", hosts=()), replace(plan(**RULES), authorisation=allowed), AT)
+    assert allowed_to_touch(found) is may
+
+
+def allowed_to_touch(permit: Permit) -> bool:
+    return allowed(lambda: permit.address("198.51.100.1", named=False))

@@ -86,7 +86,7 @@ class Shore:
         return Egress(Guard(), DialTable(self._entries), self.proxy, Direct.parse(self.direct))
 
     async def _item(self, of: Manifest, item: int, planned: Plan, *, offline: bool) -> tuple[Egress, Exchanges, Permit]:
-        return self.egress(), await self.shop.exchanges(of, item, offline=offline), Permit(of, planned)
+        return self.egress(), await self.shop.exchanges(of, item, offline=offline), Permit(of, planned, 1)
 
     async def whois(
         self, item: int = 1, planned: Plan | None = None, *, offline: bool = False, **fields: Any

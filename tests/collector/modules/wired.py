@@ -23,6 +23,7 @@ from services.collector.journal import Journal
 from services.collector.manifest import MODULES, read_manifest
 from services.collector.resolve import Resolver
 from services.collector.store import JournalRow
+from services.contracts.authorisations import Authorisation
 from services.contracts.claims import Claim, Entity, Relation
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.scope import Scope
@@ -91,7 +92,7 @@ class Wire:
         manifest = module.manifest
         owner = Owner(NOBODY, NOBODY, NOBODY, 0)
         exchanges = Exchanges(self.journal, self._budget, manifest, owner, {}, offline=False)
-        permit = Permit(manifest, SimpleNamespace(scope=self.scope, authorisation=True))  # type: ignore[arg-type]
+        permit = Permit(manifest, SimpleNamespace(scope=self.scope, authorisation=Authorisation("the test", 1)), 1)  # type: ignore[arg-type]
         context = ItemContext(
             http=ItemHttp(self._client, Shared(), exchanges, permit, "Mirage-Test"),
             dns=ItemDns(self._resolver, exchanges, permit, ScanWildcards(self._resolver, exchanges, "salt")),

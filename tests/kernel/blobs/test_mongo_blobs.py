@@ -322,6 +322,38 @@ async def test_what_was_put_is_there_whatever_others_drop_and_reclaim(open_blobs
                 await sweep(blobs, DAY * days)
 
 
+async def test_what_is_dropped_of_a_move_that_goes_on_takes_nothing_else_with_it(
+    open_blobs: OpenBlobs, database: Any
+) -> None:
+    one, other = open_blobs(), open_blobs()
+    several = random_blobs(300, 2_000)
+    redirect, moved = one._packs.redirect, list[str]()
+
+    async def drop_between(opened: Any, plan: Plan, moving: Any, places: Any) -> int:
+        """Direct the entries of one pack, drop most of them, and direct the rest."""
+        first = [digest for digest in moving if plan.places[digest].endswith(":0")]
+        moved.append(plan.put)
+        changed = await redirect(opened, plan, first, places)
+        await other.drop(A, first[1:])
+        await other._reclaimer.settled()
+        gone.update(first[1:])
+        return changed + await redirect(opened, plan, [digest for digest in moving if digest not in first], places)
+
+    await one.put(A, several)
+    gone = set(digests(several[:180]))
+    one._packs.redirect = drop_between  # type: ignore[method-assign]
+    await one.drop(A, sorted(gone))
+    await one._reclaimer.settled()
+    assert moved
+    there = [each for each in several if each.digest not in gone]
+    assert 0 < len(there) < 100
+    assert await contents(other, there) == [each.content for each in there]
+    await other.drop(A, digests(there))
+    await other._reclaimer.settled()
+    await sweep(other, STALE * 2)
+    assert kept(database) == NOTHING
+
+
 async def test_reading_while_room_is_reclaimed_finds_everything(blobs: MongoBlobs) -> None:
     several = random_blobs(300, 2_000)
     await blobs.put(A, several)

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec import structs
 
 from lab.web.certificates import Authority
 from lab.world.web import Certificate
 from services.cli.fleet.ports import free_ports
 from services.kernel.bus import Consumer, Delivery, Stream, jetstream_connection, jetstream_link
 from services.kernel.bus.jetstream import JetStreamBus
+from services.kernel.bus.jetstream_messages import to_headers
 from services.kernel.bus.jetstream_streams import check_taken, raised, stream_config
 from services.kernel.bus.permissions import Rights, permissions
 from services.kernel.errors import Conflict, Denied, Incompatible, Invalid, Unavailable
-from services.kernel.messages import Envelope
+from services.kernel.messages import EVERYWHERE, Envelope
 from services.kernel.server import Server as Address
 from services.kernel.server import Trust
 from tests.kernel.bus.jetstream import (
@@ -418,6 +420,23 @@ async def test_a_message_that_is_none_of_ours_comes_with_its_bytes(bus: JetStrea
     for each in taken[:3]:
         await bus.bury(READER.name, each, "é: nobody can read it\n" * 4_000)
     assert [len(letter.envelope.data) > 0 for letter in await bus.dead()] == [True, False, True]
+
+
+async def test_a_message_is_of_whom_and_of_what_its_subject_says(bus: JetStreamBus, url: str) -> None:
+    """What a sender may publish is told by subjects, so that none of another one's comes by his own."""
+    await bus.declare([FACTS], [READER])
+    subject = f"{FACT}.{W.hex}"
+    lies = [envelope(1, "mirage.evt.t.other.v1"), structs.replace(envelope(2), workspace=EVERYWHERE)]
+    lies.append(structs.replace(envelope(3), filter="another"))
+    async with bare(url) as client:
+        for each in (*lies, envelope(4)):
+            await client.jetstream().publish(subject, each.data, headers=to_headers(each))
+    taken: list[Delivery] = []
+    while len(taken) < 4:
+        taken += await bus.pull(READER.name, 10, 5)
+    assert [(each.envelope.source, each.envelope.workspace == W) for each in taken] == [("", False)] * 3 + [
+        (envelope(4).source, True)
+    ]
 
 
 async def test_a_message_larger_than_the_server_takes_is_invalid_and_none_of_its_batch_is_kept(

@@ -65,6 +65,12 @@ async def test_a_value_without_a_form_is_invalid(sql: Sql, value: object) -> Non
             await tx.execute("INSERT INTO counter (name, value) VALUES ('a', :v)", v=value)
 
 
+async def test_who_sent_a_nul_is_told_so_and_of_no_server(sql: Sql) -> None:
+    with pytest.raises(Invalid, match=r"^text may not contain NUL$"):
+        async with sql.begin() as tx:
+            await put(tx, 1, "a\0b")
+
+
 async def test_a_parameter_may_stand_twice_and_a_quoted_colon_is_text(sql: Sql) -> None:
     async with sql.begin() as tx:
         await put(tx, 5)

@@ -21,7 +21,7 @@ from services.discovery.settings import BOUNDS
 from services.discovery.usecases import scale as scaling
 from services.discovery.usecases.look import look_at
 from services.discovery.usecases.scale import Watcher, bounds_of, items_of, read, scale, scale_one
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Nothing, operator
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from services.kernel.http_calls import Http
@@ -34,7 +34,7 @@ from services.kernel.settings import Settings
 from tests.servers.jobs import job as hcl_of
 from tests.services.discovery.fleet import Jobs, instance, job
 
-CALLER = Caller(workspace_id("default"))
+CALLER = operator(workspace_id("default"))
 
 
 @pytest.fixture

@@ -2,28 +2,41 @@
 
 import asyncio
 import gc
+import gzip
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
+from msgspec import structs
 
+from services.contracts.settings import GatewaySettings, Quota
 from services.gateway.api import ENDPOINTS, public
 from services.gateway.domain import NotAllowed, Routes, without_addresses
-from services.gateway.usecases import Bodies, Door
+from services.gateway.service import service as gateway
+from services.gateway.usecases.door import Bodies, Door
+from services.gateway.usecases.streams import Streams
 from services.kernel import http_calls
-from services.kernel.calls import Endpoint, LocalCalls
+from services.kernel.cache.memory import MemoryCache
+from services.kernel.calls import LARGEST, LARGEST_OF_KNOWN, Caller, Endpoint, LocalCalls, operator
 from services.kernel.directory import Instance
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.errors import Invalid, NotFound, Unavailable
 from services.kernel.http_calls import HttpCalls
 from services.kernel.http_questions import Asked
-from services.kernel.messages import workspace_id
+from services.kernel.live import Live
+from services.kernel.messages import EVERYWHERE, workspace_id
+from services.kernel.openapi import describe
 from services.kernel.service import Ports
 from services.kernel.settings import Settings
+from services.kernel.trail import open_trail
 from tests.kernel.asgi import Reply, request
+from tests.kernel.keys import GATEWAY, asking, known_by, signer
 from tests.kernel.organ import HOLD, KEEP, LISTEN, PLAY, ROLL
-from tests.kernel.served import DOORS, WAIT_ONCE, Instances, Served
+from tests.kernel.served import DOORS, KNOCK, WAIT_ONCE, Instances, Served
 
 Serve = Callable[[], Awaitable[Served]]
 TOKEN = "the-token-of-the-operator"
@@ -47,24 +60,55 @@ async def serve(directory: LocalDirectory) -> AsyncIterator[Serve]:
 def built() -> Door:
     """Putting the pages together is what takes time; whom it asks is each test's own."""
     routes = Routes((each.method, each.path, each) for each in DOORS)
-    nobody = HttpCalls(LocalCalls(), LocalDirectory())
-    return Door(nobody, routes, DOORS, lambda given: given == KNOWN["Authorization"], "/api")
+    nobody = HttpCalls(LocalCalls(), LocalDirectory(), signer())
+    return Door(nobody, routes, DOORS, known_by(TOKEN), "/api")
 
 
 @pytest.fixture
 async def door(built: Door, directory: LocalDirectory, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
-    calls = HttpCalls(LocalCalls(), directory)
+    calls = HttpCalls(LocalCalls(), directory, signer())
     monkeypatch.setattr(built, "_calls", calls)
+    monkeypatch.setattr(built, "_streams", Streams(calls))
     yield built
     await calls.close()
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer other"}, {"Authorization": TOKEN}])
-async def test_nobody_without_the_token_reaches_a_service(door: Door, serve: Serve, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({}, "needs a token"),
+        ({"Authorization": "Bearer other"}, "not the one of this server"),
+        ({"Authorization": TOKEN}, "not the one of this server"),
+    ],
+)
+async def test_nobody_without_the_token_reaches_a_service(
+    door: Door, serve: Serve, headers: dict[str, str], said: str
+) -> None:
     served = await serve()
     reply = await request(door, "POST", "/api/v1/strike", headers=headers)
-    assert (reply.status, reply.json()["code"], reply.headers["www-authenticate"]) == (401, "denied", "Bearer")
+    assert (reply.status, reply.json()["code"], reply.headers["www-authenticate"]) == (401, "unauthenticated", "Bearer")
+    assert said in reply.json()["detail"]
     assert served.pipes.struck == 0
+
+
+async def test_who_is_refused_here_is_told_to_the_audit_trail_unless_nobody_knows_him(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jo = Caller(workspace_id("ours"), "jo", account=UUID(int=3))
+    asks, told = [jo, Caller(EVERYWHERE, "nobody"), operator(workspace_id("ours"))], []
+
+    async def identify(headers: object, address: str) -> Caller:
+        return asks[0]
+
+    monkeypatch.setattr(door, "_identify", identify)
+    monkeypatch.setattr(door, "_refused", lambda endpoint, caller: told.append((endpoint.name, caller)))
+    await serve()
+    statuses = []
+    while asks:
+        statuses.append((await request(door, "GET", TUNE)).status)
+        asks.pop(0)
+    assert statuses == [403, 401, 200]
+    assert told == [(PLAY.name, jo)]
 
 
 async def test_an_answer_comes_back_as_the_service_gave_it(door: Door, serve: Serve) -> None:
@@ -81,7 +125,9 @@ async def request_of(served: Served, target: str, workspace: str) -> Any:
 
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"http://{served.instance.address}{target}", headers={"Mirage-Workspace": workspace}) as answer,
+        session.get(
+            f"http://{served.instance.address}{target}", headers=asking("organ", operator(workspace_id(workspace)))
+        ) as answer,
     ):
         return await answer.json()
 
@@ -136,6 +182,31 @@ async def test_who_leaves_a_stream_ends_it_at_the_service(door: Door, serve: Ser
     assert reply.left
     async with asyncio.timeout(10):
         await served.pipes.closed.wait()
+
+
+async def test_what_has_not_changed_is_not_sent_again_and_what_is_large_is_compressed(door: Door, serve: Serve) -> None:
+    await serve()
+    first = await request(door, "GET", TUNE, headers=KNOWN)
+    again = await request(door, "GET", TUNE, headers={**KNOWN, "If-None-Match": first.headers["etag"]})
+    assert (first.status, again.status, again.body) == (200, 304, b"")
+    assert again.headers["cache-control"] == "no-cache, private"
+    other = await request(door, "GET", f"{TUNE}?key=d", headers={**KNOWN, "If-None-Match": first.headers["etag"]})
+    assert (other.status, other.json()["key"]) == (200, "d")
+    head = await request(door, "HEAD", TUNE, headers=KNOWN)
+    assert (head.status, head.body, head.headers["etag"]) == (200, b"", first.headers["etag"])
+    large = await request(
+        door, "GET", f"{TUNE}?by={'a' * 2000}", headers={**KNOWN, "Accept-Encoding": "br, gzip;q=0.5"}
+    )
+    assert large.headers["content-encoding"] == "gzip"
+    assert json.loads(gzip.decompress(large.body))["by"] == "a" * 2000
+
+
+async def test_what_may_let_somebody_in_is_kept_by_nobody(door: Door, serve: Serve) -> None:
+    await serve()
+    body = {"content": "QUJD" * 1000}
+    reply = await request(door, "PUT", "/api/v1/knocks/a", headers={"Accept-Encoding": "gzip"}, body=body)
+    assert (reply.status, reply.headers["cache-control"], reply.json()["content"]) == (200, "no-store", "QUJD" * 1000)
+    assert "content-encoding" not in reply.headers
 
 
 async def test_a_service_that_is_away_is_named(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,6 +331,50 @@ async def test_a_body_that_is_too_large_is_not_taken(door: Door, serve: Serve, h
 
 
 @pytest.mark.usefixtures("narrow")
+async def test_a_large_body_that_does_not_come_gives_its_turn_back(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "_bodies", structs.replace(door._bodies, patient=0.05))
+    await serve()
+    body, chunked = {"content": "QUJD" * 500}, {**KNOWN, "Transfer-Encoding": "chunked"}
+    for _ in range(2):
+        reply = await request(door, "PUT", FILE, headers=chunked, body=body, sent=asyncio.Event())
+        assert (reply.status, reply.json()["detail"]) == (400, "the request did not come within 0.05 s")
+    assert (await request(door, "PUT", FILE, headers=chunked, body=body)).status == 200
+
+
+async def test_a_body_is_as_large_as_its_endpoint_takes_it(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await serve()
+    headers = {**KNOWN, "Content-Length": str(LARGEST_OF_KNOWN + 1)}
+    small, large = structs.replace(KEEP, needs="organ.play"), structs.replace(KEEP, needs="organ.play", large=True)
+    assert (small.largest, large.largest) == (LARGEST_OF_KNOWN, LARGEST)
+    monkeypatch.setattr(door, "_routes", Routes([(KEEP.method, KEEP.path, small)]))
+    assert (await request(door, "PUT", FILE, headers=headers, body={})).status == 413
+    monkeypatch.setattr(door, "_routes", Routes([(KEEP.method, KEEP.path, large)]))
+    assert (await request(door, "PUT", FILE, headers=headers, body={"content": "QUJD"})).status == 200
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": "22000"}, {"Transfer-Encoding": "chunked"}, {}])
+async def test_who_is_not_known_says_little_and_at_once(
+    door: Door, serve: Serve, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "_bodies", Bodies(hasty=0.1))
+    monkeypatch.setattr(door, "_turns", asyncio.Semaphore(0))  # whatever others say
+    served = await serve()
+    knock = "/api/v1/knocks/door"
+    reply = await request(door, "PUT", knock, headers=headers, body={"content": "QUJD" * 5000})
+    assert (reply.status, reply.json()["code"]) == (413, "too_large")
+    slow = await request(door, "PUT", knock, headers=headers, body={"content": "QUJD"}, sent=asyncio.Event())
+    assert slow.status == (413 if headers == {"Content-Length": "22000"} else 400)
+    said = {} if "Content-Length" in headers else headers
+    assert (await request(door, "PUT", knock, headers=said, body={"content": "QUJD"})).json()["content"] == "QUJD"
+    assert (await request(door, "POST", "/api/v1/strike")).status == 401
+    assert served.pipes.struck == 0
+
+
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("large", [{"Content-Length": "2015"}, {"Transfer-Encoding": "chunked"}])
 async def test_large_bodies_are_held_only_so_many_at_once_and_small_ones_wait_for_none(
     door: Door, serve: Serve, large: dict[str, str]
@@ -366,23 +481,75 @@ def test_every_endpoint_of_every_service_is_found() -> None:
 # --- what it needs to open ---
 
 
-@pytest.mark.parametrize("token", ["", "short"])
-async def test_without_a_token_that_nobody_guesses_it_does_not_open(directory: LocalDirectory, token: str) -> None:
-    calls = HttpCalls(LocalCalls(), directory)
-    with pytest.raises(Invalid, match="needs a token of 24 characters"):
-        public(Ports("gateway", settings=Settings(token=token), calls=calls))
-
-
 async def test_without_a_directory_it_does_not_open() -> None:
     with pytest.raises(Invalid, match="MIRAGE_DIRECTORY"):
-        public(Ports("gateway", settings=Settings(token=TOKEN), calls=LocalCalls()))
+        public(Ports("gateway", calls=LocalCalls()))
 
 
-async def test_the_token_of_the_settings_is_what_lets_in(directory: LocalDirectory) -> None:
-    calls = HttpCalls(LocalCalls(), directory)
-    opened = public(Ports("gateway", settings=Settings(token=TOKEN), calls=calls))
-    assert (await request(opened, "GET", "/api/v1/nowhere", headers=KNOWN)).status == 404
-    assert (
-        await request(opened, "GET", "/api/v1/nowhere", headers={"Authorization": f"Bearer {TOKEN}x"})
-    ).status == 401
-    await calls.close()
+def ports_of(directory: LocalDirectory, **settings: Any) -> Ports:
+    """What a gateway has."""
+    calls = HttpCalls(LocalCalls(), directory, signer("gateway"))
+    live = Live("gateway", GatewaySettings)
+    ports = Ports("gateway", calls=calls, settings=Settings(**settings), cache=MemoryCache(), live=live, bus=None)
+    open_trail(gateway, ports)
+    return ports
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "MIRAGE_SIGNING_KEYS"),
+        ({"signing_keys": (GATEWAY,), "trusted_proxies": ("proxy.example.org",)}, "is no network"),
+    ],
+)
+async def test_without_a_key_or_with_a_proxy_that_is_none_it_does_not_open(
+    directory: LocalDirectory, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Invalid, match=said):
+        public(ports_of(directory, **settings))
+
+
+async def test_what_the_world_reaches_has_limits_by_what_is_set_and_says_what_it_is_known_by(
+    directory: LocalDirectory,
+) -> None:
+    ports = ports_of(directory, signing_keys=(GATEWAY,), trusted_proxies=("127.0.0.1",))
+    app = public(ports)
+    ports.live.now = GatewaySettings(strangers=Quota(10, 3600))
+    for address in ("198.51.100.7", "198.51.100.8"):
+        headers = {"X-Forwarded-For": address}
+        replies = [await request(app, "GET", "/api/v1/scans", headers=headers) for _ in range(11)]
+        assert [reply.status for reply in replies] == [401] * 10 + [429]
+        assert replies[-1].headers["ratelimit-policy"] == '"address";q=10;w=3600'
+        assert replies[-1].json()["request_id"] == replies[-1].headers["x-request-id"]
+
+
+async def test_a_stream_ends_when_what_it_was_asked_by_is_good_no_more(
+    door: Door, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revoked = asyncio.Event()
+
+    @contextmanager
+    def watched(_: Caller) -> Iterator[asyncio.Event]:
+        yield revoked
+
+    def seen(reply: Reply) -> bool:
+        revoked.set()
+        return False
+
+    monkeypatch.setattr(door, "_watched", watched)
+    served = await serve()
+    async with asyncio.timeout(20):
+        reply = await request(door, "GET", "/api" + HOLD.path, headers=KNOWN, leave_when=seen)
+        await served.pipes.closed.wait()
+    assert reply.status == 200
+    assert b"event: problem" in reply.body
+    assert b'"code":"unauthenticated"' in reply.body
+
+
+def test_what_is_described_says_who_may_ask_it() -> None:
+    described = describe([KNOCK, PLAY, LISTEN, WAIT_ONCE], "/api")
+    assert described["security"] == [{"token": []}]
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert described["paths"]["/api/v1/knocks/{name}"]["put"]["security"] == []
+    assert "security" not in described["paths"]["/api" + PLAY.path]["get"]
+    assert "/api" + WAIT_ONCE.path not in described["paths"], "it is for services and operators"

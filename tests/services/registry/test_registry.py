@@ -20,7 +20,7 @@ from services.contracts.endpoints import (
 )
 from services.contracts.facts import ANNOUNCED, Announced, DeclaredModule, Finished, SourceOutcome
 from services.contracts.resources import Announcement, KeyView, Module, ModuleRef, ModuleSettings
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Caller, Nothing, operator
 from services.kernel.directory import LOCAL, Instance
 from services.kernel.errors import Invalid, NotFound, Unavailable
 from services.kernel.messages import EVERYWHERE, envelop, now, workspace_id
@@ -32,7 +32,7 @@ from services.registry.domain import check_options, judge, weigh
 from services.registry.service import service
 from tests.stores import Stores, store_url
 
-OURS, THEIRS = Caller(workspace=workspace_id("ours")), Caller(workspace=workspace_id("theirs"))
+OURS, THEIRS = operator(workspace_id("ours")), operator(workspace_id("theirs"))
 
 
 def declared(name: str, **fields: Any) -> DeclaredModule:

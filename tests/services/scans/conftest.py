@@ -42,6 +42,6 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for part in ("create", "ledger", "lease", "look", "tend"):
+    for part in ("create", "ledger", "lease", "look", "quotas", "tend"):
         monkeypatch.setattr(f"services.scans.usecases.{part}.now", clock)
     return clock

@@ -8,21 +8,36 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from services.contracts.authorisations import AUTHORISATION_TYPE
 from services.contracts.claims import Absence, Attribute, Entity, Relation
 from services.contracts.commands import Collect, WorkItem
-from services.contracts.endpoints import LIST_BUDGETS, LIST_MODULES
+from services.contracts.endpoints import GET_EVIDENCE_USED, GET_QUOTAS, LIST_BUDGETS, LIST_MODULES, SIGN_STATEMENT
 from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Collected, DeclaredModule, Outcome, Said
-from services.contracts.resources import BudgetView, Health, Module, NewScan, Scan
-from services.kernel.calls import Caller, LocalCalls
+from services.contracts.resources import (
+    BudgetView,
+    EvidenceUsed,
+    Health,
+    Module,
+    NewScan,
+    NewStatement,
+    Quotas,
+    Scan,
+    SignedStatement,
+)
+from services.kernel.calls import Caller, CallsOf, LocalCalls, operator
 from services.kernel.directory.local import LocalDirectory
+from services.kernel.errors import Unavailable
 from services.kernel.messages import message_type
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.outbox import Outbox
+from services.kernel.principals import private_key
 from services.kernel.service import Ports, Received, Unit
+from services.kernel.signatures import sign
 from services.kernel.sql import Sql
 from services.kernel.sql.migrations import load as load_migrations
 from services.scans import api
+from services.scans.service import service
 from services.scans.usecases import intake
 from tests.stores import open_store
 
@@ -32,7 +47,9 @@ Claimed = Entity | Relation | Attribute | Absence
 World = Callable[[str, WorkItem], Sequence[Claimed] | Outcome]
 
 WORKSPACE = UUID("5f0c9f0e-0000-5000-8000-000000000001")
-CALLER = Caller(WORKSPACE)
+CALLER = operator(WORKSPACE)
+#: The key of the workspace, which auth has.
+KID, KEY = "the test's", private_key(bytes(32))
 
 
 def module(name: str, activity: str, *consumes: str, **fields: Any) -> Module:
@@ -75,11 +92,23 @@ class Desk:
     def __init__(self, path: Path, modules: Iterable[Module], *, wrap: Callable[[Sql], Sql] = lambda sql: sql) -> None:
         self.modules = tuple(modules)
         self.budgets: tuple[BudgetView, ...] = ()
+        self.quotas = Quotas()
+        self.stored = 0
+        self.away = False
         self.real = open_store(path)
         self.sql = wrap(self.real)
-        calls = LocalCalls()
-        calls.serve(None, {LIST_MODULES: self._list_modules, LIST_BUDGETS: self._list_budgets})
-        self.ports = Ports("scans", sql=self.sql, calls=calls, directory=LocalDirectory())
+        calls = LocalCalls({"scans": service.asks})
+        calls.serve(
+            None,
+            {
+                LIST_MODULES: self._list_modules,
+                LIST_BUDGETS: self._list_budgets,
+                SIGN_STATEMENT: self._sign_statement,
+                GET_QUOTAS: self._get_quotas,
+                GET_EVIDENCE_USED: self._get_evidence_used,
+            },
+        )
+        self.ports = Ports("scans", sql=self.sql, calls=CallsOf("scans", calls), directory=LocalDirectory())
         self.ports.outbox = Outbox(self.sql, None, "scans")  # type: ignore[arg-type]
         self._read = 0
 
@@ -143,6 +172,17 @@ class Desk:
 
     async def _list_budgets(self, *_: Any) -> tuple[BudgetView, ...]:
         return self.budgets
+
+    async def _get_quotas(self, *_: Any) -> Quotas:
+        if self.away:
+            raise Unavailable("users is away")
+        return self.quotas
+
+    async def _get_evidence_used(self, *_: Any) -> EvidenceUsed:
+        return EvidenceUsed(self.stored)
+
+    async def _sign_statement(self, _: Any, caller: Caller, question: NewStatement) -> SignedStatement:
+        return SignedStatement(sign(question.payload, AUTHORISATION_TYPE, KID, KEY))
 
 
 def received(message: M, workspace: UUID = WORKSPACE) -> Received[M]:

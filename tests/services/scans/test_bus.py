@@ -17,8 +17,8 @@ from services.contracts.resources import Renew, Watch
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.inbox import Inbox
 from services.kernel.messages import NAMESPACE, derive, envelop, message_type
-from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.service import Handles, Service
+from services.kernel.streams import consumers_of, streams_of
 from services.scans import api, service
 from services.scans.consumers import CONSUMERS, TASKS
 from tests.services.scans.desk import CALLER, WORKSPACE, Desk, answers

@@ -14,7 +14,7 @@ from services.contracts.facts import LONGEST_WAIT, Collected, Superseded
 from services.contracts.plan import Limits, PlannedModule
 from services.contracts.relations import alias_of, runs
 from services.contracts.resources import ItemsQuery, NewScan, Pause, Renew, ScanId, StandingQuery
-from services.kernel.calls import Caller
+from services.kernel.calls import operator
 from services.kernel.directory.headcount import headcount_of
 from services.kernel.errors import Invalid
 from services.scans import api, settings
@@ -155,7 +155,7 @@ async def test_leases_are_those_of_a_workspace(open_desk: OpenDesk) -> None:
     desk = await open_desk(DNS)
     await desk.create(*TARGETS)
     (command,) = await desk.commands()
-    other = Caller(UUID(int=7))
+    other = operator(UUID(int=7))
     assert (await api.renew_leases(desk.ports, other, Renew((command.batch,)))).lost == (command.batch,)
 
 
@@ -281,7 +281,7 @@ async def test_the_scans_of_one_workspace_take_nothing_from_another(
     crowded = Counter(command.scan for command in await desk.commands())
     assert list(crowded.values()) == [10, 5, 3, 2, 2, 2]
     new = NewScan(targets=TARGETS, profile="deep")
-    alone = await api.create_scan(desk.ports, Caller(UUID(int=8)), new)
+    alone = await api.create_scan(desk.ports, operator(UUID(int=8)), new)
     assert Counter(command.scan for command in await desk.commands()) == {alone.id: 10}
 
 

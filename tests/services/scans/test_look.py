@@ -20,7 +20,7 @@ from services.contracts.resources import (
     StandingQuery,
 )
 from services.contracts.scope import Role
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Nothing, operator
 from services.kernel.errors import Invalid, NotFound
 from services.scans import api
 from services.scans.settings import SECOND
@@ -32,7 +32,7 @@ from tests.services.scans.desk import CALLER, Desk, answers, module
 NAMES = module("names", "passive", "domain", produces=("domain", "hostname"))
 DNS = module("dns", "dns", "domain", "hostname", produces=("domain", "hostname"))
 TLS = module("tls", "active", "exposes")
-STRANGER = Caller(UUID(int=9))
+STRANGER = operator(UUID(int=9))
 WWW, IP = name("www.example.org"), entities.ip_address("192.0.2.1")
 
 

@@ -1,14 +1,17 @@
 """What a scan is decided to do when it is made."""
 
+from uuid import UUID
+
 import pytest
 
 from services.contracts.commands import Collect
 from services.contracts.entities import name
 from services.contracts.facts import Admitted
+from services.contracts.permissions import permissions_of
 from services.contracts.plan import Limits
 from services.contracts.resources import BudgetView, NewScan, QuotaView, ScanId
-from services.kernel.calls import Nothing
-from services.kernel.errors import Invalid
+from services.kernel.calls import Caller, Nothing
+from services.kernel.errors import Denied, Invalid
 from services.scans import api
 from services.scans.domain.planning import salt_of
 from tests.services.scans.conftest import OpenDesk
@@ -90,6 +93,23 @@ async def test_what_makes_no_sense_is_refused_in_a_sentence(
     with pytest.raises(Invalid, match=reason):
         await api.create_scan(desk.ports, CALLER, NewScan(**fields))
     assert await api.list_scans(desk.ports, CALLER, Nothing()) == ()
+
+
+@pytest.mark.parametrize("fields", [{"authorised": "Jo, our own domain"}, {"networks": ("10.0.0.0/8",)}])
+async def test_targets_and_guarded_networks_are_touched_where_somebody_may_authorise_that(
+    open_desk: OpenDesk, fields: dict[str, object]
+) -> None:
+    desk = await open_desk(*MODULES)
+    new = NewScan(targets=("example.org",), **fields)  # type: ignore[arg-type]
+    analyst, admin = (
+        Caller(CALLER.workspace, "jo", permissions=permissions_of(role), account=UUID(int=1))  # type: ignore[arg-type]
+        for role in ("analyst", "admin")
+    )
+    with pytest.raises(Denied, match=r"scans\.authorise"):
+        await api.create_scan(desk.ports, analyst, new)
+    assert await api.list_scans(desk.ports, CALLER, Nothing()) == ()
+    await api.create_scan(desk.ports, analyst, NewScan(targets=("example.org",)))
+    await api.create_scan(desk.ports, admin, new)
 
 
 async def test_a_preview_says_what_the_targets_cost_and_stores_nothing(open_desk: OpenDesk) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from services.contracts.resources import Pause, Renew, ScanId, Waiting, Watch, Watched
 from services.kernel.bus.sqlite import SqliteBus
-from services.kernel.calls import Caller
+from services.kernel.calls import operator
 from services.kernel.errors import Invalid, NotFound
 from services.kernel.messages import now, workspace_id
-from services.kernel.runtime import streams_of
+from services.kernel.streams import streams_of
 from services.scans import api, service
 from services.scans.settings import SECOND
 from services.scans.usecases import progress
@@ -162,7 +162,7 @@ async def test_a_scan_that_is_deleted_is_gone_for_who_watches(desk: Desk) -> Non
 
 async def test_nobody_watches_a_scan_of_another_workspace_and_asking_leaves_no_trace(desk: Desk) -> None:
     scan = await desk.create("a.example.org")
-    stranger = Caller(workspace_id("elsewhere"))
+    stranger = operator(workspace_id("elsewhere"))
     heard = desk.ports.bus.replay([f"mirage.progress.scans.progressed.v2.*.{stranger.workspace.hex}"], None)
     with pytest.raises(NotFound):
         await anext(api.watch_scan(desk.ports, stranger, Watch(scan)))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from services.contracts.resources import Retention, ScanId
+from services.kernel.calls import operator
 from services.kernel.errors import Invalid
 from services.kernel.messages import workspace_id
 from services.scans import api
@@ -54,7 +55,7 @@ async def test_scans_that_run_or_are_paused_or_run_again_are_kept(open_desk: Ope
     assert await api.find_expired(desk.ports, CALLER, Retention(ended_before=clock.at - 20_000_000, keep_last=0)) == ()
     with pytest.raises(Invalid):
         await api.find_expired(desk.ports, CALLER, Retention(ended_before=clock.at, keep_last=-1))
-    assert await api.find_expired(desk.ports, type(CALLER)(workspace_id("elsewhere")), all_of_it) == ()
+    assert await api.find_expired(desk.ports, operator(workspace_id("elsewhere")), all_of_it) == ()
 
 
 async def test_targets_are_the_same_in_whatever_order_they_were_named(open_desk: OpenDesk, clock: Clock) -> None:

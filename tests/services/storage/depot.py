@@ -19,16 +19,16 @@ from services.contracts.resources import ExportQuery, ScanId
 from services.contracts.scope import scope
 from services.contracts.subjects import CarriedSubject
 from services.kernel.bus.sqlite import SqliteBus
-from services.kernel.calls import A, Caller, Endpoint, LocalCalls, Q
+from services.kernel.calls import A, Caller, CallsOf, Endpoint, LocalCalls, Q, operator
 from services.kernel.errors import NotFound
 from services.kernel.inbox import Inbox
 from services.kernel.messages import NAMESPACE, Envelope, derive, envelop, message_type
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.outbox import Outbox
-from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.search.fts import FtsSearch
 from services.kernel.service import Ports, Received
 from services.kernel.sql import migrations
+from services.kernel.streams import consumers_of, streams_of
 from services.storage.api import DOORS
 from services.storage.consumers import CONSUMERS
 from services.storage.service import service
@@ -112,9 +112,9 @@ class Depot:
         self.unknown: set[UUID] = set()
         self.sql = open_store(folder / "storage.db")
         self.search = FtsSearch(folder / "search.db")
-        self.calls = LocalCalls()
+        self.calls = LocalCalls({"storage": service.asks})
         self.calls.serve(None, {e.GET_PLAN: self._get_plan})
-        self.ports = Ports("storage", sql=self.sql, search=self.search, calls=self.calls)
+        self.ports = Ports("storage", sql=self.sql, search=self.search, calls=CallsOf("storage", self.calls))
         self.ports.outbox = Outbox(self.sql, None, "storage")  # type: ignore[arg-type]
         self.calls.serve(self.ports, DOORS)
 
@@ -162,10 +162,10 @@ class Depot:
             pass
 
     async def ask(self, endpoint: Endpoint[Q, A], question: Q, workspace: UUID = WORKSPACE) -> A:
-        return await self.calls.ask(endpoint, question, Caller(workspace))
+        return await self.calls.ask(endpoint, question, operator(workspace))
 
     async def follow(self, endpoint: Endpoint[Q, A], question: Q, workspace: UUID = WORKSPACE) -> list[A]:
-        return [part async for part in self.calls.follow(endpoint, question, Caller(workspace))]
+        return [part async for part in self.calls.follow(endpoint, question, operator(workspace))]
 
     async def export(self, form: Any = "jsonl", of: UUID = SCAN, workspace: UUID = WORKSPACE, **fields: Any) -> str:
         query = ExportQuery(**{"scan": of, "format": form, "all": True, **fields})

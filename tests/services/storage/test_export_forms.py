@@ -15,7 +15,7 @@ from services.contracts import endpoints as e
 from services.contracts.claims import Absence, Attribute, Claim, Entity, stated
 from services.contracts.facts import Collected
 from services.contracts.resources import ExportQuery
-from services.kernel.calls import Caller
+from services.kernel.calls import operator
 from tests.services.storage.depot import (
     ADDRESS,
     ELSEWHERE,
@@ -299,7 +299,7 @@ async def peak_of(folder: Path, hosts: int, hub: int, form: str, **fields: Any) 
         size = 0
         tracemalloc.start()
         try:
-            async for chunk in store.calls.follow(e.EXPORT, query, Caller(WORKSPACE)):
+            async for chunk in store.calls.follow(e.EXPORT, query, operator(WORKSPACE)):
                 size += len(chunk.text)
             _, peak = tracemalloc.get_traced_memory()
         finally:

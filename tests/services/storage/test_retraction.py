@@ -9,7 +9,7 @@ from services.contracts import attributes, entities, relations
 from services.contracts import endpoints as e
 from services.contracts.facts import Deleted
 from services.contracts.resources import ClaimsQuery, DiffQuery, EntityQuery, Retract, ScanId, SearchQuery
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Nothing, operator
 from services.kernel.errors import Invalid, NotFound
 from services.storage.usecases import retract as retracting
 from tests.services.storage.depot import (
@@ -153,7 +153,7 @@ async def test_a_retraction_that_was_broken_off_is_made_whole_by_saying_it_again
     monkeypatch.setattr(retracting, "BATCH", 2)
     hosts = [entities.hostname(f"n{number}.example.org") for number in range(7)]
     await store.take(*(result("web", host, subject=host) for host in hosts))
-    batches = store.calls.follow(e.RETRACT, Retract(module="web", reason=WRONG), Caller(WORKSPACE))
+    batches = store.calls.follow(e.RETRACT, Retract(module="web", reason=WRONG), operator(WORKSPACE))
     assert (await anext(batches)).claims == 2
     await batches.aclose()
     assert len(await store.follow(e.LIST_CLAIMS, ClaimsQuery(scan=SCAN))) == 5
@@ -168,7 +168,7 @@ async def test_an_undoing_that_was_broken_off_leaves_it_listed_until_it_is_made_
     hosts = [entities.hostname(f"n{number}.example.org") for number in range(5)]
     await store.take(*(result("web", host, subject=host) for host in hosts))
     assert await retract(store, module="web") == 5
-    batches = store.calls.follow(e.RETRACT, Retract(module="web", reason="", undo=True), Caller(WORKSPACE))
+    batches = store.calls.follow(e.RETRACT, Retract(module="web", reason="", undo=True), operator(WORKSPACE))
     assert (await anext(batches)).claims == 2
     await batches.aclose()
     assert len(await store.ask(e.LIST_RETRACTIONS, Nothing())) == 1

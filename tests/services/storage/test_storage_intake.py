@@ -198,7 +198,7 @@ async def test_a_message_that_cannot_be_stored_is_alone_in_failing(
     from services.kernel import inbox
     from services.kernel.bus.sqlite import SqliteBus
     from services.kernel.inbox import Inbox
-    from services.kernel.runtime import consumers_of, streams_of
+    from services.kernel.streams import consumers_of, streams_of
     from services.storage.consumers import CONSUMERS
     from services.storage.service import service
 

@@ -1,0 +1,34 @@
+# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.
+
+Kind = "service-intentions"
+Name = "mirage-users"
+Sources = [
+  {
+    Name   = "mirage-auth"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-collector"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-discovery"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-gateway"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-prometheus"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-scans"
+    Action = "allow"
+  },
+  {
+    Name   = "*"
+    Action = "deny"
+  },
+]

@@ -1,0 +1,6 @@
+"""Units of time, in microseconds."""
+
+from typing import Final
+
+SECOND: Final = 1_000_000
+DAY: Final = 86_400 * SECOND

@@ -1,0 +1,100 @@
+"""`mirage tokens`: tokens for scripts, which may less than you and end by themselves."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import click
+
+from services.cli.finding import find_id
+from services.cli.folder_options import GroupOnData
+from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.text import instant, write_json, write_table
+from services.contracts.endpoints import CREATE_TOKEN, END_TOKEN, LIST_TOKENS
+from services.contracts.resources import NewToken, TokenRef
+from services.kernel.calls import Nothing
+from services.kernel.errors import Invalid
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@click.group("tokens", cls=GroupOnData)
+def command() -> None:
+    """Make, list and end tokens for scripts at a server."""
+
+
+@command.command("make")
+@click.argument("name")
+@click.option(
+    "--may", "may", multiple=True, metavar="PERMISSION",
+    help="What it may, as scans.run; `read`: what you may that only reads (the default); `all`: all that you may.",
+)  # fmt: skip
+@click.option("--until", metavar="DAY", default="30d", help="Its last day: 2026-12-31, friday or 7d (30d).")
+@format_option("text", "json")
+@data_options
+def make(session: Session, name: str, may: tuple[str, ...], until: str, form: str) -> int:
+    """Make a token NAME for a script; it is shown this once."""
+    ends = read_until(until, datetime.now().astimezone())
+
+    new = NewToken(name=name, permissions=may or ("read",), expires=int(ends.timestamp() * 1_000_000))
+    made = session.ask(CREATE_TOKEN, new)
+    if form == "json":
+        write_json(made)
+        return 0
+    click.echo(made.token)
+    click.echo(f"It may {', '.join(made.view.permissions)} until {instant(made.view.expires)}", err=True)
+    return 0
+
+
+@command.command("list")
+@format_option("table", "json")
+@data_options
+def list_tokens(session: Session, form: str) -> int:
+    """List your tokens in this workspace."""
+    tokens = session.ask(LIST_TOKENS, Nothing())
+    if form == "json":
+        write_json(tokens)
+        return 0
+    write_table(
+        ("id", "name", "may", "until", "used"),
+        (
+            (str(each.id), each.name, " ".join(each.permissions), instant(each.expires), instant(each.used))
+            for each in tokens
+        ),
+    )
+    return 0
+
+
+@command.command("end")
+@click.argument("token", metavar="ID")
+@data_options
+def end(session: Session, token: str) -> int:
+    """Have a token let nobody in any more; a unique beginning of its ID is enough."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            tokens = await hull.calls.ask(LIST_TOKENS, Nothing(), session.caller)
+            found = find_id(token, (each.id for each in tokens), "token")
+            await hull.calls.ask(END_TOKEN, TokenRef(found), session.caller)
+        click.echo("It lets nobody in any more", err=True)
+        return 0
+
+    return run_async(work())
+
+
+def read_until(text: str, now: datetime) -> datetime:
+    """The end of the day that is named: a date, the next day of this name (today counts), or so many days from now.
+
+    Raises:
+        Invalid: it is none of these.
+    """
+    plain = text.strip().lower()
+    if plain in WEEKDAYS:
+        day = now + timedelta(days=(WEEKDAYS.index(plain) - now.weekday()) % 7)
+    elif plain.endswith("d") and plain[:-1].isdecimal() and len(plain) <= 5:
+        day = now + timedelta(days=int(plain[:-1]))
+    else:
+        try:
+            day = datetime.strptime(plain, "%Y-%m-%d").replace(tzinfo=now.tzinfo or UTC)
+        except ValueError:
+            raise Invalid(f"{text} is no day: say 2026-12-31, friday or 7d") from None
+    return day.replace(hour=23, minute=59, second=59, microsecond=0)

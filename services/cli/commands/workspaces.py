@@ -1,0 +1,77 @@
+"""`mirage workspaces`: where you work, each with its own scans, results and people."""
+
+import click
+
+from services.cli.folder_options import GroupOnData
+from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.prompts import ask_for
+from services.cli.quotas import show_quotas
+from services.cli.text import clean, instant, write_json, write_table
+from services.contracts.endpoints import ACCEPT_INVITATION, CHANGE_WORKSPACE, CREATE_WORKSPACE, LIST_WORKSPACES
+from services.contracts.resources import ChangeWorkspace, InvitationCode, NewWorkspace
+from services.kernel.calls import Nothing
+
+
+@click.group("workspaces", cls=GroupOnData)
+def command() -> None:
+    """List, make, call and enter workspaces at a server."""
+
+
+@command.command("list")
+@format_option("table", "json")
+@data_options
+def list_workspaces(session: Session, form: str) -> int:
+    """List the workspaces that you belong to."""
+    found = session.ask(LIST_WORKSPACES, Nothing())
+    if form == "json":
+        write_json(found)
+        return 0
+    write_table(
+        ("name", "called", "you are", "since"),
+        ((each.name, clean(each.title), each.role or "-", instant(each.created)) for each in found),
+    )
+    return 0
+
+
+@command.command("make")
+@click.argument("name")
+@click.option("--title", default="", help="What it is called; its NAME stays as it is.")
+@data_options
+def make(session: Session, name: str, title: str) -> int:
+    """Make a workspace NAME, and own it."""
+    made = session.ask(CREATE_WORKSPACE, NewWorkspace(name, title))
+    click.echo(f"{made.name} is yours; work in it with --workspace {made.name}", err=True)
+    return 0
+
+
+@command.command("call")
+@click.argument("title")
+@data_options
+def call(session: Session, title: str) -> int:
+    """Call this workspace something else."""
+    changed = session.ask(CHANGE_WORKSPACE, ChangeWorkspace(title))
+    click.echo(f"{changed.name} is called {changed.title}", err=True)
+    return 0
+
+
+@command.command("quotas")
+@click.argument("name", required=False)
+@click.option("--scans", metavar="N", help="Scans that run at once.")
+@click.option("--items", metavar="N", help="Work items that are handed out in a day.")
+@click.option("--storage", metavar="SIZE", help="Evidence that is kept: 500MB, 10GB.")
+@format_option("table", "json")
+@data_options
+def quotas(session: Session, name: str | None, form: str, **said: str | None) -> int:
+    """Show what this workspace, or NAME, may use and uses; operators set it (`usual`: as for all others)."""
+    return run_async(show_quotas(session, name or "", said, form))
+
+
+@command.command("enter")
+@data_options
+def enter(session: Session) -> int:
+    """Enter the workspace to which you were invited, by its code; who has no account says `login --invited`."""
+    code = ask_for("Code")
+
+    entered = session.ask(ACCEPT_INVITATION, InvitationCode(code))
+    click.echo(f"You are {entered.role} in {entered.name}; work in it with --workspace {entered.name}", err=True)
+    return 0

@@ -1,0 +1,3 @@
+ALTER TABLE invitation ADD COLUMN inviter BYTEA;
+
+CREATE INDEX invitation_inviter ON invitation (workspace, inviter);
