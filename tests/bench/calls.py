@@ -16,9 +16,9 @@ import msgspec
 import structlog
 
 from services.gateway.domain import Routes
-from services.gateway.usecases import Door
-from services.kernel.app import create_app
-from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing
+from services.gateway.usecases.door import Door
+from services.kernel.app import create_app, identify_operator, identify_principal
+from services.kernel.calls import Caller, Endpoint, LocalCalls, Nothing, operator
 from services.kernel.directory import Instance
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.http_calls import HttpCalls
@@ -27,10 +27,11 @@ from services.kernel.http_server import HttpServer
 from services.kernel.listening import open_listener
 from services.kernel.messages import workspace_id
 from tests.bench.declaration import Bench, Figure, Options, middle, span
+from tests.kernel.keys import signer, verifier
 
 QUESTIONS = 1000
 AT_ONCE = 32
-CALLER = Caller(workspace_id("default"))
+CALLER = operator(workspace_id("default"))
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -87,12 +88,14 @@ def get(session: aiohttp.ClientSession, url: str) -> Ask:
 async def measured(runs: int) -> dict[tuple[str, int], list[float]]:
     local, directory = LocalCalls(), LocalDirectory()
     local.serve(object(), {SAY: say})
-    calls = HttpCalls(LocalCalls(), directory)
-    door = Door(calls, Routes([("GET", SAY.path, SAY)]), [SAY], lambda _: True, "/api")
+    calls = HttpCalls(LocalCalls(), directory, signer())
+    door = Door(calls, Routes([("GET", SAY.path, SAY)]), [SAY], identify_operator(), "/api")
     found: dict[tuple[str, int], list[float]] = {}
     async with (
         aiohttp.ClientSession() as session,
-        served(create_app(local, [SAY], hosts=frozenset({"127.0.0.1"}))) as service,
+        served(
+            create_app(local, [SAY], hosts=frozenset({"127.0.0.1"}), identify=identify_principal(verifier("organ")))
+        ) as service,
         served(plain) as bare,
         served(door, Limits()) as gateway,
     ):

@@ -19,20 +19,22 @@ import uvloop
 from msgspec import Struct
 
 from services.collector.collector import collector_of
+from services.collector.service import service
 from services.contracts import entities
+from services.contracts.authorisations import Authorisation
 from services.contracts.claims import Attribute, Entity
 from services.contracts.commands import Collect, WorkItem
 from services.contracts.endpoints import GET_PLAN, RENEW_LEASES
 from services.contracts.facts import Collected
 from services.contracts.keys import PROJECTED
-from services.contracts.plan import Authorisation, Limits, Plan
+from services.contracts.plan import Limits, Plan
 from services.contracts.resources import Renew, Renewed, ScanId
 from services.contracts.scope import scope
 from services.contracts.settings import CollectorSettings
 from services.kernel.blobs.segments import SegmentBlobs
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.cache.sqlite import SqliteCache
-from services.kernel.calls import Caller, LocalCalls
+from services.kernel.calls import Caller, CallsOf, LocalCalls
 from services.kernel.directory.local import LocalDirectory
 from services.kernel.egress import DialTable, Egress, Guard
 from services.kernel.live import Live
@@ -97,7 +99,7 @@ async def collect(folder: Path, names: Sequence[str], resolver: str) -> Brought:
 
 
 def open_ports(folder: Path, planned: Plan, resolver: str) -> Ports:
-    calls = LocalCalls()
+    calls = LocalCalls({"collector": service.asks})
     calls.serve(None, {GET_PLAN: partial(get_plan, planned), RENEW_LEASES: renew_leases})
     sql, bus = SqliteSql(folder / "collector.db"), SqliteBus(folder / "bus.db")
     ports = Ports(
@@ -106,7 +108,7 @@ def open_ports(folder: Path, planned: Plan, resolver: str) -> Ports:
         blobs=SegmentBlobs(folder / "evidence"),
         bus=bus,
         cache=SqliteCache(folder / "cache.db"),
-        calls=calls,
+        calls=CallsOf("collector", calls),
         egress=Egress(Guard(), DialTable.read(Path(os.environ["MIRAGE_DIAL_TABLE"]))),
         settings=Settings(data=str(folder), resolvers=(resolver,), ca_file=os.environ["SSL_CERT_FILE"]),
         values=LocalValues(),

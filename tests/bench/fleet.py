@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 from tests.bench.declaration import Bench, Figure, Options, Unable
 from tests.bench.laboratory import Laboratory, laboratory
 from tests.bench.processes import run as run_command
-from tests.bench.processes_of_fleet import TOKEN, Fleet, ask, fleet
+from tests.bench.processes_of_fleet import Fleet, ask, fleet
 from tests.bench.scanning import MIRAGE, scan
 
 HOSTS = 2_000
@@ -56,7 +56,7 @@ def scan_by_fleet(begun: Fleet, lab: Laboratory, arguments: Sequence[str]) -> fl
         command = ask(
             begun, [*MIRAGE, "scan", *arguments, "--quiet", "--format", "jsonl", "--output", str(folder / "x")]
         )
-        done = run_command(command, environment={"MIRAGE_TOKEN": TOKEN}, folder=folder, watch=False)
+        done = run_command(command, environment={"MIRAGE_TOKEN": begun.token}, folder=folder, watch=False)
         if done.code not in {0, 3}:
             raise Unable(f"the scan by the fleet ended with {done.code}: {done.errors.decode()[-300:]}")
     return done.wall
@@ -98,7 +98,7 @@ def limit(begun: Fleet) -> None:
     """Let a collector work on few items at a time: it waits for sources then, not for the processor."""
     command = ask(begun, [*MIRAGE, "settings", "set", "collector", f"items_at_once={AT_ONCE}"])
     with tempfile.TemporaryDirectory() as folder:
-        done = run_command(command, environment={"MIRAGE_TOKEN": TOKEN}, folder=Path(folder), watch=False)
+        done = run_command(command, environment={"MIRAGE_TOKEN": begun.token}, folder=Path(folder), watch=False)
     if done.code:
         raise Unable(f"collectors could not be set: {done.errors.decode()[-300:]}")
 

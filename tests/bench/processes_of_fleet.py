@@ -14,18 +14,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from services.catalogue import load_services
+from services.cli.credentials import Token
 from services.cli.fleet.ports import free_ports
+from services.cli.remote import RemoteCalls
+from services.contracts.endpoints import CREATE_FIRST_ACCOUNT, CREATE_TOKEN, OFFER_FIRST_ACCOUNT
+from services.contracts.resources import FirstAccount, NewToken
+from services.kernel.calls import LocalCalls, Nothing, operator
+from services.kernel.directory.consul import ConsulDirectory
+from services.kernel.http_calls import HttpCalls
+from services.kernel.messages import now, workspace_id
+from services.kernel.principals import Signer, private_key, write_private_key, write_public_key
 from services.kernel.seal import make_key
 from services.kernel.server import Server as Address
 from services.kernel.sql.postgres_roles import provide_database
 from tests.bench.declaration import Unable
 from tests.bench.processes import ROOT, proportional
+from tests.kernel.keys import seed_of
 from tests.servers.running import Server, Stable, missing
 
 STORES = ("postgresql", "nats", "redis", "mongodb", "elasticsearch", "consul")
 PASSWORD = "a-password-of-a-benchmark"
-TOKEN = "a-token-of-the-benchmarks"
 PATIENCE = 180.0
+OPERATOR = operator(workspace_id("default"))
 
 
 class Fleet:
@@ -38,6 +48,7 @@ class Fleet:
         self._stores: dict[str, Server] = {}
         self._processes: dict[str, list[subprocess.Popen[bytes]]] = {}
         self.services = [service for service in load_services() if "scheduler" not in service.needs]
+        self.token = ""
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
 
     def start(self, stable: Stable) -> None:
@@ -51,6 +62,23 @@ class Fleet:
                 self.add(service.name)
         for service in self.services:
             self.wait_for(service.name, self._counts.get(service.name, 1))
+        self.token = asyncio.run(self._let_in())
+
+    async def _let_in(self) -> str:
+        """Make the first account, and a token of it that may all."""
+        directory = ConsulDirectory(Address.parse(f"{self._stores['consul'].url}/mirage"))
+        inside = HttpCalls(LocalCalls(), directory, Signer({"operator": private_key(seed_of("operator"))}))
+        offered = await inside.ask(OFFER_FIRST_ACCOUNT, Nothing(), OPERATOR)
+        account = FirstAccount(code=offered.code or "", email="jo@example.org", name="Jo", password=PASSWORD)
+        outside = RemoteCalls(self.url, Token(""))
+        session = await outside.ask(CREATE_FIRST_ACCOUNT, account, OPERATOR)
+        await outside.close()
+        outside = RemoteCalls(self.url, Token(session.access))
+        new = NewToken(name="benchmark", permissions=("all",), expires=now() + 86_400_000_000)
+        made = await outside.ask(CREATE_TOKEN, new, OPERATOR)
+        for each in (outside, inside, directory):
+            await each.close()
+        return made.token
 
     def add(self, name: str) -> subprocess.Popen[bytes]:
         """Begin one more instance of a service."""
@@ -107,7 +135,9 @@ class Fleet:
             "MIRAGE_CACHE": f"{stores['redis'].url}/mirage",
             **{f"MIRAGE_{port}": consul for port in ("DIRECTORY", "VALUES", "LOCKS")},
             "MIRAGE_MASTER_KEY": self._key,
-            "MIRAGE_TOKEN": TOKEN,
+            "MIRAGE_SIGNING_KEYS": write_private_key(name, seed_of(name)),
+            "MIRAGE_PEERS": " ".join(write_public_key(each.name, seed_of(each.name)) for each in self.services)
+            + f" {write_public_key('operator', seed_of('operator'))}",
             "MIRAGE_PUBLIC": self.url.removeprefix("http://"),
             "MIRAGE_LISTEN": "127.0.0.1:0",
             "MIRAGE_LOG": self._environment.get("MIRAGE_LOG", "warning"),

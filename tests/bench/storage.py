@@ -31,11 +31,11 @@ from services.kernel.inbox import Inbox
 from services.kernel.messages import NAMESPACE, Envelope, bundle, derive, envelop, message_type, open_bundle
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.outbox import Outbox
-from services.kernel.runtime import consumers_of, streams_of
 from services.kernel.search.fts import FtsSearch
 from services.kernel.service import Ports
 from services.kernel.sql import migrations
 from services.kernel.sql.sqlite import SqliteSql
+from services.kernel.streams import consumers_of, streams_of
 from services.storage.consumers import CONSUMERS
 from services.storage.domain import Rows
 from services.storage.service import service
