@@ -1,4 +1,4 @@
-"""The two ways in which Mirage is served, as processes: `mirage up`, and a gateway before services over HTTP.
+"""The ways in which Mirage is served: `mirage up`, a gateway before services over HTTP, and a fleet (`tests/fleet`).
 
 Whoever asks them here says each byte himself: a client library would refuse to send most of what is tried.
 """
@@ -9,20 +9,29 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from joserfc.jwk import OKPKey
 from msgspec import Struct
+
+from services.kernel.folder import MASTER_KEY
+from services.kernel.seal import Seal, key_of_folder
 
 ROOT: Final = Path(__file__).parents[2]
 KINDS: Final = ("up", "gateway")
 HOME: Final = "127.0.0.1"
+JO: Final = "jo@example.org"
 PASSWORD: Final = "correct horse battery"
+#: What auth keeps of that by which it signs.
+SIGNING_KEY: Final = "SELECT kid, sealed FROM signing_key ORDER BY begins"
 MANY: Final = 1_000_000
 #: Seconds for whatever is waited for.
 PATIENCE: Final = 30.0
@@ -100,7 +109,26 @@ class Door:
             return received(line)
 
 
-class Hull(Door):
+class Hull(Door, ABC):
+    """A server whose insides are ours, too; ``whole``: all services are behind it, discovery too."""
+
+    whole = False
+
+    @property
+    @abstractmethod
+    def pid(self) -> int:
+        """Of the process that is asked."""
+
+    @abstractmethod
+    def make_jo(self) -> "Person":
+        """Log in as the operator, who owns the workspace ``default``."""
+
+    @abstractmethod
+    def signing_key(self) -> tuple[str, OKPKey]:
+        """That by which it signs access tokens, and its name."""
+
+
+class LocalHull(Hull):
     """A server that runs on a folder; what it logs is in ``log``."""
 
     def __init__(self, kind: str, folder: Path) -> None:
@@ -127,6 +155,15 @@ class Hull(Door):
     def pid(self) -> int:
         return self._process.pid
 
+    def make_jo(self) -> "Person":
+        new = {"code": self.code, "email": JO, "name": "Jo Doe", "password": PASSWORD}
+        return person(good(self.ask("POST", "/v1/accounts/first", new)))
+
+    def signing_key(self) -> tuple[str, OKPKey]:
+        with closing(sqlite3.connect(f"file:{self.data / 'auth.db'}?mode=ro", uri=True)) as database:
+            kid, sealed = database.execute(SIGNING_KEY).fetchone()
+        return kid, opened(kid, sealed, key_of_folder(self.data / MASTER_KEY))
+
     def said(self) -> str:
         return self.log.read_text("utf-8", "replace")
 
@@ -134,6 +171,11 @@ class Hull(Door):
         self.close()
         self._process.send_signal(signal.SIGINT)
         assert self._process.wait(PATIENCE) == 0, self.said()
+
+
+def opened(kid: str, sealed: str, master_key: str) -> OKPKey:
+    """A key as auth keeps it."""
+    return OKPKey.import_key(json.loads(Seal(master_key).open(f"signing key {kid}", sealed)))
 
 
 def talk(
@@ -201,14 +243,13 @@ class People:
 
     def __init__(self, hull: Hull) -> None:
         self._hull = hull
-        first = {"code": hull.code, "email": "jo@example.org", "name": "Jo Doe", "password": PASSWORD}
-        self.jo = person(good(hull.ask("POST", "/v1/accounts/first", first)))
+        self.jo = hull.make_jo()
         self._ask_as_often_as_we_like()
         good(hull.ask("POST", "/v1/workspaces", {"name": "elsewhere"}, token=self.jo.access))
         self.by_role = {role: self.invite(f"{role}@example.org", role) for role in ROLES}
         #: The same person in another workspace, of which an analyst is a member, too.
         self.elsewhere = self.refreshed(self.jo, "elsewhere")
-        self.jo = self.log_in("jo@example.org")
+        self.jo = self.log_in(JO)
 
     def _ask_as_often_as_we_like(self) -> None:
         """All tests come from one address, by few tokens; the limits of these are tested elsewhere."""
@@ -240,6 +281,11 @@ ROLES: Final = ("viewer", "analyst", "admin", "owner")
 def good(reply: Reply) -> Any:
     assert reply.status == 200, reply.body
     return reply.json()
+
+
+def answered(hull: Hull) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What is documented and is behind the hull."""
+    return (found for found in documented(hull) if hull.whole or found[2]["tags"] != ["discovery"])
 
 
 def documented(hull: Door) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -22,7 +22,7 @@ import pytest
 
 from services.kernel.folder import MASTER_KEY
 from services.kernel.tokens import make_token
-from tests.attacks.hulls import KINDS, ROOT, Hull, Reply, eventually, good
+from tests.attacks.hulls import KINDS, ROOT, LocalHull, Reply, eventually, good
 from tests.kernel.keys import GATEWAY, PEERS
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ DATABASE = "canaryDb6Uk6dQa1XcYr"
 class Told:
     """Asks a hull, and keeps what it is told; ``secrets``: those that were said or shown so far, by what they are."""
 
-    def __init__(self, hull: Hull) -> None:
+    def __init__(self, hull: LocalHull) -> None:
         self.hull = hull
         self.answers: list[Reply] = []
         self.secrets = {
@@ -58,7 +58,7 @@ class Told:
 
 @pytest.fixture(scope="module", params=KINDS)
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    hull = Hull(request.param, tmp_path_factory.mktemp(request.param))
+    hull = LocalHull(request.param, tmp_path_factory.mktemp(request.param))
     yield Told(hull)
     hull.end()
 

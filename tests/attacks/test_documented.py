@@ -10,7 +10,7 @@ import pytest
 
 from services.contracts.endpoints import DIFF
 from services.kernel.calls import Endpoint
-from tests.attacks.hulls import KINDS, Hull, People, Person, good
+from tests.attacks.hulls import KINDS, LocalHull, People, Person, good
 from tests.services.documented import check_answers
 from tests.services.test_doors import ENDPOINTS, SENSIBLE
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 class Tried:
     """A hull of its own, since what is asked at random changes it; ``scan`` has ended, so that watching it ends too."""
 
-    def __init__(self, hull: Hull) -> None:
+    def __init__(self, hull: LocalHull) -> None:
         import schemathesis  # it takes a second that a run without these tests lacks
 
         self.hull = hull
@@ -51,7 +51,7 @@ class Tried:
 
 @pytest.fixture(scope="module", params=KINDS)
 def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tried]:
-    hull = Hull(request.param, tmp_path_factory.mktemp(request.param))
+    hull = LocalHull(request.param, tmp_path_factory.mktemp(request.param))
     yield Tried(hull)
     hull.end()
 

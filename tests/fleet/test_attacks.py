@@ -1,0 +1,78 @@
+"""The attacks of `tests/attacks` at the gateway of a whole fleet: what holds in one process holds here.
+
+Left to those who have a server of their own are attacks that leave it changed (`test_documented`, `test_canaries`).
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+from joserfc.jwk import OKPKey
+
+from tests.attacks.hulls import JO, PASSWORD, SIGNING_KEY, Hull, People, Person, good, opened, person
+from tests.attacks.test_guessing import *  # noqa: F403
+from tests.attacks.test_mass_assignment import *  # noqa: F403
+from tests.attacks.test_pages_from_elsewhere import *  # noqa: F403
+from tests.attacks.test_paths import *  # noqa: F403
+from tests.attacks.test_sessions import *  # noqa: F403
+from tests.attacks.test_slowness import *  # noqa: F403
+from tests.attacks.test_smuggling import *  # noqa: F403
+from tests.attacks.test_tokens import *  # noqa: F403
+from tests.fleet.running import Fleet, instances
+
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+class FleetHull(Hull):
+    """The gateway of a fleet whose first account there is already."""
+
+    whole = True
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__(int(fleet.listen.rpartition(":")[2]))
+        self._fleet = fleet
+
+    @property
+    def pid(self) -> int:
+        return asyncio.run(self._find_gateway())
+
+    async def _find_gateway(self) -> int:
+        nomad = self._fleet.nomad()
+        try:
+            (allocation,) = await instances(nomad, "gateway")
+        finally:
+            await nomad.close()
+        return self._fleet.process_of(allocation)
+
+    def make_jo(self) -> Person:
+        step = good(self.ask("POST", "/v1/sessions", {"email": JO, "password": PASSWORD, "workspace": "default"}))
+        return person(step["session"])
+
+    def signing_key(self) -> tuple[str, OKPKey]:
+        kid, sealed = asyncio.run(self._read_key())
+        return kid, opened(kid, sealed, self._fleet.deployment.secrets.master_key)
+
+    async def _read_key(self) -> tuple[str, str]:
+        connection = await asyncpg.connect(self._fleet.setting("auth", "sql"))
+        try:
+            kid, sealed = await connection.fetchrow(SIGNING_KEY)
+        finally:
+            await connection.close()
+        return kid, sealed
+
+
+@pytest.fixture(scope="module")
+def hull(fleet: Fleet) -> Iterator[FleetHull]:
+    begun = FleetHull(fleet)
+    yield begun
+    begun.close()
+
+
+@pytest.fixture(scope="module")
+def people(hull: FleetHull) -> Iterator[People]:
+    """They ask as often as they like, until these tests are over."""
+    made = People(hull)
+    yield made
+    limits = dict.fromkeys(("people", "scripts", "strangers"))
+    good(hull.ask("PUT", "/v1/settings/gateway", {"values": limits}, token=made.log_in(JO).access))
