@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
@@ -27,12 +28,19 @@ from lab.web.certificates import BEGIN, END, Authority
 from lab.world import Certificate
 
 CLIENT, SECRET = "mirage", "a secret: of + the/client"
-KEYS: dict[str, Callable[[], Key]] = {
-    "RS256": lambda: RSAKey.generate_key(2048, {"use": "sig"}, auto_kid=True),
-    "ES256": lambda: ECKey.generate_key("P-256", {"use": "sig"}, auto_kid=True),
-    "Ed25519": lambda: OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True),
-}
 Json = dict[str, Any]
+
+
+@cache
+def make_key(algorithm: str, number: int) -> Key:
+    """The first, second, ... key of a kind, one for all providers: a tenth of a second goes into one of RSA."""
+    how = {"use": "sig"}
+    match algorithm:
+        case "RS256":
+            return RSAKey.generate_key(2048, how, auto_kid=True)
+        case "ES256":
+            return ECKey.generate_key("P-256", how, auto_kid=True)
+    return OKPKey.generate_key(algorithm, how, auto_kid=True)
 
 
 class Person(Struct):
@@ -61,7 +69,7 @@ class Provider:
     def __init__(self, algorithm: str = "RS256") -> None:
         self.issuer = ""
         self.algorithm = algorithm
-        self.keys = [KEYS[algorithm]()]
+        self.keys = [make_key(algorithm, 1)]
         self.person = Person()
         self.claims: Json = {}
         self.metadata: Json = {}
@@ -76,7 +84,7 @@ class Provider:
 
     def rotate(self) -> None:
         """Sign by another key from now on."""
-        self.keys = [KEYS[self.algorithm]()]
+        self.keys = [make_key(self.algorithm, 2)]
 
     def visit(self, url: str) -> dict[str, str]:
         """Go where a login begins; what the person is sent back with."""

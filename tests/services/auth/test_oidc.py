@@ -24,6 +24,7 @@ from tests.services.auth.openid_provider import (
     SECRET,
     Person,
     Provider,
+    make_key,
     serve,
     signed_by,
     signed_by_public_key,
@@ -397,7 +398,7 @@ async def test_a_token_that_is_not_about_this_login_is_refused(linked: Home, pro
 async def test_a_token_that_the_provider_did_not_sign_is_refused(linked: Home, provider: Provider) -> None:
     await linked.first()
     key = provider.keys[0]
-    stranger = RSAKey.generate_key(2048, auto_kid=True)
+    stranger = make_key("RS256", 3)
     jwk = stranger.as_dict(private=False)
     forgeries = [
         unsigned,
@@ -440,7 +441,7 @@ async def test_keys_are_asked_for_again_once_a_token_names_another_one_and_not_m
     assert (await log_in(linked, provider)).session is not None
     assert provider.asked.count("/keys") == 2
     for _ in range(5):
-        provider.forge = signed_by(RSAKey.generate_key(2048), "RS256", kid="made up")
+        provider.forge = signed_by(make_key("RS256", 3), "RS256", kid="made up")
         with pytest.raises(Unauthenticated):
             await log_in(linked, provider)
     assert provider.asked.count("/keys") == 2
