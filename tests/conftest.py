@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable, Generator
 from types import SimpleNamespace
 
@@ -13,7 +14,11 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from services.kernel.sql import sqlite_file
+from tests.bytecode import keep_bytecode, keep_own_bytecode
 from tests.examples import PROFILES
+
+keep_bytecode(os.environ)
+keep_own_bytecode()
 
 for profile, number in PROFILES.items():
     hypothesis.settings.register_profile(profile, deadline=None, max_examples=number)

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
+
+from tests.bytecode import keep_bytecode
 
 ROOT = Path(__file__).parents[2]
 WAIT = 90.0
@@ -157,9 +158,7 @@ def environment(**variables: str) -> dict[str, str]:
     """The environment of a process under proof: nothing of the user's set-up gets in."""
     foreign = ("MIRAGE_", "SSL_CERT", "HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY")
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
-    if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
-        # Where no bytecode may lie beside the code, every one of many processes would compile all of it anew.
-        kept["PYTHONPYCACHEPREFIX"] = str(Path(gettempdir()) / "mirage-bytecode")
+    keep_bytecode(kept)
     return {**kept, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": "/nonexistent", **variables}
 
 
