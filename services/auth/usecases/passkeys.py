@@ -100,13 +100,15 @@ async def add_passkey(ports: Ports, caller: Caller, question: NewPasskey) -> Pas
     """Keep a passkey that was made by the options that its person was given.
 
     Raises:
-        Invalid: it was not, or not for here, or without verifying the person.
+        Invalid: it was not, or not for here (which pages are of here is said), or without verifying the person.
         Conflict: it is known already.
     """
     name = plain_title(question.name)
     begun = await take(ports, "make passkey", question.begun, Begun)
     if begun is None or begun.account != caller.person:
         raise Invalid("making a passkey takes ten minutes at most, and is begun by who makes it: begin again")
+    if elsewhere := _is_elsewhere(ports, question.credential.response.client_data):
+        raise Invalid(elsewhere)
     made = _read(lambda: _verify_made(ports, question.credential, begun.challenge))
     if made is None:
         raise Invalid("that is no passkey that was made here, now, and by somebody who was verified: begin again")
@@ -163,11 +165,13 @@ async def log_in_by_passkey(ports: Ports, caller: Caller, question: PasskeyLogin
     """Begin a session for whose passkey signed the challenge; that is both factors, so no code is asked for.
 
     Raises:
-        Unauthenticated: it did not; what is wrong is not said.
+        Unauthenticated: it did not; what is wrong is not said, but where the page is of elsewhere.
         Limited: there were too many tries.
     """
     await slow_down(ports, caller.address)
     begun = await take(ports, "use passkey", question.begun, Begun)
+    if elsewhere := _is_elsewhere(ports, question.credential.response.client_data):
+        raise Unauthenticated(elsewhere)
     credential = _read(lambda: _credential_id(question.credential))
     if begun is None or credential is None:
         raise Unauthenticated(_WRONG)
@@ -187,6 +191,17 @@ async def log_in_by_passkey(ports: Ports, caller: Caller, question: PasskeyLogin
         _log.warning("a passkey was removed, or counted back: it may have been copied", passkey=str(known.id))
         raise Unauthenticated(_WRONG)
     return LoginStep(session=await open_session(ports, caller, account, question.device, question.workspace))
+
+
+def _is_elsewhere(ports: Ports, client_data: str) -> str:
+    """What to say of a page whose origin none of ours is: often the operator has not said yet where people log in."""
+    from webauthn.helpers import base64url_to_bytes, parse_client_data_json
+
+    origins: tuple[str, ...] = ports.live.now.origins
+    said = _read(lambda: parse_client_data_json(base64url_to_bytes(client_data)))
+    if said is None or said.origin in origins:
+        return ""
+    return f"passkeys are for pages of {', '.join(origins)} (origins, set of auth), not of {said.origin[:200]!a}"
 
 
 def _verify_made(ports: Ports, made: MadeCredential, challenge: bytes) -> "VerifiedRegistration":
