@@ -114,7 +114,7 @@ def desk(mirage: Mirage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
             made.ask("jo", "login", "--first", answers=(up.code, "jo@example.org", "Jo Doe", PASSWORD))
             acme = {"issuer": provider.issuer, "client_id": CLIENT, "domains": ["example.org"], "title": "Acme"}
             made.operate("settings", "set", "auth", f"providers={json.dumps({'acme': acme})}")
-            made.operate("keys", "set", "oidc_acme", answers=(SECRET,))
+            assert "for logins at the provider acme" in made.operate("keys", "set", "oidc_acme", answers=(SECRET,))
             yield made
         finally:
             up.end()

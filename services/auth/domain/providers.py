@@ -36,26 +36,33 @@ def challenge_of(verifier: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
 
 
+#: What a provider may say of a person; some say `true` as a text.
+Subject = Annotated[str, Meta(min_length=1, max_length=255)]
+Email = Annotated[str, Meta(max_length=254)]
+Verified = bool | str
+Name = Annotated[str, Meta(max_length=1000)]
+
+
 class IdToken(Struct, frozen=True, kw_only=True):
     """What a provider says of who logged in (OpenID Connect Core 1.0, 2): what is looked at of it."""
 
     iss: str
-    sub: Annotated[str, Meta(min_length=1, max_length=255)]
+    sub: Subject
     aud: str | tuple[str, ...]
     exp: int | float
     iat: int | float
     nonce: str = ""
     azp: str | None = None
     nbf: int | float = 0
-    email: Annotated[str, Meta(max_length=254)] = ""
-    email_verified: bool | str = False
-    name: Annotated[str, Meta(max_length=1000)] = ""
+    email: Email = ""
+    email_verified: Verified = False
+    name: Name = ""
 
     @property
     def address(self) -> str:
         """The address of the person in small letters, where the provider has seen that it is his.
 
-        Some say `true` as a text. One that is not plain ASCII is none: other letters become the same as these.
+        One that is not plain ASCII is none: other letters become the same as these.
         """
         verified = self.email_verified is True or self.email_verified == "true"
         return self.email.lower() if verified and _ADDRESS.fullmatch(self.email) else ""

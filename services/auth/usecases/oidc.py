@@ -21,7 +21,7 @@ from services.auth.store.identities import Identity, add_identity, find_identity
 from services.auth.usecases.accounts import invited_account, make_account
 from services.auth.usecases.ceremonies import Purpose, begin, begin_as, look, take
 from services.auth.usecases.codes import needs_code, use_code
-from services.auth.usecases.providers import Mistrusted, discover, exchange, provider_of, read_id_token
+from services.auth.usecases.providers import Mistrusted, complete, discover, exchange, provider_of, read_id_token
 from services.auth.usecases.sessions import open_session
 from services.auth.usecases.throttle import slow_down, slow_down_codes
 from services.contracts.people import plain_title
@@ -192,11 +192,13 @@ async def _read_answer(ports: Ports, flow: Flow, provider: LoginProvider, questi
     metadata = await discover(ports, provider)
     if question.iss != flow.issuer and (question.iss or metadata.authorization_response_iss_parameter_supported):
         raise Mistrusted("another provider answered, or none said that it did")
-    text = await exchange(ports, flow.provider, question.code, flow.redirect, flow.verifier)
-    token = await read_id_token(ports, provider, text)
-    wrong = wrong_with(token, issuer=flow.issuer, client=provider.client_id, nonce=flow.nonce, at=now())
-    if wrong or not may_come(token.address, provider):
-        raise Mistrusted(wrong or "people with such addresses may not come")
+    tokens = await exchange(ports, flow.provider, question.code, flow.redirect, flow.verifier)
+    token = await read_id_token(ports, provider, tokens.id)
+    if wrong := wrong_with(token, issuer=flow.issuer, client=provider.client_id, nonce=flow.nonce, at=now()):
+        raise Mistrusted(wrong)
+    token = await complete(ports, provider, token, tokens.access)
+    if not may_come(token.address, provider):
+        raise Mistrusted("people with such addresses may not come")
     return token
 
 

@@ -11,9 +11,10 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
 import structlog
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
-from services.auth.domain.providers import IdToken
+from services.auth.domain.providers import Email, IdToken, Name, Subject, Verified
 from services.auth.domain.times import SECOND
 from services.contracts.keys import KEYS, OF_LOGINS
 from services.contracts.settings import AuthSettings, LoginProvider
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Bytes of an answer, and seconds for one: three questions end before whoever asked has gone.
+#: Bytes of an answer, and seconds for one: four questions end before whoever asked has gone.
 LARGEST: Final = 256 * 1024
-SECONDS: Final = 8.0
+SECONDS: Final = 6.0
 #: Seconds for which is gone by what a provider says of itself; and after which its keys are asked for again for the
 #: sake of one that is not among them, which anybody can name.
 KNOWN: Final = 3600
@@ -57,12 +58,28 @@ class Metadata(Struct, frozen=True):
     authorization_endpoint: _Url
     token_endpoint: _Url
     jwks_uri: _Url
+    userinfo_endpoint: _Url = ""
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
     authorization_response_iss_parameter_supported: bool = False
 
 
 class Tokens(Struct, frozen=True):
-    id_token: Annotated[str, Meta(max_length=32_768)]
+    """``access`` is good for one more question; only what may stand in a header is one."""
+
+    id: Annotated[str, Meta(max_length=32_768)] = field(name="id_token")
+    access: Annotated[str, Meta(max_length=32_768, pattern=r"\A[!-~]*\Z")] = field(name="access_token", default="")
+
+    def __repr__(self) -> str:
+        return "Tokens(…)"
+
+
+class UserInfo(Struct, frozen=True, kw_only=True):
+    """What a provider says of a person apart from a token, in the same words."""
+
+    sub: Subject
+    email: Email = ""
+    email_verified: Verified = False
+    name: Name = ""
 
 
 class KeySet(Struct, frozen=True):
@@ -99,8 +116,8 @@ async def discover(ports: Ports, provider: LoginProvider) -> Metadata:
     return (await _known(ports, provider)).metadata
 
 
-async def exchange(ports: Ports, name: str, code: str, redirect: str, verifier: str) -> str:
-    """The ID token that a provider gives for a code.
+async def exchange(ports: Ports, name: str, code: str, redirect: str, verifier: str) -> Tokens:
+    """What a provider gives for a code.
 
     Raises:
         Mistrusted: it gives none for this one.
@@ -119,7 +136,24 @@ async def exchange(ports: Ports, name: str, code: str, redirect: str, verifier: 
     answer = await _ask(ports, provider, metadata.token_endpoint, headers=headers, body=urlencode(form).encode())
     if 400 <= answer.status < 500:
         raise Mistrusted(f"it answers {answer.status} to a code")
-    return _decode(answer, Tokens).id_token
+    return _decode(answer, Tokens)
+
+
+async def complete(ports: Ports, provider: LoginProvider, token: IdToken, access: str) -> IdToken:
+    """A token with an address, which many providers tell of only where they are asked for it (OpenID Connect Core 5.4).
+
+    Raises:
+        Mistrusted: it tells of somebody else.
+        Unavailable: it does not answer.
+    """
+    metadata = await discover(ports, provider)
+    if token.email or not access or not metadata.userinfo_endpoint:
+        return token
+    headers = {"Authorization": f"Bearer {access}", "Accept": "application/json"}
+    said = _decode(await _ask(ports, provider, metadata.userinfo_endpoint, headers=headers), UserInfo)
+    if said.sub != token.sub:  # 5.3.2 there: somebody else's token may have been put in its place
+        raise Mistrusted("it tells of somebody else than its token does")
+    return replace(token, email=said.email, email_verified=said.email_verified, name=said.name or token.name)
 
 
 async def read_id_token(ports: Ports, provider: LoginProvider, text: str) -> IdToken:

@@ -1,6 +1,7 @@
 """`mirage keys`: provider keys, read from a prompt or stdin, never from the command line."""
 
 import sys
+from collections.abc import Sequence
 
 import click
 from msgspec import Struct
@@ -11,6 +12,7 @@ from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.prompts import MOST_READ
 from services.cli.text import write_json, write_table
 from services.contracts.endpoints import LIST_KEYS, LIST_MODULES, REMOVE_KEY, SET_KEY
+from services.contracts.keys import OF_LOGINS
 from services.contracts.resources import KeyName, NewKey
 from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
@@ -82,11 +84,16 @@ def set_key(session: Session, name: str) -> int:
         async with session.open(makes=True) as hull:
             key = await hull.calls.ask(SET_KEY, NewKey(name, secret), session.caller)
             modules = (await users_of_keys(hull, session)).get(name, ())
-        used = f", used by {', '.join(modules)}" if modules else "; no module uses a key of this name"
-        click.echo(f"{name} is set ({key.hint}){used}")
+        click.echo(f"{name} is set ({key.hint}){_use_of(name, modules)}")
         return 0
 
     return run_async(work())
+
+
+def _use_of(name: str, modules: Sequence[str]) -> str:
+    if name.startswith(OF_LOGINS):
+        return f", for logins at the provider {name.removeprefix(OF_LOGINS)}"
+    return f", used by {', '.join(modules)}" if modules else "; no module uses a key of this name"
 
 
 def read_key(line: str) -> str:

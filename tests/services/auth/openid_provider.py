@@ -63,7 +63,8 @@ class Provider:
     """What it says wrongly: ``claims``, ``metadata``, ``header`` and ``redirected`` take the place of what is right.
 
     ``forge`` makes an ID token of claims instead of signing them; ``large`` and ``silent``: endpoints that do not end,
-    or do not answer.
+    or do not answer. ``thin``: its tokens say who it is and no more, what scopes ask for is told apart (Core 5.4);
+    ``told``: in place of what is right there.
     """
 
     def __init__(self, algorithm: str = "RS256") -> None:
@@ -72,6 +73,8 @@ class Provider:
         self.keys = [make_key(algorithm, 1)]
         self.person = Person()
         self.claims: Json = {}
+        self.thin = False
+        self.told: Json = {}
         self.metadata: Json = {}
         self.redirected: dict[str, str] = {}
         self.forge: Callable[[Json], str] | None = None
@@ -81,6 +84,7 @@ class Provider:
         self.clock: Callable[[], float] = time.time
         self.released = asyncio.Event()
         self._grants: dict[str, Grant] = {}
+        self._people: dict[str, Person] = {}
 
     def rotate(self) -> None:
         """Sign by another key from now on."""
@@ -105,6 +109,7 @@ class Provider:
         said = {
             "issuer": self.issuer, "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token", "jwks_uri": f"{self.issuer}/keys",
+            "userinfo_endpoint": f"{self.issuer}/userinfo",
             "response_types_supported": ["code"], "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self.algorithm], "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
@@ -129,8 +134,17 @@ class Provider:
             or base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != grant.challenge
         ):
             return web.json_response({"error": "invalid_grant"}, status=400)
-        said = {"access_token": "an-access-token", "token_type": "Bearer", "id_token": self._id_token(grant)}
+        access = secrets.token_urlsafe(24)
+        self._people[access] = grant.person
+        said = {"access_token": access, "token_type": "Bearer", "id_token": self._id_token(grant)}
         return web.json_response(said, headers={"Cache-Control": "no-store"})
+
+    async def userinfo(self, request: web.Request) -> web.Response:
+        scheme, _, access = request.headers.get("Authorization", "").partition(" ")
+        person = self._people.get(access)
+        if scheme != "Bearer" or person is None:
+            return web.json_response({"error": "invalid_token"}, status=401)
+        return web.json_response({"sub": person.sub, **_claims_of(person), **self.told})
 
     def _is_client(self, request: web.Request, asked: dict[str, str]) -> bool:
         if "client_secret_post" in self.metadata.get("token_endpoint_auth_methods_supported", ()):
@@ -144,7 +158,7 @@ class Provider:
         person = grant.person
         claims = {
             "iss": self.issuer, "sub": person.sub, "aud": CLIENT, "iat": at, "exp": at + 300, "nonce": grant.nonce,
-            "email": person.email, "email_verified": person.verified, "name": person.name, **self.claims,
+            **({} if self.thin else _claims_of(person)), **self.claims,
         }  # fmt: skip
         claims = {name: value for name, value in claims.items() if value is not None}
         if self.forge is not None:
@@ -161,6 +175,11 @@ class Provider:
         if request.path in self.large:
             return web.Response(body=b" " * 400_000 + bytes(answer.body or b""))  # type: ignore[arg-type]
         return answer
+
+
+def _claims_of(person: Person) -> Json:
+    """What the scopes `email` and `profile` ask for."""
+    return {"email": person.email, "email_verified": person.verified, "name": person.name}
 
 
 def unsigned(claims: Json) -> str:
@@ -197,6 +216,7 @@ async def serve(provider: Provider, authority: Authority) -> AsyncIterator[Provi
             web.get("/.well-known/openid-configuration", provider.discovery),
             web.get("/keys", provider.published),
             web.post("/token", provider.token),
+            web.get("/userinfo", provider.userinfo),
         ]
     )
     runner = web.AppRunner(app, shutdown_timeout=0.1)

@@ -88,6 +88,38 @@ async def test_a_provider_signs_by_each_kind_of_key(
         assert (await log_in(home, served)).session is not None
 
 
+async def test_a_provider_that_tells_addresses_apart_from_its_tokens_is_asked_for_them(
+    linked: Home, provider: Provider
+) -> None:
+    jo = await linked.first()
+    assert (await log_in(linked, provider)).session is not None
+    assert "/userinfo" not in provider.asked
+    provider.thin = True
+    provider.person = Person(sub="another", email="mo@example.org")
+    with pytest.raises(Unauthenticated, match=NOBODY_KNOWN):
+        await log_in(linked, provider)
+    provider.person = Person()
+    step = await log_in(linked, provider)
+    assert step.session is not None
+    assert step.session.account == jo.account
+    (kept,) = await identities.list_identities(linked.ports, linked.caller(jo), Nothing())
+    assert kept.email == "jo@example.org"
+
+
+@pytest.mark.parametrize(
+    "told", [{"sub": "another"}, {"sub": None}, {"email_verified": False}, {"email": "jo@example.com"}], ids=str
+)
+async def test_what_is_told_apart_of_somebody_else_lets_nobody_in(
+    linked: Home, provider: Provider, told: dict[str, Any]
+) -> None:
+    await linked.first()
+    provider.thin, provider.told = True, told
+    with pytest.raises(Unauthenticated if told.get("sub", "") is not None else Unavailable):
+        await log_in(linked, provider)
+    provider.told = {}
+    assert (await log_in(linked, provider)).session is not None
+
+
 async def test_a_provider_may_take_the_secret_in_the_form(linked: Home, provider: Provider) -> None:
     provider.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
     await linked.first()
@@ -448,11 +480,12 @@ async def test_keys_are_asked_for_again_once_a_token_names_another_one_and_not_m
     assert provider.asked.count("/.well-known/openid-configuration") == 1
 
 
-@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/keys"])
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/keys", "/userinfo"])
 async def test_an_answer_that_does_not_end_is_not_read_and_one_that_does_not_come_is_not_waited_for(
     linked: Home, provider: Provider, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     await linked.first()
+    provider.thin = True
     monkeypatch.setattr(providers, "SECONDS", 0.2)
     for misbehaving in (provider.large, provider.silent):
         misbehaving.add(path)
