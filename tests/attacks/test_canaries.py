@@ -80,11 +80,11 @@ def use(told: Told) -> str:
     begun = told.ask("POST", "/v1/authenticator", {"password": PASSWORD}, token=token)
     told.know(authenticator=begun["secret"])
     codes = told.ask("PUT", "/v1/authenticator", {"code": pyotp.TOTP(begun["secret"]).now()}, token=token)["codes"]
-    told.know(recovery=codes[0], another=codes[1])
+    told.know(recovery=codes[0], another=codes[1], third=codes[2])
     log_in = {"email": "jo@example.org", "password": PASSWORD, "code": codes[0]}
     told.know(refresh=told.ask("POST", "/v1/sessions", log_in)["session"]["refresh"])
     told.ask("PUT", "/v1/keys/urlscan", {"secret": PROVIDER_KEY}, token=token)
-    told.ask("PUT", "/v1/password", {"old": PASSWORD, "new": NEW}, token=token)
+    told.ask("PUT", "/v1/password", {"old": PASSWORD, "new": NEW, "code": codes[2]}, token=token)
     return token
 
 
@@ -112,7 +112,7 @@ def provoke(told: Told, token: str) -> None:
             "/v1/scans",
         ):
             told.provoke("PUT" if "/keys" in path or "pass" in path else "POST", path, [secret], token=token)
-        told.provoke("PUT", "/v1/password", {"old": secret, "new": "x"}, token=token)
+        told.provoke("PUT", "/v1/password", {"old": secret, "new": "x", "code": secret}, token=token)
         told.provoke("GET", f"/v1/scans?limit={quote(secret)}", token=token)
         told.provoke("GET", "/v1/scans", headers={"Mirage-Seconds": secret}, token=token)
         told.provoke("GET", "/v1/scans", headers={"Authorization": f"Basic {secret}"})

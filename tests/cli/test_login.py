@@ -20,6 +20,7 @@ from tests.cli.fields import documented
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
+ANOTHER = "staple battery horse"
 PHONE = ("scan", "+41446681800", "--module", "phone", "--quiet")
 
 #: A command of somebody, who answers what it asks for; it must end so.
@@ -217,7 +218,11 @@ def test_a_second_factor_is_asked_for_once_there_is_one(ask: Ask, up: Up, tmp_pa
     said = ask("phone", "login", answers=("jo@example.org", PASSWORD, recovery[0]))
     assert "You are Jo Doe" in said
     assert ask("phone", "sessions", "list").count("mirage on ") == 2
-    ask("phone", "account", "authenticator", "--remove", answers=(recovery[1],))
+    ask("phone", "account", "password", answers=(PASSWORD, ANOTHER, "000000"), status=1)
+    ask("phone", "account", "password", answers=(PASSWORD, ANOTHER, recovery[1]))
+    ask("phone", "account", "password", answers=(ANOTHER, PASSWORD, recovery[2]))
+    ask("jo", "login", answers=("jo@example.org", PASSWORD, recovery[3]))
+    ask("phone", "account", "authenticator", "--remove", answers=(recovery[4],))
 
 
 def test_who_lost_his_password_gets_back_by_a_code_of_the_machines_operator(
@@ -226,10 +231,10 @@ def test_who_lost_his_password_gets_back_by_a_code_of_the_machines_operator(
     assert "is for services and operators" in refused(ask, "jo", "account", "reset", "jo@example.org")
     status, code, said = mirage("account", "reset", "jo@example.org", "--data", str(up.folder))
     assert (status, "mirage login --reset" in said) == (0, True)
-    assert "You are Jo Doe" in ask("phone", "login", "--reset", answers=(code.strip(), "staple battery horse"))
+    assert "You are Jo Doe" in ask("phone", "login", "--reset", answers=(code.strip(), ANOTHER))
     assert "the code is not good" in ask("phone", "login", "--reset", answers=(code.strip(), PASSWORD), status=1)
     assert "log in again" in ask("jo", "scans", "list", status=1)
-    ask("phone", "account", "password", answers=("staple battery horse", PASSWORD))
+    ask("phone", "account", "password", answers=(ANOTHER, PASSWORD))
     ask("jo", "login", answers=("jo@example.org", PASSWORD))
 
 

@@ -11,9 +11,10 @@ from services.auth.store import accounts as account_store
 from services.auth.store.identities import Identity, add_identity
 from services.auth.usecases.codes import needs_code, use_code
 from services.auth.usecases.passwords import passwords_of
+from services.auth.usecases.proofs import see_code, see_first_factor
 from services.auth.usecases.revocations import tell
 from services.auth.usecases.sessions import end_sessions, open_session
-from services.auth.usecases.throttle import slow_down, slow_down_codes, slow_down_guesses, slow_down_proofs
+from services.auth.usecases.throttle import slow_down, slow_down_codes, slow_down_guesses
 from services.contracts.endpoints import ADD_PROFILE
 from services.contracts.people import plain_email
 from services.contracts.resources import (
@@ -25,6 +26,7 @@ from services.contracts.resources import (
     LoginStep,
     NewAccount,
     NewProfile,
+    Proof,
 )
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Conflict, Denied, Unauthenticated
@@ -165,22 +167,18 @@ async def log_in(ports: Ports, caller: Caller, question: LogIn) -> LoginStep:
 
 
 async def change_password(ports: Ports, caller: Caller, question: ChangePassword) -> Nothing:
-    """Change a password; all other sessions end.
+    """Change a password, by the old one, and a code where logins need one; all other sessions end.
 
     Raises:
-        Denied: the old one is another.
+        Denied: the old one is another, or the code is none.
         Invalid: the new one is none that one should have.
     """
-    account, passwords = caller.person, passwords_of(ports)
-    await slow_down_proofs(ports, caller.address, account)
-    async with ports.sql.read() as view:
-        known = await account_store.read_account(view, account)
-    if known is None or not await passwords.verify(known.password, question.old):
-        raise Denied("the old password is another one")
-    check_password(question.new, known.email, caller.name)
-    kept = await passwords.make(question.new)
-    async with ports.outbox.unit() as unit:
-        await account_store.hold_account(unit.tx, account)
+    proof = Proof(password=question.old, code=question.code)
+    shown = await see_first_factor(ports, caller, proof, always=True)
+    account = shown.account.account
+    check_password(question.new, shown.account.email, caller.name)
+    kept = await passwords_of(ports).make(question.new)  # before anything is held
+    async with see_code(ports, shown, proof) as unit:
         await account_store.set_password(unit.tx, account, kept)
         await account_store.forget_reset(unit.tx, account)
         await end_sessions(unit.tx, account, but=caller.session)

@@ -4,10 +4,10 @@ import secrets
 from typing import Final
 
 from services.auth.store import accounts as account_store
-from services.auth.usecases.codes import plain_code, secret_name, take_code, use_code
+from services.auth.usecases.codes import needs_code, plain_code, secret_name, take_code, use_code
 from services.auth.usecases.proofs import proven
 from services.auth.usecases.throttle import slow_down_proofs
-from services.contracts.resources import Authenticator, AuthenticatorCode, Proof, RecoveryCodes
+from services.contracts.resources import Authenticator, AuthenticatorCode, AuthenticatorView, Proof, RecoveryCodes
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Conflict, Denied
 from services.kernel.service import Ports
@@ -16,6 +16,10 @@ from services.kernel.tokens import digest_of
 CODES: Final = 10
 #: Letters and digits that nobody takes for one another.
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+async def show_authenticator(ports: Ports, caller: Caller, question: Nothing) -> AuthenticatorView:
+    return AuthenticatorView(counts=await needs_code(ports, caller.person))
 
 
 async def begin_authenticator(ports: Ports, caller: Caller, question: Proof) -> Authenticator:

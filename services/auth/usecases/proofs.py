@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from msgspec import Struct
+
 from services.auth.domain.times import SECOND
 from services.auth.store import accounts as account_store
 from services.auth.store import sessions as session_store
@@ -23,6 +25,13 @@ from services.kernel.sql import Reader
 NEW: Final = 600
 
 
+class Shown(Struct, frozen=True):
+    """An account whose person has shown what comes before a code; ``coded``: one has to follow."""
+
+    account: account_store.Account
+    coded: bool
+
+
 @asynccontextmanager
 async def proven(ports: Ports, caller: Caller, proof: Proof) -> AsyncIterator[tuple[Unit, account_store.Account]]:
     """A unit of work for who has shown that it is he, and his account, which nobody else changes meanwhile.
@@ -33,26 +42,49 @@ async def proven(ports: Ports, caller: Caller, proof: Proof) -> AsyncIterator[tu
         Denied: he has not.
         Limited: there were too many tries.
     """
+    shown = await see_first_factor(ports, caller, proof)
+    async with see_code(ports, shown, proof) as unit:
+        yield unit, shown.account
+
+
+async def see_first_factor(ports: Ports, caller: Caller, proof: Proof, *, always: bool = False) -> Shown:
+    """See what is to be seen of somebody before his code, which is enough where that is needed, unless ``always``.
+
+    Raises:
+        Denied: he has not shown that it is he.
+        Limited: there were too many tries.
+    """
     await slow_down_proofs(ports, caller.address, caller.person)
     async with ports.sql.read() as view:
         account = await account_store.read_account(view, caller.person)
     if account is None:
         raise NotFound("there is no such account")
     coded = await needs_code(ports, account.account)
-    if not coded:
-        await _see_first_factor(ports, caller, account, proof)
+    if always or not coded:
+        await _see_password(ports, caller, account, proof)
+    return Shown(account, coded)
+
+
+@asynccontextmanager
+async def see_code(ports: Ports, shown: Shown, proof: Proof) -> AsyncIterator[Unit]:
+    """A unit of work for who has the code as well, if one has to follow; nobody else changes his account meanwhile.
+
+    Raises:
+        Denied: he has not.
+    """
+    account = shown.account
     async with ports.outbox.unit() as unit:
         await account_store.hold_account(unit.tx, account.account)
         if await account_store.read_account(unit.tx, account.account) != account:
             raise Denied("the password was changed at this moment")
-        if coded and not proof.code:
+        if shown.coded and not proof.code:
             raise Denied("this needs a code of your authenticator, or a recovery code")
-        if coded and not await use_code(ports, unit.tx, account.account, proof.code):
+        if shown.coded and not await use_code(ports, unit.tx, account.account, proof.code):
             raise Denied("the code is wrong, or was used before")
-        yield unit, account
+        yield unit
 
 
-async def _see_first_factor(ports: Ports, caller: Caller, account: account_store.Account, proof: Proof) -> None:
+async def _see_password(ports: Ports, caller: Caller, account: account_store.Account, proof: Proof) -> None:
     """See that somebody has his password, or, where he has none, began his session now.
 
     Raises:

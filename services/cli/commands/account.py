@@ -24,6 +24,7 @@ from services.contracts.endpoints import (
     REMOVE_AUTHENTICATOR,
     REMOVE_IDENTITY,
     REMOVE_PASSKEY,
+    SHOW_AUTHENTICATOR,
 )
 from services.contracts.resources import (
     AuthenticatorCode,
@@ -74,12 +75,17 @@ def call(session: Session, name: str) -> int:
 @data_options
 def password(session: Session) -> int:
     """Change your password; your other sessions end."""
-    old = ask_for("Old password", secret=True)
-    new = ask_for_new_password()
 
-    session.ask(CHANGE_PASSWORD, ChangePassword(old=old, new=new))
-    click.echo("The password is changed, and your other sessions have ended", err=True)
-    return 0
+    async def work() -> int:
+        async with session.open() as hull:
+            known = await hull.calls.ask(SHOW_AUTHENTICATOR, Nothing(), session.caller)
+            old, new = ask_for("Old password", secret=True), ask_for_new_password()
+            code = ask_for("Code of your authenticator, or a recovery code") if known.counts else ""
+            await hull.calls.ask(CHANGE_PASSWORD, ChangePassword(old=old, new=new, code=code), session.caller)
+        click.echo("The password is changed, and your other sessions have ended", err=True)
+        return 0
+
+    return run_async(work())
 
 
 @command.command("authenticator")

@@ -35,6 +35,7 @@ from services.contracts.endpoints.auth import (
     REMOVE_IDENTITY,
     REMOVE_PASSKEY,
     RESET_PASSWORD,
+    SHOW_AUTHENTICATOR,
     SHOW_CALLER,
     SIGN_STATEMENT,
 )
@@ -234,6 +235,7 @@ __all__ = [
     "SET_MODULE",
     "SET_QUOTAS",
     "SET_ROLE",
+    "SHOW_AUTHENTICATOR",
     "SHOW_CALLER",
     "SHOW_QUOTAS",
     "SIGN_STATEMENT",

@@ -62,6 +62,10 @@ BEGIN_AUTHENTICATOR: Final = Endpoint(
     service="auth", name="begin_authenticator", method="POST", path="/v1/authenticator", needs=ACCOUNT, within=False,
     takes=r.Proof, answers=r.Authenticator, summary="Begin to set an authenticator up (TOTP).", idempotent=False,
 )  # fmt: skip
+SHOW_AUTHENTICATOR: Final = Endpoint(
+    service="auth", name="show_authenticator", method="GET", path="/v1/authenticator", needs=ACCOUNT, within=False,
+    takes=Nothing, answers=r.AuthenticatorView, summary="Show whether your logins need a code of an authenticator.",
+)  # fmt: skip
 CONFIRM_AUTHENTICATOR: Final = Endpoint(
     service="auth", name="confirm_authenticator", method="PUT", path="/v1/authenticator", needs=ACCOUNT, within=False,
     takes=r.AuthenticatorCode, answers=r.RecoveryCodes, summary="Have logins need a code from now on.",

@@ -4,6 +4,7 @@ from services.contracts.resources.audit import AuditEntries, AuditEntry, AuditPa
 from services.contracts.resources.auth import (
     Authenticator,
     AuthenticatorCode,
+    AuthenticatorView,
     BeginIdentity,
     BeginOidc,
     CallerView,
@@ -175,6 +176,7 @@ __all__ = [
     "AuditQuery",
     "Authenticator",
     "AuthenticatorCode",
+    "AuthenticatorView",
     "BeginIdentity",
     "BeginOidc",
     "BlobQuery",

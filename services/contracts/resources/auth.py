@@ -116,10 +116,14 @@ class SessionRef(Struct, frozen=True):
 
 
 class ChangePassword(Secretive, frozen=True, kw_only=True):
-    """All other sessions end."""
+    """All other sessions end. ``code`` is of the authenticator, or of recovery, where logins need one.
+
+    Who has no password leaves ``old`` empty, and needs a new session.
+    """
 
     old: Password
     new: Password
+    code: Annotated[str, Meta(max_length=32)] = ""
 
 
 class NewReset(Struct, frozen=True, kw_only=True):
@@ -151,6 +155,12 @@ class Authenticator(Secretive, frozen=True, kw_only=True):
 
     secret: str
     uri: str
+
+
+class AuthenticatorView(Struct, frozen=True):
+    """``counts``: whether logins, and what changes them, need a code of one."""
+
+    counts: bool
 
 
 class AuthenticatorCode(Secretive, frozen=True):

@@ -207,7 +207,7 @@ async def test_a_changed_password_ends_all_other_sessions(home: Home) -> None:
     other = (await home.log_in()).session
     assert other is not None
     caller = home.caller(this)
-    with pytest.raises(Denied, match="the old password is another one"):
+    with pytest.raises(Denied, match="the password is another one"):
         await accounts.change_password(home.ports, caller, r.ChangePassword(old="wrong", new="a new horse battery"))
     with pytest.raises(Invalid):
         await accounts.change_password(home.ports, caller, r.ChangePassword(old=PASSWORD, new="short"))

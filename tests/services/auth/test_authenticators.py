@@ -3,8 +3,9 @@
 import pyotp
 import pytest
 
-from services.auth.usecases import authenticators, passkeys
+from services.auth.usecases import accounts, authenticators, passkeys
 from services.contracts import resources as r
+from services.kernel.calls import Nothing
 from services.kernel.errors import Conflict, Denied, Limited, Unauthenticated
 from tests.services.auth.home import PASSWORD, Clock, Home
 
@@ -66,6 +67,42 @@ async def test_where_logins_need_a_code_the_password_alone_proves_nothing(home: 
         await passkeys.begin_passkey(home.ports, home.caller(jo), r.Proof(password=good, code=good))
         with pytest.raises(Denied, match="was used before"):
             await passkeys.begin_passkey(home.ports, home.caller(jo), r.Proof(code=good))
+
+
+async def test_another_password_needs_the_old_one_and_a_code_where_logins_need_one(home: Home, clock: Clock) -> None:
+    jo = await home.first()
+    totp, recovery = await set_up(home, jo, clock)
+    clock.forward(300)
+
+    async def change(old: str, said: str) -> None:
+        asked = r.ChangePassword(old=old, new="another horse battery", code=said)
+        await accounts.change_password(home.ports, home.caller(jo), asked)
+
+    with pytest.raises(Denied, match="needs a code"):
+        await change(PASSWORD, "")
+    with pytest.raises(Denied, match="the code is wrong"):
+        await change(PASSWORD, "000000" if code(totp, clock) != "000000" else "000001")
+    for old in ("", "wrong horse battery"):
+        with pytest.raises(Denied, match="password"):
+            await change(old, code(totp, clock))
+    assert (await home.log_in()).needs == "code", "the password is as it was"
+    await change(PASSWORD, code(totp, clock))
+    with pytest.raises(Unauthenticated):
+        await home.log_in(code=recovery[0])
+    assert (await home.log_in(password="another horse battery", code=recovery[0])).session is not None
+
+
+async def test_it_is_said_whether_logins_need_a_code(home: Home, clock: Clock) -> None:
+    jo = await home.first()
+
+    async def counts() -> bool:
+        return (await authenticators.show_authenticator(home.ports, home.caller(jo), Nothing())).counts
+
+    assert not await counts()
+    await authenticators.begin_authenticator(home.ports, home.caller(jo), r.Proof(password=PASSWORD))
+    assert not await counts()
+    await set_up(home, jo, clock)
+    assert await counts()
 
 
 async def test_who_took_a_session_uses_no_try_of_a_login_up(home: Home, clock: Clock) -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from lab.web.certificates import Authority
-from services.auth.usecases import identities, oidc, passkeys, proofs
+from services.auth.usecases import accounts, identities, oidc, passkeys, proofs
 from services.contracts import resources as r
 from services.kernel.calls import Nothing
 from services.kernel.errors import Conflict, Denied, NotFound, Unauthenticated
@@ -97,6 +97,20 @@ async def test_who_has_no_password_shows_by_a_new_session_that_it_is_he(
     again = (await log_in(home_of_others, provider)).session
     assert again is not None
     await passkeys.begin_passkey(home_of_others.ports, home_of_others.caller(again), r.Proof())
+
+
+async def test_who_has_no_password_chooses_his_first_one_in_a_new_session(
+    home_of_others: Home, provider: Provider, clock: Clock
+) -> None:
+    mo = await without_password(home_of_others, await home_of_others.first(), provider)
+    clock.forward(proofs.NEW + 1)
+    first = r.ChangePassword(old="", new="a first horse battery")
+    with pytest.raises(Denied, match="this needs a new session"):
+        await accounts.change_password(home_of_others.ports, home_of_others.caller(mo), first)
+    again = (await log_in(home_of_others, provider)).session
+    assert again is not None
+    await accounts.change_password(home_of_others.ports, home_of_others.caller(again), first)
+    assert (await home_of_others.log_in("mo@example.org", "a first horse battery")).session is not None
 
 
 async def test_nobody_takes_his_only_way_in_away(home_of_others: Home, provider: Provider) -> None:
