@@ -4,8 +4,10 @@ All of it goes out by the guarded way. The host of the issuer was set by the ope
 what the issuer names beside that is judged as any address of the world is. (OpenID Connect Discovery 1.0, RFC 8414.)
 """
 
+import asyncio
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from urllib.parse import quote_plus, urlencode, urlsplit
 
@@ -38,11 +40,14 @@ SECONDS: Final = 6.0
 #: sake of one that is not among them, which anybody can name.
 KNOWN: Final = 3600
 ASKED_AGAIN: Final = 60
+#: Seconds for which a provider that did not answer as it should is taken not to: who comes meanwhile does not wait.
+AWAY: Final = 5
 #: By which a token may be signed, and what keys these are of; never `none`, and never by a secret that both sides have.
 ALGORITHMS: Final = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
 CURVES: Final = {"EC": "P-256", "OKP": "Ed25519"}
 SHORTEST_RSA: Final = 2048
 
+_AWAY: Final = "the provider does not answer as it should: try again later, or log in otherwise"
 _Url = Annotated[str, Meta(max_length=2000)]
 _log = structlog.get_logger(__name__)
 
@@ -93,6 +98,13 @@ class Known(Struct):
     at: int
     keys: "tuple[Key, ...]" = ()
     keys_at: int = 0
+
+
+class Turn(Struct):
+    """Whose turn it is to ask an issuer; ``away``: until when nobody is to."""
+
+    lock: asyncio.Lock
+    away: int = 0
 
 
 def provider_of(ports: Ports, name: str) -> LoginProvider:
@@ -182,9 +194,11 @@ async def _key(ports: Ports, provider: LoginProvider, header: Mapping[str, Any])
     """The one key that a token names, or the only one of its kind."""
     known = await _known(ports, provider)
     found = _fitting(known, header)
-    if len(found) != 1 and now() - known.keys_at > ASKED_AGAIN * SECOND:
-        answer = await _ask(ports, provider, known.metadata.jwks_uri)
-        known.keys, known.keys_at = _read_keys(_decode(answer, KeySet)), now()
+    if len(found) != 1:
+        async with _turn(ports, provider):
+            if now() - known.keys_at > ASKED_AGAIN * SECOND:
+                answer = await _ask(ports, provider, known.metadata.jwks_uri)
+                known.keys, known.keys_at = _read_keys(_decode(answer, KeySet)), now()
         found = _fitting(known, header)
     if len(found) != 1:
         raise Mistrusted("its token is signed by none of its keys, or does not say by which")
@@ -223,17 +237,49 @@ def _can_sign(key: Mapping[str, Any]) -> bool:
 
 
 async def _known(ports: Ports, provider: LoginProvider) -> Known:
+    known = _remembered(ports, provider)
+    if known is None:
+        async with _turn(ports, provider):
+            known = _remembered(ports, provider)
+            if known is None:
+                known = Known(await _read_metadata(ports, provider), now())
+                ports.state["oidc providers"][provider.issuer] = known
+    return known
+
+
+def _remembered(ports: Ports, provider: LoginProvider) -> Known | None:
     all_known: dict[str, Known] = ports.state.setdefault("oidc providers", {})
     known = all_known.get(provider.issuer)
-    if known is None or now() - known.at > KNOWN * SECOND:
-        answer = await _ask(ports, provider, f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
-        metadata = _decode(answer, Metadata)
-        if metadata.issuer != provider.issuer:
-            raise _away(provider, f"it calls itself {metadata.issuer[:200]!r}")
-        if any(not each.startswith("https://") for each in (metadata.authorization_endpoint, metadata.token_endpoint)):
-            raise _away(provider, "it is asked otherwise than by https")
-        known = all_known[provider.issuer] = Known(metadata, now())
-    return known
+    return known if known is not None and now() - known.at <= KNOWN * SECOND else None
+
+
+async def _read_metadata(ports: Ports, provider: LoginProvider) -> Metadata:
+    answer = await _ask(ports, provider, f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
+    metadata = _decode(answer, Metadata)
+    if metadata.issuer != provider.issuer:
+        raise _away(provider, f"it calls itself {metadata.issuer[:200]!r}")
+    if any(not each.startswith("https://") for each in (metadata.authorization_endpoint, metadata.token_endpoint)):
+        raise _away(provider, "it is asked otherwise than by https")
+    return metadata
+
+
+@asynccontextmanager
+async def _turn(ports: Ports, provider: LoginProvider) -> AsyncIterator[None]:
+    """Let one ask a provider while others wait for what comes of it, and none where it was away a moment ago.
+
+    Raises:
+        Unavailable: it was.
+    """
+    turns: dict[str, Turn] = ports.state.setdefault("oidc turns", {})
+    turn = turns.setdefault(provider.issuer, Turn(asyncio.Lock()))
+    async with turn.lock:
+        if now() < turn.away:
+            raise Unavailable(_AWAY)
+        try:
+            yield
+        except Unavailable:
+            turn.away = now() + AWAY * SECOND
+            raise
 
 
 async def _secret(ports: Ports, name: str) -> str:
@@ -268,10 +314,10 @@ def _decode(answer: Answer, form: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.body, type=form)
     except msgspec.MsgspecError as error:
-        raise Unavailable("the provider does not answer as it should") from error
+        raise Unavailable(_AWAY) from error
 
 
 def _away(provider: LoginProvider, reason: str) -> Unavailable:
     """Which it is, and how it is reached, is for those who read the log."""
     _log.warning("a login provider does not answer as it should", issuer=provider.issuer, reason=reason[:300])
-    return Unavailable("the provider does not answer as it should: try again later, or log in otherwise")
+    return Unavailable(_AWAY)

@@ -1,5 +1,6 @@
 """Who logs in at a provider is let in as who he is, and by nothing that anybody else brought about."""
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.services.auth.openid_provider import (
     unsigned,
 )
 
+DISCOVERY = "/.well-known/openid-configuration"
 REDIRECT = "http://127.0.0.1:49152/callback"
 WRONG = "that login at the provider is not good"
 NOBODY_KNOWN = "nobody here is known by that login"
@@ -477,12 +479,37 @@ async def test_keys_are_asked_for_again_once_a_token_names_another_one_and_not_m
         with pytest.raises(Unauthenticated):
             await log_in(linked, provider)
     assert provider.asked.count("/keys") == 2
-    assert provider.asked.count("/.well-known/openid-configuration") == 1
+    assert provider.asked.count(DISCOVERY) == 1
 
 
-@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/keys", "/userinfo"])
+@pytest.mark.parametrize("path", [DISCOVERY, "/keys"])
+async def test_all_who_come_while_a_provider_is_away_wait_for_one_question_and_who_comes_soon_after_for_none(
+    linked: Home, provider: Provider, monkeypatch: pytest.MonkeyPatch, clock: Clock, path: str
+) -> None:
+    await linked.first()
+    if path != DISCOVERY:
+        await begin(linked)
+    monkeypatch.setattr(providers, "SECONDS", 1.0)
+
+    async def come() -> list[object]:
+        return await asyncio.gather(*(log_in(linked, provider) for _ in range(6)), return_exceptions=True)
+
+    provider.silent.add(path)
+    for _ in range(2):
+        said = await come()
+        assert all(isinstance(each, Unavailable) for each in said), said
+        assert provider.asked.count(path) == 1
+    provider.released.set()
+    monkeypatch.setattr(providers, "SECONDS", 10.0)
+    clock.forward(providers.AWAY)
+    assert not any(isinstance(each, Unavailable) for each in await come())
+    assert (await log_in(linked, provider)).session is not None
+    assert provider.asked.count(path) == 2
+
+
+@pytest.mark.parametrize("path", [DISCOVERY, "/token", "/keys", "/userinfo"])
 async def test_an_answer_that_does_not_end_is_not_read_and_one_that_does_not_come_is_not_waited_for(
-    linked: Home, provider: Provider, monkeypatch: pytest.MonkeyPatch, path: str
+    linked: Home, provider: Provider, monkeypatch: pytest.MonkeyPatch, clock: Clock, path: str
 ) -> None:
     await linked.first()
     provider.thin = True
@@ -492,6 +519,7 @@ async def test_an_answer_that_does_not_end_is_not_read_and_one_that_does_not_com
         with pytest.raises(Unavailable, match="the provider does not answer as it should"):
             await log_in(linked, provider)
         misbehaving.clear()
+        clock.forward(providers.AWAY)
     provider.released.set()
     monkeypatch.setattr(providers, "SECONDS", 10.0)
     assert (await log_in(linked, provider)).session is not None
