@@ -5,14 +5,13 @@ begin. He goes over to the stream that others watch already as soon as that has 
 or both have nothing to say; where there is none, his own becomes it. Who comes again and has seen something that is
 still kept goes there at once.
 
-What is asked of services is limited, for each account and in all: whoever opens as many streams as he can keeps nobody
-else from one.
+What is asked of services is limited (`places`).
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from contextvars import Context
 from typing import Any, Final
 from uuid import UUID
@@ -22,8 +21,9 @@ import structlog
 from msgspec import Struct
 
 from services.gateway.usecases.events import Event, events_of, raise_unavailable, sequence_of
+from services.gateway.usecases.places import Places
 from services.kernel.calls import Caller, Endpoint
-from services.kernel.errors import Limited, MirageError, Unavailable
+from services.kernel.errors import MirageError, Unavailable
 from services.kernel.events import PING_SECONDS, SILENT
 from services.kernel.http_calls import Forwarded, HttpCalls
 from services.kernel.http_questions import Asked, read_problem
@@ -41,11 +41,6 @@ LINGERING: Final = 2.0
 QUIET: Final = 10.0
 #: How often a stream is asked for again that breaks off each time before anything new was said.
 REOPENED: Final = 5
-#: Streams that are asked of services at a time for one account, and for all.
-OF_ACCOUNT: Final = 64
-IN_ALL: Final = 1024
-#: Seconds after which whoever was refused one may ask again.
-REFUSED: Final = 5.0
 EVENTS: Final = "text/event-stream"
 BEHIND: Final = "the events were taken too slowly: ask for the stream again, after the last one that came"
 
@@ -64,60 +59,41 @@ class Key(Struct, frozen=True):
     target: str
 
 
-class Places:
-    """How many streams are asked of services."""
+class Asker:
+    """Who is answered by this task, until it is over or has to end."""
 
     def __init__(self) -> None:
-        self._taken: Counter[UUID | None] = Counter()
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._why = ""
 
-    @contextmanager
-    def taken(self, account: UUID | None) -> Iterator[None]:
-        """Have one more of an account's, while this is open.
+    def end(self, why: str) -> None:
+        """End it, also where it waits for a client that takes nothing."""
+        self._why = why
+        self._task.cancel()
 
-        Raises:
-            Limited: it has as many as it may, or all have.
-        """
-        if self._taken[account] >= OF_ACCOUNT:
-            raise Limited(f"{OF_ACCOUNT} streams of yours are open: end one, or try again later", REFUSED)
-        if self._taken.total() >= IN_ALL:
-            raise Limited("too many streams are open: try again later", REFUSED)
-        self._taken[account] += 1
-        try:
-            yield
-        finally:
-            self._taken[account] -= 1
-            if not self._taken[account]:
-                del self._taken[account]
+    def say_why(self) -> None:
+        """Raise `Unavailable` where it was cancelled because it has to end."""
+        if self._why:
+            self._task.uncancel()
+            raise Unavailable(self._why)
 
 
-class Viewer:
-    """Who watches a stream: ``task`` is what tells him of it, ``revoked`` is set once he may not any more.
+class Viewer(Asker):
+    """Who watches a stream; ``revoked`` is set once he may not any more.
 
     ``stream`` is the shared one, once he watches it; ``next``: how many of its events came before the one that he takes
     next; those up to ``seen`` he has had.
     """
 
     def __init__(self, caller: Caller, revoked: asyncio.Event) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+        super().__init__()
         self.caller = caller
         self.revoked = revoked
         self.stream: SharedStream | None = None
         self.next = 0
         self.seen = -1
-        self.is_behind = False
-        self._task = task
-
-    def fall_behind(self) -> None:
-        """End it, also where it waits for a client that takes nothing."""
-        self.is_behind = True
-        self._task.cancel()
-
-    def say_why(self) -> None:
-        """Raise `Unavailable` where it was cancelled because it is behind."""
-        if self.is_behind:
-            self._task.uncancel()
-            raise Unavailable(BEHIND)
 
 
 class Streams:
@@ -141,11 +117,17 @@ class Streams:
         """As `HttpCalls.forward`, for a stream that nobody shares.
 
         Raises:
+            Unavailable: as there; or it made room for somebody else.
             Limited: too many are open.
         """
-        with self._places.taken(caller.account):
-            async with self._calls.forward(endpoint, asked, caller, headers, seconds=seconds) as given:
-                yield given
+        asker = Asker()
+        try:
+            with self._places.taken(caller.account, asker.end):
+                async with self._calls.forward(endpoint, asked, caller, headers, seconds=seconds) as given:
+                    yield given
+        except asyncio.CancelledError:
+            asker.say_why()
+            raise
 
     @asynccontextmanager
     async def view(
@@ -161,7 +143,7 @@ class Streams:
         """As `HttpCalls.forward`, for who may ask this in his workspace, until he is ``revoked``.
 
         Raises:
-            Unavailable: as there; or the client is so slow that what it has not taken is kept no longer.
+            Unavailable: as there; or the client is so slow that what it has not taken is kept no longer, or made room.
             Limited: too many are open.
         """
         key, after = _key(endpoint, asked, caller, headers)
@@ -172,8 +154,8 @@ class Streams:
                 async with aclosing(shared.events(viewer, after)) as events:
                     yield shared.answer(events)
                 return
-            with ExitStack() as place:
-                place.enter_context(self._places.taken(caller.account))
+            with ExitStack() as held:
+                place = held.enter_context(self._places.taken(caller.account, viewer.end))
                 async with AsyncExitStack() as own:
                     forwarding = self._calls.forward(endpoint, asked, caller, headers, seconds=seconds)
                     given = await own.enter_async_context(forwarding)
@@ -181,9 +163,10 @@ class Streams:
                         yield given
                         return
                     if key in self._shared:
-                        events = self._own_then_shared(key, viewer, after, given, own, place)
+                        events = self._own_then_shared(key, viewer, after, given, own, held)
                     else:
-                        events = self._share(endpoint, key, viewer, after, given, own, place)
+                        events = self._share(endpoint, key, viewer, after, given, own, held)
+                        place.end = self._shared[key].end
                     async with aclosing(events):
                         yield msgspec.structs.replace(given, chunks=events)
         except asyncio.CancelledError:
@@ -201,18 +184,18 @@ class Streams:
         after: int | None,
         given: Forwarded,
         own: AsyncExitStack,
-        place: ExitStack,
+        held: ExitStack,
     ) -> AsyncGenerator[bytes, None]:
         """What a stream says that is from now on the one that others watch, too; it keeps its place until it ends."""
-        held = place.pop_all()
-        held.callback(self._shared.pop, key, None)
-        shared = self._shared[key] = SharedStream(self._calls, endpoint, key, after, held.close)
+        kept = held.pop_all()
+        kept.callback(self._shared.pop, key, None)
+        shared = self._shared[key] = SharedStream(self._calls, endpoint, key, after, kept.close)
         events = shared.events(viewer, after)
         shared.begin(own.pop_all(), given)
         return events
 
     async def _own_then_shared(
-        self, key: Key, viewer: Viewer, after: int | None, given: Forwarded, own: AsyncExitStack, place: ExitStack
+        self, key: Key, viewer: Viewer, after: int | None, given: Forwarded, own: AsyncExitStack, held: ExitStack
     ) -> AsyncGenerator[bytes, None]:
         """What the service says to this viewer alone, until others have all that comes next."""
         shared = self._that_has_said(key, after)
@@ -225,7 +208,7 @@ class Streams:
                 yield event.raw
                 others = self._others(key, viewer, event)
         await own.aclose()
-        place.close()
+        held.close()
         async with aclosing(others):
             async for raw in others:
                 yield raw
@@ -333,8 +316,12 @@ class SharedStream:
 
     def _end_unwatched(self) -> None:
         if not self._viewers:
-            self._end(Unavailable("nobody watched this stream"))
-            self._following.cancel()
+            self.end("nobody watched this stream")
+
+    def end(self, why: str) -> None:
+        """Follow it no more, and tell who is there why; whoever still wants it asks again."""
+        self._end(Unavailable(why))
+        self._following.cancel()
 
     def _end(self, error: MirageError | None) -> None:
         """Follow it no more; nobody comes from now on, and who is there is told."""
@@ -386,7 +373,7 @@ class SharedStream:
             self._kept_bytes -= len(oldest) + _EACH
             self._gone += 1
         for viewer in [each for each in self._viewers if each.next < self._gone]:
-            viewer.fall_behind()
+            viewer.end(BEHIND)
         self._wake()
 
     def _begin_anew(self, sequence: int) -> None:
