@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from services.contracts.resources import Quotas
 from services.scans.domain.times import clock
-from services.scans.settings import DAY
+from services.scans.settings import DAY, SECOND
 
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
@@ -26,6 +26,11 @@ def left_of(quotas: Quotas, *, items: int, storage: int, at: int) -> Left:
     if items < quotas.items:
         return Left(quotas.items - items)
     return used_up(quotas.items, at)
+
+
+def not_known(at: int) -> Left:
+    """Nothing is left as long as it is not known how much is, which is looked at again at once."""
+    return Left(0, "word of how much the workspace may use, which is not known at this moment", at + SECOND)
 
 
 def used_up(quota: int, at: int) -> Left:

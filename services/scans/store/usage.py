@@ -1,7 +1,22 @@
-"""What workspaces use: scans that run, and work items that were handed out in a day."""
+"""What workspaces may use, as far as it is known, and what they do: scans that run, work items handed out in a day."""
 
+from services.contracts.resources import Quotas
 from services.kernel.sql import Reader, Tx
 from services.scans.store.scans import Key
+
+
+async def read_quotas(view: Reader, workspace: bytes) -> Quotas | None:
+    """The quotas of a workspace that were known last; None where none ever were, not even that there are none."""
+    row = await view.fetch_one(
+        "SELECT scans, items, storage FROM known_quota WHERE workspace = :workspace", workspace=workspace
+    )
+    return Quotas(scans=row[0], items=row[1], storage=row[2]) if row else None
+
+
+async def write_quotas(tx: Tx, workspace: bytes, quotas: Quotas) -> None:
+    columns = ("workspace", "scans", "items", "storage")
+    row = (workspace, quotas.scans, quotas.items, quotas.storage)
+    await tx.bulk_upsert("known_quota", columns, columns[:1], [row], dict.fromkeys(columns[1:], "replace"))
 
 
 async def hold_running(tx: Tx, workspace: bytes) -> None:

@@ -94,7 +94,8 @@ class Desk:
         self.budgets: tuple[BudgetView, ...] = ()
         self.quotas = Quotas()
         self.stored = 0
-        self.away = False
+        #: Whether users is away, and whoever says how much is kept.
+        self.away = self.keepers_away = False
         self.real = open_store(path)
         self.sql = wrap(self.real)
         calls = LocalCalls({"scans": service.asks})
@@ -179,6 +180,8 @@ class Desk:
         return self.quotas
 
     async def _get_evidence_used(self, *_: Any) -> EvidenceUsed:
+        if self.keepers_away:
+            raise Unavailable("collectors are away")
         return EvidenceUsed(self.stored)
 
     async def _sign_statement(self, _: Any, caller: Caller, question: NewStatement) -> SignedStatement:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from services.contracts.facts import Finished
 from services.contracts.plan import Limits
 from services.contracts.resources import NewScan, Quotas, Scan, ScanId
 from services.kernel.calls import Nothing, operator
-from services.kernel.errors import Conflict
+from services.kernel.errors import Conflict, Unavailable
 from services.scans import api
 from services.scans.domain.quotas import size
 from services.scans.settings import DAY, QUOTAS_ASKED, SECOND
@@ -158,17 +159,48 @@ async def test_time_that_is_spent_waiting_for_a_quota_does_not_count(open_desk: 
 
 async def test_who_is_away_has_said_what_holds(open_desk: OpenDesk, clock: Clock) -> None:
     desk = await open_desk(DNS)
-    desk.away = True
+    desk.quotas = Quotas(scans=1)
     await desk.create(*HOSTS)
-    assert await handed_out(desk) == 10, "nothing is known of any quota"
-    desk.away, desk.quotas = False, Quotas(scans=1)
-    clock.forward(QUOTAS_ASKED)
-    with pytest.raises(Conflict):
-        await desk.create(*HOSTS)
     desk.away = True
     clock.forward(QUOTAS_ASKED)
     with pytest.raises(Conflict):
         await desk.create(*HOSTS)
+
+
+async def test_what_holds_holds_also_when_the_service_begins_while_users_is_away(
+    open_desk: OpenDesk, clock: Clock, tmp_path: Path
+) -> None:
+    path = tmp_path / "scans.db"
+    before = await open_desk(DNS, path=path)
+    before.quotas = Quotas(scans=2, items=4, storage=100)
+    scan = await before.create(*HOSTS)
+    desk = await open_desk(DNS, path=path)
+    desk.away = desk.keepers_away = True
+    for command in await desk.commands():
+        await desk.take(*answers(command, lambda *_: []))
+    assert await handed_out(desk) == 0
+    assert "word of how much the workspace may use" in (await desk.scan(scan)).withheld, "what is kept, nobody says"
+    desk.keepers_away = False
+    await later(desk, clock, QUOTAS_ASKED)
+    assert (await desk.scan(scan)).withheld.startswith("room in the workspace's quota of 4 work items a day")
+    await desk.create(*HOSTS)
+    assert await used(desk) == (2, 4)
+    with pytest.raises(Conflict, match="2 of the 2 scans"):
+        await desk.create(*HOSTS)
+
+
+async def test_a_workspace_of_which_no_quota_was_ever_known_begins_nothing_before_one_is(
+    open_desk: OpenDesk, clock: Clock
+) -> None:
+    desk = await open_desk(DNS)
+    desk.away = True
+    with pytest.raises(Unavailable, match="how much this workspace may use is not known"):
+        await desk.create(*HOSTS)
+    assert await used(desk) == (0, 0)
+    desk.away = False
+    clock.forward(QUOTAS_ASKED)
+    await desk.create(*HOSTS)
+    assert await handed_out(desk) == 10
 
 
 async def test_scans_that_hand_out_at_once_share_what_is_left(open_desk: OpenDesk, clock: Clock) -> None:
