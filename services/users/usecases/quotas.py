@@ -33,6 +33,7 @@ async def show_quotas(ports: Ports, caller: Caller, question: WorkspaceRef) -> W
 
 async def set_quotas(ports: Ports, caller: Caller, question: SetQuotas) -> WorkspaceQuotas:
     """Set the exceptions of a workspace, which hold within seconds; what it uses already stays."""
+    await _usual(ports, caller)  # nothing is set where that could not be shown
     async with ports.outbox.unit() as unit:
         await _see_that_there_is(unit.tx, caller, question.workspace)
         await store.write_quotas(unit.tx, question.workspace, question)
@@ -62,11 +63,16 @@ async def _usual(ports: Ports, caller: Caller) -> Quotas:
     """What is set for all workspaces, as it was last known where that is away.
 
     It is asked for: what is watched comes a moment after the start, in which a scan may begin.
+
+    Raises:
+        Unavailable: it never was known here.
     """
     try:
         kept = await ports.calls.ask(GET_SETTINGS, SettingsRef("users"), caller)
         ports.state[_USUAL] = msgspec.convert({name: kept.values.get(name) for name in _FIELDS}, Quotas)
     except Unavailable as error:
+        if _USUAL not in ports.state:
+            raise
         _log.warning("what is usual is as it was", reason=str(error))
-    usual: Quotas = ports.state.setdefault(_USUAL, Quotas())
+    usual: Quotas = ports.state[_USUAL]
     return usual

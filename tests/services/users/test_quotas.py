@@ -74,10 +74,15 @@ async def test_an_exception_holds_for_its_workspace_and_what_is_usual_for_the_re
     assert (again.allowed, again.exceptions) == (said.usual, Quotas())
 
 
-async def test_what_is_usual_is_as_it_was_while_nobody_says_it(ports: Ports, configuration: Configuration) -> None:
+async def test_what_is_usual_is_as_it_was_while_nobody_says_it_and_not_nothing_before_somebody_has(
+    ports: Ports, configuration: Configuration
+) -> None:
     configuration.values["items"] = 7
     configuration.away = True
-    assert await allowed(ports, OURS) == Quotas()
+    with pytest.raises(Unavailable):
+        await allowed(ports, OURS)
+    with pytest.raises(Unavailable):
+        await quotas.set_quotas(ports, OPERATOR, SetQuotas(workspace=OURS, items=9))
     configuration.away = False
     assert await allowed(ports, OURS) == Quotas(items=7)
     configuration.away = True
