@@ -22,6 +22,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _IDENTIFYING: Final = frozenset({b"authorization", WORKSPACE.lower().encode()})
+#: Whoever watches over this process asks it as often as he likes: it looks at nothing.
+LIVE: Final = "/health/live"
 #: Who asks, or why that is not known, as the application asks for it.
 _found: Final[ContextVar[Caller | MirageError]] = ContextVar("caller")
 
@@ -35,13 +37,12 @@ class Recognises(Protocol):
 
 
 class Front:
-    """``prefix``: below which the API is; what is elsewhere (health) is asked as often as anybody likes."""
+    """``prefix``: below which the API is; nobody is known elsewhere, and all but `LIVE` has the limit of an address."""
 
     def __init__(self, identities: Recognises, limiter: RateLimiter, answers: KeptAnswers, prefix: str) -> None:
         self._identities = identities
         self._limiter = limiter
         self._answers = answers
-        self._prefix = f"{prefix}/"
         self._endpoints = f"{prefix}/v"
 
     async def identify(self, headers: Mapping[str, str], address: str) -> Caller:
@@ -59,7 +60,7 @@ class Front:
         """The application with this before it; it asks `identify` who asks."""
 
         async def passed(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["path"].startswith(self._prefix):
+            if scope["type"] == "http" and scope["path"] != LIVE:
                 await self._pass(app, scope, receive, send)
             else:
                 await app(scope, receive, send)

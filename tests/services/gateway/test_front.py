@@ -71,16 +71,17 @@ async def test_a_token_that_turns_out_to_be_good_costs_its_address_nothing(hull:
     assert (await hull.get(token="")).headers["ratelimit"].startswith('"address";r=9;')
 
 
-async def test_what_is_not_there_and_pages_count_too_and_health_does_not(hull: Hull) -> None:
-    for path in ("docs", "openapi.json", "v1/nowhere"):
-        reply = await request(hull.app, "GET", f"/api/{path}")
+async def test_all_that_strangers_ask_counts_but_whether_it_lives(hull: Hull) -> None:
+    for path in ("/api/docs", "/api/openapi.json", "/api/v1/nowhere", "/api", "/", "/nowhere", "/health/ready"):
+        reply = await request(hull.app, "GET", path)
         assert "ratelimit" in reply.headers
-    assert reply.headers["ratelimit"].startswith('"address";r=7;')
+    assert reply.headers["ratelimit"].startswith('"address";r=3;')
     for _ in range(20):
         assert (await request(hull.app, "GET", "/health/live")).status == 200
     while (await request(hull.app, "GET", "/api/docs")).status == 200:
         pass
     assert (await request(hull.app, "GET", "/health/live")).status == 200
+    assert (await request(hull.app, "GET", "/health/ready")).status == 429
 
 
 async def test_a_spoofed_address_gets_nobody_another_quota(hull: Hull) -> None:
