@@ -35,6 +35,8 @@ _TAGGED: Final = re.compile(r"(?:text/(?:html|javascript)|application/(?:.*\+)?j
 _TAG: Final = re.compile(rb'"([\x21\x23-\x7e]*?)(?:-gzip)?"')
 #: What is said of a body, and not where there is none.
 _OF_A_BODY: Final = (b"content-type", b"content-length", b"content-disposition", b"last-modified")
+#: HEAD is answered here wherever GET is, of which nobody else knows.
+_ALLOWS_GET: Final = re.compile(rb"\bGET\b(?!.*\bHEAD\b)")
 _VARY: Final = (b"vary", b"Accept-Encoding")
 
 _log = structlog.get_logger(__name__)
@@ -92,7 +94,7 @@ class Answer:
     async def send_kept(self, message: Any) -> None:
         """Send it as it is, with how it may be kept."""
         if message["type"] == "http.response.start":
-            message = {**message, "headers": self._kept(message["headers"])}
+            message = {**message, "headers": self._completed(message["headers"])}
         await self._send(message)
 
     async def send(self, message: Any) -> None:
@@ -105,7 +107,7 @@ class Answer:
             await self._pass_on(message.get("body", b""), more=message.get("more_body", False))
 
     async def _begin(self, start: dict[str, Any]) -> None:
-        headers = self._kept(start["headers"])
+        headers = self._completed(start["headers"])
         self._start = {**start, "headers": headers}
         kind = _value(headers, b"content-type").decode("latin-1").partition(";")[0].strip().lower()
         if start["status"] != 200 or not is_text(kind) or self._state.get(_KEEPING) == NO_STORE:
@@ -168,9 +170,9 @@ class Answer:
         last = body[(len(body) - 1) // PIECE * PIECE :] if body else body
         await self._send({"type": "http.response.body", "body": last, "more_body": more})
 
-    def _kept(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """The headers, and how the answer may be kept where they do not say so."""
-        said = list(headers)
+    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """The headers, with HEAD where GET is allowed, and how the answer may be kept where they do not say so."""
+        said = [(name, _ALLOWS_GET.sub(b"GET, HEAD", value) if name == b"allow" else value) for name, value in headers]
         keeping = self._state.get(_KEEPING)
         if keeping is not None and not _value(said, b"cache-control"):
             said.append((b"cache-control", keeping))

@@ -18,6 +18,8 @@ MEANT: Final = "Mirage-Service"
 LAST_EVENT: Final = "Last-Event-ID"
 #: By which the public door knows a question that comes again: see `services.gateway.usecases.idempotency`.
 KEY: Final = "Idempotency-Key"
+#: A String of structured fields (RFC 9651), or the same without quotes, as most send it.
+KEY_FORM: Final = r'"([ !#-\[\]-~]{1,255})"|([!#-\[\]-~]{1,255})'
 PROBLEM: Final = "application/problem+json"
 _REFERENCE: Final = "#/components/schemas/"
 #: Errors that only a fault of this side can be are told as internal.
@@ -71,6 +73,7 @@ def describe(endpoints: Sequence[Endpoint[Any, Any]], prefix: str) -> Schema:
 
 def _operation(endpoint: Endpoint[Any, Any], question: Schema, answers: Schema) -> Schema:
     keyed = endpoint.method == "POST" and endpoint.needs != ANYBODY
+    tagged = endpoint.method == "GET" and not (endpoint.streams or endpoint.is_secret)
     operation: Schema = {
         "operationId": _camel(endpoint.name),
         "summary": endpoint.summary,
@@ -80,9 +83,15 @@ def _operation(endpoint: Endpoint[Any, Any], question: Schema, answers: Schema) 
             *_parameters(endpoint, question),
             *([_LAST_EVENT_PARAMETER] if endpoint.resumes else []),
             *([_KEY_PARAMETER] if keyed else []),
+            *([_TAG_PARAMETER] if tagged else []),
             _WORKSPACE_PARAMETER,
         ],
-        "responses": {"200": _answer(endpoint, answers), **_PROBLEMS, **(_KEY_REUSED if keyed else {})},
+        "responses": {
+            "200": _answer(endpoint, answers),
+            **(_UNCHANGED if tagged else {}),
+            **_PROBLEMS,
+            **(_KEY_REUSED if keyed else {}),
+        },
     }
     if description := question.get("description", ""):
         operation["description"] = description
@@ -221,10 +230,18 @@ _KEY_PARAMETER: Final[Schema] = {
     "name": KEY,
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"},
+    "schema": {"type": "string", "pattern": f"^(?:{KEY_FORM})$"},
     "description": "A new text for each question, such as a UUID: with it this is done once, however often it is sent"
-    " within a day. What is refused is told again for ten minutes only.",
+    " within a day. What is refused is told again for ten minutes only. It may be in quotes.",
 }
+_TAG_PARAMETER: Final[Schema] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The `ETag` of an answer that was got before, which is not sent again where it is the same.",
+}
+_UNCHANGED: Final[Schema] = {"304": {"description": "What was got before is still the answer."}}
 _PROBLEM_SCHEMA: Final[Schema] = {"$ref": f"{_REFERENCE}Problem"}
 
 

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 from services.kernel import app as app_module
 from services.kernel import errors, events
 from services.kernel.app import DOCS, LARGE_AT_ONCE, create_app, identify_operator, serve_hosts
-from services.kernel.calls import LARGEST_OF_KNOWN, Caller, LocalCalls, Nothing
+from services.kernel.calls import ANYBODY, LARGEST_OF_KNOWN, Caller, LocalCalls, Nothing
 from services.kernel.errors import MEANING, MirageError, Unavailable
 from services.kernel.messages import EVERYWHERE, workspace_id
 from services.kernel.openapi import MEANT, describe
 from services.kernel.request import seconds_left
 from tests.kernel.asgi import Reply, request
-from tests.kernel.organ import COMPOSE, DOORS, EVERYBODY, KEEP, PLAY, App, Organ, compose_app, endpoint
+from tests.kernel.organ import COMPOSE, DOORS, EVERYBODY, KEEP, LISTEN, PLAY, App, Organ, compose_app, endpoint
 
 
 @pytest.fixture
@@ -299,16 +299,23 @@ def test_the_document_tells_path_query_and_body_apart() -> None:
     play, compose = document["paths"]["/v1/tunes/{number}"].values()
     assert {(one["name"], one["in"]) for one in play["parameters"]} == {
         ("number", "path"), ("key", "query"), ("volume", "query"), ("loud", "query"), ("by", "query"),
-        ("Mirage-Workspace", "header"),
+        ("If-None-Match", "header"), ("Mirage-Workspace", "header"),
     }  # fmt: skip
     assert [one["name"] for one in compose["parameters"]] == ["number", "Idempotency-Key", "Mirage-Workspace"]
     body = compose["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["properties"]) == {"key", "volume", "loud", "by"}
     assert body["additionalProperties"] is False
     assert set(play["responses"]) == {
-        "200", "400", "401", "403", "404", "409", "413", "415", "429", "500", "503", "507",
+        "200", "304", "400", "401", "403", "404", "409", "413", "415", "429", "500", "503", "507",
     }  # fmt: skip
-    assert set(compose["responses"]) - set(play["responses"]) == {"422"}
+    assert set(compose["responses"]) ^ set(play["responses"]) == {"304", "422"}
+
+
+def test_the_document_names_304_only_where_an_answer_has_a_tag() -> None:
+    secret = replace(PLAY, needs=ANYBODY, path="/v1/secret")
+    paths = describe([PLAY, secret, LISTEN, COMPOSE], "")["paths"]
+    tagged = {path for path, methods in paths.items() for each in methods.values() if "304" in each["responses"]}
+    assert tagged == {PLAY.path}
 
 
 class Refrain(Struct, frozen=True):

@@ -29,7 +29,7 @@ from msgspec import Struct
 from services.kernel.cache import Bucket, Cache
 from services.kernel.calls import Caller
 from services.kernel.errors import Conflict, Invalid, Limited, MirageError, Unavailable
-from services.kernel.openapi import KEY, Problem
+from services.kernel.openapi import KEY, KEY_FORM, Problem
 from services.kernel.problems import headers_of, make_problem, problem_of, send_problem
 
 Scope = MutableMapping[str, Any]
@@ -59,8 +59,7 @@ _OF_ANSWER: Final = frozenset({b"content-type", b"location", b"etag"})
 _OF_FORM: Final = frozenset({b"accept-encoding", b"if-none-match", b"range"})
 #: What says that it is worth another try, or that nobody knows who asks.
 _TRY_AGAIN: Final = frozenset({401, 408, 421, 425, 429})
-#: A String of structured fields (RFC 9651), or the same without quotes, as most send it.
-_KEY: Final = re.compile(rb'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
+_KEY: Final = re.compile(KEY_FORM.encode())
 _NONCE: Final = 12
 _IN_DOUBT: Final = "in doubt"
 _HEADER: Final = KEY.lower().encode()

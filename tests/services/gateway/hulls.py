@@ -150,7 +150,7 @@ async def opened(
         if kind == "up":
             hosts = serve_hosts("127.0.0.1:8080")
             app: Any = create_app(
-                local, DOORS, hosts=hosts, identify=front.identify, prefix="/api", before=front.before
+                local, DOORS, hosts=hosts, identify=front.identify, prefix="/api", before=front.before, public=True
             )
         else:
             calls = HttpCalls(LocalCalls(), await stack.enter_async_context(_instance(local)), signer())

@@ -442,7 +442,7 @@ async def test_what_is_not_there_is_not_found(door: Door, path: str) -> None:
 
 async def test_how_it_may_be_asked_is_said(door: Door) -> None:
     reply = await request(door, "DELETE", TUNE, headers=KNOWN)
-    assert (reply.status, reply.headers["allow"]) == (405, "GET, POST")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 async def test_the_pages_that_describe_it_need_no_token(door: Door) -> None:

@@ -1,6 +1,7 @@
 """Before anything is looked at that somebody asks, it is known who it is, and whether he asks too often."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from services.kernel.errors import Unavailable
 from services.kernel.networks import parse_networks
 from services.kernel.request import trace_id
 from tests.kernel.asgi import request
-from tests.services.gateway.hulls import HULLS, Hull, opened
+from tests.services.gateway.hulls import DRUM, HULLS, Hull, opened
 
 LIMITS = GatewaySettings(people=Quota(20, 3600), scripts=Quota(30, 3600), strangers=Quota(10, 3600))
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -82,6 +83,22 @@ async def test_all_that_strangers_ask_counts_but_whether_it_lives(hull: Hull) ->
         pass
     assert (await request(hull.app, "GET", "/health/live")).status == 200
     assert (await request(hull.app, "GET", "/health/ready")).status == 429
+
+
+async def test_who_may_get_something_is_told_that_he_may_ask_for_its_head(hull: Hull) -> None:
+    for path, said in (("looks", {"GET", "HEAD"}), ("drums/a", {"POST"})):
+        reply = await request(hull.app, "DELETE", f"/api/v1/{path}", headers={"Authorization": "Bearer jo"})
+        allowed = set(reply.headers["allow"].split(", ")) - {"OPTIONS"}
+        assert (reply.status, allowed) == (405, said)
+
+
+@pytest.mark.parametrize("key", ["a", "83-c_f", '"in quotes"', "a/b:c+d=", "~" * 255, "a b", '"', "", "x" * 256, "é"])
+async def test_the_document_says_which_keys_are_taken(hull: Hull, key: str) -> None:
+    described = (await request(hull.app, "GET", "/api/openapi.json")).json()
+    parameters = described["paths"][f"/api{DRUM.path}"]["post"]["parameters"]
+    (pattern,) = (each["schema"]["pattern"] for each in parameters if each["name"] == "Idempotency-Key")
+    reply = await hull.post("drums/a", key=key)
+    assert reply.status == (200 if re.search(pattern, key) else 400)
 
 
 async def test_a_spoofed_address_gets_nobody_another_quota(hull: Hull) -> None:
