@@ -71,6 +71,7 @@ class Question:
         self.anonymous = caller.kind != "operator" and caller.account is None
         self.open = True
         self.about: dict[str, str] = {}
+        self.made: dict[str, str] = {}
         self._form = form
         self._endpoint = endpoint
         self._asked = asked
@@ -79,7 +80,8 @@ class Question:
 
     def entry(self, outcome: str) -> Keyed:
         caller, endpoint = self._caller, self._endpoint
-        found = _say_fields(endpoint, self._asked, texts=outcome == DONE)
+        done = outcome == DONE
+        found = _say_fields(endpoint, self._asked, texts=done) | self.about | (self.made if done else {})
         made = self._form(
             at=now(),
             what=f"{endpoint.service}.{endpoint.name}",
@@ -90,7 +92,7 @@ class Question:
             session=caller.session,
             address=_plain(caller.address),
             service=caller.service,
-            about=found | self.about,
+            about=found,
             trace=trace_id(current_trace()),
         )
         return made, self.workspace, self._key
@@ -122,9 +124,15 @@ def take_entry_back(unit: "Unit | None") -> None:
 
 
 def say_about(**found: UUID) -> None:
-    """Have the entry of this question name what came of it, by ids."""
+    """Have the entry of this question name what it turned out to be about, by ids."""
     if (question := _current.get()) is not None:
         question.about |= {name: str(each) for name, each in found.items()}
+
+
+def say_made(**made: UUID) -> None:
+    """Have the entry of this question name what was made, by ids, if it is made."""
+    if (question := _current.get()) is not None:
+        question.made |= {name: str(each) for name, each in made.items()}
 
 
 def say_who(account: UUID, name: str) -> None:

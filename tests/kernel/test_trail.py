@@ -17,7 +17,7 @@ from services.kernel.messages import EVERYWHERE
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.outbox import Outbox
 from services.kernel.service import Ports, Service
-from services.kernel.trail import open_trail, say_about, say_where, say_who
+from services.kernel.trail import open_trail, say_about, say_made, say_where, say_who
 from tests.stores import Stores
 
 WORKSPACE = UUID(int=7)
@@ -119,7 +119,11 @@ async def know(ports: Ports, question: Write) -> None:
 
 
 async def make(ports: Ports, question: Write) -> None:
-    say_about(copy=UUID(int=5))
+    say_made(copy=UUID(int=5))
+
+
+async def find(ports: Ports, question: Write) -> None:
+    say_about(owner=UUID(int=6))
 
 
 async def elsewhere(ports: Ports, question: Write) -> None:
@@ -137,7 +141,7 @@ async def nothing(ports: Ports, question: Write) -> None:
 
 STEPS: dict[str, Callable[[Ports, Write], Any]] = {
     "commit": commit, "roll_back": roll_back, "refuse": refuse, "limit": limit, "break_down": break_down,
-    "know": know, "make": make, "elsewhere": elsewhere, "ask_press": ask_press, "done": nothing,
+    "know": know, "make": make, "find": find, "elsewhere": elsewhere, "ask_press": ask_press, "done": nothing,
 }  # fmt: skip
 
 
@@ -321,6 +325,15 @@ async def test_what_goes_on_after_the_answer_is_no_part_of_the_question(
     go.set()
     await going[0]
     assert await books.outcomes() == ["conflict"]
+
+
+async def test_what_was_to_be_made_is_named_only_where_it_was(books: Books) -> None:
+    for how in ("make find refuse", "make find roll_back refuse", "make find commit"):
+        await books.ask(WRITE, how=how)
+    found = {"owner": str(UUID(int=6))}
+    assert sorted((entry.outcome, entry.about) for _, entry in await books.entries()) == [
+        ("conflict", found), ("conflict", found), ("done", {**found, "copy": str(UUID(int=5))}),
+    ]  # fmt: skip
 
 
 # --- who is not known, and who may not ---

@@ -20,7 +20,7 @@ from services.contracts.audit import Chain, write_line
 from services.contracts.commands import Record
 from services.contracts.permissions import ACCOUNT, Role, permissions_of
 from services.kernel.calls import ANYBODY, A, Caller, Endpoint, Nothing, Q, operator
-from services.kernel.errors import Denied, MirageError, NotFound, Unauthenticated
+from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unauthenticated
 from services.kernel.messages import EVERYWHERE, now, workspace_id
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
@@ -343,6 +343,17 @@ async def test_a_refresh_token_that_came_twice_is_recorded(world: World) -> None
     (stolen,) = (await world.trail(EVERYWHERE))[before:]
     assert (stolen.what, stolen.outcome) == ("auth.refresh", "unauthenticated")
     assert stolen.about == {"session": str(step.session.session)}
+
+
+async def test_what_a_refused_question_would_have_made_is_named_nowhere(world: World) -> None:
+    owner = await make_accounts(world)
+    await world.ask(e.SET_QUOTAS, r.SetQuotas(workspace=DEFAULT, scans=0), owner)
+    with pytest.raises(Conflict):
+        await world.ask(e.INVITE, r.NewInvitation("jo@example.org", "viewer"), owner)
+    with pytest.raises(Conflict):
+        await world.ask(e.CREATE_SCAN, r.NewScan(targets=("example.org",), profile="deep"), owner)
+    refused = {each.what: each.about for each in await world.trail(DEFAULT) if each.outcome == "conflict"}
+    assert refused == {"users.invite": {"role": "viewer"}, "scans.create_scan": {"profile": "deep"}}
 
 
 async def test_who_may_not_read_a_trail_reads_none_and_nobody_that_of_another_workspace(world: World) -> None:

@@ -11,7 +11,7 @@ from services.contracts.resources import BeginIdentity, IdentityView, OidcAnswer
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Conflict, Denied, NotFound
 from services.kernel.service import Ports
-from services.kernel.trail import say_about
+from services.kernel.trail import say_made
 
 #: Of one account.
 MOST: Final = 20
@@ -41,7 +41,7 @@ async def add_identity(ports: Ports, caller: Caller, question: OidcAnswer) -> Id
     if said.flow.account != caller.person:
         raise Denied("somebody else began to link this")
     made = said.identity_of(caller.person)
-    say_about(identity=made.id)
+    say_made(identity=made.id)
     async with ports.outbox.unit() as unit:
         await account_store.hold_account(unit.tx, caller.person)
         if len(await kept.list_identities(unit.tx, caller.person)) >= MOST or not await kept.add_identity(

@@ -37,7 +37,7 @@ from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Conflict, Invalid, NotFound, Unauthenticated
 from services.kernel.messages import now
 from services.kernel.service import Ports
-from services.kernel.trail import say_about, say_who
+from services.kernel.trail import say_made, say_who
 
 if TYPE_CHECKING:
     from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
@@ -116,7 +116,7 @@ async def add_passkey(ports: Ports, caller: Caller, question: NewPasskey) -> Pas
         id=uuid4(), account=caller.person, credential=made.credential_id, public_key=made.credential_public_key,
         counter=made.sign_count, name=name, synced=made.credential_backed_up, created=now(),
     )  # fmt: skip
-    say_about(passkey=passkey.id)
+    say_made(passkey=passkey.id)
     async with ports.outbox.unit() as unit:
         await account_store.hold_account(unit.tx, caller.person)
         if len(await kept.list_passkeys(unit.tx, caller.person)) >= MOST or not await kept.add_passkey(

@@ -27,7 +27,7 @@ from services.kernel.errors import Invalid, NotFound
 from services.kernel.messages import now
 from services.kernel.service import Ports
 from services.kernel.tokens import digest_of, make_token
-from services.kernel.trail import say_about
+from services.kernel.trail import say_made
 
 #: Microseconds after which it is noted anew that a token is used.
 NOTED: Final = 60 * SECOND
@@ -49,7 +49,7 @@ async def create_token(ports: Ports, caller: Caller, question: NewToken) -> Made
         workspace=caller.workspace, id=uuid4(), account=account, name=plain_title(question.name),
         permissions=wanted, created=at, expires=question.expires,
     )  # fmt: skip
-    say_about(token=made.id)
+    say_made(token=made.id)
     async with ports.outbox.unit() as unit:
         await session_store.add_token(unit.tx, made, digest_of(token))
     return MadeToken(view=_view(made), token=token)

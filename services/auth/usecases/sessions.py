@@ -20,7 +20,7 @@ from services.kernel.messages import now
 from services.kernel.service import Ports
 from services.kernel.sql import Tx
 from services.kernel.tokens import content_of, digest_of, kind_of, make_token
-from services.kernel.trail import say_about, say_who
+from services.kernel.trail import say_about, say_made, say_who
 from services.kernel.workspace import read_workspace
 
 KIND: Final = "ref"
@@ -54,7 +54,7 @@ async def open_session(
         device=" ".join(device.split())[:200], address=caller.address, created=at, seen=at, expires=at + SESSION,
     )  # fmt: skip
     opened = await _let_in(ports, caller, made, refresh, workspace, revoked)
-    say_about(session=made.id)
+    say_made(session=made.id)
     async with ports.outbox.unit() as unit:
         await account_store.hold_account(unit.tx, account.account)
         if await account_store.read_account(unit.tx, account.account) != account:

@@ -13,7 +13,7 @@ from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Denied, Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports
-from services.kernel.trail import say_about
+from services.kernel.trail import say_made
 from services.scans.domain.candidates import Candidates
 from services.scans.domain.items import Wants
 from services.scans.domain.planning import NOT_ASKED_FOR, Choice, choose, plan_scan, preview, read_targets
@@ -43,7 +43,7 @@ async def create(ports: Ports, caller: Caller, new: NewScan) -> UUID:
     plan = await make_plan(ports, caller, new)
     signed = await sign(ports, caller, plan)
     await learn(ports, caller.workspace)
-    say_about(scan=plan.scan)
+    say_made(scan=plan.scan)
     async with ports.outbox.unit() as unit:
         await check_running(ports, unit.tx, caller.workspace)
         number = await scan_store.next_number(unit.tx)

@@ -20,7 +20,7 @@ from services.kernel.messages import now
 from services.kernel.service import Ports, Unit
 from services.kernel.sql import Reader
 from services.kernel.tokens import digest_of, kind_of, make_token
-from services.kernel.trail import say_about, say_where
+from services.kernel.trail import say_about, say_made, say_where
 from services.users.domain import MOST_INVITATIONS, InvitationState, check_role, invitation_state
 from services.users.store import people as store
 from services.users.usecases.workspaces import show_workspace
@@ -45,7 +45,7 @@ async def invite(ports: Ports, caller: Caller, question: NewInvitation) -> MadeI
         workspace=caller.workspace, id=uuid4(), digest=digest_of(code), email=email, role=question.role,
         invited_by=caller.name, created=at, expires=at + question.days * _DAY, inviter=caller.account,
     )  # fmt: skip
-    say_about(invitation=row.id)
+    say_made(invitation=row.id)
     async with ports.outbox.unit() as unit:
         await store.hold_members(unit.tx, caller.workspace)
         known = await store.find_profile(unit.tx, email)
