@@ -6,7 +6,7 @@ entry was written by one of its own. What failed, or was refused, changed nothin
 answer, so that nobody tells by the time that the answer takes whether there is one, and may be lost in a crash.
 
 No text of a question's body comes into an entry: of its fields, only ids, flags and words of a given list are taken,
-of its path what is no id only where it was found.
+of its path what is no id only where it was found; and what a service found, as it is called there.
 """
 
 import asyncio
@@ -123,10 +123,10 @@ def take_entry_back(unit: "Unit | None") -> None:
         unit.carries.open = True
 
 
-def say_about(**found: UUID) -> None:
-    """Have the entry of this question name what it turned out to be about, by ids."""
+def say_about(**found: UUID | str) -> None:
+    """Have the entry of this question name what it turned out to be about, by ids, or as it is called where it is."""
     if (question := _current.get()) is not None:
-        question.about |= {name: str(each) for name, each in found.items()}
+        question.about |= {name: _plain(str(each)) for name, each in found.items()}
 
 
 def say_made(**made: UUID) -> None:

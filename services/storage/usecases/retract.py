@@ -9,6 +9,7 @@ from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports
+from services.kernel.trail import say_about
 from services.storage.domain import record_id, retraction_id
 from services.storage.store import retractions
 
@@ -34,6 +35,7 @@ async def retract(ports: Ports, caller: Caller, question: Retract) -> AsyncGener
         reason=question.reason,
         at=now(),
     )
+    await _say_whose(ports, caller, said)
     if not question.undo:
         async with ports.outbox.unit() as unit:
             await retractions.hold(unit.tx, caller.workspace)
@@ -54,6 +56,15 @@ async def retract(ports: Ports, caller: Caller, question: Retract) -> AsyncGener
             return
         after = results[-1].number
         yield Retracted(claims)
+
+
+async def _say_whose(ports: Ports, caller: Caller, said: Retraction) -> None:
+    """Have the audit trail name module and record, if there is such a result: else they are but texts of who asks."""
+    async with ports.sql.read() as view:
+        found = await retractions.results_of(view, caller.workspace, said, 0, 1)
+    named = {"module": said.module, "version": said.version, "record": said.record}
+    if found:
+        say_about(**{name: str(value) for name, value in named.items() if value not in {"", None}})
 
 
 async def list_retractions(ports: Ports, caller: Caller, _: Nothing) -> tuple[Retraction, ...]:

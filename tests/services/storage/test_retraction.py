@@ -3,14 +3,19 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.contracts import attributes, entities, relations
 from services.contracts import endpoints as e
+from services.contracts.commands import Record
 from services.contracts.facts import Deleted
 from services.contracts.resources import ClaimsQuery, DiffQuery, EntityQuery, Retract, ScanId, SearchQuery
 from services.kernel.calls import Nothing, operator
 from services.kernel.errors import Invalid, NotFound
+from services.kernel.messages import message_type
+from services.kernel.trail import open_trail
+from services.storage.service import service
 from services.storage.usecases import retract as retracting
 from tests.services.storage.depot import (
     ADDRESS,
@@ -270,6 +275,19 @@ async def test_what_is_withdrawn_is_listed_with_its_reason(store: Depot) -> None
 async def test_what_says_not_whose_claims_or_why_is_refused(store: Depot, words: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         await retract(store, **words)
+
+
+async def test_the_audit_trail_names_what_was_withdrawn_and_no_text_that_names_nothing(store: Depot) -> None:
+    await filled(store)
+    open_trail(service, store.ports)
+    await retract(store, module="crtsh", version=2)
+    await retract(store, module="a text of who asks")
+    await retract(store, record=SHARED.id.hex(), undo=True)
+    async with store.sql.read() as view:
+        rows = await view.fetch("SELECT data FROM outbox WHERE type = :type", type=message_type(Record))
+    assert [msgspec.json.decode(data, type=Record).about for (data,) in rows] == [
+        {"module": "crtsh", "version": "2"}, {}, {"record": SHARED.id.hex(), "undo": "true"},
+    ]  # fmt: skip
 
 
 async def test_a_scan_that_is_not_there_cannot_be_withdrawn(store: Depot) -> None:
