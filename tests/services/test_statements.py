@@ -5,12 +5,13 @@ import importlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import asyncpg
 import pytest
 from msgspec import Struct
 
+from services.auth.store.ways import Way
 from services.catalogue import SERVICES
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.sql import Migration, statements
@@ -30,6 +31,10 @@ HANDLES: Final = {"tx", "view", "unit.tx"}
 
 #: What the names in a statement stand for that is put together where it runs: every form that it takes.
 FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
+    **{
+        f"auth/store/ways.py {function}": [{"way": way} for way in get_args(Way)]
+        for function in ("count_ways", "remove_way")
+    },
     "collector/store.py unreferred": [
         {"statement": "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND blob IN :keys"},
         {"statement": "SELECT digest FROM upload WHERE workspace = :workspace AND digest IN :keys"},

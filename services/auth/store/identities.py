@@ -56,17 +56,6 @@ async def use_identity(tx: Tx, identity: UUID, at: int) -> bool:
     return await tx.execute("UPDATE identity SET used = :at WHERE id = :id", at=at, id=identity.bytes) > 0
 
 
-async def remove_identity(tx: Tx, account: UUID, identity: UUID) -> bool:
-    removed = await tx.execute(
-        "DELETE FROM identity WHERE id = :id AND account = :account", id=identity.bytes, account=account.bytes
-    )
-    return removed > 0
-
-
-async def forget_identities(tx: Tx, account: UUID) -> None:
-    await tx.execute("DELETE FROM identity WHERE account = :account", account=account.bytes)
-
-
 def _identity(row: tuple[Any, ...]) -> Identity:
     identity, account, provider, issuer, subject, email, created, used = row
     return Identity(

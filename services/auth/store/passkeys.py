@@ -63,17 +63,6 @@ async def use_passkey(tx: Tx, passkey: UUID, counter: int, at: int) -> bool:
     return changed > 0
 
 
-async def remove_passkey(tx: Tx, account: UUID, passkey: UUID) -> bool:
-    removed = await tx.execute(
-        "DELETE FROM passkey WHERE id = :id AND account = :account", id=passkey.bytes, account=account.bytes
-    )
-    return removed > 0
-
-
-async def forget_passkeys(tx: Tx, account: UUID) -> None:
-    await tx.execute("DELETE FROM passkey WHERE account = :account", account=account.bytes)
-
-
 def _passkey(row: tuple[Any, ...]) -> Passkey:
     identity, account, credential, public_key, counter, name, synced, created, used = row
     return Passkey(

@@ -1,20 +1,15 @@
 """Who somebody is at OpenID providers, as he links it himself while he is logged in."""
 
-from typing import Final
-
-from services.auth.store import accounts as account_store
 from services.auth.store import identities as kept
 from services.auth.store.identities import Identity
 from services.auth.usecases.oidc import answered, begin_flow
-from services.auth.usecases.proofs import proven, see_another_way_in
+from services.auth.usecases.proofs import proven
+from services.auth.usecases.ways import one_more, take_away
 from services.contracts.resources import BeginIdentity, IdentityView, OidcAnswer, OidcBegun, RemoveIdentity
 from services.kernel.calls import Caller, Nothing
-from services.kernel.errors import Conflict, Denied, NotFound
+from services.kernel.errors import Conflict, Denied
 from services.kernel.service import Ports
 from services.kernel.trail import say_made
-
-#: Of one account.
-MOST: Final = 20
 
 
 async def begin_identity(ports: Ports, caller: Caller, question: BeginIdentity) -> OidcBegun:
@@ -42,12 +37,9 @@ async def add_identity(ports: Ports, caller: Caller, question: OidcAnswer) -> Id
         raise Denied("somebody else began to link this")
     made = said.identity_of(caller.person)
     say_made(identity=made.id)
-    async with ports.outbox.unit() as unit:
-        await account_store.hold_account(unit.tx, caller.person)
-        if len(await kept.list_identities(unit.tx, caller.person)) >= MOST or not await kept.add_identity(
-            unit.tx, made
-        ):
-            raise Conflict("this is linked to an account already, or you have as many as one may have")
+    async with one_more(ports, caller.person, "identity") as tx:
+        if not await kept.add_identity(tx, made):
+            raise Conflict("this is linked to an account already")
     return _view(made)
 
 
@@ -64,10 +56,7 @@ async def remove_identity(ports: Ports, caller: Caller, question: RemoveIdentity
         NotFound: he has no such identity.
         Conflict: he could not log in any more.
     """
-    async with proven(ports, caller, question) as (unit, account):
-        await see_another_way_in(unit.tx, account)
-        if not await kept.remove_identity(unit.tx, account.account, question.identity):
-            raise NotFound("you have no such identity")
+    await take_away(ports, caller, question, "identity", question.identity)
     return Nothing()
 
 

@@ -18,9 +18,10 @@ from services.auth.store import accounts as account_store
 from services.auth.store import passkeys as kept
 from services.auth.store.passkeys import Passkey
 from services.auth.usecases.ceremonies import LASTS, begin, take
-from services.auth.usecases.proofs import proven, see_another_way_in
+from services.auth.usecases.proofs import proven
 from services.auth.usecases.sessions import open_session
 from services.auth.usecases.throttle import slow_down
+from services.auth.usecases.ways import one_more, see_room, take_away
 from services.contracts.people import plain_title
 from services.contracts.resources import (
     LoginStep,
@@ -34,7 +35,7 @@ from services.contracts.resources import (
     SignedCredential,
 )
 from services.kernel.calls import Caller, Nothing
-from services.kernel.errors import Conflict, Invalid, NotFound, Unauthenticated
+from services.kernel.errors import Conflict, Invalid, Unauthenticated
 from services.kernel.messages import now
 from services.kernel.service import Ports
 from services.kernel.trail import say_made, say_who
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Of one account.
-MOST: Final = 20
 #: Of attestations where none is asked for, and bytes of the id of a credential (7.1 there).
 FORMATS: Final = {"none", "packed"}
 LONGEST_ID: Final = 1023
@@ -81,9 +80,8 @@ async def begin_passkey(ports: Ports, caller: Caller, question: Proof) -> Passke
     )
 
     async with proven(ports, caller, question) as (unit, account):
+        await see_room(unit.tx, account.account, "passkey")
         known = await kept.list_passkeys(unit.tx, account.account)
-        if len(known) >= MOST:
-            raise Conflict(f"you have {MOST} passkeys: remove one first")
     begun = Begun(secrets.token_bytes(_CHALLENGE), account.account)
     options = generate_registration_options(
         rp_id=relying_party(ports.live.now.origins), rp_name="Mirage", user_id=account.account.bytes,
@@ -117,12 +115,9 @@ async def add_passkey(ports: Ports, caller: Caller, question: NewPasskey) -> Pas
         counter=made.sign_count, name=name, synced=made.credential_backed_up, created=now(),
     )  # fmt: skip
     say_made(passkey=passkey.id)
-    async with ports.outbox.unit() as unit:
-        await account_store.hold_account(unit.tx, caller.person)
-        if len(await kept.list_passkeys(unit.tx, caller.person)) >= MOST or not await kept.add_passkey(
-            unit.tx, passkey
-        ):
-            raise Conflict("this passkey is known already, or you have as many as one may have")
+    async with one_more(ports, caller.person, "passkey") as tx:
+        if not await kept.add_passkey(tx, passkey):
+            raise Conflict("this passkey is known already")
     return _view(passkey)
 
 
@@ -139,10 +134,7 @@ async def remove_passkey(ports: Ports, caller: Caller, question: RemovePasskey) 
         NotFound: he has no such passkey.
         Conflict: he could not log in any more.
     """
-    async with proven(ports, caller, question) as (unit, account):
-        await see_another_way_in(unit.tx, account)
-        if not await kept.remove_passkey(unit.tx, account.account, question.passkey):
-            raise NotFound("you have no such passkey")
+    await take_away(ports, caller, question, "passkey", question.passkey)
     return Nothing()
 
 

@@ -9,17 +9,14 @@ from msgspec import Struct
 from services.auth.domain.times import SECOND
 from services.auth.store import accounts as account_store
 from services.auth.store import sessions as session_store
-from services.auth.store.identities import list_identities
-from services.auth.store.passkeys import list_passkeys
 from services.auth.usecases.codes import needs_code, use_code
 from services.auth.usecases.passwords import passwords_of
 from services.auth.usecases.throttle import slow_down_proofs
 from services.contracts.resources import Proof
 from services.kernel.calls import Caller
-from services.kernel.errors import Conflict, Denied, NotFound
+from services.kernel.errors import Denied, NotFound
 from services.kernel.messages import now
 from services.kernel.service import Ports, Unit
-from services.kernel.sql import Reader
 
 #: Seconds for which a session is new.
 NEW: Final = 600
@@ -100,14 +97,3 @@ async def _see_password(ports: Ports, caller: Caller, account: account_store.Acc
         session = await session_store.read_session(view, caller.session) if caller.session is not None else None
     if session is None or now() - session.created > NEW * SECOND:
         raise Denied("this needs a new session: log in again, and then at once")
-
-
-async def see_another_way_in(view: Reader, account: account_store.Account) -> None:
-    """See that somebody who loses one passkey or identity has something left to log in by.
-
-    Raises:
-        Conflict: it is all that he has.
-    """
-    passkeys, identities = await list_passkeys(view, account.account), await list_identities(view, account.account)
-    if not account.password and len(passkeys) + len(identities) < 2:
-        raise Conflict("this is your only way to log in: add another one first")

@@ -8,8 +8,7 @@ from services.auth.domain.passwords import check_password
 from services.auth.domain.times import DAY
 from services.auth.store import accounts as account_store
 from services.auth.store import sessions as session_store
-from services.auth.store.identities import forget_identities
-from services.auth.store.passkeys import forget_passkeys
+from services.auth.store.ways import forget_ways
 from services.auth.usecases.codes import needs_code, use_code
 from services.auth.usecases.passwords import passwords_of
 from services.auth.usecases.revocations import revoke, tell
@@ -81,8 +80,7 @@ async def reset_password(ports: Ports, caller: Caller, question: Reset) -> Login
             raise Denied(_WRONG)
         if made.second_factor:
             await account_store.remove_authenticator(unit.tx, account.account)
-            await forget_passkeys(unit.tx, account.account)
-            await forget_identities(unit.tx, account.account)
+            await forget_ways(unit.tx, account.account)
         await account_store.set_password(unit.tx, account.account, anew.password)
         await end_sessions(unit.tx, account.account)
         await session_store.end_tokens(unit.tx, account.account, now())

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from lab.web.certificates import Authority
 from services.auth.domain.providers import IdToken, is_redirect
-from services.auth.store.identities import forget_identities
+from services.auth.store.ways import forget_ways
 from services.auth.usecases import authenticators, ceremonies, identities, oidc, providers
 from services.contracts import resources as r
 from services.contracts.keys import KEYS
@@ -204,7 +204,7 @@ async def test_whom_a_provider_vouched_for_is_known_by_his_address_again(
     for session, person in ((registered, Person()), (invited, provider.person)):
         assert session is not None
         async with home.ports.sql.begin() as tx:
-            await forget_identities(tx, session.account)
+            await forget_ways(tx, session.account)
         provider.person = person
         again = (await log_in(home, provider)).session
         assert again is not None

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from services.auth.usecases import accounts, authenticators, ceremonies, passkeys
+from services.auth.usecases import accounts, authenticators, ceremonies, passkeys, ways
 from services.contracts import resources as r
 from services.contracts.settings import AuthSettings
 from services.kernel.calls import Nothing
@@ -409,12 +409,15 @@ def test_origins_that_cannot_share_passkeys_are_not_set(origins: tuple[str, ...]
 
 
 async def test_nobody_has_more_than_there_may_be(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passkeys, "MOST", 2)
+    monkeypatch.setattr(ways, "MOST", 2)
     jo = await home.first()
+    begun = await begin(home, jo)
     for _ in range(2):
         await register(home, jo, Authenticator())
     with pytest.raises(Conflict, match="you have 2 passkeys"):
         await begin(home, jo)
+    with pytest.raises(Conflict, match="you have 2 passkeys"):
+        await add(home, jo, begun.begun, Authenticator().create(begun.options))
 
 
 def test_whoever_does_not_log_in_loads_nothing_for_it() -> None:
