@@ -1,13 +1,17 @@
-"""Finds what a command names: a scan by its id, a beginning of it, or ``last``; and whether anybody runs it."""
+"""Finds what a command names: a scan by its id, a beginning of it, or ``last``; whether anybody runs it; a person."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 from uuid import UUID
 
 from services.cli.hull import Hull
 from services.cli.options import Session
 from services.contracts.endpoints import GET_SCAN
-from services.contracts.resources import Scan, ScanRef, ScanSummary
+from services.contracts.people import plain_email
+from services.contracts.resources import Member, OperatorView, Scan, ScanRef, ScanSummary
 from services.kernel.errors import Invalid, NotFound
+
+P = TypeVar("P", Member, OperatorView)
 
 
 async def find_scan(hull: Hull, session: Session, named: str) -> Scan:
@@ -33,6 +37,18 @@ def find_id(named: str, ids: Iterable[UUID], what: str) -> UUID:
     if len(found) > 1:
         raise Invalid(f"{named} is the beginning of {len(found)} ids; say more of it")
     return found[0]
+
+
+def find_person(email: str, people: Iterable[P], otherwise: str) -> P:
+    """Who of some people has an address.
+
+    Raises:
+        NotFound: nobody; ``otherwise`` says what he is not.
+    """
+    found = next((each for each in people if each.email == plain_email(email)), None)
+    if found is None:
+        raise NotFound(f"{email} {otherwise}")
+    return found
 
 
 def is_interrupted(scan: Scan | ScanSummary, *, worked: bool) -> bool:

@@ -1,16 +1,18 @@
-"""What a command finds out of a scan before it shows it: whether anybody runs it."""
+"""What a command finds of what it is told: whether anybody runs a scan, and whose an address is."""
 
 import asyncio
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from services.cli.finding import is_interrupted
+from services.cli.finding import find_person, is_interrupted
 from services.cli.hull import Hull
 from services.contracts.endpoints import CREATE_SCAN, GET_SCAN, PAUSE_SCAN
-from services.contracts.resources import NewScan, Scan, ScanId, ScanRef
+from services.contracts.resources import NewScan, OperatorView, Scan, ScanId, ScanRef
 from services.kernel.calls import operator
+from services.kernel.errors import NotFound
 from services.kernel.messages import workspace_id
 from services.kernel.settings import Settings
 from tests.cli.conftest import Mirage
@@ -57,3 +59,11 @@ async def test_a_scan_is_not_interrupted_while_somebody_works_or_when_it_is_not_
         assert is_interrupted(scan, worked=False)
         assert not is_interrupted(scan, worked=True)
         assert not is_interrupted(await looking.calls.ask(PAUSE_SCAN, ScanId(scan.id), CALLER), worked=False)
+
+
+def test_somebody_is_found_by_his_whole_address_however_it_is_written() -> None:
+    jo = OperatorView(account=UUID(int=1), email="jo@example.org", name="Jo", since=1)
+    assert find_person(" Jo@Example.ORG ", [jo], "is no operator") is jo
+    for email in ("jo", "jo@example.or", "mo@example.org"):
+        with pytest.raises(NotFound, match=f"{email} is no operator"):
+            find_person(email, [jo], "is no operator")

@@ -31,6 +31,7 @@ from services.contracts.resources import (
     BeginIdentity,
     ChangePassword,
     ChangeProfile,
+    MadeReset,
     NewReset,
     Proof,
     RemoveIdentity,
@@ -188,7 +189,11 @@ def reset(session: Session, email: str, *, second_factor: bool) -> int:
 
     On the data folder of `mirage up`; of a fleet, see `mirage fleet reset`.
     """
-    made = session.ask(OFFER_RESET, NewReset(email=email, second_factor=second_factor))
+    show_reset(session.ask(OFFER_RESET, NewReset(email=email, second_factor=second_factor)))
+    return 0
+
+
+def show_reset(made: MadeReset) -> None:
+    """Show a code by which somebody chooses another password, and what it is good for."""
     click.echo(made.code)
     click.echo(f"Good for {made.email} until {instant(made.expires)}, once: mirage login --reset", err=True)
-    return 0

@@ -16,7 +16,6 @@ from services.cli.dead_letters import add_commands
 from services.cli.first_account import told_of_code
 from services.cli.options import run_async
 from services.cli.text import count as counted
-from services.cli.text import instant
 from services.kernel.calls import Nothing, operator
 from services.kernel.errors import Conflict, Exhausted, Invalid, Unavailable
 from services.kernel.messages import workspace_id
@@ -118,13 +117,13 @@ def reset(email: str, data: str, *, second_factor: bool) -> int:
     """Make a code by which who has EMAIL chooses another password (mirage login --reset)."""
 
     async def work() -> int:
+        from services.cli.commands.account import show_reset
         from services.contracts.endpoints import OFFER_RESET
         from services.contracts.resources import NewReset
 
         async with _known(data).calls() as calls:
             made = await calls.ask(OFFER_RESET, NewReset(email=email, second_factor=second_factor), OPERATOR)
-        click.echo(made.code)
-        click.echo(f"Good for {made.email} until {instant(made.expires)}, once: mirage login --reset", err=True)
+        show_reset(made)
         return 0
 
     return _run(work())

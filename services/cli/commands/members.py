@@ -2,7 +2,7 @@
 
 import click
 
-from services.cli.finding import find_id
+from services.cli.finding import find_id, find_person
 from services.cli.folder_options import GroupOnData
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
@@ -15,11 +15,9 @@ from services.contracts.endpoints import (
     SET_ROLE,
     WITHDRAW_INVITATION,
 )
-from services.contracts.people import plain_email
 from services.contracts.permissions import MemberRole
 from services.contracts.resources import AccountRef, InvitationRef, Member, NewInvitation, SetRole
 from services.kernel.calls import Nothing
-from services.kernel.errors import NotFound
 
 ROLES = click.Choice(["viewer", "analyst", "admin", "owner"])
 
@@ -133,7 +131,5 @@ def remove(session: Session, email: str) -> int:
 
 
 async def _find(hull: Hull, session: Session, email: str) -> Member:
-    for each in await hull.calls.ask(LIST_MEMBERS, Nothing(), session.caller):
-        if each.email == plain_email(email):
-            return each
-    raise NotFound(f"{email} does not belong to this workspace")
+    members = await hull.calls.ask(LIST_MEMBERS, Nothing(), session.caller)
+    return find_person(email, members, "does not belong to this workspace")

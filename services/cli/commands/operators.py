@@ -2,14 +2,13 @@
 
 import click
 
+from services.cli.finding import find_person
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, instant, write_json, write_table
 from services.contracts.endpoints import ADD_OPERATOR, LIST_OPERATORS, REMOVE_OPERATOR
-from services.contracts.people import plain_email
 from services.contracts.resources import AccountRef, NewOperator
 from services.kernel.calls import Nothing
-from services.kernel.errors import NotFound
 
 
 @click.group("operators", cls=GroupOnData)
@@ -51,9 +50,7 @@ def remove(session: Session, email: str) -> int:
     async def work() -> int:
         async with session.open() as hull:
             operators = await hull.calls.ask(LIST_OPERATORS, Nothing(), session.caller)
-            found = next((each for each in operators if each.email == plain_email(email)), None)
-            if found is None:
-                raise NotFound(f"{email} is no operator")
+            found = find_person(email, operators, "is no operator")
             await hull.calls.ask(REMOVE_OPERATOR, AccountRef(found.account), session.caller)
         click.echo(f"{found.email} is no operator any more", err=True)
         return 0
