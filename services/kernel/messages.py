@@ -70,6 +70,8 @@ class Because(Struct, frozen=True):
 
 
 NO_REASON: Final = Because()
+#: Seconds by which the clocks of machines may differ.
+SKEW: Final = 5
 
 
 def now() -> int:

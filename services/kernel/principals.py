@@ -20,13 +20,12 @@ from msgspec import Struct
 
 from services.kernel.calls import Caller, Kind
 from services.kernel.errors import Invalid, Unauthenticated
+from services.kernel.messages import SKEW
 from services.kernel.remembered import remember
 
 #: Seconds for which a principal is good at most, and those from which on a new one is made.
 SECONDS: Final = 60
 RENEWED: Final = 30
-#: Seconds by which clocks of machines may differ.
-SKEW: Final = 5
 #: Whose key may say that such a one asks: the public door's, or that of the operator's own machine. A service speaks
 #: for itself alone.
 SPEAKERS: Final[Mapping[Kind, frozenset[str]]] = {

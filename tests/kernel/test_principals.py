@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from services.kernel.calls import Caller, operator
 from services.kernel.errors import Invalid, Unauthenticated
+from services.kernel.messages import SKEW
 from services.kernel.principals import (
     LONGEST,
     REMEMBERED,
     SECONDS,
-    SKEW,
     Signer,
     Verifier,
     private_key,

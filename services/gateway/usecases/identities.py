@@ -39,7 +39,7 @@ from services.contracts.resources import RevocationsQuery, TokenDigest
 from services.kernel.bus import Bus
 from services.kernel.calls import ANYBODY, Caller, Calls, Nothing
 from services.kernel.errors import Denied, NotFound, Unauthenticated, Unavailable
-from services.kernel.messages import EVERYWHERE, message_type
+from services.kernel.messages import EVERYWHERE, SKEW, message_type
 from services.kernel.remembered import remember
 from services.kernel.tokens import digest_of, kind_of
 from services.kernel.workspace import read_workspace
@@ -57,8 +57,6 @@ REMEMBERED: Final = 10_000
 LONGEST: Final = 8192
 #: Seconds for which auth is not asked again of a script's token that it does not know.
 UNKNOWN: Final = 5.0
-#: Seconds by which clocks of machines may differ.
-SKEW: Final = 5
 #: Seconds for which one is answered at most, and between two looks at whose time is over.
 LONGEST_WATCH: Final = 86_400.0
 LOOK_EVERY: Final = 1.0
