@@ -339,7 +339,7 @@ async def _refuse(error: Exception, send: Send) -> None:
     problem = _outside(problem_of(error))
     headers = [(name.lower().encode(), value.encode()) for name, value in headers_of(error).items()]
     if isinstance(error, NotAllowed):
-        problem = msgspec.structs.replace(problem, status=405)
+        problem = make_problem(405, "not_allowed", problem.detail)
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     elif isinstance(error, TooLarge):
         problem = make_problem(413, "too_large", problem.detail)
