@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from services.contracts.resources import LoggedIn
 from services.kernel.errors import Invalid, Unauthenticated
 from services.kernel.folder import write_private
 from services.kernel.server import masked
-from services.kernel.settings import config_folder
+from services.kernel.settings import Settings, config_folder
 
 FILE: Final = "servers.json"
 #: Seconds before its end from which on an access token is not used any more.
@@ -119,6 +120,33 @@ def session_of(given: LoggedIn, workspace: str, before: Kept | None = None) -> K
     still = {name: each for name, each in access.items() if each.expires > time.time()}
     usual = given.workspace_name if not workspace else before.workspace if before is not None else ""
     return Kept(refresh=given.refresh, email=given.email, workspace=usual, access=still)
+
+
+def server_of(settings: Settings, usual: str = "") -> str:
+    """The address of the server that is asked, which hears what lets in.
+
+    Raises:
+        Invalid: it is none, or whoever is between could read that, too.
+    """
+    url = server_url(settings.server or usual)
+    host = overheard_at(url)
+    if host and host not in map(str.lower, settings.plain_http):
+        raise Invalid(
+            f"{url} would be told passwords and tokens without encryption: say https://, or MIRAGE_PLAIN_HTTP={host}"
+            " if nobody else is on the way there"
+        )
+    return url
+
+
+def overheard_at(url: str) -> str:
+    """The host of a server that is asked without encryption and is not this machine; else nothing."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        here = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        here = False
+    return "" if here or parts.scheme == "https" else host
 
 
 def server_url(text: str) -> str:

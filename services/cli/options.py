@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from msgspec.structs import replace
 
-from services.cli.credentials import find_credentials, server_url
+from services.cli.credentials import find_credentials, server_of
 from services.cli.folder_options import DEFAULT_WORKSPACE, folder_options, said
 from services.cli.hull import Hull
 from services.kernel.calls import A, Endpoint, Q, operator
@@ -40,7 +40,7 @@ class Session:
         ``makes``: a data folder that was named is made if need be; else one that is not there is a slip of the pen.
         """
         if self.settings.server:
-            return self._open_remote(server_url(self.settings.server))
+            return self._open_remote(server_of(self.settings))
         if self.data is not None and not (works or makes or self.settings.folder.exists()):
             raise Invalid(f"there is no data folder {self.settings.folder}")
         return Hull(self.settings, works=works)

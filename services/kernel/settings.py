@@ -52,7 +52,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     it known.
     ``public``: where a gateway listens for the world. ``trusted_proxies``: addresses and networks of those servers
     before it (and before `mirage up`) that say in X-Forwarded-For where a request comes from. ``server``: the
-    address of a fleet that the command line asks, instead of a data folder. ``master_key``: what provider keys are
+    address of a fleet that the command line asks, instead of a data folder. ``plain_http``: hosts beside this one that
+    the command line tells passwords and tokens without encryption. ``master_key``: what provider keys are
     sealed under (`services.kernel.seal`); without one it is a file of the data folder. ``signing_keys``: by which the
     services of a process say that it is they who ask others, ``peers``: the public ones of all, by which they know
     who asks them (`services.kernel.principals`).
@@ -93,6 +94,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     signing_keys: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
     server: str = ""
+    plain_http: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Without what is secret: passwords in URLs, and keys."""

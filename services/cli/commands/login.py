@@ -13,7 +13,7 @@ from services.cli.credentials import (
     Token,
     keep_credentials,
     see_that_it_can_be_kept,
-    server_url,
+    server_of,
     session_of,
     token_of,
 )
@@ -49,7 +49,7 @@ def command(
         raise Invalid("one of --first, --invited, --reset and --token; of these, --oidc goes with --invited alone")
     if token and called:
         raise Invalid("a token has its name since it was made; --name is of a session")
-    url = server_url(session.settings.server or USUAL)
+    url = server_of(session.settings, USUAL)
     if token:
         return run_async(_keep_token(url))
     way: Way = "first" if first else "invited" if invited else "reset" if reset else "usual"

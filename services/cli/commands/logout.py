@@ -5,7 +5,7 @@ import os
 import click
 
 from services.cli.commands.login import USUAL, end_session_kept
-from services.cli.credentials import Kept, keep_credentials, log_in_first, server_url
+from services.cli.credentials import Kept, keep_credentials, log_in_first, server_of
 from services.cli.options import Session, data_options, run_async
 from services.kernel.errors import Invalid
 
@@ -14,7 +14,7 @@ from services.kernel.errors import Invalid
 @data_options
 def command(session: Session) -> int:
     """End the session at a server (--server, else http://localhost:8080), everywhere and at once."""
-    return run_async(_log_out(server_url(session.settings.server or USUAL)))
+    return run_async(_log_out(server_of(session.settings, USUAL)))
 
 
 async def _log_out(url: str) -> int:
