@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from services.cli.text import clean
 from services.contracts.resources import LoggedIn
-from services.kernel.errors import Invalid, Unauthenticated
+from services.kernel.errors import Invalid, NotFound, Unauthenticated
 from services.kernel.folder import write_private
 from services.kernel.server import masked
 from services.kernel.settings import Settings, config_folder
@@ -39,7 +40,7 @@ class Access(Struct, frozen=True):
 class Kept(Struct, frozen=True, omit_defaults=True):
     """What is kept of a server: a ``token`` for scripts, or a session, whose access tokens are by their workspaces.
 
-    ``workspace`` is where is worked that nobody names.
+    ``workspace`` is where is worked where nobody names one.
     """
 
     token: str = ""
@@ -93,7 +94,7 @@ class LoggedInHere(Credentials):
             if not kept.refresh:
                 raise Unauthenticated(log_in_first(self._server))
             try:
-                given = await refresh(kept.refresh, workspace)
+                given = await _next(kept, workspace, refresh)
             except Unauthenticated as error:
                 _write(self._file, self._server, None)
                 raise Unauthenticated(f"{error}: mirage login --server {self._server}") from error
@@ -112,6 +113,16 @@ class LoggedInHere(Credentials):
         access = kept.access.get(workspace)
         good = access is not None and access.token != instead_of and access.expires - SPARE > time.time()
         return access.token if good and access is not None else ""
+
+
+async def _next(kept: Kept, workspace: str, refresh: Refresh) -> LoggedIn:
+    """The next pair of tokens; where no workspace is named in the one that is kept, as long as that is his."""
+    try:
+        return await refresh(kept.refresh, workspace or kept.workspace)
+    except NotFound:
+        if workspace or not kept.workspace:
+            raise
+        return await refresh(kept.refresh, "")
 
 
 def session_of(given: LoggedIn, workspace: str, before: Kept | None = None) -> Kept:
@@ -211,6 +222,17 @@ async def keep_credentials(server: str, kept: Kept | None, environ: Mapping[str,
         before = _read(file).get(server)
         _write(file, server, kept)
     return before
+
+
+async def keep_workspace(server: str, workspace: str, environ: Mapping[str, str]) -> bool:
+    """Have what nobody names a workspace for be done in this one from now on; whether there is a session for that."""
+    file = config_folder(environ) / FILE
+    async with _alone(file):
+        kept = _read(file).get(server, Kept())
+        if kept.refresh:
+            others = {name: each for name, each in kept.access.items() if name}
+            _write(file, server, replace(kept, workspace=workspace, access=others))
+    return bool(kept.refresh)
 
 
 @asynccontextmanager

@@ -58,7 +58,7 @@ EXAMPLES: Final = {
     "audit list": "mirage audit list --who jo@example.org --since 7d",
     "audit verify": "mirage audit verify",
     "workspaces call": "mirage workspaces call 'Acme, Inc.' --workspace acme",
-    "workspaces enter": "mirage workspaces enter",
+    "workspaces enter": "mirage workspaces enter acme",
     "workspaces list": "mirage workspaces list",
     "workspaces quotas": "mirage workspaces quotas acme --scans 4 --items 100000 --storage 50GB",
     "workspaces make": "mirage workspaces make acme --title 'Acme, Inc.'",

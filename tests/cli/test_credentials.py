@@ -16,11 +16,12 @@ from services.cli.credentials import (
     LoggedInHere,
     find_credentials,
     keep_credentials,
+    keep_workspace,
     server_url,
     session_of,
 )
 from services.contracts.resources import LoggedIn
-from services.kernel.errors import Invalid, Unauthenticated, Unavailable
+from services.kernel.errors import Invalid, NotFound, Unauthenticated, Unavailable
 
 HERE, THERE = "http://localhost:8080", "https://mirage.example"
 
@@ -38,12 +39,14 @@ class Server:
         self.good = "refresh-0"
         self.lasts = 600.0
         self.away = False
+        self.left = "nowhere"
+        self.workspaces: list[str] = []
 
-    def given(self) -> LoggedIn:
+    def given(self, workspace: str = "default") -> LoggedIn:
         return LoggedIn(
             session=UUID(int=1), access=f"access-{self.asked}", expires=int((time.time() + self.lasts) * 1_000_000),
             refresh=self.good, account=UUID(int=2), email="jo@example.org", name="Jo", workspace=UUID(int=3),
-            workspace_name="default", roles=("owner",),
+            workspace_name=workspace, roles=("owner",),
         )  # fmt: skip
 
     async def refresh(self, token: str, workspace: str) -> LoggedIn:
@@ -52,9 +55,12 @@ class Server:
             raise Unavailable("it is away")
         if token != self.good:
             raise Unauthenticated("this session is over")
+        self.workspaces.append(workspace)
+        if workspace == self.left:
+            raise NotFound("you belong to no such workspace")
         self.asked += 1
         self.good = f"refresh-{self.asked}"
-        return self.given()
+        return self.given(workspace or "default")
 
 
 async def never(token: str, workspace: str) -> LoggedIn:
@@ -92,6 +98,31 @@ async def test_a_session_is_refreshed_when_its_token_ends_and_by_one_at_a_time(e
     assert await many[0].bearer("acme", server.refresh) == "access-2", "another workspace"
     assert await many[1].bearer("", never) == "access-1"
     assert await many[1].bearer("acme", never) == "access-2"
+
+
+async def test_a_session_goes_on_in_the_workspace_that_is_kept_unless_another_one_is_named(
+    environ: dict[str, str],
+) -> None:
+    server = Server()
+    server.lasts = 0
+    await keep_credentials(HERE, session_of(server.given(), ""), environ)
+    assert await keep_workspace(HERE, "acme", environ)
+    kept = LoggedInHere(HERE, environ)
+    for named, asked in (("", "acme"), ("umbrella", "umbrella"), ("", "acme")):
+        await kept.bearer(named, server.refresh)
+        assert server.workspaces[-1] == asked
+    server.left = "acme"
+    await kept.bearer("", server.refresh)
+    assert server.workspaces[-2:] == ["acme", ""]
+    await kept.bearer("", server.refresh)
+    assert server.workspaces[-1] == "default"
+
+
+async def test_a_token_is_kept_with_no_workspace(environ: dict[str, str]) -> None:
+    await keep_credentials(HERE, Kept(token="said"), environ)
+    assert not await keep_workspace(HERE, "acme", environ)
+    assert not await keep_workspace(THERE, "acme", environ)
+    assert await bearer(find_credentials(HERE, environ)) == "said"
 
 
 async def test_a_token_that_is_refused_is_replaced_once(environ: dict[str, str]) -> None:

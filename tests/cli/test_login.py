@@ -295,6 +295,43 @@ def test_what_is_wrong_is_said_in_words(ask: Ask) -> None:
     assert "name: small letters, digits and hyphens between them, as acme-2" in said
 
 
+def test_a_workspace_that_was_logged_in_to_or_entered_is_worked_in_until_another_one_is_named(ask: Ask) -> None:
+    ask("jo", "workspaces", "make", "north")
+    ask("jo", "workspaces", "make", "south")
+    answers = ("jo@example.org", PASSWORD)
+    assert "in the workspace south" in ask("desk", "login", "--workspace", "south", answers=answers)
+    assert "workspace south" in ask("desk", "whoami")
+    assert "workspace north" in ask("desk", "whoami", "--workspace", "north")
+    assert "workspace south" in ask("desk", "whoami")
+    assert "You are owner in north; you work there from now on" in ask("desk", "workspaces", "enter", "north")
+    assert "workspace north" in ask("desk", "whoami")
+    assert "you belong to no workspace nowhere" in refused(ask, "desk", "workspaces", "enter", "nowhere")
+    assert "workspace north" in ask("desk", "whoami")
+    code = ask("jo", "members", "invite", "no@example.org", "--workspace", "south").strip()
+    ask("no", "login", "--invited", answers=(code, "No", PASSWORD))
+    again = ask("jo", "members", "invite", "no@example.org", "--workspace", "north").strip()
+    assert "in north; you work there from now on" in ask("no", "workspaces", "enter", answers=(again,))
+    assert "workspace north" in ask("no", "whoami")
+
+
+def test_a_session_in_no_workspace_is_in_the_one_that_it_enters(ask: Ask) -> None:
+    ask("jo", "workspaces", "make", "east")
+    code = ask("jo", "members", "invite", "eve@example.org", "--workspace", "east").strip()
+    ask("eve", "login", "--invited", answers=(code, "Eve", PASSWORD))
+    ask("jo", "members", "remove", "eve@example.org", "--workspace", "east")
+    soon(lambda: refused(ask, "eve", "scans", "list"))
+    assert "in no workspace" in ask("eve", "whoami")
+    again = ask("jo", "members", "invite", "eve@example.org", "--workspace", "east").strip()
+    ask("eve", "workspaces", "enter", answers=(again,))
+    assert "No scans yet" in ask("eve", "scans", "list")
+
+
+@pytest.mark.parametrize("way", ["--first", "--invited", "--reset", "--token"])
+def test_a_workspace_is_not_said_where_something_else_says_it(ask: Ask, way: str) -> None:
+    said = ask("desk", "login", way, "--workspace", "south", answers=("code",) * 4, status=2)
+    assert "--workspace is for a login by password or --oidc" in said
+
+
 def test_who_is_in_a_workspace_no_more_is_told_where_he_is_instead(ask: Ask) -> None:
     ask("jo", "workspaces", "make", "first")
     ask("jo", "workspaces", "make", "second")
@@ -302,6 +339,7 @@ def test_who_is_in_a_workspace_no_more_is_told_where_he_is_instead(ask: Ask) -> 
     ask("lo", "login", "--invited", answers=(code, "Lo", PASSWORD))
     again = ask("jo", "members", "invite", "lo@example.org", "--workspace", "second").strip()
     ask("lo", "workspaces", "enter", answers=(again,))
+    ask("lo", "workspaces", "enter", "first")
     assert "workspace first" in ask("lo", "whoami")
     ask("jo", "members", "remove", "lo@example.org", "--workspace", "first")
     told = "you belong to first no more: this is done in second, unless --workspace says another"

@@ -43,12 +43,15 @@ def command(
 ) -> int:
     """Log in at a server (--server, else http://localhost:8080); the session is kept in the configuration folder.
 
-    What it asks for comes from a prompt, or line by line from standard input.
+    What it asks for comes from a prompt, or line by line from standard input. With --workspace later calls work there,
+    too, unless they name another one.
     """
     if first + invited + reset + token > 1 or (oidc and first + reset + token):
         raise Invalid("one of --first, --invited, --reset and --token; of these, --oidc goes with --invited alone")
     if token and called:
         raise Invalid("a token has its name since it was made; --name is of a session")
+    if session.named and (token or (not oidc and first + invited + reset)):
+        raise Invalid("--workspace is for a login by password or --oidc; what else lets in says where by itself")
     url = server_of(session.settings, USUAL)
     if token:
         return run_async(_keep_token(url))
@@ -89,7 +92,7 @@ async def _log_in(url: str, workspace: str, device: str, way: Way, oidc: str) ->
         await calls.close()
     with suppress(MirageError):  # it is of no use to anybody any more
         await end_session_kept(url)
-    await keep_credentials(url, session_of(given, workspace), os.environ)
+    await keep_credentials(url, session_of(given, ""), os.environ)
     called = clean(given.workspace_name)
     where = f" in the workspace {called}" if called else ", who belongs to no workspace"
     click.echo(f"You are {clean(given.name)} ({', '.join(given.roles) or 'nothing yet'}){where} at {url}", err=True)

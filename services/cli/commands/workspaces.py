@@ -1,15 +1,20 @@
 """`mirage workspaces`: where you work, each with its own scans, results and people."""
 
+import os
+from shlex import quote
+
 import click
 
+from services.cli.credentials import keep_workspace, server_of
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.prompts import ask_for
 from services.cli.quotas import show_quotas
 from services.cli.text import clean, instant, write_json, write_table
 from services.contracts.endpoints import ACCEPT_INVITATION, CHANGE_WORKSPACE, CREATE_WORKSPACE, LIST_WORKSPACES
-from services.contracts.resources import ChangeWorkspace, InvitationCode, NewWorkspace
+from services.contracts.resources import ChangeWorkspace, InvitationCode, NewWorkspace, WorkspaceView
 from services.kernel.calls import Nothing
+from services.kernel.errors import Invalid, NotFound
 
 
 @click.group("workspaces", cls=GroupOnData)
@@ -40,8 +45,12 @@ def list_workspaces(session: Session, form: str) -> int:
 def make(session: Session, name: str, title: str) -> int:
     """Make a workspace NAME, and own it."""
     made = session.ask(CREATE_WORKSPACE, NewWorkspace(name, title))
-    click.echo(f"{made.name} is yours; work in it with --workspace {made.name}", err=True)
+    click.echo(f"{made.name} is yours; {_within(made)}", err=True)
     return 0
+
+
+def _within(workspace: WorkspaceView) -> str:
+    return f"work in it with --workspace {workspace.name}"
 
 
 @command.command("call")
@@ -67,11 +76,29 @@ def quotas(session: Session, name: str | None, form: str, **said: str | None) ->
 
 
 @command.command("enter")
+@click.argument("name", required=False)
 @data_options
-def enter(session: Session) -> int:
-    """Enter the workspace to which you were invited, by its code; who has no account says `login --invited`."""
-    code = ask_for("Code")
+def enter(session: Session, name: str | None) -> int:
+    """Work in NAME from now on, or in the workspace to which you were invited, by its code.
 
-    entered = session.ask(ACCEPT_INVITATION, InvitationCode(code))
-    click.echo(f"You are {entered.role} in {entered.name}; work in it with --workspace {entered.name}", err=True)
+    So does every call at this server that says no --workspace. Who has no account says `login --invited`.
+    """
+    if name and not session.settings.server:
+        raise Invalid(f"a data folder keeps no workspace to work in: say --workspace {quote(name)}")
+    code = "" if name else ask_for("Code")
+    return run_async(_enter(session, name or "", code))
+
+
+async def _enter(session: Session, name: str, code: str) -> int:
+    async with session.open() as hull:
+        if name:
+            known = await hull.calls.ask(LIST_WORKSPACES, Nothing(), session.caller)
+            entered = next((each for each in known if each.name == name), None)
+            if entered is None:
+                raise NotFound(f"you belong to no workspace {clean(name)}")
+        else:
+            entered = await hull.calls.ask(ACCEPT_INVITATION, InvitationCode(code), session.caller)
+    kept = await keep_workspace(server_of(session.settings), entered.name, os.environ)
+    then = "you work there from now on, unless --workspace says another"
+    click.echo(f"You are {entered.role} in {entered.name}; {then if kept else _within(entered)}", err=True)
     return 0
