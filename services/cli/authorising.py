@@ -1,6 +1,6 @@
-"""Who authorised active work: the window as it is typed, and what was signed as it is read, if its signature holds."""
+"""Who authorised active work: the window as it is typed, what it is good for, and what was signed, if that holds."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +14,8 @@ from services.contracts.authorisations import (
     read_statement,
 )
 from services.contracts.endpoints import GET_AUTHORISATION, GET_PLAN, PUBLISH_WORKSPACE_KEYS
-from services.contracts.resources import Scan, ScanId, SignedAuthorisation, WorkspaceRef
+from services.contracts.plan import PROFILES
+from services.contracts.resources import Module, NewScan, Scan, ScanId, SignedAuthorisation, WorkspaceRef
 from services.kernel.errors import Corrupt, Invalid
 
 #: Targets and rules that are listed, of each kind.
@@ -51,6 +52,16 @@ def _moment(text: str, now: datetime, *, days: int) -> int | None:
         return int(found.timestamp() * 1_000_000)
     except (ValueError, OverflowError):
         raise Invalid(f"{plain[:64]!a} is neither a day, as 2026-12-31, nor a time, as 2026-12-31T18:00") from None
+
+
+def unused(new: NewScan, planned: Collection[str], modules: Iterable[Module]) -> str:
+    """Why an authorisation lets nothing be done, where no module that was ``planned`` is active; else nothing."""
+    active = {module.declared.id for module in modules if module.declared.activity == "active"}
+    if new.authorised is None or not active.isdisjoint(planned):
+        return ""
+    if "active" in PROFILES[new.profile]:
+        return "the authorisation is not used: no source that is asked does active work"
+    return f"the authorisation is not used: the profile {new.profile} does no active work, --profile deep does"
 
 
 def authorised_line(scan: Scan) -> str:

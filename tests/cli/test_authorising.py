@@ -78,6 +78,34 @@ def test_nobody_is_shown_where_nobody_authorised_anything(mirage: Mirage, tmp_pa
     assert "nobody authorised active work of this scan" in err
 
 
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["scan", "dry run"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--technique", "web", "--window", f"/{datetime.now(UTC).date() + timedelta(days=2)}"),
+            "the profile passive does no active work, --profile deep does",
+        ),
+        (("--profile", "standard"), "the profile standard does no active work, --profile deep does"),
+        (("--profile", "deep", "--module", "phone"), "no source that is asked does active work"),
+    ],
+    ids=["passive", "standard", "deep"],
+)
+def test_an_authorisation_of_what_is_not_done_is_said_before_anything_is(
+    mirage: Mirage, tmp_path: Path, words: tuple[str, ...], said: str, dry: tuple[str, ...]
+) -> None:
+    only = () if "--module" in words else ("--module", "phone", "--module", "active")
+    scan = ("scan", "+41446681800", "--authorised", "the owner", "--quiet", *only, *words, *dry)
+    code, _, err = mirage(*scan, "--data", str(tmp_path / "data"))
+    assert (code, err.splitlines()[0]) == (0, f"mirage: the authorisation is not used: {said}")
+
+
+def test_an_authorisation_of_what_is_done_is_not_spoken_of(mirage: Mirage, tmp_path: Path) -> None:
+    scan = ("scan", "example.org", "--authorised", "the owner", "--profile", "deep", "--dry-run")
+    code, _, err = mirage(*scan, "--data", str(tmp_path / "data"))
+    assert (code, err) == (0, "")
+
+
 @pytest.mark.parametrize(("why", "loads"), [((), False), (("--authorised", "jo"), True)], ids=["plain", "authorised"])
 def test_what_signs_is_loaded_only_where_something_is_signed(
     why: tuple[str, ...], tmp_path: Path, *, loads: bool

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from services.cli.authorising import read_window
+from services.cli.authorising import unused as authorisation_unused
 from services.cli.following import display, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.networks import described as networks_described
@@ -111,6 +112,7 @@ async def preview(session: Session, new: NewScan, words: bytes | None, form: str
     planned = [module.id for module in previewed.modules]
     networks = list(networks_described(previewed.targets, planned, known))
     warn(untaken_described(new, previewed.targets, planned, known))
+    warn(authorisation_unused(new, planned, known))
     if words is not None:
         warn(words_unused(new, planned))
     if form == "json":
@@ -143,6 +145,7 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
         known = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
         planned = [source.module for source in scan.sources]
         warn(untaken_described(new, scan.targets, planned, known))
+        warn(authorisation_unused(new, planned, known))
         if words is not None:
             warn(words_unused(new, planned))
         for sentence in () if options["quiet"] else networks_described(networks_among(new), planned, known):
