@@ -33,6 +33,7 @@ class Session:
         self.named = workspace or ""
         self.workspace = workspace = workspace or DEFAULT_WORKSPACE
         self.caller = operator(workspace_id(workspace))
+        self._told = False
 
     def open(self, *, works: bool = False, makes: bool = False) -> Hull:
         """The services, to look at what there is and to change it; with ``works`` their scans go on.
@@ -43,7 +44,17 @@ class Session:
             return self._open_remote(server_of(self.settings))
         if self.data is not None and not (works or makes or self.settings.folder.exists()):
             raise Invalid(f"there is no data folder {self.settings.folder}")
+        self._tell_of_token()
         return Hull(self.settings, works=works)
+
+    def _tell_of_token(self) -> None:
+        """Say, once, that a token of the environment is of no use where no server is asked, and no folder was named."""
+        if os.environ.get("MIRAGE_TOKEN") and self.data is None and not self._told:
+            self._told = True
+            said = (
+                f"MIRAGE_TOKEN is not used: the data folder {self.settings.folder} is asked; for a server say --server"
+            )
+            click.echo(f"mirage: {said} or MIRAGE_SERVER", err=True)
 
     def ask(self, endpoint: Endpoint[Q, A], question: Q, *, makes: bool = False) -> A:
         """Ask one question of the services, and go; ``makes`` as in `open`."""

@@ -42,6 +42,23 @@ def test_a_folder_that_is_named_counts_and_not_a_server_of_the_environment(
     )  # fmt: skip
 
 
+def test_a_token_is_not_passed_over_where_no_server_is_asked(
+    mirage: Mirage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("MIRAGE_TOKEN", "hunter2")
+    told = (
+        f"mirage: MIRAGE_TOKEN is not used: the data folder {tmp_path}/mirage is asked;"
+        " for a server say --server or MIRAGE_SERVER\n"
+    )
+    assert mirage("modules", "list")[2] == told
+    code, _, said = mirage("scan", "+41446681800", "--module", "phone", "--quiet")
+    assert (code, said) == (0, told)
+    assert mirage("modules", "list", "--data", str(tmp_path / "mirage"))[2] == ""
+    monkeypatch.delenv("MIRAGE_TOKEN")
+    assert mirage("modules", "list")[2] == ""
+
+
 def test_whoever_has_a_folder_is_its_operator(mirage: Mirage, tmp_path: Path) -> None:
     said = mirage("whoami", "--data", str(tmp_path), "--workspace", "ours")[1]
     assert said == f"The operator of {tmp_path}, who may all, in the workspace ours\n"

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
-from msgspec.structs import replace
 
 from services.cli.first_account import told_of_code
 from services.cli.following import interrupted
+from services.cli.hull import Hull
 from services.cli.options import Session, data_options, run_async
 from services.contracts.endpoints import OFFER_FIRST_ACCOUNT
 from services.contracts.settings import GatewaySettings
@@ -40,7 +40,6 @@ def command(session: Session, listen: str | None) -> int:
 
     A server that is named elsewhere (MIRAGE_SERVER) is not asked for that.
     """
-    session.settings = replace(session.settings, server="")
     return run_async(serve(session, listen or session.settings.listen))
 
 
@@ -51,7 +50,7 @@ async def serve(session: Session, listen: str) -> int:
 
     trusted = trusted_by(session.settings)
     with open_listener(listen) as listener:
-        async with session.open(works=True) as hull, interrupted() as interrupt:
+        async with Hull(session.settings, works=True) as hull, interrupted() as interrupt:
             if hull.runtime is None:
                 raise Unavailable("another process owns this data folder; end it first, or use another --data")
             identities = Identities(hull.runtime.calls)
