@@ -1,6 +1,9 @@
 """What the demo reports is true in the lab, and there is much of it."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,18 +14,33 @@ from lab.truth import all_entities
 from lab.web.certificates import Authority
 from services.contracts import entities
 from services.contracts.claims import Entity, Malformed
-from tests.proof.processes import Mirage
+from tests.proof.processes import WAIT, Mirage, ended, environment
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Mirage:
-    mirage = Mirage(tmp_path_factory.mktemp("demo") / "data")
-    said = mirage.output("demo", "--quiet")
-    assert "finished" in said
-    assert "Try next" in said
-    return mirage
+    """The demo as it is first called, while everything else is served from the usual folder."""
+    share = tmp_path_factory.mktemp("share")
+    command, environ = [sys.executable, "-m", "services"], environment(XDG_DATA_HOME=str(share))
+    serving = subprocess.Popen(
+        [*command, "up", "--listen", "127.0.0.1:0"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with ended(serving):
+        assert serving.stdout is not None
+        assert serving.stdout.readline().startswith("Mirage is up")
+        done = subprocess.run(
+            [*command, "demo", "--quiet"], env=environ, capture_output=True, text=True, timeout=WAIT, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    assert "finished" in done.stdout
+    assert re.search(rf"(?s)Try next.+/mirage export \w+ --format hosts --data {share}/mirage-demo", done.stdout)
+    return Mirage(share / "mirage-demo")
 
 
 @pytest.fixture(scope="module")

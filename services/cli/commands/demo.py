@@ -14,9 +14,13 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from services.cli.folder_options import said
+from services.cli.hull import Hull
 from services.cli.options import Session, data_options, progress_options, run_async
 from services.contracts.resources import NewScan
 from services.kernel.errors import Unavailable
+from services.kernel.folder import LOG
+from services.kernel.observe import LogFile, configure_logs
 from services.kernel.settings import Settings
 
 READY_SECONDS = 30.0
@@ -27,8 +31,22 @@ READY_SECONDS = 30.0
 @click.option("--strict", is_flag=True, help="Exit with 4 when a source could not be asked.")
 @data_options
 def command(session: Session, *, quiet: bool, json_progress: bool, strict: bool) -> int:
-    """Start the lab, a small internet on this machine, and scan its organisation in the workspace "demo"."""
-    return run_async(scan_lab(session, quiet=quiet, json_progress=json_progress, strict=strict))
+    """Start the lab, a small internet on this machine, and scan its organisation in the workspace "demo".
+
+    What it finds is kept in a data folder of its own, `mirage-demo` beside the usual one, unless one is named.
+    """
+    return run_async(scan_lab(apart(session), quiet=quiet, json_progress=json_progress, strict=strict))
+
+
+def apart(session: Session) -> Session:
+    """Where the demo works: the usual folder may be at work, and in the world as it is."""
+    settings = session.settings
+    if settings.data:
+        return session
+    folder = settings.folder.with_name("mirage-demo")
+    if said("log") is None:
+        configure_logs(settings.log, LogFile(folder / LOG))
+    return Session(replace(settings, data=str(folder)), data=str(folder))
 
 
 async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict: bool) -> int:
@@ -42,7 +60,7 @@ async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict
             click.echo(
                 f"The lab is up; scanning its organisation {lab['target']}: no packet leaves this machine.", err=True
             )
-            async with inside.open(works=True) as hull:
+            async with Hull(inside.settings, works=True) as hull:
                 if hull.runtime is None:
                     raise Unavailable("another process owns this data folder; end it first, or use another --data")
                 new = NewScan(
@@ -83,6 +101,7 @@ def within(settings: Settings, lab: dict[str, Any]) -> Settings:
         ca_file=variables["SSL_CERT_FILE"],
         resolvers=(lab["resolver"],),
         proxy="",
+        server="",
     )
 
 
