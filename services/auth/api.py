@@ -33,7 +33,7 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.END_SESSION: sessions.end_session,
     e.LOG_OUT: sessions.log_out,
     e.SHOW_CALLER: callers.show_caller,
-    e.SHOW_AUTHENTICATOR: authenticators.show_authenticator,
+    e.GET_SECOND_FACTOR: authenticators.get_second_factor,
     e.BEGIN_AUTHENTICATOR: authenticators.begin_authenticator,
     e.CONFIRM_AUTHENTICATOR: authenticators.confirm_authenticator,
     e.REMOVE_AUTHENTICATOR: authenticators.remove_authenticator,

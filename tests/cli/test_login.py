@@ -112,7 +112,9 @@ def test_from_the_code_that_is_shown_to_a_scan_that_a_script_starts(ask: Ask, up
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert PASSWORD not in kept.read_text()
     ask("mo", "login", "--first", answers=(up.code, "mo@example.org", "Mo", PASSWORD), status=1)
-    assert ask("jo", "account", "show") == "Jo Doe <jo@example.org>, an operator\n"
+    assert ask("jo", "account", "show").splitlines() == [
+        "Jo Doe <jo@example.org>, an operator", "Logins need no code: mirage account authenticator",
+    ]  # fmt: skip
     reads = ask("jo", "tokens", "make", "reader", "--until", "7d").strip()
     starts = ask("jo", "tokens", "make", "scanner", "--may", "read", "--may", "scans.run")
     assert "create_scan needs the permission scans.run" in refused(ask, "script", *PHONE, token=reads)
@@ -217,6 +219,8 @@ def test_a_second_factor_is_asked_for_once_there_is_one(ask: Ask, up: Up, tmp_pa
     ask("phone", "login", answers=("jo@example.org", PASSWORD, "000000"), status=1)
     said = ask("phone", "login", answers=("jo@example.org", PASSWORD, recovery[0]))
     assert "You are Jo Doe" in said
+    told = ask("phone", "account", "show").splitlines()[1]
+    assert told == "Logins need a code of your authenticator; 9 recovery codes left"
     assert ask("phone", "sessions", "list").count("mirage on ") == 2
     ask("phone", "account", "password", answers=(PASSWORD, ANOTHER, "000000"), status=1)
     ask("phone", "account", "password", answers=(PASSWORD, ANOTHER, recovery[1]))

@@ -149,6 +149,11 @@ async def keep_recovery_codes(tx: Tx, account: UUID, digests: Sequence[bytes]) -
     await tx.insert_new("recovery_code", ("account", "digest"), ("account", "digest"), rows)
 
 
+async def count_recovery_codes(view: Reader, account: UUID) -> int:
+    row = await view.fetch_one("SELECT count(*) FROM recovery_code WHERE account = :account", account=account.bytes)
+    return int(row[0]) if row else 0
+
+
 async def use_recovery_code(tx: Tx, account: UUID, digest: bytes) -> bool:
     return (
         await tx.execute(

@@ -7,7 +7,7 @@ from services.auth.store import accounts as account_store
 from services.auth.usecases.codes import needs_code, plain_code, secret_name, take_code, use_code
 from services.auth.usecases.proofs import proven
 from services.auth.usecases.throttle import slow_down_proofs
-from services.contracts.resources import Authenticator, AuthenticatorCode, AuthenticatorView, Proof, RecoveryCodes
+from services.contracts.resources import Authenticator, AuthenticatorCode, Proof, RecoveryCodes, SecondFactor
 from services.kernel.calls import Caller, Nothing
 from services.kernel.errors import Conflict, Denied
 from services.kernel.service import Ports
@@ -18,8 +18,10 @@ CODES: Final = 10
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
-async def show_authenticator(ports: Ports, caller: Caller, question: Nothing) -> AuthenticatorView:
-    return AuthenticatorView(counts=await needs_code(ports, caller.person))
+async def get_second_factor(ports: Ports, caller: Caller, question: Nothing) -> SecondFactor:
+    async with ports.sql.read() as view:
+        left = await account_store.count_recovery_codes(view, caller.person)
+    return SecondFactor(authenticator=await needs_code(ports, caller.person), recovery_codes=left)
 
 
 async def begin_authenticator(ports: Ports, caller: Caller, question: Proof) -> Authenticator:

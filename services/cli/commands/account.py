@@ -4,12 +4,13 @@ from typing import Final
 from uuid import UUID
 
 import click
+from msgspec.structs import asdict
 
 from services.cli.folder_options import GroupOnData
 from services.cli.loopback import listening
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.prompts import ask_for, ask_for_new_password
-from services.cli.text import clean, instant, write_json, write_table
+from services.cli.text import clean, count, instant, write_json, write_table
 from services.contracts.endpoints import (
     ADD_IDENTITY,
     BEGIN_AUTHENTICATOR,
@@ -18,13 +19,13 @@ from services.contracts.endpoints import (
     CHANGE_PROFILE,
     CONFIRM_AUTHENTICATOR,
     GET_PROFILE,
+    GET_SECOND_FACTOR,
     LIST_IDENTITIES,
     LIST_PASSKEYS,
     OFFER_RESET,
     REMOVE_AUTHENTICATOR,
     REMOVE_IDENTITY,
     REMOVE_PASSKEY,
-    SHOW_AUTHENTICATOR,
 )
 from services.contracts.resources import (
     AuthenticatorCode,
@@ -36,12 +37,15 @@ from services.contracts.resources import (
     Proof,
     RemoveIdentity,
     RemovePasskey,
+    SecondFactor,
 )
 from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
 
 #: How many characters of what may be a code are said to be one.
 LONGEST_CODE: Final = 32
+#: Recovery codes that are too few.
+FEW_CODES: Final = 3
 
 
 @click.group("account", cls=GroupOnData)
@@ -53,13 +57,29 @@ def command() -> None:
 @format_option("text", "json")
 @data_options
 def show(session: Session, form: str) -> int:
-    """Show who you are."""
-    found = session.ask(GET_PROFILE, Nothing())
-    if form == "json":
-        write_json(found)
-    else:
-        click.echo(f"{found.name} <{found.email}>{', an operator' if found.operator else ''}")
-    return 0
+    """Show who you are, and whether your logins need a code."""
+
+    async def work() -> int:
+        async with session.open() as hull:
+            found = await hull.calls.ask(GET_PROFILE, Nothing(), session.caller)
+            second = await hull.calls.ask(GET_SECOND_FACTOR, Nothing(), session.caller)
+        if form == "json":
+            write_json(asdict(found) | asdict(second))
+            return 0
+        click.echo(f"{clean(found.name)} <{clean(found.email)}>{', an operator' if found.operator else ''}")
+        click.echo(_described(second))
+        return 0
+
+    return run_async(work())
+
+
+def _described(second: SecondFactor) -> str:
+    """Whether logins need a code, and what to do where few of those for recovery are left."""
+    if not second.authenticator:
+        return "Logins need no code: mirage account authenticator"
+    left = f"Logins need a code of your authenticator; {count(second.recovery_codes, 'recovery code')} left"
+    few = second.recovery_codes < FEW_CODES
+    return f"{left} (for new ones: mirage account authenticator --remove, and set it up again)" if few else left
 
 
 @command.command("call")
@@ -79,9 +99,9 @@ def password(session: Session) -> int:
 
     async def work() -> int:
         async with session.open() as hull:
-            known = await hull.calls.ask(SHOW_AUTHENTICATOR, Nothing(), session.caller)
+            known = await hull.calls.ask(GET_SECOND_FACTOR, Nothing(), session.caller)
             old, new = ask_for("Old password", secret=True), ask_for_new_password()
-            code = ask_for("Code of your authenticator, or a recovery code") if known.counts else ""
+            code = ask_for("Code of your authenticator, or a recovery code") if known.authenticator else ""
             await hull.calls.ask(CHANGE_PASSWORD, ChangePassword(old=old, new=new, code=code), session.caller)
         click.echo("The password is changed, and your other sessions have ended", err=True)
         return 0

@@ -58,13 +58,13 @@ RESET_PASSWORD: Final = Endpoint(
     takes=r.Reset, answers=r.LoginStep, summary="Choose another password, by a code of the operator.",
     idempotent=False,
 )  # fmt: skip
+GET_SECOND_FACTOR: Final = Endpoint(
+    service="auth", name="get_second_factor", method="GET", path="/v1/authenticator", needs=ACCOUNT, within=False,
+    takes=Nothing, answers=r.SecondFactor, summary="Say whether your logins need a code, and what is left for that.",
+)  # fmt: skip
 BEGIN_AUTHENTICATOR: Final = Endpoint(
     service="auth", name="begin_authenticator", method="POST", path="/v1/authenticator", needs=ACCOUNT, within=False,
     takes=r.Proof, answers=r.Authenticator, summary="Begin to set an authenticator up (TOTP).", idempotent=False,
-)  # fmt: skip
-SHOW_AUTHENTICATOR: Final = Endpoint(
-    service="auth", name="show_authenticator", method="GET", path="/v1/authenticator", needs=ACCOUNT, within=False,
-    takes=Nothing, answers=r.AuthenticatorView, summary="Show whether your logins need a code of an authenticator.",
 )  # fmt: skip
 CONFIRM_AUTHENTICATOR: Final = Endpoint(
     service="auth", name="confirm_authenticator", method="PUT", path="/v1/authenticator", needs=ACCOUNT, within=False,

@@ -157,12 +157,6 @@ class Authenticator(Secretive, frozen=True, kw_only=True):
     uri: str
 
 
-class AuthenticatorView(Struct, frozen=True):
-    """``counts``: whether logins, and what changes them, need a code of one."""
-
-    counts: bool
-
-
 class AuthenticatorCode(Secretive, frozen=True):
     code: Annotated[str, Meta(max_length=32)]
 
@@ -171,6 +165,13 @@ class RecoveryCodes(Secretive, frozen=True):
     """Each is good once, instead of a code of the authenticator; shown this once."""
 
     codes: tuple[str, ...]
+
+
+class SecondFactor(Struct, frozen=True, kw_only=True):
+    """Whether logins need a code of an ``authenticator``, and how many ``recovery_codes`` are left instead of one."""
+
+    authenticator: bool
+    recovery_codes: int
 
 
 class Proof(Secretive, frozen=True, kw_only=True):

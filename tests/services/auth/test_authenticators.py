@@ -96,7 +96,7 @@ async def test_it_is_said_whether_logins_need_a_code(home: Home, clock: Clock) -
     jo = await home.first()
 
     async def counts() -> bool:
-        return (await authenticators.show_authenticator(home.ports, home.caller(jo), Nothing())).counts
+        return (await authenticators.get_second_factor(home.ports, home.caller(jo), Nothing())).authenticator
 
     assert not await counts()
     await authenticators.begin_authenticator(home.ports, home.caller(jo), r.Proof(password=PASSWORD))
@@ -189,6 +189,27 @@ async def test_who_removes_it_has_a_code(home: Home, clock: Clock) -> None:
     assert (await home.log_in()).session is not None
     with pytest.raises(Denied):
         await remove(home, jo, recovery[0])
+
+
+async def test_it_is_told_whether_there_is_one_that_counts_and_how_many_recovery_codes_are_left(
+    home: Home, clock: Clock
+) -> None:
+    jo = await home.first()
+
+    async def told() -> tuple[bool, int]:
+        found = await authenticators.get_second_factor(home.ports, home.caller(jo), Nothing())
+        return found.authenticator, found.recovery_codes
+
+    assert await told() == (False, 0)
+    await authenticators.begin_authenticator(home.ports, home.caller(jo), r.Proof(password=PASSWORD))
+    assert await told() == (False, 0)
+    totp, recovery = await set_up(home, jo, clock)
+    assert await told() == (True, 10)
+    await home.log_in(code=recovery[0])
+    assert await told() == (True, 9)
+    clock.forward(300)
+    await remove(home, jo, code(totp, clock))
+    assert await told() == (False, 0)
 
 
 async def remove(home: Home, session: r.LoggedIn, said: str) -> None:
