@@ -7,7 +7,7 @@ import click
 from msgspec.structs import replace
 
 from services.cli.loopback import listening
-from services.cli.prompts import ask_for, ask_for_new_password
+from services.cli.prompts import ask_for, ask_for_new_password, check_code, of_form
 from services.cli.remote import RemoteCalls
 from services.cli.text import clean
 from services.contracts.endpoints import (
@@ -30,6 +30,7 @@ from services.contracts.resources import (
     OidcLogin,
     Reset,
 )
+from services.contracts.resources.users import Email, Title
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.messages import EVERYWHERE
@@ -41,20 +42,23 @@ _SECOND: Final = "Code of your authenticator, or a recovery code"
 
 
 async def log_in_first(calls: RemoteCalls, workspace: str, device: str) -> LoggedIn:
-    code, email, name = ask_for("Code"), ask_for("Email"), ask_for("Name")
-    question = FirstAccount(code=code, email=email, name=name, password=ask_for_new_password(), device=device)
+    code, email = ask_for("Code", check=check_code), ask_for("Email", check=of_form(Email))
+    name = ask_for("Name", check=of_form(Title))
+    password = ask_for_new_password(email, name)
+    question = FirstAccount(code=code, email=email, name=name, password=password, device=device)
     return await calls.ask(CREATE_FIRST_ACCOUNT, question, NOBODY)
 
 
 async def log_in_invited(calls: RemoteCalls, workspace: str, device: str) -> LoggedIn:
-    code, name = await _invitation(calls), ask_for("Name")
-    question = NewAccount(code=code, name=name, password=ask_for_new_password(), device=device)
+    code, email = await _invitation(calls)
+    name = ask_for("Name", check=of_form(Title))
+    question = NewAccount(code=code, name=name, password=ask_for_new_password(email, name), device=device)
     return await calls.ask(CREATE_ACCOUNT, question, NOBODY)
 
 
 async def log_in_again(calls: RemoteCalls, workspace: str, device: str) -> LoggedIn:
     """With another password, by a code of the operator."""
-    code = ask_for("Code of the operator")
+    code = ask_for("Code of the operator", check=check_code)
     question = Reset(reset=code, password=ask_for_new_password(), device=device)
     step = await calls.ask(RESET_PASSWORD, question, NOBODY)
     if step.needs == "code":
@@ -81,7 +85,7 @@ WAYS: Final[dict[Way, Callable[[RemoteCalls, str, str], Awaitable[LoggedIn]]]] =
 
 async def log_in_at_provider(calls: RemoteCalls, name: str, workspace: str, device: str, *, invited: bool) -> LoggedIn:
     """At an OpenID provider; who is ``invited`` gets an account by that."""
-    invitation = await _invitation(calls) if invited else ""
+    invitation, _ = await _invitation(calls) if invited else ("", "")
     async with listening() as loopback:
         begun = await calls.ask(BEGIN_OIDC, BeginOidc(provider=name, redirect=loopback.redirect), NOBODY)
         said = await loopback.answer_to(begun)
@@ -95,13 +99,13 @@ async def log_in_at_provider(calls: RemoteCalls, name: str, workspace: str, devi
     return _begun(step)
 
 
-async def _invitation(calls: RemoteCalls) -> str:
-    """The code of an invitation, once it was shown what that is."""
-    code = ask_for("Code")
+async def _invitation(calls: RemoteCalls) -> tuple[str, str]:
+    """The code of an invitation, and the address that was invited, once it was shown what that is."""
+    code = ask_for("Code", check=check_code)
     invited = await calls.ask(OPEN_INVITATION, InvitationCode(code), NOBODY)
     who, what = clean(invited.by), clean(invited.title)
     click.echo(f"{who} invites {clean(invited.email)} to {what}, as {invited.role}", err=True)
-    return code
+    return code, invited.email
 
 
 def _begun(step: LoginStep) -> LoggedIn:

@@ -4,13 +4,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import click
+from msgspec import ValidationError, convert
 
 from services.kernel.errors import Invalid
+from services.kernel.tokens import kind_of
+from services.kernel.wording import fault_of
 
 #: Characters that are read of what should be one line.
 MOST_READ: Final = 10_000
@@ -19,32 +22,81 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 #: Seconds after which a Ctrl-C is said again that has ended nothing.
 AGAIN: Final = 0.2
 
+#: Raises `Invalid` for an answer that will not do.
+Check = Callable[[str], None]
 
-def ask_for(what: str, *, secret: bool = False, needed: bool = True) -> str:
+
+def ask_for(what: str, *, secret: bool = False, needed: bool = True, check: Check | None = None) -> str:
     """The answer to a prompt; a ``secret`` is not shown, and one that is not ``needed`` may be empty.
 
+    ``check`` raises `Invalid` for one that will not do, which a person at a terminal is told, and asked again.
+
     Raises:
-        Invalid: standard input has no line for it.
+        Invalid: standard input has no line for it, or one that will not do.
     """
-    if sys.stdin.isatty():
-        return _prompt(what, secret=secret, needed=needed)
+    if not sys.stdin.isatty():
+        answer = _line(what, secret=secret, needed=needed)
+        if check is not None:
+            check(answer)
+        return answer
+    while True:
+        answer = _prompt(what, secret=secret, needed=needed)
+        try:
+            if check is not None:
+                check(answer)
+        except Invalid as error:
+            click.echo(f"{str(error)[:1].upper()}{str(error)[1:]}; once more, please", err=True)
+        else:
+            return answer
+
+
+def of_form(form: Any) -> Check:
+    """What checks that an answer is of a type of the contracts."""
+
+    def check(answer: str) -> None:
+        try:
+            convert(answer, form)
+        except ValidationError as error:
+            raise Invalid(f"that will not do: {fault_of(error, form)}") from None
+
+    return check
+
+
+def check_code(answer: str) -> None:
+    """See that it is a code of ours, which tells by its end whether it is whole.
+
+    Raises:
+        Invalid: it is not.
+    """
+    if not kind_of(answer):
+        raise Invalid("that is no code, or not just as it was shown: copy all of it, from mirage_ on")
+
+
+def ask_for_new_password(*about: str) -> str:
+    """A password that is chosen, and none that is tried first, where ``about`` is known of whose it is.
+
+    At a terminal it is asked for twice, since nobody sees it, and until both are the same.
+
+    Raises:
+        Invalid: there is none, or not a good one.
+    """
+    from services.auth.domain.passwords import check_password
+
+    def check(password: str) -> None:
+        check_password(password, *about)
+
+    password = ask_for("Password", secret=True, check=check)
+    while sys.stdin.isatty() and ask_for("The same again", secret=True) != password:
+        click.echo("That was another one; once more, please", err=True)
+        password = ask_for("Password", secret=True, check=check)
+    return password
+
+
+def _line(what: str, *, secret: bool, needed: bool) -> str:
     line = sys.stdin.readline(MOST_READ)
     if not line.strip() and (needed or not line):
         raise Invalid(f"there is no line on standard input for: {what.lower()}")
     return line.strip("\r\n") if secret else line.strip()
-
-
-def ask_for_new_password() -> str:
-    """A password that is chosen; at a terminal twice, since nobody sees it, and until both are the same.
-
-    Raises:
-        Invalid: there is none.
-    """
-    password = ask_for("Password", secret=True)
-    while sys.stdin.isatty() and ask_for("The same again", secret=True) != password:
-        click.echo("That was another one; once more, please", err=True)
-        password = ask_for("Password", secret=True)
-    return password
 
 
 def _prompt(what: str, *, secret: bool, needed: bool) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
+from services.kernel.tokens import make_token
 from tests.cli.conftest import Mirage
 from tests.cli.fields import documented
 
@@ -104,8 +105,10 @@ def soon(holds: Callable[[], object]) -> None:
 
 
 def test_from_the_code_that_is_shown_to_a_scan_that_a_script_starts(ask: Ask, up: Up, tmp_path: Path) -> None:
-    ask("jo", "login", "--first", answers=("mirage_one_guess", "jo@example.org", "Jo Doe", PASSWORD), status=1)
-    ask("jo", "login", "--first", answers=(up.code, "jo@example.org", "Jo Doe", "short"), status=2)
+    guess = make_token("one")
+    assert "the code is wrong" in ask(
+        "jo", "login", "--first", answers=(guess, "jo@example.org", "Jo Doe", PASSWORD), status=1
+    )
     said = ask("jo", "login", "--first", answers=(up.code, "jo@example.org", "Jo Doe", PASSWORD))
     assert "You are Jo Doe (owner, operator) in the workspace default" in said
     kept = tmp_path.parent / "jo/mirage/servers.json"
@@ -127,6 +130,23 @@ def test_from_the_code_that_is_shown_to_a_scan_that_a_script_starts(ask: Ask, up
     soon(lambda: refused(ask, "script", "scans", "list", token=reads))
     assert "lets nobody in" in refused(ask, "script", "scans", "list", token=reads)
     assert "finished" in ask("script", "scans", "list", token=starts)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (("mirage_one_guess",), "that is no code, or not just as it was shown"),
+        (("CODE", "jo at example"), "that will not do: an address of e-mail, as jo@example.org"),
+        (("CODE", "jo@example.org", "J" * 101), "that will not do: at most 100 characters"),
+        (("CODE", "jo@example.org", "Jo Doe", "short"), "a password has 12 characters at least"),
+        (("CODE", "jo.doe@example.org", "Jo Doe", "jo.doe@example.org"), "little more than a name that others know"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said_before_the_next_one_is_asked_for_and_nothing_is_sent(
+    ask: Ask, up: Up, answers: tuple[str, ...], said: str
+) -> None:
+    given = tuple(make_token("one") if each == "CODE" else each for each in answers)
+    assert said in ask("nobody", "login", "--first", answers=given, status=2)
 
 
 def test_a_colleague_is_invited_and_is_what_he_was_made_at_once(ask: Ask) -> None:

@@ -14,6 +14,7 @@ from services.kernel.errors import Invalid
 from services.kernel.settings import Settings
 from tests.cli.conftest import Mirage
 from tests.cli.test_commands import every_command
+from tests.cli.test_login import PASSWORD
 
 #: There is no such host.
 HOST = "mirage.invalid"
@@ -39,13 +40,13 @@ def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("MIRAGE_TOKEN", "hunter2")
-    monkeypatch.setattr("sys.stdin", io.StringIO("hunter2\n" * 5))
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n" * 5))
 
 
 @pytest.mark.parametrize("name", ASKING)
 def test_every_verb_that_asks_a_server_refuses_it(mirage: Mirage, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     if name == "keys set":  # takes one line, and no other
-        monkeypatch.setattr("sys.stdin", io.StringIO("hunter2\n"))
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
     words = shlex.split(EXAMPLES[name].replace("--server https://mirage.example.org", ""))[1:]
     status, _, told = mirage("--server", SERVER, *words)
     assert (status, told) == (2, REFUSED)
@@ -60,7 +61,7 @@ def test_a_check_of_the_installation_says_it_and_asks_nothing(mirage: Mirage) ->
 @pytest.mark.parametrize("way", [(), ("--first",), ("--invited",), ("--reset",), ("--token",), ("--oidc", "acme")])
 def test_no_way_to_log_in_comes_as_far_as_a_prompt(mirage: Mirage, way: tuple[str, ...]) -> None:
     assert mirage("login", *way, "--server", SERVER) == (2, "", REFUSED)
-    assert sys.stdin.read(8) == "hunter2\n"
+    assert sys.stdin.readline() == f"{PASSWORD}\n"
 
 
 def test_a_host_that_is_named_is_asked(mirage: Mirage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,13 @@ from typing import Self
 import pytest
 
 from services.cli import prompts
+from services.kernel.tokens import make_token
 from tests.cli.test_login import PASSWORD, Up
 from tests.proof.processes import ROOT
 
 SECRET = ("Password: ", "The same again: ")
 CTRL_C, CTRL_D = "\x03", "\x04"
+CODE = make_token("one")
 
 
 class Terminal:
@@ -106,6 +108,24 @@ def test_a_password_that_was_mistyped_is_asked_for_again_and_nothing_else(up: Up
     assert "That was another one" in terminal.shown
     assert "You are Jo Doe (owner, operator)" in terminal.shown
     assert PASSWORD not in terminal.shown
+
+
+def test_an_answer_that_will_not_do_is_asked_for_again_at_once(up: Up, tmp_path: Path) -> None:
+    with Terminal(tmp_path, "login", "--first", "--server", up.url) as terminal:
+        terminal.press(f"{CODE[:-1]}\n", after="Code: ")
+        terminal.press(f"{CODE}\n", after="copy all of it, from mirage_ on; once more, please\r\nCode: ")
+        terminal.press("jo at example\n", after="Email: ")
+        terminal.press(
+            "jo@example.org\n", after="an address of e-mail, as jo@example.org; once more, please\r\nEmail: "
+        )
+        terminal.press("Jo Doe\n", after="Name: ")
+        terminal.press("short\n", after="Password: ")
+        terminal.press("jo@example.org\n", after="Password: ")
+        terminal.press(f"{PASSWORD}\n", after="Password: ")
+        terminal.press(CTRL_D, after="The same again: ")
+        assert terminal.leave() == 1
+    assert "A password has 12 characters at least" in terminal.shown
+    assert "little more than a name that others know" in terminal.shown
 
 
 def test_a_ctrl_c_that_comes_just_before_a_key_is_waited_for_is_heard_all_the_same(
