@@ -50,10 +50,10 @@ def list_dead(session: Session, form: str) -> int:
         if form == "json":
             write_json({"letters": letters})
             return 0
-        write_table(("letter", "consumer", "message", "at", "tries", "reason"), map(_row, letters))
-        if not letters:
-            click.echo("No dead letters.")
-        elif len(letters) == MOST:
+        write_table(
+            ("letter", "consumer", "message", "at", "tries", "reason"), map(_row, letters), none="No dead letters."
+        )
+        if len(letters) == MOST:
             click.echo(f"These are the newest {MOST}.")
         return 0
 

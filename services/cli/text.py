@@ -123,8 +123,10 @@ def console(*, stderr: bool = False) -> "Console":
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=PIPED_WIDTH if piped else None)
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, first: Sequence[str] = ()) -> None:
-    """Print rows as a plain table that fits the terminal; of none, nothing.
+def write_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, first: Sequence[str] = (), none: str = ""
+) -> None:
+    """Print rows as a plain table that fits the terminal; where there are none, ``none`` is said on stderr.
 
     Where it is too narrow columns are left out: ``first`` are kept as long as any, then the others from the left.
     """
@@ -134,6 +136,8 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, first:
 
     cells = [[Text(clean(cell)) for cell in row] for row in rows]
     if not cells:
+        if none:
+            sys.stderr.write(f"{none}\n")
         return
     out = console()
     widths = [max(len(name), *(row[place].cell_len for row in cells)) for place, name in enumerate(columns)]

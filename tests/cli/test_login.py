@@ -297,6 +297,14 @@ def test_a_session_has_a_name_and_ends_when_the_next_one_is_kept_instead(ask: As
     assert "the old laptop" not in shown
 
 
+def test_who_has_none_is_told_so(ask: Ask) -> None:
+    code = ask("jo", "members", "invite", "ny@example.org").strip()
+    ask("ny", "login", "--invited", answers=(code, "Ny", PASSWORD))
+    assert ask("ny", "tokens", "list") == "No tokens.\n"
+    assert ask("ny", "account", "passkeys") == "No passkeys.\n"
+    assert ask("ny", "account", "identities") == "No identities.\n"
+
+
 def test_the_beginning_of_an_id_is_enough_where_it_is_of_one(ask: Ask) -> None:
     made = [json.loads(ask("jo", "tokens", "make", name, "--format", "json"))["view"]["id"] for name in ("one", "two")]
     assert "there is no token zz" in refused(ask, "jo", "tokens", "end", "zz")

@@ -108,7 +108,7 @@ def test_an_output_that_is_full_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("words", ["scans list", "modules list", "scan --help", "export last"])
+@pytest.mark.parametrize("words", ["settings list", "modules list", "scan --help", "export last"])
 def test_a_standard_output_that_is_closed_is_one_sentence(mirage: Mirage, words: str) -> None:
     done = mirage.run(*words.split(), before=("sh", "-c", 'exec "$@" >&-', "sh"))
     if words == "export last":

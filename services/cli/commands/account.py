@@ -153,7 +153,7 @@ def passkeys(session: Session, form: str, remove: UUID | None) -> int:
         (str(each.id), clean(each.name), "yes" if each.synced else "", instant(each.created), instant(each.used))
         for each in found
     )
-    write_table(("id", "name", "synced", "since", "used"), rows)
+    write_table(("id", "name", "synced", "since", "used"), rows, none="No passkeys.")
     return 0
 
 
@@ -179,7 +179,7 @@ def identities(session: Session, form: str, link: str | None, remove: UUID | Non
     rows = (
         (str(each.id), each.provider, clean(each.email), instant(each.created), instant(each.used)) for each in found
     )
-    write_table(("id", "provider", "as", "since", "used"), rows)
+    write_table(("id", "provider", "as", "since", "used"), rows, none="No identities.")
     return 0
 
 

@@ -87,7 +87,7 @@ def list_entries(
         for each in found:
             click.echo(escaped(write_line(each).decode()))
     else:
-        write_table(("when", "who", "what", "about", "outcome", "from"), map(_row, found))
+        write_table(("when", "who", "what", "about", "outcome", "from"), map(_row, found), none="No entries.")
     return 0
 
 

@@ -62,12 +62,11 @@ def list_keys(session: Session, form: str) -> int:
         write_table(
             ("key", "from", "ends in", "used by"),
             ((key.name, key.source, key.hint, " ".join(key.modules)) for key in keys),
+            none=f"No keys are set; which ones help: {session.line('modules list')}",
         )
         for key in keys:
             if not key.opens:
                 click.echo(f"{key.name} cannot be used: it was sealed under another master key; set it again", err=True)
-        if not keys:
-            click.echo(f"No keys are set; which ones help: {session.line('modules list')}")
         return 0
 
     return run_async(work())

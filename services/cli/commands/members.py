@@ -39,6 +39,7 @@ def list_members(session: Session, form: str) -> int:
     write_table(
         ("email", "name", "is", "since"),
         ((clean(each.email), clean(each.name), each.role, instant(each.since)) for each in found),
+        none="No members.",
     )
     return 0
 
@@ -76,6 +77,7 @@ def invitations(session: Session, form: str) -> int:
             (str(each.id), clean(each.email), each.role, clean(each.by), instant(each.expires), each.state)
             for each in found
         ),
+        none="No invitations.",
     )
     return 0
 

@@ -26,7 +26,9 @@ def list_operators(session: Session, form: str) -> int:
         write_json(found)
         return 0
     write_table(
-        ("email", "name", "since"), ((clean(each.email), clean(each.name), instant(each.since)) for each in found)
+        ("email", "name", "since"),
+        ((clean(each.email), clean(each.name), instant(each.since)) for each in found),
+        none="No operators.",
     )
     return 0
 

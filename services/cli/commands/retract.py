@@ -63,10 +63,8 @@ def command(
 
 def write_retractions(stand: tuple[Retraction, ...]) -> None:
     """Print what is withdrawn, since when and why."""
-    if not stand:
-        click.echo("Nothing is withdrawn.")
     rows = ((_words(each), instant(each.at), clean(each.reason)) for each in stand)
-    write_table(("withdrawn", "since", "reason"), rows)
+    write_table(("withdrawn", "since", "reason"), rows, none="Nothing is withdrawn.")
 
 
 def _words(retraction: Retraction) -> str:

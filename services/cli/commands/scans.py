@@ -64,9 +64,8 @@ def list_scans(session: Session, form: str) -> int:
                 )
                 for scan in scans
             ),
+            none=f"No scans yet; make one with: {session.line('scan example.org')}",
         )
-        if not scans:
-            click.echo(f"No scans yet; make one with: {session.line('scan example.org')}")
         if interrupted:
             click.echo(f"The process of an interrupted scan is gone; go on with: {session.line('scans resume ID')}")
         return 0

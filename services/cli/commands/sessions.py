@@ -32,6 +32,7 @@ def list_sessions(session: Session, form: str) -> int:
              "yes" if each.current else "")
             for each in found
         ),
+        none="No sessions.",
     )  # fmt: skip
     return 0
 

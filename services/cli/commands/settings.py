@@ -85,7 +85,7 @@ def write_settings(views: tuple[SettingsView, ...], form: str) -> int:
     if form == "json":
         write_json(views)
         return 0
-    write_table(("service", "version", "values", "changed", "by", "reason"), map(_row, views))
+    write_table(("service", "version", "values", "changed", "by", "reason"), map(_row, views), none="Nothing was set.")
     return 0
 
 

@@ -60,6 +60,7 @@ def list_tokens(session: Session, form: str) -> int:
             (str(each.id), each.name, " ".join(each.permissions), instant(each.expires), instant(each.used))
             for each in tokens
         ),
+        none="No tokens.",
     )
     return 0
 

@@ -34,6 +34,7 @@ def list_workspaces(session: Session, form: str) -> int:
     write_table(
         ("name", "called", "you are", "since"),
         ((each.name, clean(each.title), each.role or "-", instant(each.created)) for each in found),
+        none="No workspaces.",
     )
     return 0
 
