@@ -1,6 +1,7 @@
 """Every command of the command line takes what it declares."""
 
 import inspect
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 
 from services.cli.examples import EXAMPLES
 from services.cli.main import COMMANDS, Commands
+from tests.cli.conftest import Mirage
 
 
 def declared(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -45,6 +47,19 @@ def test_every_command_that_follows_a_scan_can_be_quiet_or_be_read_by_a_program(
     followers = {name for name, taken in options.items() if taken & {"quiet", "json_progress"}}
     assert followers == {"scan", "demo", "scans watch", "scans resume", "scans retry"}
     assert all(options[name] >= {"quiet", "json_progress"} for name in followers)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("scna", "scan"), ("scans lst", "list"), ("sessions ends", "end"), ("fleet statuss", "status"),
+        ("new modul", "module"), ("fleet dead lst", "list"),
+    ],
+)  # fmt: skip
+def test_who_mistypes_a_command_is_told_the_nearest_one(mirage: Mirage, words: str, meant: str) -> None:
+    status, _, told = mirage(*words.split())
+    assert status == 2
+    assert re.search(rf"; did you mean '?{meant}'?\?", told)
 
 
 def leaves() -> set[str]:
