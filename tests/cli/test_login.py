@@ -364,6 +364,15 @@ def test_a_workspace_is_not_said_where_something_else_says_it(ask: Ask, way: str
     assert "--workspace is for a login by password or --oidc" in said
 
 
+@pytest.mark.parametrize("hidden", ["\x1b[2J", "\n", "\x7f", "\x9b", "\u202e", "\u2028"])
+def test_a_name_that_a_terminal_would_obey_is_refused(ask: Ask, hidden: str) -> None:
+    name, wrong = f"a{hidden}b", "printable characters: no controls, and none that turn a line around"
+    answers = ("jo@example.org", PASSWORD)
+    for words in (("login", "--name", name), ("tokens", "make", name), ("account", "call", name)):
+        assert wrong in ask("jo", *words, answers=answers, status=2)
+    assert wrong in ask("jo", "workspaces", "call", name, "--workspace", "acme", status=2)
+
+
 def test_who_is_in_a_workspace_no_more_is_told_where_he_is_instead(ask: Ask) -> None:
     ask("jo", "workspaces", "make", "first")
     ask("jo", "workspaces", "make", "second")

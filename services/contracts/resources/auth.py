@@ -6,13 +6,13 @@ from uuid import UUID
 from msgspec import Meta, Struct, field
 
 from services.contracts.permissions import Role
-from services.contracts.resources.users import Email, Title
+from services.contracts.resources.users import IN_WORDS, SHOWN, Email, Title
 
 #: As it is typed: how short one may be is said in a sentence when it is chosen.
 Password = Annotated[str, Meta(max_length=1024)]
 Token = Annotated[str, Meta(max_length=100)]
 #: What a person sees of where a session is used, as whoever logs in says it.
-Device = Annotated[str, Meta(max_length=200)]
+Device = Annotated[str, Meta(pattern=SHOWN, max_length=200, description=IN_WORDS)]
 
 
 #: Bytes in base64url, as Web Authentication writes them in JSON.
