@@ -6,7 +6,7 @@ from typing import Final
 
 from services.cli.hull import Hull
 from services.cli.options import Session
-from services.cli.text import clean, instant
+from services.cli.text import clean, instant, moment
 from services.contracts.authorisations import (
     AUTHORISATION_TYPE,
     AuthorisationStatement,
@@ -69,7 +69,7 @@ def authorised_line(scan: Scan) -> str:
     if scan.authorisation is None:
         return f"Authorised: {clean(scan.authorised)}" if scan.authorised else ""
     said = scan.authorisation
-    window = f"{instant(said.begins)} to {instant(said.until)} UTC"
+    window = f"{moment(said.begins)} to {instant(said.until)}"
     return f"Authorised: {clean(said.why)} ({clean(said.by.name)}; {_techniques(said)}; {window})"
 
 
@@ -77,10 +77,10 @@ def authorisation_lines(said: AuthorisationStatement) -> Iterator[str]:
     """What was authorised, a line for each part of it."""
     account = f", account {said.by.account}" if said.by.account else ""
     yield f"Authorisation {said.id} of the scan {said.scan}"
-    yield f"By: {clean(said.by.name)} ({said.by.kind}{account}), {instant(said.at)} UTC"
+    yield f"By: {clean(said.by.name)} ({said.by.kind}{account}), {instant(said.at)}"
     yield f"Why: {clean(said.why)}"
-    yield f"From: {instant(said.begins)} UTC"
-    yield f"Until: {instant(said.until)} UTC"
+    yield f"From: {instant(said.begins)}"
+    yield f"Until: {instant(said.until)}"
     yield f"Techniques: {_techniques(said)}"
     in_all = f" ({said.target_count:,} in all)" if said.target_count > LISTED else ""
     yield f"Targets: {_listed(said.targets)}{in_all}"

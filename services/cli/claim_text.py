@@ -20,7 +20,7 @@ _changed: Final = re.compile(r"(now|no longer) (\w+) = (.+)", re.DOTALL).fullmat
 def value_words(name: str, value: Any) -> str:
     """The value of an attribute as people write it: times as times."""
     known = ATTRIBUTES.get(name)
-    return f"{instant(value)} UTC" if known is not None and known.unit == "us" else str(value)
+    return instant(value) if known is not None and known.unit == "us" else str(value)
 
 
 def qualified(qualifiers: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from services.cli.options import format_option, run_async
-from services.cli.text import clean, count, instant, write_json, write_table
+from services.cli.text import clean, count, instant, moment, write_json, write_table
 from services.kernel.calls import Caller, Calls, Endpoint, Nothing
 from services.kernel.errors import Invalid
 from services.kernel.letters import DROP_DEAD, LIST_DEAD, MOST, OPEN_DEAD, RETRY_DEAD, Letter, LetterRef, Letters
@@ -51,7 +51,9 @@ def list_dead(session: Session, form: str) -> int:
             write_json({"letters": letters})
             return 0
         write_table(
-            ("letter", "consumer", "message", "at", "tries", "reason"), map(_row, letters), none="No dead letters."
+            ("letter", "consumer", "message", "at (UTC)", "tries", "reason"),
+            map(_row, letters),
+            none="No dead letters.",
         )
         if len(letters) == MOST:
             click.echo(f"These are the newest {MOST}.")
@@ -65,7 +67,7 @@ def _row(letter: Letter) -> tuple[str, ...]:
         str(letter.id)[:8],
         letter.consumer,
         letter.type,
-        instant(letter.at),
+        moment(letter.at),
         str(letter.tries),
         letter.reason[:200],
     )
@@ -81,7 +83,7 @@ def show(session: Session, letter_id: str, form: str) -> int:
             write_json({"letter": opened.letter, "data": opened.data.decode("utf-8", "replace")})
             return 0
         for name, value in msgspec.to_builtins(opened.letter).items():
-            click.echo(f"{name:<10}{instant(value) + ' UTC' if name == 'at' else clean(str(value))}")
+            click.echo(f"{name:<10}{instant(value) if name == 'at' else clean(str(value))}")
         click.echo("")
         click.echo(clean(opened.data.decode("utf-8", "replace")))
         return 0

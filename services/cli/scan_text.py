@@ -109,7 +109,7 @@ def held_lines(scan: Scan) -> list[str]:
     lines = [clean(scan.withheld)] if scan.withheld else []
     for until, waiting in held[:HELD_SHOWN]:
         when = instant(until) if until > (time.time() + DAY) * 1_000_000 else instant(until)[11:]
-        reason = f"{clean(waiting.reason)} until {when} UTC"
+        reason = f"{clean(waiting.reason)} until {when}"
         lines.append(f"{waiting.module}, {count(waiting.items, 'item')}: {reason}")
     if len(held) > HELD_SHOWN:
         lines.append(f"and {count(len(held) - HELD_SHOWN, 'other source')}")

@@ -42,6 +42,11 @@ def escaped(text: str) -> str:
 
 def instant(at: int | None) -> str:
     """A time in UTC microseconds, to the second; a dash for none. What no calendar has stays a number."""
+    return "-" if at is None else f"{moment(at)} UTC"
+
+
+def moment(at: int | None) -> str:
+    """The same without a word of UTC, for a column whose head has it."""
     if at is None:
         return "-"
     try:

@@ -249,6 +249,23 @@ def test_a_second_factor_is_asked_for_once_there_is_one(ask: Ask, up: Up, tmp_pa
     ask("phone", "account", "authenticator", "--remove", answers=(recovery[4],))
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "whoami", "scans list", "scans show last", "sessions list", "tokens list", "workspaces list", "members list",
+        "members invitations", "operators list", "audit list", "settings history gateway", "retract",
+        "modules show phone",
+    ],
+)  # fmt: skip
+def test_a_time_is_said_to_be_utc_beside_it_or_in_the_head_of_its_column(ask: Ask, verb: str) -> None:
+    ask("jo", "settings", "set", "gateway", "log=info")
+    ask("jo", "retract", "--module", "crtsh", "--reason", "a test")
+    shown = ask("jo", *verb.split())
+    times = [re.findall(r"\d\d:\d\d:\d\d(?! UTC)", line) for line in shown.splitlines()]
+    assert max(map(len, times)) <= shown.count("(UTC)")
+    assert re.search(r"\d{4}-\d\d-\d\d", shown) or verb in {"scans show last", "modules show phone"}, shown
+
+
 def test_who_lost_his_password_gets_back_by_a_code_of_the_machines_operator(
     ask: Ask, up: Up, mirage: Mirage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,7 +282,7 @@ def test_who_lost_his_password_gets_back_by_a_code_of_the_machines_operator(
 def test_who_asks_is_told_who_he_is_and_until_when(ask: Ask, up: Up) -> None:
     said = ask("jo", "whoami").splitlines()
     assert said[:2] == [f"Jo Doe <jo@example.org> at {up.url}", "owner, operator in the workspace default"]
-    assert re.fullmatch(r"By a session, until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", said[2])
+    assert re.fullmatch(r"By a session, until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", said[2])
     made = json.loads(ask("jo", "tokens", "make", "weekly", "--until", "7d", "--format", "json"))
     said = ask("script", "whoami", token=made["token"]).splitlines()
     assert "May audit.read, " in said[2] or "read" in said[2]

@@ -10,7 +10,7 @@ from services.cli.folder_options import GroupOnData
 from services.cli.loopback import listening
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.prompts import ask_for, ask_for_new_password
-from services.cli.text import clean, count, instant, write_json, write_table
+from services.cli.text import clean, count, instant, moment, write_json, write_table
 from services.contracts.endpoints import (
     ADD_IDENTITY,
     BEGIN_AUTHENTICATOR,
@@ -150,10 +150,10 @@ def passkeys(session: Session, form: str, remove: UUID | None) -> int:
         write_json(found)
         return 0
     rows = (
-        (str(each.id), clean(each.name), "yes" if each.synced else "", instant(each.created), instant(each.used))
+        (str(each.id), clean(each.name), "yes" if each.synced else "", moment(each.created), moment(each.used))
         for each in found
     )
-    write_table(("id", "name", "synced", "since", "used"), rows, none="No passkeys.")
+    write_table(("id", "name", "synced", "since (UTC)", "used (UTC)"), rows, none="No passkeys.")
     return 0
 
 
@@ -176,10 +176,8 @@ def identities(session: Session, form: str, link: str | None, remove: UUID | Non
     if form == "json":
         write_json(found)
         return 0
-    rows = (
-        (str(each.id), each.provider, clean(each.email), instant(each.created), instant(each.used)) for each in found
-    )
-    write_table(("id", "provider", "as", "since", "used"), rows, none="No identities.")
+    rows = ((str(each.id), each.provider, clean(each.email), moment(each.created), moment(each.used)) for each in found)
+    write_table(("id", "provider", "as", "since (UTC)", "used (UTC)"), rows, none="No identities.")
     return 0
 
 

@@ -14,7 +14,7 @@ from services.cli.folder_options import GroupOnData
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.output import check_output, kept, opened
-from services.cli.text import clean, count, escaped, instant, write_json, write_table
+from services.cli.text import clean, count, escaped, moment, write_json, write_table
 from services.contracts.audit import Chain, Head, write_line
 from services.contracts.endpoints import (
     EXPORT_AUDIT,
@@ -87,7 +87,7 @@ def list_entries(
         for each in found:
             click.echo(escaped(write_line(each).decode()))
     else:
-        write_table(("when", "who", "what", "about", "outcome", "from"), map(_row, found), none="No entries.")
+        write_table(("when (UTC)", "who", "what", "about", "outcome", "from"), map(_row, found), none="No entries.")
     return 0
 
 
@@ -205,7 +205,7 @@ def _row(entry: AuditEntry) -> tuple[str, ...]:
     known = [entry.account.hex[:8] if entry.account is not None else "", *_HOW[entry.kind], entry.service]
     who = f"{entry.name} ({', '.join(filter(None, known))})" if any(known) else entry.name
     about = ", ".join(f"{name}: {said}" for name, said in entry.about.items())
-    return (instant(entry.at), clean(who), clean(entry.what), clean(about), clean(entry.outcome), clean(entry.address))
+    return (moment(entry.at), clean(who), clean(entry.what), clean(about), clean(entry.outcome), clean(entry.address))
 
 
 def read_instant(text: str, now: datetime) -> int:

@@ -145,7 +145,7 @@ def write_record(view: RecordView) -> None:
     click.echo(f"record    {view.id}")
     click.echo(f"request   {record.protocol}: {clean(record.request)}")
     click.echo(f"asked by  {view.module}@{view.version}, scan {str(view.scan)[:8]}")
-    click.echo(f"at        {instant(record.at)} UTC, {record.elapsed / 1000:.1f} ms, {record.egress} to {record.peer}")
+    click.echo(f"at        {instant(record.at)}, {record.elapsed / 1000:.1f} ms, {record.egress} to {record.peer}")
     if record.error:
         click.echo(f"failure   {clean(record.error)}")
     if record.tls_error:

@@ -6,7 +6,7 @@ from services.cli.finding import find_id, find_person
 from services.cli.folder_options import GroupOnData
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, instant, write_json, write_table
+from services.cli.text import clean, instant, moment, write_json, write_table
 from services.contracts.endpoints import (
     INVITE,
     LIST_INVITATIONS,
@@ -37,8 +37,8 @@ def list_members(session: Session, form: str) -> int:
         write_json(found)
         return 0
     write_table(
-        ("email", "name", "is", "since"),
-        ((clean(each.email), clean(each.name), each.role, instant(each.since)) for each in found),
+        ("email", "name", "is", "since (UTC)"),
+        ((clean(each.email), clean(each.name), each.role, moment(each.since)) for each in found),
         none="No members.",
     )
     return 0
@@ -72,9 +72,9 @@ def invitations(session: Session, form: str) -> int:
         write_json(found)
         return 0
     write_table(
-        ("id", "email", "as", "by", "until", "state"),
+        ("id", "email", "as", "by", "until (UTC)", "state"),
         (
-            (str(each.id), clean(each.email), each.role, clean(each.by), instant(each.expires), each.state)
+            (str(each.id), clean(each.email), each.role, clean(each.by), moment(each.expires), each.state)
             for each in found
         ),
         none="No invitations.",

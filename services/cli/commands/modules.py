@@ -177,7 +177,7 @@ def _quotas(budget: BudgetView | None) -> str:
     whose = " with the key" if budget.with_key else ""
     shared = f" (shared as {budget.budget})" if budget.budget != budget.module else ""
     told = [
-        f"{quota.most:,} per {quota.period}{whose}, {quota.left:,} left until {instant(quota.until)} UTC"
+        f"{quota.most:,} per {quota.period}{whose}, {quota.left:,} left until {instant(quota.until)}"
         for quota in budget.quotas
     ]
     return "; ".join(told) + (shared if told else "")

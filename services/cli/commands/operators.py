@@ -5,7 +5,7 @@ import click
 from services.cli.finding import find_person
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, instant, write_json, write_table
+from services.cli.text import clean, moment, write_json, write_table
 from services.contracts.endpoints import ADD_OPERATOR, LIST_OPERATORS, REMOVE_OPERATOR
 from services.contracts.resources import AccountRef, NewOperator
 from services.kernel.calls import Nothing
@@ -26,8 +26,8 @@ def list_operators(session: Session, form: str) -> int:
         write_json(found)
         return 0
     write_table(
-        ("email", "name", "since"),
-        ((clean(each.email), clean(each.name), instant(each.since)) for each in found),
+        ("email", "name", "since (UTC)"),
+        ((clean(each.email), clean(each.name), moment(each.since)) for each in found),
         none="No operators.",
     )
     return 0

@@ -4,7 +4,7 @@ import click
 
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import count, instant, write_json, write_table
+from services.cli.text import count, moment, write_json, write_table
 from services.contracts.endpoints import DELETE_SCAN, FIND_EXPIRED, GET_SCAN
 from services.contracts.resources import Retention, ScanId, ScanRef, ScanSummary
 from services.contracts.states import ENDED
@@ -67,10 +67,10 @@ def write_gone(gone: list[ScanSummary], *, dry_run: bool) -> None:
             str(scan.id)[:8],
             scan.state,
             ", ".join(scan.targets[:3]) + (" …" if len(scan.targets) > 3 else ""),
-            instant(scan.ended),
+            moment(scan.ended),
             str(scan.entities),
         )
         for scan in gone
     )
-    write_table(("scan", "state", "targets", "ended", "entities"), rows)
+    write_table(("scan", "state", "targets", "ended (UTC)", "entities"), rows)
     click.echo(f"{count(len(gone), 'scan')} {'would be deleted' if dry_run else 'deleted'}.")

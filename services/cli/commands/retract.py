@@ -8,7 +8,7 @@ import click
 from services.cli.finding import find_scan
 from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, count, instant, write_json, write_table
+from services.cli.text import clean, count, moment, write_json, write_table
 from services.contracts.endpoints import FIND_RECORDS, LIST_RETRACTIONS, RETRACT
 from services.contracts.resources import RecordQuery, Retract, Retraction
 from services.kernel.calls import Nothing
@@ -63,8 +63,8 @@ def command(
 
 def write_retractions(stand: tuple[Retraction, ...]) -> None:
     """Print what is withdrawn, since when and why."""
-    rows = ((_words(each), instant(each.at), clean(each.reason)) for each in stand)
-    write_table(("withdrawn", "since", "reason"), rows, none="Nothing is withdrawn.")
+    rows = ((_words(each), moment(each.at), clean(each.reason)) for each in stand)
+    write_table(("withdrawn", "since (UTC)", "reason"), rows, none="Nothing is withdrawn.")
 
 
 def _words(retraction: Retraction) -> str:

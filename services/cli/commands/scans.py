@@ -40,7 +40,7 @@ def list_scans(session: Session, form: str) -> int:
     """List scans, newest first."""
 
     async def work() -> int:
-        from services.cli.text import instant, write_json, write_table
+        from services.cli.text import moment, write_json, write_table
 
         async with session.open() as hull:
             worked = await hull.somebody_works()
@@ -50,14 +50,14 @@ def list_scans(session: Session, form: str) -> int:
             write_json([{**to_builtins(scan), "interrupted": scan.id in interrupted} for scan in scans])
             return 0
         write_table(
-            ("scan", "state", "targets", "profile", "created", "entities", "asked", "open"),
+            ("scan", "state", "targets", "profile", "created (UTC)", "entities", "asked", "open"),
             (
                 (
                     str(scan.id)[:8],
                     INTERRUPTED if scan.id in interrupted else scan.state,
                     ", ".join(scan.targets[:3]) + (" …" if len(scan.targets) > 3 else ""),
                     scan.profile,
-                    instant(scan.created),
+                    moment(scan.created),
                     str(scan.entities),
                     str(scan.done),
                     str(scan.open),

@@ -5,7 +5,7 @@ import click
 from services.cli.finding import find_id
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, instant, write_json, write_table
+from services.cli.text import clean, moment, write_json, write_table
 from services.contracts.endpoints import END_SESSION, LIST_SESSIONS
 from services.contracts.resources import SessionRef
 from services.kernel.calls import Nothing
@@ -26,9 +26,9 @@ def list_sessions(session: Session, form: str) -> int:
         write_json(found)
         return 0
     write_table(
-        ("id", "where", "from", "since", "used", "this one"),
+        ("id", "where", "from", "since (UTC)", "used (UTC)", "this one"),
         (
-            (str(each.id), clean(each.device), each.address, instant(each.created), instant(each.seen),
+            (str(each.id), clean(each.device), each.address, moment(each.created), moment(each.seen),
              "yes" if each.current else "")
             for each in found
         ),

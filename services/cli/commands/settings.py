@@ -7,7 +7,7 @@ import msgspec
 
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option
-from services.cli.text import clean, instant, write_json, write_table
+from services.cli.text import clean, moment, write_json, write_table
 from services.contracts.endpoints import CHANGE_SETTINGS, GET_SETTINGS, LIST_SETTINGS, LIST_SETTINGS_CHANGES
 from services.contracts.resources import ChangeSettings, SettingsRef, SettingsView
 from services.kernel.calls import Nothing
@@ -85,10 +85,12 @@ def write_settings(views: tuple[SettingsView, ...], form: str) -> int:
     if form == "json":
         write_json(views)
         return 0
-    write_table(("service", "version", "values", "changed", "by", "reason"), map(_row, views), none="Nothing was set.")
+    write_table(
+        ("service", "version", "values", "changed (UTC)", "by", "reason"), map(_row, views), none="Nothing was set."
+    )
     return 0
 
 
 def _row(view: SettingsView) -> tuple[str, ...]:
     values = ", ".join(f"{name}={msgspec.json.encode(value).decode()}" for name, value in view.values.items())
-    return (view.service, str(view.version), values, instant(view.at), view.by, clean(view.reason))
+    return (view.service, str(view.version), values, moment(view.at), view.by, clean(view.reason))

@@ -7,7 +7,7 @@ import click
 from services.cli.claim_text import value_words
 from services.cli.finding import find_scan
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import clean, instant, write_json
+from services.cli.text import clean, instant, moment, write_json
 from services.contracts.endpoints import GET_ENTITY
 from services.contracts.entities import ENTITY_TYPES
 from services.contracts.resources import Assertion, EntityQuery, EntityView
@@ -51,7 +51,7 @@ def write_entity(entity: EntityView) -> None:
     """Print an entity with its sources."""
     place = f", {entity.scope_role}, distance {entity.distance}" if entity.scope_role else ""
     click.echo(f"{clean(entity.value)}  ({entity.type}{place})")
-    click.echo(f"  seen {instant(entity.first_seen)} to {instant(entity.last_seen)} UTC")
+    click.echo(f"  seen {moment(entity.first_seen)} to {instant(entity.last_seen)}")
     _write_assertions(entity.assertions, "  ")
     for value in entity.attributes:
         click.echo(f"  {value.name} = {clean(value_words(value.name, value.value))}")

@@ -8,7 +8,7 @@ import click
 from services.cli.finding import find_id
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.text import instant, write_json, write_table
+from services.cli.text import instant, moment, write_json, write_table
 from services.contracts.endpoints import CREATE_TOKEN, END_TOKEN, LIST_TOKENS
 from services.contracts.resources import NewToken, TokenRef
 from services.kernel.calls import Nothing
@@ -55,9 +55,9 @@ def list_tokens(session: Session, form: str) -> int:
         write_json(tokens)
         return 0
     write_table(
-        ("id", "name", "may", "until", "used"),
+        ("id", "name", "may", "until (UTC)", "used (UTC)"),
         (
-            (str(each.id), each.name, " ".join(each.permissions), instant(each.expires), instant(each.used))
+            (str(each.id), each.name, " ".join(each.permissions), moment(each.expires), moment(each.used))
             for each in tokens
         ),
         none="No tokens.",

@@ -10,7 +10,7 @@ from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.prompts import ask_for
 from services.cli.quotas import show_quotas
-from services.cli.text import clean, instant, write_json, write_table
+from services.cli.text import clean, moment, write_json, write_table
 from services.contracts.endpoints import ACCEPT_INVITATION, CHANGE_WORKSPACE, CREATE_WORKSPACE, LIST_WORKSPACES
 from services.contracts.resources import ChangeWorkspace, InvitationCode, NewWorkspace, WorkspaceView
 from services.kernel.calls import Nothing
@@ -32,8 +32,8 @@ def list_workspaces(session: Session, form: str) -> int:
         write_json(found)
         return 0
     write_table(
-        ("name", "called", "you are", "since"),
-        ((each.name, clean(each.title), each.role or "-", instant(each.created)) for each in found),
+        ("name", "called", "you are", "since (UTC)"),
+        ((each.name, clean(each.title), each.role or "-", moment(each.created)) for each in found),
         none="No workspaces.",
     )
     return 0
