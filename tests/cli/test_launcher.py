@@ -3,11 +3,15 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from services.cli.commands.fleet import OF_OTHERS, OF_ROOT
+from services.cli.fleet.secrets import FILE
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -76,10 +80,59 @@ def ours(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "fleet"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "fleet up"])
 def test_those_that_begin_at_once_install_what_a_fleet_needs_once(ours: Path, command: str) -> None:
     environ = {"PATH": os.environ["PATH"], "MIRAGE_VENV": str(ours / "venv"), "NOTES": str(ours / "notes")}
-    begun = [subprocess.Popen([ours / "mirage", command], env=environ, stderr=subprocess.DEVNULL) for _ in range(4)]
+    words = command.split()
+    begun = [subprocess.Popen([ours / "mirage", *words], env=environ, stderr=subprocess.DEVNULL) for _ in range(4)]
     assert [process.wait(30) for process in begun] == [0] * 4
     installed = [line.rpartition("/")[2] for line in (ours / "notes").read_text().splitlines()]
     assert installed == ["requirements.lock", "requirements-fleet.lock"]
+
+
+@pytest.mark.parametrize("said", [("--data", "FLEET"), ("--data=FLEET",)])
+def test_what_a_fleet_needs_is_not_installed_to_say_that_there_is_none(ours: Path, said: tuple[str, ...]) -> None:
+    environ = {
+        "PATH": os.environ["PATH"], "MIRAGE_VENV": str(ours / "venv"), "NOTES": str(ours / "notes"), "HOME": str(ours),
+    }  # fmt: skip
+    words = [ours / "mirage", "fleet", "status", *(each.replace("FLEET", "~/fleet") for each in said)]
+    for there in (False, True):
+        if there:
+            (ours / "fleet").mkdir()
+            (ours / "fleet" / FILE).touch()
+        subprocess.run(words, env=environ, stderr=subprocess.DEVNULL, check=True)
+        assert ("requirements-fleet.lock" in (ours / "notes").read_text()) is there
+
+
+def test_a_fleet_is_looked_for_where_it_is_brought_up() -> None:
+    launcher = (ROOT / "mirage").read_text()
+    assert f"folder={OF_ROOT}\n" in launcher
+    assert f'folder="{OF_OTHERS.replace("~", "${HOME:-}")}"\n' in launcher
+
+
+#: Packages that `requirements-fleet.lock` has and `requirements.lock` has not.
+LACKING = """
+import sys
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"asyncpg", "nats", "redis", "motor", "pymongo", "neo4j", "elasticsearch"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Lacking())
+from services.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["status", "down", "scale scans 2", "restart scans", "logs scans", "reset jo@example.org", "settings auth",
+     "key oidc_acme --remove", "dead", "dead show 1a2b"],
+)  # fmt: skip
+def test_that_there_is_no_fleet_is_said_without_what_one_needs(tmp_path: Path, words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LACKING, "fleet", *words.split(), "--data", str(tmp_path)], cwd=ROOT,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2, f"mirage: there is no fleet in {tmp_path}: bring one up (mirage fleet up), or name its folder (--data)\n",
+    )  # fmt: skip

@@ -200,9 +200,9 @@ def status(data: str, form: str) -> int:
     """Show services and stores: instances, how they are, where they run, what waits for them."""
 
     async def work() -> int:
+        fleet = _known(data)
         from services.cli.fleet.standing import look_at_all, write
 
-        fleet = _known(data)
         seen = await look_at_all(fleet.agents, fleet.services)
         write(seen, form)
         return 0 if seen.well else 1
@@ -225,7 +225,7 @@ def scale(service: str, count: str, data: str) -> int:
         from services.contracts.endpoints import SCALE_SERVICE
         from services.contracts.resources import Scaling
 
-        async with _deployment(data).calls() as calls:
+        async with _known(data).calls() as calls:
             scaled = await calls.ask(SCALE_SERVICE, Scaling(service=service, count=number), OPERATOR)
         if number is None:
             click.echo(f"{service} has {scaled.least} to {counted(scaled.most, 'instance')}, as its work needs")
@@ -328,9 +328,10 @@ def _with_letters(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command of dead letters what opens those of a fleet."""
 
     def run(data: str, **options: Any) -> Any:
+        folder = _folder(data)
         from services.cli.fleet.letters import FleetLetters
 
-        return function(FleetLetters(Path(data).expanduser()), **options)
+        return function(FleetLetters(folder), **options)
 
     return data_option(update_wrapper(run, function))
 
@@ -368,9 +369,21 @@ def _known(data: str) -> "Deployment":
     Raises:
         Invalid: there is none.
     """
-    fleet = _deployment(data)
-    _ = fleet.secrets
-    return fleet
+    _folder(data)
+    return _deployment(data)
+
+
+def _folder(data: str) -> Path:
+    """The folder of a fleet that was brought up; told without what only a fleet needs, which may not be installed.
+
+    Raises:
+        Invalid: there is none in it.
+    """
+    from services.cli.fleet.secrets import read_secrets
+
+    folder = Path(data).expanduser()
+    read_secrets(folder)
+    return folder
 
 
 @asynccontextmanager
