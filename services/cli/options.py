@@ -65,6 +65,15 @@ class Session:
 
         return run_async(work())
 
+    def look_at_server(self) -> None:
+        """See that a server may hear what lets in, and that there is something, before a person is asked for a secret.
+
+        Raises:
+            Invalid: it may not, or there is nothing.
+        """
+        if self.settings.server:
+            find_credentials(server_of(self.settings), os.environ)
+
     def _open_remote(self, url: str) -> Hull:
         from services.cli.remote import RemoteHull
 

@@ -44,12 +44,11 @@ def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ASKING)
-def test_every_verb_that_asks_a_server_refuses_it(mirage: Mirage, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    if name == "keys set":  # takes one line, and no other
-        monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+def test_every_verb_that_asks_a_server_refuses_it_before_it_asks_for_anything(mirage: Mirage, name: str) -> None:
     words = shlex.split(EXAMPLES[name].replace("--server https://mirage.example.org", ""))[1:]
     status, _, told = mirage("--server", SERVER, *words)
     assert (status, told) == (2, REFUSED)
+    assert sys.stdin.readline() == f"{PASSWORD}\n"
 
 
 def test_a_check_of_the_installation_says_it_and_asks_nothing(mirage: Mirage) -> None:

@@ -122,7 +122,7 @@ def authenticator(session: Session, *, remove: bool) -> int:
                 await hull.calls.ask(REMOVE_AUTHENTICATOR, said, session.caller)
                 click.echo("Logins need no code any more", err=True)
                 return 0
-            begun = await hull.calls.ask(BEGIN_AUTHENTICATOR, Proof(**_proof()), session.caller)
+            begun = await hull.calls.ask(BEGIN_AUTHENTICATOR, Proof(**_proof(session)), session.caller)
             click.echo(f"Tell your authenticator: {begun.secret}\n{begun.uri}", err=True)
             confirmed = await hull.calls.ask(
                 CONFIRM_AUTHENTICATOR, AuthenticatorCode(ask_for("Code that it shows")), session.caller
@@ -142,7 +142,7 @@ def authenticator(session: Session, *, remove: bool) -> int:
 def passkeys(session: Session, form: str, remove: UUID | None) -> int:
     """List your passkeys, the newest first; a browser makes them, a terminal cannot."""
     if remove is not None:
-        session.ask(REMOVE_PASSKEY, RemovePasskey(passkey=remove, **_proof()))
+        session.ask(REMOVE_PASSKEY, RemovePasskey(passkey=remove, **_proof(session)))
         click.echo("It lets nobody in any more; sessions go on until they are ended (mirage sessions)", err=True)
         return 0
     found = session.ask(LIST_PASSKEYS, Nothing())
@@ -169,7 +169,7 @@ def identities(session: Session, form: str, link: str | None, remove: UUID | Non
     if link:
         return run_async(_link(session, link))
     if remove is not None:
-        session.ask(REMOVE_IDENTITY, RemoveIdentity(identity=remove, **_proof()))
+        session.ask(REMOVE_IDENTITY, RemoveIdentity(identity=remove, **_proof(session)))
         click.echo("That lets you in no more; sessions go on until they are ended (mirage sessions)", err=True)
         return 0
     found = session.ask(LIST_IDENTITIES, Nothing())
@@ -181,15 +181,16 @@ def identities(session: Session, form: str, link: str | None, remove: UUID | Non
     return 0
 
 
-def _proof() -> dict[str, str]:
+def _proof(session: Session) -> dict[str, str]:
     """What shows that it is still he who logged in."""
+    session.look_at_server()
     asked = "Code of your authenticator, or a recovery code; your password, if you have no authenticator"
     said = ask_for(asked, secret=True, needed=False)
     return {"password": said, "code": said if len(said) <= LONGEST_CODE else ""}
 
 
 async def _link(session: Session, provider: str) -> int:
-    proof = _proof()
+    proof = _proof(session)
     async with session.open() as hull, listening() as loopback:
         question = BeginIdentity(provider=provider, redirect=loopback.redirect, **proof)
         begun = await hull.calls.ask(BEGIN_IDENTITY, question, session.caller)

@@ -77,6 +77,7 @@ def list_keys(session: Session, form: str) -> int:
 @data_options
 def set_key(session: Session, name: str) -> int:
     """Set a key; its value is read from a prompt, or from standard input when that is no terminal."""
+    session.look_at_server()
     secret = read_key(session.line(f"keys set {name}"))
 
     async def work() -> int:

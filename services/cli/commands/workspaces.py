@@ -8,7 +8,7 @@ import click
 from services.cli.credentials import keep_workspace, server_of
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
-from services.cli.prompts import ask_for
+from services.cli.prompts import ask_for, check_code
 from services.cli.quotas import show_quotas
 from services.cli.text import clean, moment, write_json, write_table
 from services.contracts.endpoints import ACCEPT_INVITATION, CHANGE_WORKSPACE, CREATE_WORKSPACE, LIST_WORKSPACES
@@ -86,7 +86,8 @@ def enter(session: Session, name: str | None) -> int:
     """
     if name and not session.settings.server:
         raise Invalid(f"a data folder keeps no workspace to work in: say --workspace {quote(name)}")
-    code = "" if name else ask_for("Code")
+    session.look_at_server()
+    code = "" if name else ask_for("Code", check=check_code)
     return run_async(_enter(session, name or "", code))
 
 
