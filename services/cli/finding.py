@@ -19,8 +19,7 @@ async def find_scan(hull: Hull, session: Session, named: str) -> Scan:
     try:
         return await hull.calls.ask(GET_SCAN, ScanRef(named), session.caller)
     except NotFound as error:
-        where = f" in the workspace {session.workspace}" if session.named or not session.settings.server else ""
-        raise NotFound(f"{error}{where}") from error
+        raise NotFound(f"{error} in {session.where}") from error
 
 
 def find_id(named: str, ids: Iterable[UUID], what: str) -> UUID:

@@ -30,7 +30,12 @@ def folder_options() -> list[click.Option]:
             help="Ask the fleet at this address (MIRAGE_SERVER), not a data folder.",
             **SAID,
         ),
-        click.Option(["--workspace"], metavar="NAME", help=f"The workspace to work in ({DEFAULT_WORKSPACE}).", **SAID),
+        click.Option(
+            ["--workspace"],
+            metavar="NAME",
+            help=f"The workspace to work in ({DEFAULT_WORKSPACE}; at a server, that of the session).",
+            **SAID,
+        ),
         click.Option(
             ["--log"],
             metavar="LEVEL",

@@ -35,6 +35,12 @@ class Session:
         self.caller = operator(workspace_id(workspace))
         self._told = False
 
+    @property
+    def where(self) -> str:
+        """The workspace that is worked in, in words: of one that nobody named, a server knows what it is called."""
+        known = self.named or not self.settings.server
+        return f"the workspace {self.workspace}" if known else "your workspace"
+
     def open(self, *, works: bool = False, makes: bool = False) -> Hull:
         """The services, to look at what there is and to change it; with ``works`` their scans go on.
 

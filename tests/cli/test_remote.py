@@ -70,6 +70,10 @@ def test_what_is_not_there_is_said_as_it_is_here(mirage: Mirage, server: str) ->
     code, _, err = mirage("scans", "show", "0123abcd", "--server", server)
     assert (code, err.count("\n")) == (1, 1)
     assert "0123abcd" in err
+    code, _, err = mirage("show", "nobody.example", "--server", server)
+    assert (code, "nothing is known of nobody.example in your workspace;" in err) == (1, True)
+    code, _, err = mirage("show", "nobody.example", "--server", server, "--workspace", "ours")
+    assert (code, "nothing is known of nobody.example in the workspace ours;" in err) == (1, True)
 
 
 def test_a_wrong_token_is_refused_and_not_shown(mirage: Mirage, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +120,7 @@ def test_a_fleet_is_examined_as_far_as_it_can_be_from_here(mirage: Mirage, serve
     code, out, err = mirage("doctor", "--server", server, "--format", "json")
     assert code == 0, out + err
     checks = {each["check"]: each for each in json.loads(out)}
-    assert checks["server"]["says"] == "it answers; 0 scans in workspace default"
+    assert checks["server"]["says"] == "it answers; 0 scans in your workspace"
     assert "modules" in checks
     assert "disk" not in checks, "the folder of nobody was looked at"
 

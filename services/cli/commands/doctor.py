@@ -110,7 +110,7 @@ async def _services(session: Session) -> list[tuple[str, bool, str]]:
         async with session.open(makes=True) as hull:
             modules = await hull.calls.ask(LIST_MODULES, Nothing(), session.caller)
             scans = await hull.calls.ask(LIST_SCANS, Nothing(), session.caller)
-            known = f"{count(len(scans), 'scan')} in workspace {session.workspace}"
+            known = f"{count(len(scans), 'scan')} in {session.where}"
             if session.settings.server:
                 return [(what, True, f"it answers; {known}"), ("modules", bool(modules), f"{len(modules)} modules")]
             dead = await hull.calls.ask(LIST_DEAD, Nothing(), session.caller)

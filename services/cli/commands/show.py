@@ -39,7 +39,7 @@ def command(session: Session, value: str, scan_id: str | None, kind: str | None,
         if not found:
             asked = f"why-not {quote(clean(value))}" + (f" --scan {scan_id}" if scan_id else "")
             what = f"the {kind} {clean(value)}" if kind else clean(value)
-            where = f"scan {scan_id}" if scan_id else f"the workspace {session.workspace}"
+            where = f"scan {scan_id}" if scan_id else session.where
             click.echo(f"mirage: nothing is known of {what} in {where}; see: {session.line(asked)}", err=True)
             return 1
         return 0
