@@ -25,7 +25,7 @@ from services.contracts.resources import (
     Verified,
 )
 from services.kernel.calls import Caller, Endpoint, Nothing
-from services.kernel.errors import Conflict, Invalid, Unavailable
+from services.kernel.errors import Conflict, Invalid
 from services.kernel.service import Ports
 
 MAX_UPLOAD: Final = 32_000_000
@@ -42,15 +42,12 @@ async def get_blob(ports: Ports, caller: Caller, question: BlobQuery) -> BlobVie
 
 
 async def _see_that_there_is_room(ports: Ports, caller: Caller, size: int) -> None:
-    """See that the workspace may keep so many bytes more; where its quotas cannot be asked, it may.
+    """See that the workspace may keep so many bytes more.
 
     Raises:
-        Conflict: it may not.
+        Conflict: it may not. Unavailable: users does not say.
     """
-    try:
-        allowed = (await ports.calls.ask(e.GET_QUOTAS, Nothing(), caller, seconds=ASKING)).storage
-    except Unavailable:
-        return
+    allowed = (await ports.calls.ask(e.GET_QUOTAS, Nothing(), caller, seconds=ASKING)).storage
     if allowed is None:
         return
     async with ports.sql.read() as view:
