@@ -196,10 +196,17 @@ async def _read_answer(ports: Ports, flow: Flow, provider: LoginProvider, questi
     token = await read_id_token(ports, provider, tokens.id)
     if wrong := wrong_with(token, issuer=flow.issuer, client=provider.client_id, nonce=flow.nonce, at=now()):
         raise Mistrusted(wrong)
-    token = await complete(ports, provider, token, tokens.access)
+    if provider.admits or not await _is_linked(ports, token):
+        token = await complete(ports, provider, token, tokens.access)
     if not may_come(token.address, provider):
         raise Mistrusted("people with such addresses may not come")
     return token
+
+
+async def _is_linked(ports: Ports, token: IdToken) -> bool:
+    """Whether somebody is known by a token's subject, whatever his address is."""
+    async with ports.sql.read() as view:
+        return await find_identity(view, token.iss, token.sub) is not None
 
 
 async def _account_of(

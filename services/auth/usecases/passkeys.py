@@ -63,6 +63,12 @@ class Begun(Struct, frozen=True):
     account: UUID | None = None
 
 
+class Page(Struct, frozen=True):
+    """What a browser says of the page that asked for a passkey (CollectedClientData)."""
+
+    origin: str
+
+
 async def begin_passkey(ports: Ports, caller: Caller, question: Proof) -> PasskeyOptions:
     """What an authenticator needs to make a passkey of who asks, once he has shown that it is he.
 
@@ -187,13 +193,13 @@ async def log_in_by_passkey(ports: Ports, caller: Caller, question: PasskeyLogin
 
 def _is_elsewhere(ports: Ports, client_data: str) -> str:
     """What to say of a page whose origin none of ours is: often the operator has not said yet where people log in."""
-    from webauthn.helpers import base64url_to_bytes, parse_client_data_json
+    from webauthn.helpers import base64url_to_bytes
 
     origins: tuple[str, ...] = ports.live.now.origins
-    said = _read(lambda: parse_client_data_json(base64url_to_bytes(client_data)))
-    if said is None or said.origin in origins:
+    page = _read(lambda: msgspec.json.decode(base64url_to_bytes(client_data), type=Page))
+    if page is None or page.origin in origins:
         return ""
-    return f"passkeys are for pages of {', '.join(origins)} (origins, set of auth), not of {said.origin[:200]!a}"
+    return f"passkeys are for pages of {', '.join(origins)} (origins, set of auth), not of {page.origin[:200]!a}"
 
 
 def _verify_made(ports: Ports, made: MadeCredential, challenge: bytes) -> "VerifiedRegistration":

@@ -311,8 +311,10 @@ async def _ask(
 
 
 def _decode(answer: Answer, form: type[T]) -> T:
+    """What an answer says; a null says nothing."""
     try:
-        return msgspec.json.decode(answer.body, type=form)
+        said = msgspec.json.decode(answer.body, type=dict[str, Any])
+        return msgspec.convert({name: value for name, value in said.items() if value is not None}, form)
     except msgspec.MsgspecError as error:
         raise Unavailable(_AWAY) from error
 

@@ -92,19 +92,6 @@ async def test_another_password_needs_the_old_one_and_a_code_where_logins_need_o
     assert (await home.log_in(password="another horse battery", code=recovery[0])).session is not None
 
 
-async def test_it_is_said_whether_logins_need_a_code(home: Home, clock: Clock) -> None:
-    jo = await home.first()
-
-    async def counts() -> bool:
-        return (await authenticators.get_second_factor(home.ports, home.caller(jo), Nothing())).authenticator
-
-    assert not await counts()
-    await authenticators.begin_authenticator(home.ports, home.caller(jo), r.Proof(password=PASSWORD))
-    assert not await counts()
-    await set_up(home, jo, clock)
-    assert await counts()
-
-
 async def test_who_took_a_session_uses_no_try_of_a_login_up(home: Home, clock: Clock) -> None:
     jo = await home.first()
     totp, _ = await set_up(home, jo, clock)

@@ -109,6 +109,32 @@ async def test_a_provider_that_tells_addresses_apart_from_its_tokens_is_asked_fo
 
 
 @pytest.mark.parametrize(
+    "told", [{"email": None, "email_verified": None, "name": None}, {"sub": "another"}, {"sub": 5}], ids=str
+)
+async def test_who_is_linked_is_let_in_whatever_is_told_apart_of_him(
+    linked: Home, provider: Provider, told: dict[str, Any]
+) -> None:
+    await linked.first()
+    assert (await log_in(linked, provider)).session is not None
+    provider.thin, provider.told = True, told
+    assert (await log_in(linked, provider)).session is not None
+    assert "/userinfo" not in provider.asked
+
+
+async def test_where_addresses_decide_who_may_come_they_are_asked_for_each_time(
+    home: Home, provider: Provider, authority: Authority
+) -> None:
+    await home.know(provider, authority.file, domains=("example.org",), admits=("example.org",))
+    await home.first()
+    provider.thin = True
+    for _ in range(2):
+        assert (await log_in(home, provider)).session is not None
+    provider.told = {"email": None}
+    with pytest.raises(Unauthenticated, match=WRONG):
+        await log_in(home, provider)
+
+
+@pytest.mark.parametrize(
     "told", [{"sub": "another"}, {"sub": None}, {"email_verified": False}, {"email": "jo@example.com"}], ids=str
 )
 async def test_what_is_told_apart_of_somebody_else_lets_nobody_in(

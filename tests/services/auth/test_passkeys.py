@@ -189,6 +189,7 @@ ALTERED: dict[str, Callable[[Json], Json]] = {
     "no data": lambda it: altered(it, "authenticatorData", ""),
     "other client data": lambda it: altered(it, "clientDataJSON", "e30"),
     "no client data": lambda it: altered(it, "clientDataJSON", "/////"),
+    "an origin that is no text": lambda it: altered(it, "clientDataJSON", urlsafe_b64encode(b'{"origin": 5}').decode()),
 }
 
 
