@@ -141,6 +141,9 @@ def test_from_a_provider_that_is_set_to_a_session_and_an_identity_that_is_taken_
     status, said = desk.at_the_provider("mo", "login", "--invited", "--oidc", "acme", answers=(code,))
     assert (status, "You are Mo Miller (viewer) in the workspace default" in said) == (0, True), said
     assert desk.ask("mo", "account", "passkeys", "--format", "json").strip() == "[]"
+    desk.ask("mo", "account", "password", answers=("", PASSWORD))
+    desk.ask("mo", "account", "password", answers=("", "another horse battery"), status=1)
+    desk.ask("mo at home", "login", answers=("mo@example.org", PASSWORD))
 
 
 def logs_in(desk: Desk, who: str, says: str) -> None:

@@ -100,7 +100,8 @@ def password(session: Session) -> int:
     async def work() -> int:
         async with session.open() as hull:
             known = await hull.calls.ask(GET_SECOND_FACTOR, Nothing(), session.caller)
-            old, new = ask_for("Old password", secret=True), ask_for_new_password()
+            old = ask_for("Old password (nothing, where you have none)", secret=True, needed=False)
+            new = ask_for_new_password()
             code = ask_for("Code of your authenticator, or a recovery code") if known.authenticator else ""
             await hull.calls.ask(CHANGE_PASSWORD, ChangePassword(old=old, new=new, code=code), session.caller)
         click.echo("The password is changed, and your other sessions have ended", err=True)

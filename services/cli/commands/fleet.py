@@ -163,10 +163,11 @@ def key(name: str, data: str, *, remove: bool) -> int:
     from services.contracts.endpoints import REMOVE_KEY, SET_KEY
     from services.contracts.resources import KeyName, NewKey
 
+    _folder(data)
     secret = "" if remove else read_key(f"./mirage fleet key {name}")
 
     async def work() -> int:
-        async with _known(data).calls() as calls:
+        async with _deployment(data).calls() as calls:
             if remove:
                 await calls.ask(REMOVE_KEY, KeyName(name), OPERATOR)
                 click.echo(f"{name} is removed")
@@ -219,7 +220,7 @@ def scale(service: str, count: str, data: str) -> int:
     if count != "auto" and not count.isdecimal():
         raise Invalid(f"{count} is no number of instances, and not `auto`")
     number = None if count == "auto" else int(count)
-    _job(service)
+    _job(service, data)
 
     async def work() -> int:
         from services.contracts.endpoints import SCALE_SERVICE
@@ -245,7 +246,7 @@ async def _reaches(data: str, service: str) -> None:
     """
     try:
         async with _scheduler(data) as nomad, asyncio.timeout(SETTLING):
-            await nomad.settle(_job(service))
+            await nomad.settle(_job(service, data))
     except TimeoutError:
         raise Unavailable(
             f"{service} has another number of instances after {SETTLING:g} s: see `fleet status`"
@@ -257,7 +258,7 @@ async def _reaches(data: str, service: str) -> None:
 @data_option
 def restart(service: str, data: str) -> int:
     """Restart the instances of SERVICE, one after the other."""
-    job = _job(service)
+    job = _job(service, data)
 
     async def work() -> int:
         async with _scheduler(data) as nomad:
@@ -276,7 +277,7 @@ def restart(service: str, data: str) -> int:
 @data_option
 def logs(service: str, data: str, *, follow: bool) -> int:
     """Show what the instances of SERVICE log."""
-    job = _job(service)
+    job = _job(service, data)
 
     async def work() -> int:
         async with _scheduler(data) as nomad:
@@ -388,21 +389,23 @@ def _folder(data: str) -> Path:
 
 @asynccontextmanager
 async def _scheduler(data: str) -> AsyncIterator["Nomad"]:
+    known = _known(data)
     from services.kernel.scheduler.nomad import Nomad
 
-    nomad = Nomad(_known(data).agents.nomad)
+    nomad = Nomad(known.agents.nomad)
     try:
         yield nomad
     finally:
         await nomad.close()
 
 
-def _job(service: str) -> str:
-    """The job of a service or a store.
+def _job(service: str, data: str) -> str:
+    """The job of a service or a store of the fleet in a folder.
 
     Raises:
-        Invalid: there is no such thing.
+        Invalid: there is no such thing, or no fleet.
     """
+    _folder(data)
     from services.catalogue import SERVICES
     from services.cli.fleet.infra import INFRA
     from services.cli.rendering.jobs import job_name
