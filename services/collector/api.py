@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
+from uuid import UUID
 
 from services.collector import store
 from services.collector.collector import collector_of
@@ -25,12 +26,16 @@ from services.contracts.resources import (
     Verified,
 )
 from services.kernel.calls import Caller, Endpoint, Nothing
-from services.kernel.errors import Conflict, Invalid
+from services.kernel.errors import Conflict, Invalid, Unavailable
+from services.kernel.remembered import remember
 from services.kernel.service import Ports
 
 MAX_UPLOAD: Final = 32_000_000
 #: Seconds in which the quotas of a workspace are told.
 ASKING: Final = 5.0
+#: Workspaces of which it is remembered how much they may keep: a bound on memory.
+REMEMBERED: Final = 10_000
+_ALLOWED: Final = "collector.allowed"
 
 
 async def get_blob(ports: Ports, caller: Caller, question: BlobQuery) -> BlobView:
@@ -45,15 +50,32 @@ async def _see_that_there_is_room(ports: Ports, caller: Caller, size: int) -> No
     """See that the workspace may keep so many bytes more.
 
     Raises:
-        Conflict: it may not. Unavailable: users does not say.
+        Conflict: it may not. Unavailable: users does not say, and never did.
     """
-    allowed = (await ports.calls.ask(e.GET_QUOTAS, Nothing(), caller, seconds=ASKING)).storage
+    allowed = await _storage_allowed(ports, caller)
     if allowed is None:
         return
     async with ports.sql.read() as view:
         kept = await store.bytes_kept(view, caller.workspace)
     if kept + size > allowed:
         raise Conflict(f"this workspace may keep {allowed} bytes of evidence and word lists, and has {kept}")
+
+
+async def _storage_allowed(ports: Ports, caller: Caller) -> int | None:
+    """How many bytes a workspace may keep, as it was known last where users is away; None where all it likes.
+
+    Raises:
+        Unavailable: it never was known here.
+    """
+    known: dict[UUID, int | None] = ports.state.setdefault(_ALLOWED, {})
+    try:
+        allowed = (await ports.calls.ask(e.GET_QUOTAS, Nothing(), caller, seconds=ASKING)).storage
+    except Unavailable:
+        if caller.workspace not in known:
+            raise
+        return known[caller.workspace]
+    remember(known, caller.workspace, allowed, REMEMBERED)
+    return allowed
 
 
 async def upload(ports: Ports, caller: Caller, question: Upload) -> Uploaded:

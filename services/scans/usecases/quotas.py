@@ -55,7 +55,8 @@ async def learn(ports: Ports, workspace: UUID) -> None:
             await usage.write_quotas(tx, workspace.bytes, quotas)
     if quotas is not None and quotas.storage is not None and (used := await _ask(ports, GET_EVIDENCE_USED, workspace)):
         storage = used.storage
-    remember(_remembered(ports), workspace, Known(quotas, storage, at), REMEMBERED)
+    asked = at if quotas is not None else 0  # who does not know asks again at once
+    remember(_remembered(ports), workspace, Known(quotas, storage, asked), REMEMBERED)
 
 
 async def _ask(ports: Ports, endpoint: Endpoint[Nothing, A], workspace: UUID) -> A | None:
@@ -84,11 +85,14 @@ async def follow_quotas(ports: Ports) -> None:
 
 
 async def learn_all(ports: Ports) -> None:
-    """One look at the quotas of all workspaces in which scans run."""
+    """One look at the quotas of all workspaces in which scans run; what goes wrong with one is no other's."""
     async with ports.sql.read() as view:
         workspaces = await usage.workspaces_at_work(view)
     for workspace in workspaces:
-        await learn(ports, UUID(bytes=workspace))
+        try:
+            await learn(ports, UUID(bytes=workspace))
+        except MirageError as error:
+            _log.warning("quotas are as they were", workspace=str(UUID(bytes=workspace)), reason=str(error))
     today = day_of(now())
     if ports.state.get("scans.day") != today:
         async with ports.sql.begin() as tx:

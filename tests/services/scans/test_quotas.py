@@ -3,6 +3,7 @@
 import asyncio
 import random
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from services.contracts.facts import Finished
 from services.contracts.plan import Limits
 from services.contracts.resources import NewScan, Quotas, Scan, ScanId
-from services.kernel.calls import Nothing, operator
-from services.kernel.errors import Conflict, Unavailable
+from services.kernel.calls import Caller, Nothing, operator
+from services.kernel.errors import Conflict, NotFound, Unavailable
+from services.kernel.sql import Reader
 from services.scans import api
 from services.scans.domain.quotas import size
 from services.scans.settings import DAY, QUOTAS_ASKED, SECOND
@@ -198,9 +200,33 @@ async def test_a_workspace_of_which_no_quota_was_ever_known_begins_nothing_befor
         await desk.create(*HOSTS)
     assert await used(desk) == (0, 0)
     desk.away = False
-    clock.forward(QUOTAS_ASKED)
     await desk.create(*HOSTS)
     assert await handed_out(desk) == 10
+
+
+async def test_what_goes_wrong_with_one_workspace_keeps_no_other_from_what_is_said_of_it(
+    open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await open_desk(DNS)
+    await desk.create(*HOSTS)
+    asked = desk.ports.calls.ask
+
+    async def ask(endpoint: Any, question: Any, caller: Caller, **more: Any) -> Any:
+        if caller.workspace != WORKSPACE:
+            raise NotFound("there is no such workspace")
+        return await asked(endpoint, question, caller, **more)
+
+    async def at_work(_: Reader) -> list[bytes]:
+        return [UUID(int=7).bytes, WORKSPACE.bytes]
+
+    monkeypatch.setattr(desk.ports.calls, "ask", ask)
+    monkeypatch.setattr(quotas.usage, "workspaces_at_work", at_work)
+    desk.quotas = Quotas(scans=1)
+    clock.forward(QUOTAS_ASKED)
+    await quotas.learn_all(desk.ports)
+    desk.away = True
+    with pytest.raises(Conflict, match="1 of the 1 scan"):
+        await desk.create(*HOSTS)
 
 
 async def test_scans_that_hand_out_at_once_share_what_is_left(open_desk: OpenDesk, clock: Clock) -> None:
