@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from services.contracts.permissions import MemberRole, Role
 
 #: What a terminal may obey is in nothing that people are shown of what others have said.
-SHOWN: Final = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+SHOWN: Final = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*(?!\n)$"
 IN_WORDS: Final = "Printable characters: no controls, and none that turn a line around."
 #: What a person or a workspace is called by others; what a workspace is called in addresses and on command lines.
 Title = Annotated[str, Meta(pattern=SHOWN, min_length=1, max_length=100, description=IN_WORDS)]

@@ -321,7 +321,8 @@ class SharedStream:
     def end(self, why: str) -> None:
         """Follow it no more, and tell who is there why; whoever still wants it asks again."""
         self._end(Unavailable(why))
-        self._following.cancel()
+        # Not before it has begun: it closes what was opened for it.
+        asyncio.get_running_loop().call_soon(self._following.cancel)
 
     def _end(self, error: MirageError | None) -> None:
         """Follow it no more; nobody comes from now on, and who is there is told."""
