@@ -38,6 +38,8 @@ async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]
         if (place[0].bytes, place[1].bytes) not in deleted:
             rows.admit(received.workspace, received.message, received.at)
             counts[place] = counts.get(place, 0) + 1
+    # Before entities, as above: who makes a scan's row waits for theirs, which wait for it.
+    await intake.note_scans(unit.tx, counts)
     await intake.write_rows(unit.tx, rows)
     await intake.count_admissions(unit.tx, counts)
     unit.then(index.waker(ports).set)

@@ -11,8 +11,10 @@ import pytest
 
 from services.contracts import entities, relations
 from services.contracts.facts import Collected, Deleted
+from services.storage.domain import Rows
+from services.storage.store import intake
 from tests.examples import seeds
-from tests.services.storage.depot import SCAN, Depot, admitted, depot, result
+from tests.services.storage.depot import SCAN, WORKSPACE, Depot, admitted, depot, result
 
 pytestmark = pytest.mark.parametrize("stores", [pytest.param("postgres", marks=pytest.mark.server)], indirect=True)
 HOSTS = [entities.hostname(f"h{number}.example.org") for number in range(30)]
@@ -65,6 +67,26 @@ async def test_what_several_take_in_at_once_is_what_one_would_have(
     rest = [each for number, each in enumerate(admissions) if number not in counted]
     await asyncio.gather(work(both[0], batches[::2]), work(both[1], batches[1::2]), both[0].take(*rest))  # type: ignore[arg-type]
     assert await both[0].tables("recorded_at") == expected
+
+
+async def test_who_was_first_to_hear_of_a_scan_waits_for_nobody_who_waits_for_him(both: list[Depot]) -> None:
+    host, rows = HOSTS[0], Rows()
+    rows.add(WORKSPACE, result("crtsh", host), 2000)
+    async with both[0].sql.begin() as tx:
+        await intake.note_scans(tx, [(WORKSPACE, SCAN)])
+        other = asyncio.create_task(both[1].take(admitted((host, "in_scope", 0), ordinal=0)))
+        async with asyncio.timeout(30):
+            while not await waiting(both[0]):
+                assert not other.done()
+        await intake.write_rows(tx, rows)
+    await other
+
+
+async def waiting(instance: Depot) -> int:
+    """How many wait for what another transaction has done."""
+    async with instance.sql.read() as view:
+        row = await view.fetch_one("SELECT COUNT(*) FROM pg_locks WHERE NOT granted")
+    return int(row[0]) if row else 0
 
 
 @pytest.mark.parametrize("seed", seeds(3))
