@@ -112,8 +112,6 @@ def fields_of(document: object, path: str = "") -> Iterator[str]:
         (("migrate", "scans", "nobody"), "there is no service nobody; there are scans, "),
         (("migrate", "scans"), "there is no database server of scans to bring forward (MIRAGE_SQL)"),
         (("fleet", "scale", "scans", "many"), "many"),
-        (("fleet", "restart", "nobody"), "there is no service nobody; there are scans, "),
-        (("fleet", "logs", "nobody"), "there is no service nobody; there are scans, "),
         (("serve", "scans", "--listen", "nowhere"), "nowhere is not ADDRESS:PORT"),
         (("serve", "scans", "--listen", "127.0.0.1:0"), "knows no keys of others (MIRAGE_PEERS)"),
         (("fleet", "up", "--listen", "nowhere"), "nowhere is not ADDRESS:PORT"),
@@ -130,6 +128,14 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(
     code, out, err = mirage(*words, *data)
     assert (code, out) == (2, "")
     assert said in err
+
+
+@pytest.mark.parametrize("words", ["scale nobody 2", "restart nobody", "logs nobody"])
+def test_a_service_that_there_is_not_is_no_part_of_a_fleet(mirage: Mirage, tmp_path: Path, words: str) -> None:
+    keep_secrets(tmp_path, ["scans"])
+    code, out, err = mirage("fleet", *words.split(), "--data", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "there is no service nobody; there are scans, " in err
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_begun(mirage: Mirage) -> None:
