@@ -3,7 +3,7 @@
 import asyncio
 import io
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, aclosing
 from typing import Any, Final, cast
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from services.gateway.domain import NotAllowed, Routes, without_addresses
 from services.gateway.usecases.idempotency import leave_in_doubt
+from services.gateway.usecases.identities import IDENTIFYING
 from services.gateway.usecases.streams import Streams
 from services.kernel.app import (
     LARGE_AT_ONCE,
@@ -23,6 +24,7 @@ from services.kernel.app import (
     create_docs,
     nobody_watches,
 )
+from services.kernel.asgi import Receive, Scope, Send
 from services.kernel.calls import LARGEST, LARGEST_OF_ANYBODY, Caller, Endpoint, check_permission
 from services.kernel.errors import Denied, Invalid, Unauthenticated, Unavailable
 from services.kernel.events import REVOKED, problem_event
@@ -33,7 +35,7 @@ from services.kernel.http_questions import Asked, whole_events
 from services.kernel.http_representation import Represented, note_keeping
 from services.kernel.http_server import HANGING_UP
 from services.kernel.observed import Observed, name_request
-from services.kernel.openapi import WORKSPACE, Problem
+from services.kernel.openapi import Problem
 from services.kernel.problems import headers_of, make_problem, problem_of, send_problem
 from services.kernel.request import SECONDS, TRACE, continue_trace, current_trace
 from services.kernel.under_way import let_resume
@@ -43,9 +45,6 @@ _PASSED: Final = (b"mirage-seconds", b"last-event-id", b"content-type", b"accept
 #: What of an answer is for the client.
 _RETURNED: Final = ("content-type", "cache-control", "location", "retry-after", "etag")
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Any]
-Send = Callable[[dict[str, Any]], Any]
 #: Told of who is known and asks what he may not.
 Refused = Callable[[Endpoint[Any, Any], Caller], None]
 
@@ -128,7 +127,7 @@ class Door:
         if is_cross_site(scope["method"], scope["headers"]):
             raise Denied("this is not asked by a page from elsewhere")
         headers = {name: value for name, value in scope["headers"] if name in _WANTED}
-        said = {name.decode(): headers[name].decode("latin-1") for name in _IDENTIFYING if name in headers}
+        said = {name.decode(): headers[name].decode("latin-1") for name in IDENTIFYING if name in headers}
         caller = await self._identify(said, (scope.get("client") or ("",))[0])
         raw = scope.get("raw_path", path.encode()).decode("ascii", "replace")
         endpoint = self._routes.find(scope["method"], raw.removeprefix(self._prefix))
@@ -284,8 +283,7 @@ def _outside(problem: Problem) -> Problem:
     return msgspec.structs.replace(problem, detail=told)
 
 
-_IDENTIFYING: Final = (b"authorization", WORKSPACE.lower().encode())
-_WANTED: Final = frozenset({*_PASSED, *_IDENTIFYING, b"content-length", b"transfer-encoding"})
+_WANTED: Final = frozenset({*_PASSED, *IDENTIFYING, b"content-length", b"transfer-encoding"})
 
 
 def _passed(headers: Mapping[bytes, bytes]) -> Iterator[tuple[str, str]]:

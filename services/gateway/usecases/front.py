@@ -3,25 +3,19 @@
 Who asks is found out once, is not let in too often, and what he asks with a key is done once.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from services.gateway.usecases.idempotency import KeptAnswers, read_key
+from services.gateway.usecases.identities import IDENTIFYING
 from services.gateway.usecases.rate_limits import RateLimiter, Taken, TooOften
+from services.kernel.asgi import App, Message, Receive, Scope, Send
 from services.kernel.calls import Caller
 from services.kernel.errors import MirageError, Unauthenticated
-from services.kernel.openapi import WORKSPACE
 from services.kernel.problems import headers_of, problem_of, send_problem
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_IDENTIFYING: Final = frozenset({b"authorization", WORKSPACE.lower().encode()})
 #: Whoever watches over this process asks it as often as he likes: it looks at nothing.
 LIVE: Final = "/health/live"
 #: Who asks, or why that is not known, as the application asks for it.
@@ -112,7 +106,7 @@ class Front:
         address: str = (scope.get("client") or ("",))[0]
         if not scope["path"].startswith(self._endpoints):
             return Unauthenticated("there is nothing to be asked here"), self._limiter.take_of_address(address)
-        said = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _IDENTIFYING}
+        said = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in IDENTIFYING}
         try:
             caller = self._identities.recall(said, address)
         except MirageError as error:

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping
 from typing import Any, Final
 
 import msgspec
@@ -26,18 +26,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
+from services.kernel.asgi import App, Headers, Message, Receive, Scope, Send
 from services.kernel.cache import Bucket, Cache
 from services.kernel.calls import Caller
 from services.kernel.errors import Conflict, Invalid, Limited, MirageError, Unavailable
 from services.kernel.openapi import KEY, KEY_FORM, Problem
 from services.kernel.problems import headers_of, make_problem, problem_of, send_problem
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = Sequence[tuple[bytes, bytes]]
 
 #: Seconds for which an answer is kept, one that is a no, and for which a question is done that got none: it has 30 once
 #: it was read.

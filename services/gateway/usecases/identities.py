@@ -40,6 +40,7 @@ from services.kernel.bus import Bus
 from services.kernel.calls import ANYBODY, Caller, Calls, Nothing
 from services.kernel.errors import Denied, NotFound, Unauthenticated, Unavailable
 from services.kernel.messages import EVERYWHERE, SKEW, message_type
+from services.kernel.openapi import WORKSPACE
 from services.kernel.remembered import remember
 from services.kernel.tokens import digest_of, kind_of
 from services.kernel.workspace import read_workspace
@@ -61,6 +62,8 @@ UNKNOWN: Final = 5.0
 LONGEST_WATCH: Final = 86_400.0
 LOOK_EVERY: Final = 1.0
 
+#: The headers that say who asks, and where.
+IDENTIFYING: Final = (b"authorization", WORKSPACE.lower().encode())
 _BEARER: Final = re.compile(r"Bearer +([\x21-\x7e]+) *", re.IGNORECASE | re.ASCII)
 _BAD: Final = "this token lets nobody in: log in again, or make another one"
 

@@ -5,16 +5,14 @@ first address that is no trusted proxy. Whatever stands before that may have bee
 """
 
 import re
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from services.kernel.asgi import Headers, Scope
 from services.kernel.errors import Invalid
 from services.kernel.networks import Address, Network, parse_ip, parse_networks
 from services.kernel.settings import Settings
-
-Scope = MutableMapping[str, Any]
-Headers = Sequence[tuple[bytes, bytes]]
 
 _FOR: Final = b"x-forwarded-for"
 _HOST: Final = b"x-forwarded-host"
