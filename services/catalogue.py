@@ -14,6 +14,9 @@ SERVICES: Final = (
     "users",
     "auth",
     "gateway",
+    "correlation",
+    "visualization",
+    "reporting",
 )
 
 

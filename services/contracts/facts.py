@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from services.contracts.claims import Absence, Attribute, Entity, Relation
 from services.contracts.evidence import EvidenceRecord
+from services.contracts.findings import Severity
 from services.contracts.plan import Profile
 from services.contracts.scope import Activity, Role
 from services.contracts.states import ScanState
@@ -194,4 +195,32 @@ class OperatorChanged(Struct, frozen=True, kw_only=True, tag="mirage.evt.users.o
     """An account is an operator of the installation since ``at``, or is none any more."""
 
     account: UUID
+    at: int
+
+
+class Changed(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mirage.evt.storage.changed.v1"):
+    """What a scan says of these entities and relations, or that it knows of them, is not what it was before.
+
+    ``ordinal`` counts the messages of one scan from 1; each is about at most `MAX_CHANGED` things. ``relations`` are
+    pairs: the id of the source, and the relation's own.
+    """
+
+    scan: UUID
+    ordinal: int
+    entities: tuple[bytes, ...] = ()
+    relations: tuple[tuple[bytes, bytes], ...] = ()
+
+
+MAX_CHANGED: Final = 2_000
+
+
+class Judged(Struct, frozen=True, kw_only=True, tag="mirage.evt.correlation.judged.v1"):
+    """A finding came to be (``new``), is no longer so (``fixed``), or came back after that (``reopened``)."""
+
+    finding: UUID
+    scan: UUID
+    became: Literal["new", "reopened", "fixed"]
+    rule: str
+    severity: Severity
+    title: str
     at: int

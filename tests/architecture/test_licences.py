@@ -12,14 +12,17 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-fleet.lock", "requirements-test.lock")
 #: Licences that ask for no more than the library itself, by their SPDX names, and by what packages call them.
 PERMITTED = {
+    "0BSD": (),
     "Apache-2.0": ("Apache 2.0", "Apache License", "Apache License, Version 2.0", "Apache Software License"),
     "BSD-2-Clause": ("BSD", "BSD 2-Clause License"),
     "BSD-3-Clause": ("BSD License",),
+    "CC0-1.0": (),
     "ISC": (),
     "MIT": ("MIT License",),
     "MIT-0": (),
     "MPL-2.0": ("Mozilla Public License 2.0 (MPL 2.0)",),
     "PSF-2.0": ("Python Software Foundation License", "Python-2.0"),
+    "Zlib": (),
 }
 SPELLINGS = {word.lower() for name, others in PERMITTED.items() for word in (name, *others)}
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.contracts import resources as r
+from services.contracts.resources.storage import Facts, FactsOf, FactsQuery
 from services.kernel.calls import Endpoint, Nothing
 
 FIND_ENTITIES: Final = Endpoint(
@@ -53,4 +54,13 @@ RETRACT: Final = Endpoint(
 LIST_RETRACTIONS: Final = Endpoint(
     service="storage", name="list_retractions", method="GET", path="/v1/retractions", needs="results.read",
     takes=Nothing, answers=tuple[r.Retraction, ...], summary="List what is withdrawn, since when and why.",
+)  # fmt: skip
+READ_FACTS: Final = Endpoint(
+    service="storage", name="read_facts", method="GET", path="/v1/scans/{scan}/facts", needs="results.read",
+    takes=FactsQuery, answers=Facts, streams=True,
+    summary="Read what a scan says: each entity with its attributes, followed by the relations from it.",
+)  # fmt: skip
+READ_FACTS_OF: Final = Endpoint(
+    service="storage", name="read_facts_of", method="POST", path="/v1/scans/{scan}/facts", audited=False,
+    takes=FactsOf, answers=Facts, streams=True, summary="Read what a scan says of some entities and relations.",
 )  # fmt: skip

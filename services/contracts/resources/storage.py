@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.contracts.claims import Claim
+from services.contracts.claims import Claim, Entity, relation_id
 from services.contracts.evidence import EvidenceRecord
 from services.contracts.scope import Role
 
@@ -121,13 +121,17 @@ class Chunk(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """How much of a scan storage has: work items with all their parts, and `Admitted` messages."""
+    """How much of a scan storage has: work items with all their parts, and `Admitted` messages.
+
+    ``changes``: the ordinal of the last `Changed` that it said of the scan.
+    """
 
     scan: UUID
     results: int
     admissions: int
     entities: dict[str, int]
     claims: int
+    changes: int = 0
 
 
 class DiffQuery(Struct, frozen=True):
@@ -217,3 +221,93 @@ class Retraction(Struct, frozen=True, kw_only=True):
     record: str
     reason: str
     at: int
+
+
+class SaidBy(Struct, frozen=True, array_like=True):
+    """Who said something, when it was asked about which subject, and on which evidence records.
+
+    Times are UTC microseconds, ids bytes: a subject has 16, a record 32.
+    """
+
+    module: str
+    version: int
+    at: int
+    confidence: int
+    subject: bytes
+    evidence: tuple[bytes, ...]
+    valid_from: int | None = None
+    valid_to: int | None = None
+
+
+class SaidValue(Struct, frozen=True, array_like=True):
+    """One value of an attribute, and who gave it."""
+
+    name: str
+    value: str | int | float | bool
+    said: tuple[SaidBy, ...]
+
+
+class SaidAbsence(Struct, frozen=True, array_like=True):
+    """That there is none of a predicate (a type of relation, an attribute, ``exists``), and who said so."""
+
+    predicate: str
+    said: tuple[SaidBy, ...]
+
+
+class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An entity, its place in a scan, and what the scan says of it.
+
+    ``said``: that it exists. An entity that only relations name has nothing of its own; its place is there all the
+    same. Of what thousands of items say alike, each module is given 50 times.
+    """
+
+    entity: Entity
+    role: Role | None
+    distance: int | None
+    first_seen: int
+    last_seen: int
+    said: tuple[SaidBy, ...] = ()
+    attributes: tuple[SaidValue, ...] = ()
+    absences: tuple[SaidAbsence, ...] = ()
+
+
+class RelationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A relation between two entities and who said it in a scan; of ``details`` the newest."""
+
+    type: str
+    source: Entity
+    target: Entity
+    qualifiers: dict[str, str] = {}
+    details: dict[str, str | int] = {}
+    said: tuple[SaidBy, ...] = ()
+
+    @property
+    def id(self) -> bytes:
+        return relation_id(self.type, self.source, self.target, self.qualifiers)
+
+
+class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Some of what a scan says: a piece of a stream, of up to 1,000 entities and relations."""
+
+    entities: tuple[EntityFacts, ...] = ()
+    relations: tuple[RelationFacts, ...] = ()
+
+
+class FactsQuery(Struct, frozen=True, kw_only=True):
+    """What a scan says, at the instant ``as_of`` (UTC microseconds) or now.
+
+    Without ``all`` only what is in scope, and the relations that lead from there. What is withdrawn, or rests on what
+    is withdrawn alone, is left out.
+    """
+
+    scan: UUID
+    all: bool = False
+    as_of: int | None = None
+
+
+class FactsOf(Struct, frozen=True, kw_only=True):
+    """What a scan says of these entities and relations now; fields as in `Changed`, as many at most."""
+
+    scan: UUID
+    entities: tuple[bytes, ...] = ()
+    relations: tuple[tuple[bytes, bytes], ...] = ()

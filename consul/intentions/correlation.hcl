@@ -1,0 +1,18 @@
+# Rendered from the declarations in services/*/service.py by `mirage render`: change it there.
+
+Kind = "service-intentions"
+Name = "mirage-correlation"
+Sources = [
+  {
+    Name   = "mirage-discovery"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-prometheus"
+    Action = "allow"
+  },
+  {
+    Name   = "*"
+    Action = "deny"
+  },
+]

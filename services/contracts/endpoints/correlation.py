@@ -1,0 +1,32 @@
+"""What correlation is asked."""
+
+from typing import Final
+
+from services.contracts.resources import ScanId
+from services.contracts.resources import correlation as r
+from services.kernel.calls import Endpoint
+
+LIST_FINDINGS: Final = Endpoint(
+    service="correlation", name="list_findings", method="GET", path="/v1/scans/{scan}/findings", needs="results.read",
+    takes=r.FindingsQuery, answers=r.FindingPage, summary="List the findings of a scan, the worst first.",
+)  # fmt: skip
+GET_FINDING: Final = Endpoint(
+    service="correlation", name="get_finding", method="GET", path="/v1/findings/{finding}", needs="results.read",
+    takes=r.FindingRef, answers=r.FindingView, summary="Show a finding, and what it rests on.",
+)  # fmt: skip
+SET_FINDING: Final = Endpoint(
+    service="correlation", name="set_finding", method="POST", path="/v1/findings/{finding}/status",
+    needs="findings.judge", takes=r.SetFinding, answers=r.FindingRow, summary="Say where one stands with a finding.",
+)  # fmt: skip
+GET_JUDGED: Final = Endpoint(
+    service="correlation", name="get_judged", method="GET", path="/v1/scans/{scan}/judged", needs="results.read",
+    takes=ScanId, answers=r.JudgedOf, summary="Say how far a scan was judged.",
+)  # fmt: skip
+FIND_PATHS: Final = Endpoint(
+    service="correlation", name="find_paths", method="GET", path="/v1/scans/{scan}/paths", needs="results.read",
+    takes=r.PathsQuery, answers=tuple[r.PathView, ...], summary="Say how two entities are connected.",
+)  # fmt: skip
+READ_GRAPH: Final = Endpoint(
+    service="correlation", name="read_graph", method="GET", path="/v1/scans/{scan}/graph", needs="results.read",
+    takes=r.GraphQuery, answers=r.GraphPiece, streams=True, summary="Read the graph of a scan, or of a part of it.",
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""What visualization is asked."""
