@@ -6,8 +6,10 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from msgspec import structs
+
 from lab.providers import Provider
-from lab.web.certificates import AUTHORITY_NAME, Authority
+from lab.web.certificates import AUTHORITY, AUTHORITY_NAME, Authority
 from lab.web.pages import render
 from lab.world import Account, Contact, Host, Record, Technology, World
 
@@ -49,6 +51,7 @@ def write_truth(world: World, authority: Authority, providers: Iterable[Provider
         "lookalikes": world.lookalikes,
         "target_addresses": [address.ip for address in world.addresses if address.owner == "target"],
         "name_servers": [server.address for server in world.nameservers],
+        "findings": [structs.asdict(planted) for planted in world.planted],
         "entities": entities,
     }
 
@@ -63,6 +66,11 @@ def _name(host: Host) -> dict[str, Any]:
         "below_wildcard": host.below_wildcard,
         "web": host.site is not None,
     }
+
+
+def issuers(world: World) -> tuple[str, ...]:
+    """The authorities of a world beside the lab's own."""
+    return tuple(dict.fromkeys(one.issuer for one in world.certificates if one.issuer != AUTHORITY))
 
 
 def all_entities(world: World, authority: Authority, providers: Iterable[Provider]) -> Iterator[Statement]:
@@ -109,6 +117,8 @@ def _record(record: Record, *, own: bool) -> Iterator[Statement]:
         return
     if own or record.type in ("A", "CNAME"):
         yield _named(record.owner)
+    if record.type in ("A", "AAAA"):
+        yield ("ip_address", record.value)
     if record.type in ("CNAME", "NS", "MX", "SRV"):
         yield _named(record.value.split()[-1].rstrip("."))
 
@@ -153,8 +163,10 @@ def _web(world: World, authority: Authority) -> Iterator[Statement]:
     for entry in world.logged:
         yield ("certificate", entry.sha256)
         yield ("organization", "name", entry.issuer.split("O=")[-1].split(",")[0])
-    yield from (("crypto_key", "spki", digest) for digest in authority.public_keys())
-    yield ("organization", "name", AUTHORITY_NAME)
+    yield from (("crypto_key", "spki", digest) for digest in authority.public_keys(world.certificates))
+    yield from (("organization", "name", name) for name in (AUTHORITY_NAME, *issuers(world)))
+    # One that is signed with its own key names its holder as its issuer.
+    yield ("organization", "name", world.organisation.legal_name.title())
     for host in world.hosts:
         yield from _front_pages(host.name)
         if host.site is not None:
