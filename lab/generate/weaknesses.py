@@ -11,7 +11,7 @@ from hashlib import sha256
 from msgspec import Struct, structs
 
 from lab.generate.networks import contact
-from lab.generate.organisation import DOMAIN, HALYARD, NOW, OTHER_DOMAINS
+from lab.generate.organisation import DOMAIN, HALYARD, OTHER_DOMAINS
 from lab.generate.placement import HOSTING, HTTP, HTTPS
 from lab.generate.sites import AUTHORITY
 from lab.generate.technologies import NGINX, PHP, favicon
@@ -35,11 +35,10 @@ from lab.world import (
 )
 
 NETWORK = "203.0.113."
-RANGE = "203.0.113.192/27"
+RANGE = "203.0.113.200/29"
 """Where the weak hosts are: what of the network is scanned."""
-FAR_NETWORK, FAR_ASN, FAR_NAME = "198.19.220.0/24", 64503, "Straits Cloud Pte Ltd"
+FAR_NETWORK, FAR_ASN, FAR_NAME = "198.19.220.0/24", 64503, "Brightquay Straits Pte Ltd"
 CLOUD, TRACK = OTHER_DOMAINS
-JOBS = "halyardjobs.example"
 CHEAP_AUTHORITY = "Bargain Certificates Ltd"
 LIVE_SERVICES = ("azurewebsites.net", "herokudns.com", "amazonaws.com", "netlify.app")
 SSH_OLD = Port(number=22, protocol="ssh", banner="SSH-2.0-OpenSSH_7.4\r\n", product="openssh", version="7.4")
@@ -68,7 +67,7 @@ class WeakSite(Struct, frozen=True, kw_only=True):
 
 
 class WeakHost(Struct, frozen=True, kw_only=True):
-    """A name of its own address, with open ports or a site."""
+    """A name at an address that it may share with others, with open ports or a site."""
 
     label: str
     number: int
@@ -98,26 +97,26 @@ HOSTS = (
         ports=(FTP_OLD, _port(23, "telnet", "\xff\xfd\x18\xff\xfd\x20"), _port(445, "microsoft-ds")),
     ),
     WeakHost(label="cache-old", number=203, ports=(_port(6379, "redis"), _port(2375, "docker"))),
-    WeakHost(label="queue-hub", number=204, ports=(_port(1883, "mqtt"), _port(389, "ldap"))),
-    WeakHost(label="sqladmin", number=205, site=WeakSite(title="phpMyAdmin", markup=LOGIN, technologies=(NGINX, PHP))),
+    WeakHost(label="queue-hub", number=203, ports=(_port(1883, "mqtt"), _port(389, "ldap"))),
+    WeakHost(label="sqladmin", number=204, site=WeakSite(title="phpMyAdmin", markup=LOGIN, technologies=(NGINX, PHP))),
     WeakHost(
         label="tariff-files",
-        number=206,
+        number=204,
         site=WeakSite(
             title="Index of /", markup='<a href="/old/">Parent Directory</a> <a href="tariffs.csv">tariffs</a>'
         ),
     ),
-    WeakHost(label="depot-web", number=207, site=WeakSite(title="Depot bookings", technologies=(APACHE_OLD,))),
-    WeakHost(label="crew-login", number=208, site=WeakSite(title="Crew", markup=LOGIN, flaw=None)),
-    WeakHost(label="fairs", number=209, site=WeakSite(title="Trade fairs", flaw="expired")),
-    WeakHost(label="brochures", number=210, site=WeakSite(title="Brochures", flaw="expiring")),
-    WeakHost(label="scanner", number=211, site=WeakSite(title="Container scanner", flaw="weak")),
-    WeakHost(label="printer", number=212, site=WeakSite(title="Print room", flaw="self_signed")),
-    WeakHost(label="extranet", number=213, site=WeakSite(title="Extranet", flaw="wrong_name")),
-    WeakHost(label="pilots", number=214, site=WeakSite(title="Pilot scheme", flaw="issuer")),
-    WeakHost(label="web-new", number=215, site=WeakSite(title="Welcome to nginx!")),
-    WeakHost(label="uat-booking", number=216, site=WeakSite(title="Bookings (acceptance)")),
-    WeakHost(label="disclose", number=217, site=WeakSite(title="Security", security_expires=timedelta(days=-40))),
+    WeakHost(label="depot-web", number=204, site=WeakSite(title="Depot bookings", technologies=(APACHE_OLD,))),
+    WeakHost(label="crew-login", number=205, site=WeakSite(title="Crew", markup=LOGIN, flaw=None)),
+    WeakHost(label="fairs", number=204, site=WeakSite(title="Trade fairs", flaw="expired")),
+    WeakHost(label="brochures", number=204, site=WeakSite(title="Brochures", flaw="expiring")),
+    WeakHost(label="scanner", number=204, site=WeakSite(title="Container scanner", flaw="weak")),
+    WeakHost(label="printer", number=204, site=WeakSite(title="Print room", flaw="self_signed")),
+    WeakHost(label="extranet", number=204, site=WeakSite(title="Extranet", flaw="wrong_name")),
+    WeakHost(label="pilots", number=204, site=WeakSite(title="Pilot scheme", flaw="issuer")),
+    WeakHost(label="web-new", number=204, site=WeakSite(title="Welcome to nginx!")),
+    WeakHost(label="uat-booking", number=204, site=WeakSite(title="Bookings (acceptance)")),
+    WeakHost(label="disclose", number=204, site=WeakSite(title="Security", security_expires=timedelta(days=-40))),
     WeakHost(label="singapore", number=20, site=WeakSite(title="Halyard Straits"), network="198.19.220."),
 )
 """None has the first label of a name that was there before."""
@@ -126,12 +125,10 @@ HOSTS = (
 def weaken(world: World, day: datetime) -> World:
     """`world` with what is wrong put into it; what is about to end, ends some days after `day`."""
     certificates = tuple(_certificates(day))
-    organisation = structs.replace(world.organisation, domains=(*world.organisation.domains, JOBS))
     weak = structs.replace(
         world,
-        organisation=organisation,
         hosts=(*(_lasting(host, day) for host in world.hosts), *(_host(weak, day) for weak in HOSTS)),
-        addresses=(*world.addresses, *map(_address, HOSTS)),
+        addresses=(*world.addresses, *_addresses()),
         netblocks=(*world.netblocks, _far_block(world)),
         systems=(*world.systems, _far_system(world)),
         registrations=tuple(_registrations(world, day)),
@@ -174,22 +171,31 @@ def _site(weak: WeakHost, site: WeakSite, day: datetime) -> Site:
     )
 
 
-def _address(weak: WeakHost) -> Address:
-    own = weak.network == NETWORK
-    ports = weak.ports
-    if weak.site:
-        ports = (HTTP, HTTPS) if weak.site.flaw is not None else (HTTP,)
-    return Address(
-        ip=weak.ip,
-        owner="target" if own else "affiliate",
-        asn=HALYARD.asn if own else FAR_ASN,
-        country="GB" if own else "SG",
-        city="Liverpool" if own else "Singapore",
-        ptr=None,
-        hosts=(weak.name,),
-        known_hosts=(weak.name,),
-        ports=tuple(sorted(ports, key=lambda port: port.number)),
-    )
+def _addresses() -> Iterator[Address]:
+    by_ip: dict[str, list[WeakHost]] = {}
+    for weak in HOSTS:
+        by_ip.setdefault(weak.ip, []).append(weak)
+    for ip, sharing in by_ip.items():
+        own = ip.startswith(NETWORK)
+        ports = {port.number: port for weak in sharing for port in (*weak.ports, *_web_ports(weak))}
+        names = tuple(weak.name for weak in sharing)
+        yield Address(
+            ip=ip,
+            owner="target" if own else "affiliate",
+            asn=HALYARD.asn if own else FAR_ASN,
+            country="GB" if own else "SG",
+            city="Liverpool" if own else "Singapore",
+            ptr=None,
+            hosts=names,
+            known_hosts=names,
+            ports=tuple(port for _, port in sorted(ports.items())),
+        )
+
+
+def _web_ports(weak: WeakHost) -> tuple[Port, ...]:
+    if weak.site is None:
+        return ()
+    return (HTTP,) if weak.site.flaw is None else (HTTP, HTTPS)
 
 
 def _certificates(day: datetime) -> Iterator[Certificate]:
@@ -215,12 +221,12 @@ def _far_block(world: World) -> Netblock:
     """A network of somebody at the other end of the world, of whom one address is rented."""
     model = world.netblock(next(address.ip for address in world.addresses if address.owner == "affiliate"))
     assert model is not None
-    holder = contact("ORG-SCL1-RIPE", FAR_NAME, FAR_NAME, "noc@straits-cloud.example", "+6561234567")
+    holder = contact("ORG-BQS1-RIPE", FAR_NAME, FAR_NAME, f"noc@{HOSTING}")
     return structs.replace(
         model,
         network=FAR_NETWORK,
-        handle="NET-STRAITS-RIPE",
-        name="STRAITS-CLOUD",
+        handle="NET-BQS1-RIPE",
+        name="BRIGHTQUAY-STRAITS",
         country="SG",
         asn=FAR_ASN,
         holder=holder,
@@ -233,43 +239,35 @@ def _far_system(world: World) -> AutonomousSystem:
     return structs.replace(
         world.systems[1],
         number=FAR_ASN,
-        name="STRAITS-AS",
+        name="BRIGHTQUAY-STRAITS-AS",
         handle=f"AS{FAR_ASN}",
         description=FAR_NAME,
         country="SG",
         holder=block.holder,
         abuse=block.abuse,
-        as_set="AS-STRAITS",
+        as_set="AS-BRIGHTQUAY-STRAITS",
         peeringdb_id=None,
         prefixes=(FAR_NETWORK,),
     )
 
 
 def _registrations(world: World, day: datetime) -> Iterator[Registration]:
-    """One domain is about to end, one can be moved away by anybody who gets into the account; the others are sound."""
+    """One domain is about to end, another can be moved away by anybody who gets into the account of its registrar."""
     rented = tuple(f"ns{number}.{HOSTING}" for number in (1, 2))
     for found in world.registrations:
         ends = day + timedelta(days=12 if found.domain == CLOUD else 300)
         servers = {CLOUD: rented, TRACK: (rented[0], f"ns-old.{DOMAIN}")}.get(found.domain, found.nameservers)
-        yield structs.replace(found, expires=ends, nameservers=servers)
-    yield structs.replace(
-        world.registrations[0],
-        domain=JOBS,
-        handle="D77310442-EXAMPLE",
-        created=NOW - timedelta(days=900),
-        expires=day + timedelta(days=300),
-        status=("active",),
-        nameservers=rented,
-    )
+        status = ("active",) if found.domain == TRACK else found.status
+        yield structs.replace(found, expires=ends, nameservers=servers, status=status)
 
 
 def _nameservers(world: World) -> Iterator[NameServer]:
     first, second = (f"ns{number}.{HOSTING}" for number in (1, 2))
     address = next(address for address in world.addresses if second in address.hosts)
-    others = (CLOUD, TRACK, JOBS)
+    others = (CLOUD, TRACK)
     for server in world.nameservers:
         yield structs.replace(server, zones=(*server.zones, *others)) if server.name == first else server
-    yield NameServer(name=second, address=address.ip, owner="affiliate", zones=(CLOUD, JOBS), transfers=(CLOUD,))
+    yield NameServer(name=second, address=address.ip, owner="affiliate", zones=(CLOUD,), transfers=(CLOUD,))
 
 
 def _zones(world: World) -> Iterator[Zone]:
@@ -292,19 +290,13 @@ def _zones(world: World) -> Iterator[Zone]:
             (f"_dmarc.{TRACK}", "TXT", '"v=DMARC1; p=none"'),
             (TRACK, "CAA", '0 issue "letsencrypt.org"'),
         ],
-        JOBS: [
-            *_delegated(JOBS, rented),
-            (JOBS, "MX", mail),
-            (f"_dmarc.{JOBS}", "TXT", '"v=DMARC1; p=quarantine; pct=20"'),
-            (JOBS, "CAA", '0 issue "letsencrypt.org"'),
-        ],
     }
     made = {
         name: Zone(
             name=name,
             owner="affiliate",
             records=tuple(Record(owner=owner, type=kind, value=value) for owner, kind, value in records),
-            nsec=name == JOBS,
+            nsec=name == CLOUD,
         )
         for name, records in weak.items()
     }

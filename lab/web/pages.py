@@ -103,7 +103,8 @@ def sitemap_document(urls: tuple[str, ...]) -> str:
 def security_text(site: Site) -> str:
     """A security.txt (RFC 9116)."""
     return (
-        f"Contact: mailto:{site.security_contact}\nExpires: {site.security_expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: en\n"
+        f"Contact: mailto:{site.security_contact}\nExpires: {site.security_expires:%Y-%m-%dT%H:%M:%SZ}\n"
+        "Preferred-Languages: en\n"
         f"Canonical: https://{site.host}/.well-known/security.txt\n"
     )
 

@@ -5,7 +5,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-
 SECURITY_EXPIRES = datetime(2027, 11, 1, tzinfo=UTC)
 
 
