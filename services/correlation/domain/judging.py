@@ -115,6 +115,11 @@ def judge_group(rule: Rule, key: str, hits: Sequence[Hit]) -> Found | None:
     return _found(rule, key, hits, count)
 
 
+def finding_id(rule: str, group: str) -> UUID:
+    """The same for the same group of a rule, wherever it is found."""
+    return uuid5(NAMESPACE, _encode([rule, group]).decode())
+
+
 def _judge_unusual(rule: Rule, hits: Sequence[Hit]) -> list[Found]:
     assert rule.unusual is not None
     by_value: dict[str, list[Hit]] = {}
@@ -147,7 +152,7 @@ def _found(rule: Rule, key: str, hits: Sequence[Hit], count: int) -> Found:
             if len(grounds) < MAX_GROUNDS:
                 grounds.setdefault(hashlib.blake2b(_encode(ground)).digest(), ground)
     return Found(
-        id=uuid5(NAMESPACE, _encode([rule.id, key]).decode()),
+        id=finding_id(rule.id, key),
         rule=rule.id,
         version=rule.version,
         category=rule.category,

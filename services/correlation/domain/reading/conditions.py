@@ -19,7 +19,8 @@ OWN: Final = ("value", "distance", "first_seen", "last_seen", "modules", "source
 KNOWN: Final = ("cve", "cvss")
 
 _NUMBERS: Final = frozenset({"distance", "sources", "confidence", "first_seen", "last_seen", "known.cvss"})
-_PRESENCES: Final = ("said", "unsaid", "absent")
+_QUANTIFIERS: Final[tuple[Quantifier, ...]] = ("all", "none")
+_PRESENCES: Final[tuple[Presence, ...]] = ("said", "unsaid", "absent")
 
 
 def kind_of(property: Any, types: Sequence[str], where: str) -> type:
@@ -48,18 +49,18 @@ def read_condition(property: str, said: Any, where: str, kind: type) -> Conditio
     operators = dict(said)
     by = frozenset(str(each) for each in as_list(operators.pop("by", []), f"{where}.by", 100))
     quantifier: Quantifier = "some"
-    words: tuple[Quantifier, ...] = ("all", "none")
-    for word in words:
+    for word in _QUANTIFIERS:
         if word in operators and isinstance(operators[word], dict):
             if len(operators) > 1:
                 raise Invalid(f"{where}: {word} stands alone")
-            quantifier, operators = word, operators[word]
+            quantifier = word
+            operators = operators[word]
     presence: Presence = ""
-    for word in _PRESENCES:
-        if word in operators:
-            if operators.pop(word) is not True or operators:
-                raise Invalid(f"{where}: {word} stands alone, and is true")
-            presence = cast("Presence", word)
+    for presence_word in _PRESENCES:
+        if presence_word in operators:
+            if operators.pop(presence_word) is not True or operators:
+                raise Invalid(f"{where}: {presence_word} stands alone, and is true")
+            presence = presence_word
     check_keys(operators, (*COMPARES, *_SPECIAL, *_PRESENCES, "all", "none", "by"), where)
     if not operators and not presence:
         presence = "said"
