@@ -51,7 +51,7 @@ def write_truth(world: World, authority: Authority, providers: Iterable[Provider
         "lookalikes": world.lookalikes,
         "target_addresses": [address.ip for address in world.addresses if address.owner == "target"],
         "name_servers": [server.address for server in world.nameservers],
-        "findings": [structs.asdict(planted) for planted in world.planted],
+        "findings": list(all_findings(world, authority)),
         "entities": entities,
     }
 
@@ -71,6 +71,18 @@ def _name(host: Host) -> dict[str, Any]:
 def issuers(world: World) -> tuple[str, ...]:
     """The authorities of a world beside the lab's own."""
     return tuple(dict.fromkeys(one.issuer for one in world.certificates if one.issuer != AUTHORITY))
+
+
+def all_findings(world: World, authority: Authority) -> Iterator[dict[str, Any]]:
+    """What a deep scan has to find wrong: rule, entity (type and key; neither for all of the scan) and why."""
+    certificates = {certificate.id: certificate for certificate in world.certificates}
+    for planted in world.planted:
+        key = planted.key
+        if planted.type == "certificate":
+            key = (authority.fingerprint(certificates[key[0]]),)
+        elif planted.type == "crypto_key":
+            key = (*key, next(iter(authority.public_keys())))
+        yield {**structs.asdict(planted), "key": key}
 
 
 def all_entities(world: World, authority: Authority, providers: Iterable[Provider]) -> Iterator[Statement]:

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from lab.generate.networks import contact
 from lab.generate.organisation import DOMAIN, HALYARD, OTHER_DOMAINS
 from lab.generate.placement import HOSTING, HTTP, HTTPS
+from lab.generate.planted import planted
 from lab.generate.sites import AUTHORITY
 from lab.generate.technologies import NGINX, PHP, favicon
 from lab.generate.zones import SERIAL
@@ -24,7 +25,6 @@ from lab.world import (
     NameServer,
     Netblock,
     Page,
-    Planted,
     Port,
     Record,
     Registration,
@@ -35,6 +35,7 @@ from lab.world import (
 )
 
 NETWORK = "203.0.113."
+SIZE_AND_SEED = (60, 1)
 RANGE = "203.0.113.200/29"
 """Where the weak hosts are: what of the network is scanned."""
 FAR_NETWORK, FAR_ASN, FAR_NAME = "198.19.220.0/24", 64503, "Brightquay Straits Pte Ltd"
@@ -123,7 +124,12 @@ HOSTS = (
 
 
 def weaken(world: World, day: datetime) -> World:
-    """`world` with what is wrong put into it; what is about to end, ends some days after `day`."""
+    """The demo's world with what is wrong put into it; what is about to end, ends some days after `day`.
+
+    Raises ValueError for another world, of which nobody has said what a scan should find in it.
+    """
+    if (len(world.hosts), world.seed) != SIZE_AND_SEED:
+        raise ValueError("only the world of 60 hosts and seed 1 can be made weak")
     certificates = tuple(_certificates(day))
     weak = structs.replace(
         world,
@@ -136,7 +142,7 @@ def weaken(world: World, day: datetime) -> World:
         nameservers=tuple(_nameservers(world)),
         zones=tuple(_zones(world)),
     )
-    return structs.replace(weak, planted=tuple(_planted(weak)))
+    return structs.replace(weak, planted=tuple(planted(weak)))
 
 
 def _lasting(host: Host, day: datetime) -> Host:
@@ -317,7 +323,3 @@ def _delegated(zone: str, servers: Iterable[str]) -> Iterator[tuple[str, str, st
     servers = tuple(servers)
     yield (zone, "SOA", f"{servers[0]} hostmaster.{DOMAIN}. {SERIAL} 7200 3600 1209600 300")
     yield from ((zone, "NS", server) for server in servers)
-
-
-def _planted(world: World) -> Iterator[Planted]:
-    yield Planted(rule="database_exposed", type="service", key=("203.0.113.200", "tcp", "5432"), why="a port")
