@@ -17,7 +17,7 @@ PACKAGE: Final = "services.correlation.knowledge"
 
 #: Versions of distributions, which mend what they have without another number.
 _DISTRIBUTED: Final = re.compile(
-    r"debian|ubuntu|\+?deb\d|~bpo|\.el\d|\.fc\d|amzn|centos|red ?hat|suse|\.mga|alpine|-r\d+$|-\d+build\d|[-+]\d+ubuntu",
+    r"debian|ubuntu|deb\d|~bpo|\.el\d|\.fc\d|amzn|centos|red ?hat|suse|\.mga|alpine|-r\d+$|-\d+build\d",
     re.IGNORECASE,
 )
 _CPE: Final = re.compile(r"cpe:(?:2\.3:|/)[aoh]:([^:]+):([^:]+)(?::([^:]*))?", re.IGNORECASE)
@@ -109,7 +109,7 @@ def _rows() -> dict[str, tuple[_Row, ...]]:
 
 @lru_cache(maxsize=1)
 def _products() -> dict[str, str]:
-    return {cpe: product for cpe, product in _table("products.tsv")}
+    return dict(_table("products.tsv"))
 
 
 def _table(name: str) -> list[list[str]]:

@@ -18,7 +18,9 @@ OWN: Final = ("value", "distance", "first_seen", "last_seen", "modules", "source
 #: What is known of some things without a source: ``known.<name>``.
 KNOWN: Final = ("cve", "cvss", "worst", "exploited")
 
-_NUMBERS: Final = frozenset({"distance", "sources", "confidence", "first_seen", "last_seen", "known.cvss", "known.worst"})
+_NUMBERS: Final = frozenset(
+    {"distance", "sources", "confidence", "first_seen", "last_seen", "known.cvss", "known.worst"}
+)
 _QUANTIFIERS: Final[tuple[Quantifier, ...]] = ("all", "none")
 _PRESENCES: Final[tuple[Presence, ...]] = ("said", "unsaid", "absent")
 
