@@ -3,17 +3,15 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from services.correlation.domain.versions import version_order
+from services.correlation.knowledge import table
 
 if TYPE_CHECKING:
     from services.correlation.domain.world import Place
-
-PACKAGE: Final = "services.correlation.knowledge"
 
 #: Versions of distributions, which mend what they have without another number.
 _DISTRIBUTED: Final = re.compile(
@@ -102,17 +100,11 @@ def _numbered(version: str) -> str:
 @lru_cache(maxsize=1)
 def _rows() -> dict[str, tuple[_Row, ...]]:
     rows: dict[str, list[_Row]] = {}
-    for product, first, mended, cve, cvss, used in _table("vulnerabilities.tsv"):
+    for product, first, mended, cve, cvss, used in table("vulnerabilities"):
         rows.setdefault(product, []).append(_Row(first, mended, Known(cve, float(cvss), used == "yes")))
     return {product: tuple(several) for product, several in rows.items()}
 
 
 @lru_cache(maxsize=1)
 def _products() -> dict[str, str]:
-    return dict(_table("products.tsv"))
-
-
-def _table(name: str) -> list[list[str]]:
-    """The rows of a table, its head left out."""
-    lines = files(PACKAGE).joinpath(name).read_text("utf-8").splitlines()
-    return [line.split("\t") for line in lines[1:]]
+    return dict(table("products"))

@@ -1,11 +1,11 @@
 """What is known of versions: right at the bounds, and nothing where a version cannot tell."""
 
 import re
-from importlib.resources import files
 
 import pytest
 
-from services.correlation.domain.knowledge import PACKAGE, known_vulnerabilities
+from services.correlation.domain.knowledge import known_vulnerabilities
+from services.correlation.knowledge import table
 
 
 def known(name: str, version: str = "") -> set[str]:
@@ -95,9 +95,7 @@ def test_the_worst_comes_first() -> None:
 
 
 def rows() -> list[list[str]]:
-    head, *lines = files(PACKAGE).joinpath("vulnerabilities.tsv").read_text("utf-8").splitlines()
-    assert head.split("\t") == ["product", "first", "mended", "cve", "cvss", "used"]
-    return [line.split("\t") for line in lines]
+    return table("vulnerabilities")
 
 
 def test_the_table_is_sound_and_in_order() -> None:
