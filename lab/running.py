@@ -16,7 +16,6 @@ from lab.dns.catalog import Catalog
 from lab.dns.server import DnsServer
 from lab.faults import Fault, Faults, Kind
 from lab.generate import generate
-from lab.generate.weaknesses import RANGE
 from lab.journal import Journal
 from lab.providers import Provider, load_providers
 from lab.truth import issuers, write_truth
@@ -66,7 +65,8 @@ class Lab:
     @property
     def targets(self) -> list[str]:
         """What to scan so that all that was planted is found: the domain; of a weak world its others and a network."""
-        return [*self.world.organisation.domains, RANGE] if self.world.planted else [self.target]
+        organisation = self.world.organisation
+        return [*organisation.domains, organisation.netblocks[-1]] if self.world.planted else [self.target]
 
     async def start(self) -> None:
         """Start every server and write what others need to find them."""

@@ -146,12 +146,15 @@ def _addresses(world: World) -> Iterator[Statement]:
             yield _named(address.ptr)
         for port in address.ports:
             yield ("service", address.ip, "tcp", str(port.number))
+            if port.protocol in ("http", "https"):
+                yield ("url", f"{port.protocol}://{address.ip}/")
             if port.product:
                 yield ("technology", port.product, port.version)
                 yield ("technology", port.product)
 
 
 def _routing(world: World) -> Iterator[Statement]:
+    yield from (("netblock", network) for network in world.organisation.netblocks)
     for block in world.netblocks:
         yield ("netblock", block.network)
         yield ("registration", block.registry, block.handle)

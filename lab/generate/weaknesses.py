@@ -40,6 +40,7 @@ RANGE = "203.0.113.200/29"
 """Where the weak hosts are: what of the network is scanned."""
 FAR_NETWORK, FAR_ASN, FAR_NAME = "198.19.220.0/24", 64503, "Brightquay Straits Pte Ltd"
 CLOUD, TRACK = OTHER_DOMAINS
+BUILDER = f"build.{CLOUD}"
 CHEAP_AUTHORITY = "Bargain Certificates Ltd"
 LIVE_SERVICES = ("azurewebsites.net", "herokudns.com", "amazonaws.com", "netlify.app")
 SSH_OLD = Port(number=22, protocol="ssh", banner="SSH-2.0-OpenSSH_7.4\r\n", product="openssh", version="7.4")
@@ -47,6 +48,7 @@ FTP_OLD = Port(
     number=21, protocol="ftp", banner="220 ProFTPD 1.3.5 Server (Depot)\r\n", product="proftpd", version="1.3.5"
 )
 LOGIN = '<form method="post" action="/login"><input name="user"><input type="password" name="secret"></form>'
+PHPMYADMIN = Technology(vendor="phpmyadmin", product="phpmyadmin", version="", category="administration")
 APACHE_OLD = Technology(
     vendor="apache",
     product="http_server",
@@ -61,6 +63,7 @@ class WeakSite(Struct, frozen=True, kw_only=True):
 
     title: str
     markup: str = ""
+    links: tuple[str, ...] = ()
     technologies: tuple[Technology, ...] = (NGINX,)
     robots: tuple[str, ...] = ()
     flaw: str | None = ""
@@ -99,13 +102,15 @@ HOSTS = (
     ),
     WeakHost(label="cache-old", number=203, ports=(_port(6379, "redis"), _port(2375, "docker"))),
     WeakHost(label="queue-hub", number=203, ports=(_port(1883, "mqtt"), _port(389, "ldap"))),
-    WeakHost(label="sqladmin", number=204, site=WeakSite(title="phpMyAdmin", markup=LOGIN, technologies=(NGINX, PHP))),
+    WeakHost(
+        label="sqladmin",
+        number=204,
+        site=WeakSite(title="phpMyAdmin", markup=LOGIN, technologies=(NGINX, PHP, PHPMYADMIN)),
+    ),
     WeakHost(
         label="tariff-files",
         number=204,
-        site=WeakSite(
-            title="Index of /", markup='<a href="/old/">Parent Directory</a> <a href="tariffs.csv">tariffs</a>'
-        ),
+        site=WeakSite(title="Index of /", links=("/old/", "/tariffs.csv")),
     ),
     WeakHost(label="depot-web", number=204, site=WeakSite(title="Depot bookings", technologies=(APACHE_OLD,))),
     WeakHost(label="crew-login", number=205, site=WeakSite(title="Crew", markup=LOGIN, flaw=None)),
@@ -131,9 +136,11 @@ def weaken(world: World, day: datetime) -> World:
     if (len(world.hosts), world.seed) != SIZE_AND_SEED:
         raise ValueError("only the world of 60 hosts and seed 1 can be made weak")
     certificates = tuple(_certificates(day))
+    organisation = structs.replace(world.organisation, netblocks=(*world.organisation.netblocks, RANGE))
     weak = structs.replace(
         world,
-        hosts=(*(_lasting(host, day) for host in world.hosts), *(_host(weak, day) for weak in HOSTS)),
+        organisation=organisation,
+        hosts=(*(_lasting(host, day) for host in world.hosts), *(_host(weak, day) for weak in HOSTS), _builder(world)),
         addresses=(*world.addresses, *_addresses()),
         netblocks=(*world.netblocks, _far_block(world)),
         systems=(*world.systems, _far_system(world)),
@@ -162,13 +169,22 @@ def _host(weak: WeakHost, day: datetime) -> Host:
     )
 
 
+def _builder(world: World) -> Host:
+    """A name that only the transfer of its zone tells."""
+    return Host(name=BUILDER, kind="transfer", addresses=(_home(world),))
+
+
+def _home(world: World) -> str:
+    return next(host.addresses[0] for host in world.hosts if host.name == DOMAIN)
+
+
 def _site(weak: WeakHost, site: WeakSite, day: datetime) -> Site:
     return Site(
         host=weak.name,
         title=site.title,
         headers=tuple(header for product in site.technologies for header in product.headers),
         technologies=site.technologies,
-        pages=(Page(path="/", title=site.title, markup=site.markup),),
+        pages=(Page(path="/", title=site.title, markup=site.markup, links=site.links),),
         favicon=favicon(HALYARD.slug),
         robots=site.robots,
         security_contact=HALYARD.emails[4] if site.security_expires else None,
@@ -280,19 +296,18 @@ def _zones(world: World) -> Iterator[Zone]:
     mail = f"10 mx1.{DOMAIN}."
     rented = tuple(f"ns{number}.{HOSTING}." for number in (1, 2))
     senders = '" "'.join(f"include:s{number}.{TRACK} " for number in range(1, 12))
-    home = next(host.addresses[0] for host in world.hosts if host.name == DOMAIN)
     weak = {
         CLOUD: [
             *_delegated(CLOUD, rented),
             (CLOUD, "MX", mail),
             (CLOUD, "TXT", '"v=spf1 mx +all"'),
-            (f"build.{CLOUD}", "A", home),
+            (BUILDER, "A", _home(world)),
         ],
         TRACK: [
             *_delegated(TRACK, (rented[0], f"ns-old.{DOMAIN}.")),
             (TRACK, "MX", mail),
             (TRACK, "TXT", f'"v=spf1 " "{senders}" "?all"'),
-            *((f"s{number}.{TRACK}", "TXT", f'"v=spf1 ip4:{NETWORK}{number} -all"') for number in range(1, 12)),
+            *((f"s{number}.{TRACK}", "TXT", f'"v=spf1 ip4:{NETWORK}{number + 1} -all"') for number in range(1, 12)),
             (f"_dmarc.{TRACK}", "TXT", '"v=DMARC1; p=none"'),
             (TRACK, "CAA", '0 issue "letsencrypt.org"'),
         ],
