@@ -75,10 +75,11 @@ def lead(book: Book) -> None:
         _reach(root, root.ways[0])
     below = _below(book.things.values())
     _spread(deque(roots), below)
-    if not roots:
-        return
-    for thing, said in search.unplaced:
+    _reach_the_rest(search.spare, below)
+    for thing, said in sorted(search.unplaced, key=_placing) if roots else ():
         # Whoever was asked about a set of names was asked for the sake of the target.
+        if any(way.said is not None and way.said.module == said.module for way in thing.ways):
+            continue
         way = Way(roots[0], said)
         thing.ways.append(way)
         if thing.first is None and not thing.is_false:
@@ -106,7 +107,7 @@ class _Search:
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._known: set[tuple[int, str, int]] = set()
+        self._known: set[tuple[object, ...]] = set()
         self._over_relations: set[tuple[int, str, bytes]] = set()
         self.unplaced: list[tuple[Thing, SaidBy]] = []
         self.spare: list[tuple[Thing, Way]] = []
@@ -127,7 +128,9 @@ class _Search:
         for thing, said in alone:
             self._place(thing, said)
         for thing in self._book.things.values():
+            # Of several ways by one module from one parent, the first.
             thing.ways.sort(key=_order)
+            thing.ways = list({_origin(way): way for way in reversed(thing.ways)}.values())[::-1]
 
     def _place(self, thing: Thing, said: SaidBy) -> None:
         """Put a thing that was named without a relation to where it was seen below what was asked about."""
@@ -137,13 +140,11 @@ class _Search:
                 self.spare.append((thing, Way(subject, said)))
         elif subject is not None:
             self._add(thing, Way(subject, said, server=server))
-        elif (id(thing), said.module, 0) not in self._known:
-            self._known.add((id(thing), said.module, 0))
+        else:
             self.unplaced.append((thing, said))
 
     def _add(self, thing: Thing, way: Way) -> None:
-        assert way.said is not None
-        key = (id(thing), way.said.module, id(way.parent))
+        key = (id(thing), *_origin(way), way.relation)
         if thing is not way.parent and key not in self._known:
             self._known.add(key)
             thing.ways.append(way)
@@ -220,6 +221,15 @@ def _reach_the_rest(spare: list[tuple[Thing, Way]], below: Below) -> None:
 def _reach(thing: Thing, way: Way) -> None:
     thing.first = way
     thing.types = tuple(name for name, _ in forms_of(thing, way))
+
+
+def _origin(way: Way) -> tuple[str, int]:
+    return (way.said.module if way.said else "", id(way.parent))
+
+
+def _placing(pair: tuple[Thing, SaidBy]) -> tuple[object, ...]:
+    thing, said = pair
+    return (said.at, said.module, _name(thing))
 
 
 def _order(way: Way) -> tuple[int, str, str]:
