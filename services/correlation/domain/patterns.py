@@ -138,6 +138,7 @@ class _States:
     def __init__(self, tree: Any, text: str) -> None:
         self._text = text
         self._tests: dict[int, tuple[Callable[[str], object], int]] = {}
+        self._characters: dict[str, Callable[[str], object]] = {}
         self._ways: dict[int, list[tuple[Any, int]]] = {}
         self._count = 1
         self._tree = tree
@@ -243,11 +244,15 @@ class _States:
 
     def _character(self, op: Any, said: Any, flags: _Flags) -> Callable[[str], object]:
         """Whether one character is what a step of the pattern takes, as `re` itself sees it."""
+        name = repr((op, said, flags))
+        known = self._characters.get(name)
+        if known is not None:
+            return known
         one = _parser.SubPattern(self._tree.state, [(op, said)])
         for added, removed in reversed(flags):
             one = _parser.SubPattern(self._tree.state, [(_c.SUBPATTERN, (None, added, removed, one))])
-        found: Callable[[str], object] = _compiler.compile(one, self._tree.state.flags & re.IGNORECASE).match
-        return found
+        self._characters[name] = _compiler.compile(one, self._tree.state.flags & re.IGNORECASE).match
+        return self._characters[name]
 
 
 def _kind(character: str) -> str:

@@ -24,6 +24,7 @@ _patterns = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(_patterns, st.lists(st.text("abAé.\n _1KſsK", max_size=8), min_size=1, max_size=6))
 def test_a_pattern_finds_what_re_finds(pattern, texts):

@@ -30,8 +30,8 @@ class Scan:
 
     def say(self, module: str, subject: Subject, valid_to: int | None = None) -> SaidBy:
         self._at += 1
-        id = subject if isinstance(subject, bytes) else subject.id
-        return SaidBy(module, 1, self._at, 100, id, (bytes(32),), None, valid_to)
+        asked = subject if isinstance(subject, bytes) else subject.id
+        return SaidBy(module, 1, self._at, 100, asked, (bytes(32),), None, valid_to)
 
     def place(self, entity: Entity, role: Role | None) -> Entity:
         """What role an entity has; one that is only named has that of the scope, or affiliate."""

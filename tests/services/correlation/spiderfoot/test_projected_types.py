@@ -35,6 +35,7 @@ FILE = e.file(DIGEST)
 D = "DOMAIN_NAME example.org"
 U = "LINKED_URL_INTERNAL https://www.example.org/"
 IPS = "IP_ADDRESS 203.0.113.7"
+S3 = "example-data.s3.amazonaws.com"
 SSH = "TCP_PORT_OPEN 203.0.113.7:22"
 
 Plant = Callable[[Scan], object]
@@ -237,12 +238,12 @@ CASES: dict[str, tuple[Plant, list[str]]] = {
     "linked bucket": (
         both(at(URL, "uses", BUCKET), described(BUCKET, public_access=True)),
         [
-            f"{U} > LINKED_URL_EXTERNAL https://example-data.s3.amazonaws.com/",
-            "LINKED_URL_EXTERNAL https://example-data.s3.amazonaws.com/ > CLOUD_STORAGE_BUCKET example-data.s3.amazonaws.com",
-            "CLOUD_STORAGE_BUCKET example-data.s3.amazonaws.com > CLOUD_STORAGE_BUCKET_OPEN ",
+            f"{U} > LINKED_URL_EXTERNAL https://{S3}/",
+            f"LINKED_URL_EXTERNAL https://{S3}/ > CLOUD_STORAGE_BUCKET {S3}",
+            f"CLOUD_STORAGE_BUCKET {S3} > CLOUD_STORAGE_BUCKET_OPEN ",
         ],
     ),
-    "found bucket": (on(BUCKET), [f"{D} > CLOUD_STORAGE_BUCKET example-data.s3.amazonaws.com"]),
+    "found bucket": (on(BUCKET), [f"{D} > CLOUD_STORAGE_BUCKET {S3}"]),
     "presents": (
         certificate(days=-1),
         [

@@ -12,6 +12,7 @@ from services.contracts.resources.storage import Facts, SaidBy
 from services.correlation.domain.spiderfoot.engine import Needs, evaluate, needs
 from services.correlation.domain.spiderfoot.projection import Projection
 from tests.services.correlation.spiderfoot.conditions import CONDITIONS, rule_named
+from tests.services.correlation.spiderfoot.planted import planted
 from tests.services.correlation.spiderfoot.scan import DOMAIN, NOW, Scan, line_of
 from tests.services.correlation.spiderfoot.tree import block, rule_of
 
@@ -266,30 +267,23 @@ def test_an_event_says_what_it_stands_for():
     assert banner.said.module == "tcp_ports"
 
 
-def rich() -> Scan:
-    """A scan in which nearly all of the rules of SpiderFoot find something."""
-    from tests.services.correlation.spiderfoot.test_bundled_rules import planted
-
-    return planted()
-
-
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_a_rule_finds_the_same_in_what_it_needs_as_in_everything(name):
-    rule, scan = rule_named(name), rich()
+    rule, scan = rule_named(name), planted()
     everything = [(each.value, each.headline) for each in evaluate(rule, scan.events())]
     assert [(each.value, each.headline) for each in evaluate(rule, scan.events(needs(rule)))] == everything
 
 
 def test_only_what_is_needed_is_made():
     rule = rule_of([block("type", "TCP_PORT_OPEN")])
-    made = {event.type for event in rich().events(needs(rule)).all}
+    made = {event.type for event in planted().events(needs(rule)).all}
     assert made == {"ROOT", "DOMAIN_NAME", "INTERNET_NAME", "IP_ADDRESS", "TCP_PORT_OPEN"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 7))
 def test_facts_come_in_any_order_and_pieces(random, size):
-    scan = rich()
+    scan = planted()
     facts = scan.facts
     pieces = [
         *({"entities": (each,)} for each in facts.entities),
