@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from services.contracts.claims import Value
-from services.correlation.domain.spiderfoot.forms import Form
-from services.correlation.domain.spiderfoot.things import Thing
+from services.correlation.domain.spiderfoot.things import Form, Thing
 
 #: Of attributes that decide which event an entity is, beside those that are events.
 DECIDING: Final = frozenset(

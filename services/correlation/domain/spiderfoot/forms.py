@@ -1,23 +1,15 @@
 """Which events of SpiderFoot an entity is, by its type, its role, and the way to it (`data-model.md` 4.3 and 4.4)."""
 
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
 from services.contracts.entities import host_of
-from services.correlation.domain.spiderfoot.things import Thing, Way
+from services.correlation.domain.spiderfoot.things import Form, Thing, Way
 
-#: A type of event and its text.
-Form = tuple[str, str]
-
-_INTERNAL: Final = tuple(
-    ip_network(text)
-    for text in (
-        *("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
-        *("::1/128", "fc00::/7", "fe80::/10"),
-    )
-)
+#: Beginnings of addresses, in normal form, that are none of the internet's (RFC 1918, 3927, 4193, 6598; loopback).
+_INTERNAL_IPV4: Final = ("10.", "127.", "169.254.", "192.168.")
+_INTERNAL_IPV6: Final = ("fc", "fd", "fe8", "fe9", "fea", "feb")
 _BUCKETS: Final = {"bucket", "storage_account", "firebase_storage"}
 _BUCKET_HOSTS: Final = {
     "aws": "{}.s3.amazonaws.com",
@@ -49,9 +41,14 @@ _PAGES: Final = frozenset({"links_to", "mentions", "uses"})
 
 
 def forms_of(thing: Thing, way: Way) -> tuple[Form, ...]:
-    """The events that a thing is by a way to it, each the source of the next; others come from the last."""
-    form = _FORMS.get(thing.entity.type)
-    return form(thing, way) if form else ()
+    """The events that a thing is by a way to it, each the source of the next; others come from the last.
+
+    What led there must be known to lead back to a target before this is asked.
+    """
+    if way.forms is None:
+        form = _FORMS.get(thing.entity.type)
+        way.forms = form(thing, way) if form else ()
+    return way.forms
 
 
 def beside(thing: Thing, way: Way) -> Iterator[Form]:
@@ -116,8 +113,12 @@ def _hostname(thing: Thing, way: Way) -> tuple[Form, ...]:
 
 def is_internal(text: str) -> bool:
     """Whether an address is none of the internet's."""
-    address = ip_address(text)
-    return any(address.version == network.version and address in network for network in _INTERNAL)
+    if ":" in text:
+        return text == "::1" or text.startswith(_INTERNAL_IPV6)
+    if text.startswith(("172.", "100.")):
+        first, second = text.split(".", 2)[:2]
+        return 16 <= int(second) < 32 if first == "172" else 64 <= int(second) < 128
+    return text.startswith(_INTERNAL_IPV4)
 
 
 def _ip_address(thing: Thing, way: Way) -> tuple[Form, ...]:

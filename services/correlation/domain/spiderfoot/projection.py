@@ -18,10 +18,10 @@ from services.correlation.domain.spiderfoot.descriptors import (
 )
 from services.correlation.domain.spiderfoot.event_types import ROOT
 from services.correlation.domain.spiderfoot.events import Basis, Event, Events
-from services.correlation.domain.spiderfoot.forms import Form, beside, forms_of
+from services.correlation.domain.spiderfoot.forms import beside, forms_of
 from services.correlation.domain.spiderfoot.modules import TARGET, module_of
 from services.correlation.domain.spiderfoot.needs import Needs
-from services.correlation.domain.spiderfoot.things import Link, Thing, Way
+from services.correlation.domain.spiderfoot.things import Form, Link, Thing, Way
 from services.correlation.domain.spiderfoot.ways import Book, lead
 
 #: The base score (CVSS) of a weakness, where one is known.

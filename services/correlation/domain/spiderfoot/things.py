@@ -8,6 +8,9 @@ from services.contracts.resources.storage import RelationFacts, SaidBy, SaidValu
 from services.contracts.scope import Role
 from services.correlation.domain.spiderfoot.events import Event
 
+#: A type of event and its text.
+Form = tuple[str, str]
+
 
 class Link:
     """A relation between two things, and who said it."""
@@ -23,10 +26,11 @@ class Link:
 class Way:
     """How a thing was come by: a module said it when it looked at ``parent``, over a relation or not.
 
-    ``server``: the parent was looked at as the name server of a zone, by that relation.
+    ``server``: the parent was looked at as the name server of a zone, by that relation. ``forms`` are the events that
+    the thing is by this way, once they were asked for.
     """
 
-    __slots__ = ("link", "parent", "said", "server")
+    __slots__ = ("forms", "link", "parent", "said", "server")
 
     def __init__(
         self, parent: "Thing | None", said: SaidBy | None, link: Link | None = None, server: Link | None = None
@@ -35,6 +39,7 @@ class Way:
         self.said = said
         self.link = link
         self.server = server
+        self.forms: tuple[Form, ...] | None = None
 
     @property
     def relation(self) -> str:
