@@ -1,0 +1,1 @@
+"""What is decided about facts, without asking anybody. Pure."""

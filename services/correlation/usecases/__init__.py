@@ -1,0 +1,1 @@
+"""What correlation does when it is asked or told something."""
