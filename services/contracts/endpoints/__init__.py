@@ -61,11 +61,14 @@ from services.contracts.endpoints.configuration import (
 )
 from services.contracts.endpoints.correlation import (
     FIND_PATHS,
+    GET_CONFIDENCE,
     GET_FINDING,
     GET_JUDGED,
+    GET_POLICY,
     LIST_FINDINGS,
     READ_GRAPH,
     SET_FINDING,
+    SET_POLICY,
 )
 from services.contracts.endpoints.discovery import (
     GET_FLEET,
@@ -179,6 +182,7 @@ __all__ = [
     "GET_ANNOUNCEMENT",
     "GET_AUTHORISATION",
     "GET_BLOB",
+    "GET_CONFIDENCE",
     "GET_ENTITY",
     "GET_EVIDENCE_USED",
     "GET_FINDING",
@@ -188,6 +192,7 @@ __all__ = [
     "GET_MODULE",
     "GET_NAMES",
     "GET_PLAN",
+    "GET_POLICY",
     "GET_PROFILE",
     "GET_QUOTAS",
     "GET_SCAN",
@@ -252,6 +257,7 @@ __all__ = [
     "SET_FINDING",
     "SET_KEY",
     "SET_MODULE",
+    "SET_POLICY",
     "SET_QUOTAS",
     "SET_ROLE",
     "SHOW_CALLER",
