@@ -18,7 +18,7 @@ def write_confidence(view: ConfidenceView) -> None:
         for term in statement.terms:
             click.echo(f"         {_term(term)}")
         if statement.more:
-            click.echo(f"         and {count(statement.more, 'word')} more that count once with these")
+            click.echo(f"         and {count(statement.more, 'word')} more of these, which count no further")
         if statement.against:
             support, against = statement.support, statement.against
             click.echo(

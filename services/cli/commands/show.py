@@ -35,8 +35,8 @@ def command(session: Session, value: str, scan_id: str | None, kind: str | None,
             scan = (await find_scan(hull, session, scan_id)).id if scan_id else None
             found: tuple[EntityView, ...] | tuple[ConfidenceView, ...]
             if judged:
-                asked = ConfidenceQuery(value=value, type=kind, scan=scan)
-                found = await hull.calls.ask(GET_CONFIDENCE, asked, session.caller)
+                how_sure = ConfidenceQuery(value=value, type=kind, scan=scan)
+                found = await hull.calls.ask(GET_CONFIDENCE, how_sure, session.caller)
             else:
                 query = EntityQuery(value=value, type=kind, scan=scan)
                 found = await hull.calls.ask(GET_ENTITY, query, session.caller)

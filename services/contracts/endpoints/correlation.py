@@ -5,6 +5,7 @@ from typing import Final
 from services.contracts.resources import ScanId
 from services.contracts.resources import confidence as c
 from services.contracts.resources import correlation as r
+from services.contracts.resources import identity as i
 from services.kernel.calls import Endpoint, Nothing
 
 LIST_FINDINGS: Final = Endpoint(
@@ -43,4 +44,17 @@ GET_POLICY: Final = Endpoint(
 SET_POLICY: Final = Endpoint(
     service="correlation", name="set_policy", method="POST", path="/v1/policy", needs="findings.judge",
     takes=c.PolicyChange, answers=c.PolicyView, summary="Change how reliable sources are held to be.",
+)  # fmt: skip
+LIST_HYPOTHESES: Final = Endpoint(
+    service="correlation", name="list_hypotheses", method="GET", path="/v1/hypotheses", needs="results.read",
+    takes=i.HypothesesQuery, answers=i.HypothesesPage, summary="List which things may be one, the likeliest first.",
+)  # fmt: skip
+DECIDE_HYPOTHESIS: Final = Endpoint(
+    service="correlation", name="decide_hypothesis", method="POST", path="/v1/hypotheses/{hypothesis}/verdict",
+    needs="findings.judge", takes=i.DecideHypothesis, answers=i.HypothesisView,
+    summary="Say that two things are one, or two, or take that back.",
+)  # fmt: skip
+GET_CLUSTER: Final = Endpoint(
+    service="correlation", name="get_cluster", method="GET", path="/v1/clusters", needs="results.read",
+    takes=i.ClusterQuery, answers=tuple[i.ClusterView, ...], summary="Show what a thing was decided to be one with.",
 )  # fmt: skip

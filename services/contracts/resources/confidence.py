@@ -44,8 +44,8 @@ class ConfidenceStatement(Struct, frozen=True, kw_only=True):
 
     ``support`` is 1 - Π (1 - strength) over the terms that count; with odds = support / (1 - support), ``exact`` is
     odds / (1 + odds + ``against``), where ``against`` are the odds of all that excludes it. ``wins``: nothing that
-    excludes it is surer. ``half_life``: days, 0 where it does not fade. ``more``: terms left out of the list, none of
-    which count. A relation leads ``outward`` or to the entity; ``absent``: that there is none.
+    excludes it is surer. ``half_life``: days, 0 where it does not fade. ``more``: further words of the modules in
+    the list, none of which count. A relation leads ``outward`` or to the entity; ``absent``: that there is none.
     """
 
     predicate: str

@@ -26,8 +26,7 @@ from services.kernel.errors import Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports
 
-#: Terms of one statement that are shown, and relations of one entity: a hub has tens of thousands.
-MOST_TERMS: Final = 50
+#: Relations of one entity that are shown: a hub has tens of thousands.
 MOST_RELATIONS: Final = 500
 LONGEST_REASON: Final = 1_000
 
@@ -162,10 +161,7 @@ def _statement(
         kind, other = (
             (relation.target_type, relation.target_value) if outward else (relation.source_type, relation.source_value)
         )
-    shown: Sequence[Term] = weighed.terms
-    if len(shown) > MOST_TERMS:
-        counting = sum(not term.omitted for term in shown)
-        shown = shown[: max(counting, MOST_TERMS)]
+    shown = _shown(weighed.terms)
     return ConfidenceStatement(
         predicate=predicate,
         number=number(weighed.confidence),
@@ -183,6 +179,17 @@ def _statement(
         terms=tuple(_term(judge, term) for term in shown),
         more=len(weighed.terms) - len(shown),
     )
+
+
+def _shown(terms: Sequence[Term]) -> list[Term]:
+    """The terms that count, and of each other module its best: a name is said by one module a hundred times."""
+    heard: set[str] = set()
+    shown = []
+    for term in terms:
+        if not term.omitted or term.word.module not in heard:
+            shown.append(term)
+        heard.add(term.word.module)
+    return shown
 
 
 def _term(judge: Judge, term: Term) -> ConfidenceTerm:

@@ -196,9 +196,9 @@ def resolve(entities: Iterable[EntityFacts], relations: Iterable[RelationFacts])
     whole = {entity: Traits(subject, inherit(own, entity)) for entity, subject in subjects.items()}
     members: dict[tuple[str, str], set[tuple[str, bytes]]] = {}
     for entity, traits in whole.items():
-        for trait in traits.by if traits.subject.type in TYPES else ():
-            if trait[0] in KINDS:
-                members.setdefault(trait, set()).add((traits.subject.type, entity))
+        for known in traits.by if traits.subject.type in TYPES else ():
+            if known[0] in KINDS:
+                members.setdefault(known, set()).add((traits.subject.type, entity))
     pairs = {pair for (kind, _), each in members.items() for pair in pairs_of(each, KINDS[kind].hub)}
     found = (compare(whole[one], whole[other], _counted(members, whole[one])) for one, other in sorted(pairs))
     return {each.pair: each for each in found if each is not None}
