@@ -20,11 +20,8 @@ def write_confidence(view: ConfidenceView) -> None:
         if statement.more:
             click.echo(f"         and {count(statement.more, 'word')} more of these, which count no further")
         if statement.against:
-            support, against = statement.support, statement.against
-            click.echo(
-                f"         {support:.3f} for it alone; odds {support / (1 - support):.3g}"
-                f" against {against:.3g} of what excludes it"
-            )
+            odds = f"odds {statement.odds:.3g} against {statement.against:.3g} of what excludes it"
+            click.echo(f"         {statement.support:.3f} for it alone; {odds}")
     if view.left_out:
         click.echo(f"  and {count(view.left_out, 'relation')} more")
 

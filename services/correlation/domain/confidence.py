@@ -6,15 +6,15 @@ A *word* is one source saying one thing at one time. Its strength is
 
 where freshness halves with each half-life since it was asked, or since the end of what it says. Of the words of one
 origin the strongest counts alone: who repeats another adds nothing. Independent origins are combined as Dempster's rule
-combines simple support functions (Shafer, A Mathematical Theory of Evidence, 1976, chapter 4; the noisy-or of Pearl,
-1988): what remains unsupported is the product of what each leaves open,
+combines simple support functions (Shafer, A Mathematical Theory of Evidence, 1976, chapters 4 and 5; the noisy-or of
+Pearl, 1988): each leaves something open, and what all leave open is the product of that,
 
-    disbelief = Π (1 - strength of an origin)          support = 1 - disbelief
+    support = 1 - Π (1 - strength of an origin)          weight = -Σ ln (1 - strength)          odds = e^weight - 1
 
-Values that exclude one another, and the word that there is none, are rivals. The same rule, over all of them, has a
-closed form in odds:
+Odds are support / (1 - support), without what is lost where that is small. Values that exclude one another, and the
+word that there is none, are rivals. The same rule, over all of them, has a closed form:
 
-    odds = support / disbelief          confidence = odds / (1 + its odds + the odds of all rivals)
+    confidence = odds / (1 + its odds + the odds of all rivals)
 
 So without a rival confidence is support, one more origin that agrees never lowers it, one that contradicts never raises
 it, and neither order nor repetition matters. No origin's strength is above `STRONGEST`, so that no word is beyond doubt
@@ -25,7 +25,7 @@ Where a source has been asked again since (in another scan) and says something e
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from math import exp2, fsum, prod
+from math import exp2, expm1, fsum, log1p
 from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
@@ -38,8 +38,8 @@ from services.correlation.domain.origins import source_of
 from services.correlation.domain.policy import EXISTS, USUAL, Policy
 
 STRONGEST: Final = 0.99
-#: Below this a product of disbeliefs is taken for this: hundreds of origins agree, and nothing is left to tell.
-LEAST_DISBELIEF: Final = 1e-300
+#: A weight above this counts as this: a hundred origins and more agree, and nothing is left to tell.
+MOST_WEIGHT: Final = 700.0
 _DAY: Final = 86_400_000_000
 
 Omitted = Literal["", "same_origin", "superseded"]
@@ -108,8 +108,8 @@ def number(confidence: float) -> int:
     return min(99, int(100 * confidence + 0.5))
 
 
-def odds_of(disbelief: float) -> float:
-    return (1 - disbelief) / max(disbelief, LEAST_DISBELIEF)
+def odds_of(weight: float) -> float:
+    return expm1(min(weight, MOST_WEIGHT))
 
 
 def confidence_of(odds: float, rivals: Iterable[float] = ()) -> float:
@@ -154,8 +154,8 @@ class Judge:
         self._sources = _Sources(policy)
         self._decays = _Decays(policy)
 
-    def disbelief(self, predicate: str, said: Collection[Saying]) -> float:
-        """What independent origins together leave open of ``predicate``: 1 where nobody says it."""
+    def weight_of(self, predicate: str, said: Collection[Saying]) -> float:
+        """The weight of what independent origins say of ``predicate``: 0 where nobody says it."""
         decay, now, sources = self._decays[predicate], self.now, self._sources
         best: dict[str, float] = {}
         for word in said:
@@ -169,16 +169,15 @@ class Judge:
             if strength > best.get(origin, 0.0):
                 best[origin] = min(STRONGEST, strength)
         if len(best) < 2:
-            return 1 - next(iter(best.values()), 0.0)
-        # A product of the same numbers in another order may differ in its last digit.
-        return prod([1 - strength for strength in sorted(best.values())])
+            return -log1p(-next(iter(best.values()), 0.0))
+        return -fsum([log1p(-strength) for strength in best.values()])
 
     def number_of(self, predicate: str, said: Collection[Saying], absent: Collection[Saying] = ()) -> int:
         """How sure one can be of a relation, an existence or one of many values: 0 to 99."""
-        odds = odds_of(self.disbelief(predicate, said))
+        odds = odds_of(self.weight_of(predicate, said))
         if not absent:
             return min(99, int(100 * (odds / (1 + odds)) + 0.5))
-        return number(confidence_of(odds, [odds_of(self.disbelief(predicate, absent))]))
+        return number(confidence_of(odds, [odds_of(self.weight_of(predicate, absent))]))
 
     def exists(self, facts: EntityFacts, related: Collection[Saying] = ()) -> int:
         """How sure one can be that an entity exists: who names it says so, as does who says what it is like.
@@ -231,10 +230,7 @@ class Judge:
         """Weigh what excludes one another."""
         current = _current_scans([word for _, _, words in rivals for word in words])
         terms = [self._terms(predicate, words, current) for _, _, words in rivals]
-        odds = [
-            odds_of(prod(sorted((1 - term.strength for term in each if not term.omitted), reverse=True)))
-            for each in terms
-        ]
+        odds = [odds_of(-fsum(log1p(-term.strength) for term in each if not term.omitted)) for each in terms]
         best = min(
             (_standing(odds[place], terms[place], value, absent) for place, (value, absent, _) in enumerate(rivals)),
         )

@@ -52,8 +52,8 @@ async def set_policy(ports: Ports, caller: Caller, change: PolicyChange) -> Poli
     Raises:
         Invalid: there is no such source or predicate, or a number is none that it can have.
     """
-    if len(change.reason) > LONGEST_REASON:
-        raise Invalid(f"a reason has at most {LONGEST_REASON:,} characters")
+    if len(change.reason) > LONGEST_REASON or not change.reason.isprintable():
+        raise Invalid(f"a reason is printable text of at most {LONGEST_REASON:,} characters")
     async with ports.outbox.unit() as unit:
         # Two changes at once must not undo each other.
         await unit.tx.lock(f"policy|{caller.workspace.hex}")
@@ -167,6 +167,7 @@ def _statement(
         number=number(weighed.confidence),
         exact=weighed.confidence,
         support=weighed.support,
+        odds=weighed.odds,
         against=weighed.against,
         wins=weighed.wins,
         half_life=judge.policy.half_life_of(predicate),

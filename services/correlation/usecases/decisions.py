@@ -59,8 +59,8 @@ async def decide_hypothesis(ports: Ports, caller: Caller, question: DecideHypoth
     Raises:
         NotFound: nothing is proposed or decided of such a pair.
     """
-    if len(question.reason) > LONGEST_REASON:
-        raise Invalid(f"a reason has at most {LONGEST_REASON:,} characters")
+    if len(question.reason) > LONGEST_REASON or not question.reason.isprintable():
+        raise Invalid(f"a reason is printable text of at most {LONGEST_REASON:,} characters")
     identity = question.hypothesis.bytes
     async with ports.outbox.unit() as unit:
         await unit.tx.lock(f"hypothesis|{caller.workspace.hex}|{identity.hex()}")
