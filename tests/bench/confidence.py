@@ -1,7 +1,7 @@
 """How sure one can be of a million claims, and what may be one: ``python -m tests.bench confidence``.
 
-Claims are judged as the rule engine does, number by number, and with their terms, as when a person asks. Entities come in
-batches as a scan brings them, through the real store; the bare limit of that is a full run over all of them in memory.
+Claims are judged as the rule engine does, number by number, and with their terms, as when a person asks. Entities come
+in batches as a scan brings them, through the real store; the bare limit of that is a full run over all of them in memory.
 """
 
 import tempfile

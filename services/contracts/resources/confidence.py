@@ -42,7 +42,7 @@ class ConfidenceTerm(Struct, frozen=True, kw_only=True):
 class ConfidenceStatement(Struct, frozen=True, kw_only=True):
     """One thing that was said of an entity, and how sure one can be of it: ``number`` is 0 to 99, ``exact`` 0 to 1.
 
-    ``support`` is 1 - Π (1 - strength) over the terms that count, ``odds`` are support / (1 - support), and ``exact`` is
+    ``support`` is 1 - Π (1 - strength) over the terms that count, ``odds`` are support / (1 - support), ``exact`` is
     odds / (1 + odds + ``against``), where ``against`` are the odds of all that excludes it. ``wins``: nothing that
     excludes it is surer. ``half_life``: days, 0 where it does not fade. ``more``: further words of the modules in
     the list, none of which count. A relation leads ``outward`` or to the entity; ``absent``: that there is none.

@@ -26,6 +26,17 @@ CREATE TABLE identity_trait (
 --sqlite: WITHOUT ROWID
 ;
 CREATE INDEX identity_trait_entity ON identity_trait (workspace, scan, entity);
+-- How many entities of a type have a trait, those by their registration among them.
+CREATE TABLE identity_block (
+    workspace BYTEA NOT NULL,
+    scan BYTEA NOT NULL,
+    block BYTEA NOT NULL,
+    type TEXT NOT NULL,
+    holders BIGINT NOT NULL,
+    PRIMARY KEY (workspace, scan, block, type)
+)
+--sqlite: WITHOUT ROWID
+;
 -- What those are that have traits.
 CREATE TABLE identity_subject (
     workspace BYTEA NOT NULL,

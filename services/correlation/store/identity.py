@@ -10,9 +10,10 @@ from services.correlation.domain.identity.hypotheses import Evidence, Hypothesis
 from services.correlation.domain.identity.traits import Subject, Trait
 from services.kernel.sql import Reader, Tx
 
-TABLES: Final = ("identity_source", "identity_trait", "identity_subject", "identity_hypothesis")
+TABLES: Final = ("identity_source", "identity_trait", "identity_block", "identity_subject", "identity_hypothesis")
 _SOURCE: Final = ("workspace", "scan", "statement", "entity", "block", "weight")
 _TRAIT: Final = ("workspace", "scan", "block", "entity", "weight", "kind", "value", "statements")
+_BLOCK: Final = ("workspace", "scan", "block", "type", "holders")
 _SUBJECT: Final = ("workspace", "scan", "entity", "type", "value")
 _HYPOTHESIS: Final = (
     *("workspace", "scan", "one", "other", "id", "type", "one_value", "other_value", "score", "evidence"),
@@ -141,20 +142,6 @@ _HOLDERS: Final = (
 )
 
 
-async def count_holders(view: Reader, place: Place, blocks: Collection[bytes]) -> dict[bytes, dict[str, int]]:
-    """How many of each type have a trait."""
-    found: dict[bytes, dict[str, int]] = {}
-    for block, kind, count in await view.fetch_in(
-        f"{_HOLDERS} SELECT holder.block, identity_subject.type, COUNT(*) FROM holder JOIN identity_subject"  # noqa: S608
-        " ON identity_subject.workspace = :workspace AND identity_subject.scan = :scan"
-        " AND identity_subject.entity = holder.entity GROUP BY holder.block, identity_subject.type",
-        list(blocks),
-        **place.values,
-    ):
-        found.setdefault(block, {})[kind] = count
-    return found
-
-
 async def holders_of(view: Reader, place: Place, blocks: Collection[bytes]) -> dict[bytes, set[tuple[str, bytes]]]:
     """Who has a trait, by type and id; for traits that few have."""
     found: dict[bytes, set[tuple[str, bytes]]] = {}
@@ -167,6 +154,34 @@ async def holders_of(view: Reader, place: Place, blocks: Collection[bytes]) -> d
     ):
         found.setdefault(block, set()).add((kind, entity))
     return found
+
+
+async def count_holders(view: Reader, place: Place, blocks: Collection[bytes]) -> dict[bytes, dict[str, int]]:
+    """How many of each type have a trait."""
+    found: dict[bytes, dict[str, int]] = {}
+    for block, kind, holders in await view.fetch_in(
+        "SELECT block, type, holders FROM identity_block"
+        " WHERE workspace = :workspace AND scan = :scan AND block IN :keys",
+        list(blocks),
+        **place.values,
+    ):
+        found.setdefault(block, {})[kind] = holders
+    return found
+
+
+async def change_holders(tx: Tx, place: Place, moves: Mapping[tuple[bytes, str], int]) -> None:
+    """Note how many more, or fewer, of a type have a trait."""
+    key = (place.workspace.bytes, place.scan.bytes)
+    rows = [(*key, *block, more) for block, more in moves.items() if more]
+    await tx.bulk_upsert("identity_block", _BLOCK, _BLOCK[:4], rows, {"holders": "sum"})
+    left = {block for (block, _), more in moves.items() if more < 0}
+    if left:
+        await tx.execute_in(
+            "DELETE FROM identity_block WHERE workspace = :workspace AND scan = :scan AND holders <= 0"
+            " AND block IN :keys",
+            list(left),
+            **place.values,
+        )
 
 
 async def write_hypotheses(tx: Tx, place: Place, found: Iterable[Hypothesis], refuted: Sequence[Pair]) -> None:

@@ -6,13 +6,13 @@ it is now; of an entity whose name, country or register changed, the pairs that 
 the result is that of `domain.identity.hypotheses.resolve` over all facts.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
 from services.contracts.resources.storage import EntityFacts, RelationFacts
 from services.correlation.domain.identity.hypotheses import Pair, Traits, collect, compare, inherit, pairs_of
-from services.correlation.domain.identity.traits import ASIDE, KINDS, LINK, Trait, block_of
+from services.correlation.domain.identity.traits import ASIDE, KINDS, LINK, TYPES, Trait, block_of
 from services.correlation.store import identity as store
 from services.correlation.store.identity import Place, Source
 from services.kernel.service import Ports
@@ -69,43 +69,63 @@ async def _known(view: Reader, place: Place, entities: Collection[bytes]) -> dic
     return {entity: Traits(subject, inherit(theirs | own, entity)) for entity, subject in subjects.items()}
 
 
-async def _affected(
-    view: Reader, place: Place, before: Mapping[bytes, Traits], after: Mapping[bytes, Traits]
-) -> list[Pair]:
-    """The pairs of which something may be otherwise now."""
+async def _affected(tx: Tx, place: Place, before: Mapping[bytes, Traits], after: Mapping[bytes, Traits]) -> list[Pair]:
+    """The pairs of which something may be otherwise now; how many have each trait is kept on the way."""
     touched: dict[tuple[str, str], set[bytes]] = {}
-    for entity in before.keys() | after.keys():
-        was, now = (_by(each, entity) for each in (before, after))
-        aside = any(was.get(trait) != now.get(trait) for trait in was.keys() | now.keys() if trait[0] in ASIDE)
-        for trait in was.keys() | now.keys():
+    kinds = {entity: traits.subject.type for known in (before, after) for entity, traits in known.items()}
+    moves: dict[tuple[bytes, str], int] = {}
+    blocks: dict[tuple[str, str], bytes] = {}
+    for entity, kind in kinds.items():
+        was, now = _by(before, entity), _by(after, entity)
+        both = was.keys() | now.keys()
+        aside = any(was.get(trait) != now.get(trait) for trait in both if trait[0] in ASIDE)
+        for trait in both if kind in TYPES else ():
             if trait[0] in KINDS and (aside or was.get(trait) != now.get(trait)):
                 touched.setdefault(trait, set()).add(entity)
-    blocks = {trait: block_of(*trait) for trait in touched}
-    counts = await store.count_holders(view, place, list(blocks.values()))
-    few = [block for trait, block in blocks.items() if _is_few(trait[0], counts.get(block, {}), touched[trait])]
-    holders = await store.holders_of(view, place, few)
+                moved = (blocks.setdefault(trait, block_of(*trait)), kind)
+                moves[moved] = moves.get(moved, 0) + (trait in now) - (trait in was)
+    await store.change_holders(tx, place, moves)
+    counts = await store.count_holders(tx, place, list(blocks.values()))
+    few = [
+        block
+        for trait, block in blocks.items()
+        if any(
+            min(count := counts.get(block, {}).get(kind, 0), count - moves.get((block, kind), 0)) < KINDS[trait[0]].hub
+            for kind in {kinds[entity] for entity in touched[trait]}
+        )
+    ]
+    holders = await store.holders_of(tx, place, few)
     found: set[Pair] = set()
     for trait, entities in touched.items():
-        now_in = holders.get(blocks[trait], set())
-        kinds = {entity: (after.get(entity) or before[entity]).subject.type for entity in entities}
-        was_in = {each for each in now_in if each[1] not in entities}
-        was_in |= {(kinds[entity], entity) for entity in entities if trait in _by(before, entity)}
-        moved = was_in ^ now_in
-        for members in (was_in, now_in):
-            pairs = pairs_of(members, KINDS[trait[0]].hub)
-            # Where nobody came or went, how many there are is the same for all others.
-            found.update(pairs if moved else (pair for pair in pairs if pair[0] in entities or pair[1] in entities))
+        now_in = holders.get(blocks[trait])
+        if now_in is None and blocks[trait] in counts:
+            continue  # a hub, as before
+        found.update(_pairs_of_block(trait, entities, now_in or set(), before, kinds))
     return sorted(found)
+
+
+def _pairs_of_block(
+    trait: tuple[str, str],
+    entities: Collection[bytes],
+    now_in: Collection[tuple[str, bytes]],
+    before: Mapping[bytes, Traits],
+    kinds: Mapping[bytes, str],
+) -> Iterator[Pair]:
+    """The pairs of a block as it is and as it was before some of its entities changed."""
+    hub = KINDS[trait[0]].hub
+    was_in = {each for each in now_in if each[1] not in entities}
+    was_in |= {(kinds[entity], entity) for entity in entities if trait in _by(before, entity)}
+    if was_in != now_in:
+        yield from pairs_of(now_in, hub)
+        yield from pairs_of(was_in, hub)
+    else:
+        # Nobody came or went: how many there are is the same for all others.
+        yield from (pair for pair in pairs_of(now_in, hub) if pair[0] in entities or pair[1] in entities)
 
 
 def _by(known: Mapping[bytes, Traits], entity: bytes) -> Known:
     traits = known.get(entity)
     return {} if traits is None else traits.by
-
-
-def _is_few(kind: str, counts: Mapping[str, int], changed: Collection[bytes]) -> bool:
-    """Whether a block is no hub, or was none before some of its entities changed."""
-    return any(count - len(changed) < KINDS[kind].hub for count in counts.values())
 
 
 async def _compare(tx: Tx, place: Place, pairs: Sequence[Pair]) -> None:

@@ -11,6 +11,7 @@ takes its share of the rest:
 learn from; these weights are set by hand and stand in `traits.KINDS`, where anybody can see and doubt them.)
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from itertools import combinations
@@ -200,12 +201,11 @@ def resolve(entities: Iterable[EntityFacts], relations: Iterable[RelationFacts])
             if known[0] in KINDS:
                 members.setdefault(known, set()).add((traits.subject.type, entity))
     pairs = {pair for (kind, _), each in members.items() for pair in pairs_of(each, KINDS[kind].hub)}
-    found = (compare(whole[one], whole[other], _counted(members, whole[one])) for one, other in sorted(pairs))
+    counts = {trait: Counter(kind for kind, _ in each) for trait, each in members.items()}
+    found = (compare(whole[one], whole[other], _counted(counts, whole[one])) for one, other in sorted(pairs))
     return {each.pair: each for each in found if each is not None}
 
 
-def _counted(members: Mapping[tuple[str, str], set[tuple[str, bytes]]], traits: Traits) -> dict[tuple[str, str], int]:
+def _counted(counts: Mapping[tuple[str, str], Counter[str]], traits: Traits) -> dict[tuple[str, str], int]:
     """How many of the type of an entity have each of its traits."""
-    return {
-        trait: sum(kind == traits.subject.type for kind, _ in members[trait]) for trait in traits.by if trait in members
-    }
+    return {trait: counts[trait][traits.subject.type] for trait in traits.by if trait in counts}

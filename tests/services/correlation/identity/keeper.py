@@ -1,7 +1,6 @@
 """`correlation` keeping up with scans, handed what storage would say of them."""
 
 from collections.abc import Sequence
-from typing import Final
 from uuid import UUID
 
 from services.contracts.resources.storage import EntityFacts, RelationFacts
@@ -13,7 +12,6 @@ from services.kernel.service import Ports
 
 WORKSPACE, ELSEWHERE = UUID(int=1), UUID(int=2)
 SCAN, LATER = UUID(int=3), UUID(int=4)
-TABLES: Final = ("identity_source", "identity_trait", "identity_subject", "identity_hypothesis")
 
 
 class Keeper:
