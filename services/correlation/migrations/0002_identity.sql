@@ -15,17 +15,17 @@ CREATE TABLE identity_source (
 CREATE TABLE identity_trait (
     workspace BYTEA NOT NULL,
     scan BYTEA NOT NULL,
-    block BYTEA NOT NULL,
     entity BYTEA NOT NULL,
+    block BYTEA NOT NULL,
     weight BIGINT NOT NULL,
     kind TEXT NOT NULL,
     value TEXT NOT NULL,
     statements BIGINT NOT NULL,
-    PRIMARY KEY (workspace, scan, block, entity, weight)
+    PRIMARY KEY (workspace, scan, entity, block, weight)
 )
 --sqlite: WITHOUT ROWID
 ;
-CREATE INDEX identity_trait_entity ON identity_trait (workspace, scan, entity);
+CREATE INDEX identity_trait_block ON identity_trait (workspace, scan, block, kind, entity);
 -- How many entities of a type have a trait, those by their registration among them.
 CREATE TABLE identity_block (
     workspace BYTEA NOT NULL,

@@ -12,7 +12,7 @@ from services.kernel.sql import Reader, Tx
 
 TABLES: Final = ("identity_source", "identity_trait", "identity_block", "identity_subject", "identity_hypothesis")
 _SOURCE: Final = ("workspace", "scan", "statement", "entity", "block", "weight")
-_TRAIT: Final = ("workspace", "scan", "block", "entity", "weight", "kind", "value", "statements")
+_TRAIT: Final = ("workspace", "scan", "entity", "block", "weight", "kind", "value", "statements")
 _BLOCK: Final = ("workspace", "scan", "block", "type", "holders")
 _SUBJECT: Final = ("workspace", "scan", "entity", "type", "value")
 _HYPOTHESIS: Final = (
@@ -68,10 +68,10 @@ async def change_traits(tx: Tx, place: Place, old: Collection[Source], new: Mapp
     subjects = {new[source].subject for source in come}
     changes: dict[tuple[bytes, bytes, int], tuple[str, str, int]] = {}
     for source in gone:
-        what = (source.block, source.entity, source.weight)
+        what = (source.entity, source.block, source.weight)
         changes[what] = ("", "", changes.get(what, ("", "", 0))[2] - 1)
     for source in come:
-        what, trait = (source.block, source.entity, source.weight), new[source]
+        what, trait = (source.entity, source.block, source.weight), new[source]
         changes[what] = (trait.kind, trait.value, changes.get(what, ("", "", 0))[2] + 1)
     await tx.bulk_upsert("identity_subject", _SUBJECT, _SUBJECT[:3], [(*key, *each) for each in subjects], {})
     await tx.bulk_upsert("identity_source", _SOURCE, _SOURCE[:5], [(*key, *each) for each in written], {})
@@ -85,8 +85,8 @@ async def _drop_unsaid(tx: Tx, place: Place, gone: Collection[Source]) -> None:
     """Drop the traits that no statement gives any more, and the entities that have none left."""
     await tx.execute_in(
         "DELETE FROM identity_trait WHERE workspace = :workspace AND scan = :scan AND statements <= 0"
-        " AND block IN :keys",
-        list({source.block for source in gone}),
+        " AND entity IN :keys",
+        list({source.entity for source in gone}),
         **place.values,
     )
     await tx.execute_in(
