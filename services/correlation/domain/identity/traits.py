@@ -56,7 +56,7 @@ KINDS: Final[dict[str, Kind]] = {
     "website": Kind(0.45, 20, "both name the site"),
     "handle": Kind(0.35, 30, "both are called", fades=False),
     "fingerprint": Kind(0.15, 30, "both look alike to"),
-    "block": Kind(0.0, 25, "their names share"),
+    "block": Kind(0.0, 25, "their names share", fades=False),
 }
 #: What is no block, but known of an entity when it is compared with another.
 ASIDE: Final = frozenset({"name", "country", "register", "platform"})
