@@ -129,7 +129,7 @@ def _own(facts: EntityFacts) -> Iterator[tuple[str, str]]:
     if kind == "account":
         platform, handle = key
         yield "platform", platform
-        folded = handle.casefold()
+        folded = handle.casefold().partition("@")[0]  # as where servers of their own have users: jo@mastodon.social
         if len(folded) >= 4 and folded not in _COMMON_HANDLES and not folded.isdecimal():
             yield "handle", folded
         return
