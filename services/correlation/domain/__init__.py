@@ -1,1 +1,1 @@
-"""What is decided about facts, without asking anybody. Pure."""
+"""What a rule says, what a scan says, and what follows. Pure."""

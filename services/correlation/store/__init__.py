@@ -1,1 +1,1 @@
-"""What correlation keeps."""
+"""Where findings, rules and the graph are kept."""

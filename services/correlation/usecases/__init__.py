@@ -1,1 +1,1 @@
-"""What correlation does when it is asked or told something."""
+"""What correlation does: follows what scans say, judges it, and answers for it."""
