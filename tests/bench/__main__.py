@@ -37,6 +37,7 @@ ORDER = (
     "search",
     "graph",
     "storage",
+    "correlation",
     "confidence",
     "scans_intake",
     "pages_parse",
