@@ -157,7 +157,7 @@ def _ends(link: Link, subject: Thing | None, book: Book) -> tuple[Thing | None, 
         return None, None
     if kind == "presents":
         return link.target, _shown_by(link, subject, book)
-    if subject is link.target:
+    if subject is link.target and kind != "covers_name":
         return link.source, link.target
     if subject is link.source or kind in _SEEN_AT_SOURCE or (subject is None and kind == "has_record"):
         return link.target, link.source
