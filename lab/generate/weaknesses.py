@@ -306,6 +306,7 @@ def _zones(world: World) -> Iterator[Zone]:
         TRACK: [
             *_delegated(TRACK, (rented[0], f"ns-old.{DOMAIN}.")),
             (TRACK, "MX", mail),
+            (TRACK, "MX", f"20 mx-old.{DOMAIN}."),
             (TRACK, "TXT", f'"v=spf1 " "{senders}" "?all"'),
             *((f"s{number}.{TRACK}", "TXT", f'"v=spf1 ip4:{NETWORK}{number + 1} -all"') for number in range(1, 12)),
             (f"_dmarc.{TRACK}", "TXT", '"v=DMARC1; p=none"'),
