@@ -19,4 +19,5 @@ service: Final = Service(
     doors="services.reporting.api:DOORS",
     consumers="services.reporting.consumers:CONSUMERS",
     migrations="services.reporting.migrations",
+    memory_mib=768,  # typst beside it, for a report of some hundred pages
 )

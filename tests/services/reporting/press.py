@@ -1,4 +1,4 @@
-"""`reporting` alone on a real database, with the rest of the world played by the test: scans, findings, facts, evidence."""
+"""`reporting` alone on a real database, with the world played by the test: scans, findings, facts, evidence."""
 
 import hashlib
 from collections import Counter
@@ -69,9 +69,9 @@ HOUR: Final = 3_600_000_000
 AS_OF: Final = CREATED + 5 * HOUR
 KID, KEY = "the workspace's", private_key(bytes(range(32)))
 TITLES: Final = {
-    "open_database": ("critical", "A database answers the whole internet", "Let only those networks reach it that need it."),
-    "expired_certificate": ("high", "A certificate has expired", "Renew the certificate, and have it renewed by itself."),
-    "missing_dmarc": ("medium", "Anybody can send mail in your name", "Publish a DMARC policy and look at its reports."),
+    "database": ("critical", "A database answers everybody", "Let only those networks reach it that need it."),
+    "expired_certificate": ("high", "A certificate has expired", "Renew it, and have it renewed by itself."),
+    "missing_dmarc": ("medium", "Anybody can send mail in your name", "Publish a DMARC policy, and read its reports."),
     "old_software": ("low", "Software that is no longer cared for", "Move to a version that gets fixes."),
     "one_source": ("info", "A name that only one source knows", "Look whether it is yours."),
 }  # fmt: skip
@@ -84,8 +84,9 @@ def named(entity: Entity) -> Named:
 def record(number: int, body: bytes) -> EvidenceRecord:
     return seal(
         EvidenceRecord(
-            id=b"", protocol="http", request=f"GET https://host{number}.example.org/", key=uuid5(SCAN, str(number)).bytes,
-            at=CREATED + number, elapsed=1200, peer="192.0.2.1:443", status="HTTP/1.1 200 OK",
+            id=b"", protocol="http", request=f"GET https://host{number}.example.org/",
+            key=uuid5(SCAN, str(number)).bytes, at=CREATED + number, elapsed=1200, peer="192.0.2.1:443",
+            status="HTTP/1.1 200 OK",
             head="HTTP/1.1 200 OK\r\n", blob=hashlib.sha256(body).digest(), size=len(body),
         )
     )  # fmt: skip
@@ -167,7 +168,10 @@ class Press:
                 role="host", entity=shown, predicate="resolves_to", target=named(address), modules=("web@2",),
                 evidence=proof, at=CREATED + number,
             ),
-            Ground(role="host", entity=shown, predicate="page_title", value=f"Title {number}", modules=("web@2",), at=CREATED),
+            Ground(
+                role="host", entity=shown, predicate="page_title", value=f"Title {number}", modules=("web@2",),
+                at=CREATED,
+            ),
         )  # fmt: skip
         row = FindingRow(
             **{

@@ -1,5 +1,6 @@
 """The evidence report: of each finding the chain from what is said to the bytes that prove it, and how to check it."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from services.contracts.bundles import CitedClaim
@@ -13,7 +14,7 @@ from services.reporting.domain.reports.document import (
     Section,
     Statement,
 )
-from services.reporting.domain.reports.inputs import Inputs
+from services.reporting.domain.reports.inputs import Cited, Inputs
 from services.reporting.domain.reports.parts import left_out, made_section, sources_section
 from services.reporting.domain.reports.technical import finding_line
 from services.reporting.domain.reports.words import cut, instant, listed
@@ -57,31 +58,32 @@ def _checking(inputs: Inputs) -> list[Block]:
 def _card(inputs: Inputs, cited: Citations, place: int) -> Card:
     view = inputs.findings[place]
     blocks: list[Block] = []
+    told: set[str] = set()
     for claim in cited.claims_of(view):
         blocks.append(Paragraph((Statement(f"{claim_words(claim)}.", (), (claim.number,)),)))
-        blocks.append(Fields(tuple(_chain(inputs, claim)), exact=True))
+        blocks.append(Fields(tuple(_chain(inputs, claim, told)), exact=True))
     return Card(cited.number(view), cut(view.finding.title), view.finding.severity, finding_line(view), tuple(blocks))
 
 
-def _chain(inputs: Inputs, claim: CitedClaim) -> list[tuple[str, str]]:
-    """From a claim to its bytes."""
-    found = [("Said by", f"{listed(claim.modules) or 'nobody'}, {instant(claim.at)}")]
-    for each in claim.evidence:
-        found.append(("Record", each))
-        cited = inputs.records.get(each)
-        if cited is None:
-            found.append(("", "not kept any more"))
-            continue
-        record = cited.record
-        found.append(("Request", f"{record.protocol}: {cut(record.request, 300)}"))
-        found.append(
-            (
-                "Asked",
-                f"{instant(record.at)} by {cited.module}" + (f" at {cut(record.peer, 80)}" if record.peer else ""),
-            )
-        )
-        if record.blob is not None:
-            found.append(("Body sha256", record.blob.hex()))
+def _chain(inputs: Inputs, claim: CitedClaim, told: set[str]) -> Iterator[tuple[str, str]]:
+    """From a claim to its bytes; of a record that was ``told`` before, its id alone."""
+    yield "Said by", f"{listed(claim.modules) or 'nobody'}, {instant(claim.at)}"
     if not claim.evidence:
-        found.append(("Record", "none: it is said by a person, or follows from what is not there"))
-    return found
+        yield "Record", "none is cited"
+    for each in claim.evidence:
+        yield "Record", each
+        if each not in told:
+            told.add(each)
+            yield from _exchange(inputs.records.get(each))
+
+
+def _exchange(cited: Cited | None) -> Iterator[tuple[str, str]]:
+    if cited is None:
+        yield "", "not kept any more"
+        return
+    record = cited.record
+    at = f" at {cut(record.peer, 80)}" if record.peer else ""
+    yield "Request", f"{record.protocol}: {cut(record.request, 300)}"
+    yield "Asked", f"{instant(record.at)} by {cited.module}{at}"
+    if record.blob is not None:
+        yield "Body sha256", record.blob.hex()

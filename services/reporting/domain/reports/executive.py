@@ -120,10 +120,7 @@ def _changes(inputs: Inputs, cited: Citations) -> list[Block]:
     text = f"{count(tally.newly, 'finding')} {be(tally.newly)} new since the scan of {instant(changes.before.created)}."
     said = [Statement(text, _numbers(fresh, cited))]
     told = [f"{changes.kinds[name]:,} {words}" for name, words in CHANGES.items() if changes.kinds[name]]
-    if told:
-        said.append(Statement(f"Of what was found, {'; '.join(told)}."))
-    else:
-        said.append(Statement("Nothing else differs from it."))
+    said.append(Statement(f"Of all that is known, {', '.join(told)}." if told else "Nothing else differs from it."))
     examples = tuple(
         Row(
             (
@@ -152,14 +149,14 @@ def _sureness(inputs: Inputs, cited: Citations) -> list[Block]:
     several = [view for view in views if len({name for ground in view.grounds for name in ground.modules}) > 1]
     confirmed = [view for view in views if view.finding.status == "confirmed"]
     told = (
-        (strong, f"well supported (confidence of {STRONG} % or more)"),
-        (weak, f"weakly supported (below {WEAK} %): look before acting"),
-        (several, "resting on more than one source"),
-        (confirmed, "confirmed by a person"),
+        (strong, f"{be(len(strong))} well supported (confidence of {STRONG} % or more)"),
+        (weak, f"{be(len(weak))} weakly supported (below {WEAK} %): look before acting"),
+        (several, f"{'rests' if len(several) == 1 else 'rest'} on more than one source"),
+        (confirmed, f"{be(len(confirmed))} confirmed by a person"),
     )
     said = tuple(
         Statement(
-            f"{len(found):,} of {count(len(views), 'finding')} told here {be(len(found))} {words}.",
+            f"{len(found):,} of {count(len(views), 'finding')} told here {words}.",
             _numbers(found, cited),
         )
         for found, words in told

@@ -39,16 +39,16 @@ _DAY: Final = 86_400_000_000
 
 #: What each standing of a source means for who reads, where it was not asked in full.
 STANDINGS: Final[dict[SourceStanding, str]] = {
-    "waiting": "still waiting",
-    "running": "still at work",
+    "waiting": "is still to be asked",
+    "running": "is still at work",
     "truncated": "has more than it gave",
-    "partial": "asked in part",
+    "partial": "was asked in part",
     "unauthorised": "refused us: it needs a key, or another one",
     "unreachable": "could not be reached",
     "rate_limited": "wants to be asked later",
     "blocked": "blocks us",
-    "failed": "its answer was not understood",
-    "skipped": "not asked",
+    "failed": "gave answers that were not understood",
+    "skipped": "was not asked",
 }
 
 
@@ -233,6 +233,6 @@ def made_section(inputs: Inputs) -> Section:
     text = (
         "Every statement stands with the findings (F) and claims (C) that it rests on; each claim with the evidence"
         " records that prove it. The bundle of this report has all of them, signed by the workspace's key, and"
-        " `mirage verify FILE` checks it without asking anybody."
+        " mirage verify FILE checks it without asking anybody."
     )
     return Section("How this was made", (Paragraph((Statement(text),)), Fields(pairs, exact=True)))

@@ -85,12 +85,17 @@ def finding_line(view: FindingView) -> str:
 
 def _grounds(view: FindingView, claims: list[CitedClaim]) -> Table:
     rows = tuple(
-        Row((cut(claim.about, 160), _said(claim), listed(claim.modules, 3), instant(claim.at)), "", (), (claim.number,))
+        Row(
+            (cut(claim.about, 160), _said(claim), listed(claim.modules, 3), instant(claim.at).removesuffix(" UTC")),
+            "",
+            (),
+            (claim.number,),
+        )
         for claim in claims
     )
     more = len({(g.entity.id, g.predicate, str(g.value), g.target and g.target.id) for g in view.grounds}) - len(rows)
     left = f"{count(more, 'further ground')} in the findings themselves" if more > 0 else ""
-    return Table(("On", "Is said", "By", "At"), (5, 6, 4, 4), rows, (0, 1), left)
+    return Table(("On", "Is said", "By", "At (UTC)"), (5, 6, 4, 4), rows, (0, 1), left)
 
 
 def _said(claim: CitedClaim) -> str:
