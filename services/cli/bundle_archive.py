@@ -27,7 +27,7 @@ _BODY: Final = re.compile(re.escape(BODIES) + r"[0-9a-f]{64}")
 _NAMES: Final = frozenset({*ORDER, MANIFEST, SIGNATURE, KEYS})
 _END: Final = struct.Struct("<4s4H2LH")
 _ENTRY: Final = struct.Struct("<4s4B4H3L5H2L")
-_HEAD: Final = struct.Struct("<4s2B5H3L2H")
+_HEAD: Final = struct.Struct("<4s2B4H3L2H")
 #: 1980-01-01, as zip writes it: bundles have no times but the report's.
 _TIME, _DATE = 0, (1 << 5) | 1
 _DEFLATED: Final = 8
