@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from services.contracts.facts import Deleted
 from services.kernel.service import Handles, Ports, Received, Unit
+from services.kernel.sql import Reader
 from services.reporting.store import reports
 
 
@@ -16,4 +18,10 @@ async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) 
             await reports.delete(unit.tx, received.workspace, report)
 
 
-CONSUMERS: Final = (Handles(name="deleted", takes=Deleted, handle=deleted, batch=20),)
+async def owners(view: Reader, batch: Sequence[Received[Deleted]]) -> list[UUID | None]:
+    """Whose the scans are that are named."""
+    found = await reports.scan_owners(view, [each.message.scan for each in batch])
+    return [found.get(each.message.scan) for each in batch]
+
+
+CONSUMERS: Final = (Handles(name="deleted", takes=Deleted, handle=deleted, owners=owners, batch=20),)

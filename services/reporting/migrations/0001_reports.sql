@@ -17,3 +17,5 @@ CREATE TABLE report (
 );
 CREATE INDEX report_made ON report (workspace, made, id);
 CREATE INDEX report_scan ON report (workspace, scan, made);
+-- Whose a scan is that a message names.
+CREATE INDEX report_scan_id ON report (scan);

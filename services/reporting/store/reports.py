@@ -78,6 +78,12 @@ async def of_scan(view: Reader, workspace: UUID, scan: UUID) -> list[UUID]:
     return [UUID(bytes=identity) for (identity,) in rows]
 
 
+async def scan_owners(view: Reader, scans: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Whose scans are, as far as there are reports of them."""
+    rows = await view.fetch_in("SELECT scan, workspace FROM report WHERE scan IN :keys", [scan.bytes for scan in scans])
+    return {UUID(bytes=scan): UUID(bytes=workspace) for scan, workspace in rows}
+
+
 async def keep(
     documents: Documents, workspace: UUID, report: UUID, content: dict[str, Any], findings: Sequence[dict[str, Any]]
 ) -> None:
