@@ -38,6 +38,7 @@ ORDER = (
     "graph",
     "storage",
     "scans_intake",
+    "reports",
     "pages_parse",
     "pages",
     "resolver",
