@@ -14,6 +14,7 @@ from services.cli.following import POLL, wait_stored
 from services.cli.hull import Hull
 from services.cli.options import Session
 from services.cli.output import STDOUT, kept
+from services.cli.text import count
 from services.contracts.endpoints import GET_JUDGED, GET_STORED, MAKE_REPORT
 from services.contracts.resources import Scan, ScanId
 from services.contracts.resources.reports import NewReport, Piece, ReportFormat, ReportView
@@ -48,7 +49,7 @@ async def wait_judged(hull: Hull, session: Session, scan: Scan) -> str:
         if judged.changes >= stored.changes and not judged.waiting:
             return ""
         if time.monotonic() > deadline:
-            return f"{judged.waiting:,} things are not judged yet"
+            return f"{count(max(1, judged.waiting), 'thing')} of it not judged yet"
         await asyncio.sleep(POLL)
 
 

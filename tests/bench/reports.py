@@ -31,8 +31,8 @@ BARE = """#set page(paper: "a4")
 #let rows = json(bytes(sys.inputs.data))
 #for page in range(rows.pages) {
   for card in range(3) {
-    heading(rows.title)
-    table(columns: (1fr, 1fr, 1fr, 1fr), ..range(16).map(_ => rows.cell))
+    heading([#rows.title #page.#card])
+    table(columns: (1fr, 1fr, 1fr, 1fr), ..range(16).map(place => [#rows.cell #page.#card.#place]))
   }
   pagebreak()
 }

@@ -52,12 +52,10 @@ def command(session: Session, file: str, key: str | None, form: str, *, ask: boo
 def _write(checked: Checked) -> None:
     manifest = checked.manifest
     click.echo(f"{clean(manifest.title)}: {manifest.template}, TLP:{manifest.tlp.upper()}")
-    click.echo(f"report {manifest.report} of the scan {manifest.scan}, as of {instant(manifest.as_of)}")
-    click.echo(
-        f"signed by the workspace {manifest.workspace}, key {clean(checked.key)}, thumbprint {checked.thumbprint}"
-    )
+    click.echo(f"Report {manifest.report} of the scan {manifest.scan}, as of {instant(manifest.as_of)}")
+    click.echo(f"Signed by the workspace {manifest.workspace}, key {clean(checked.key)} ({checked.thumbprint})")
     if not checked.known:
-        click.echo("that key came with the bundle: compare it with `mirage report key` of the workspace, or say --key")
+        click.echo("That key came with the bundle: compare it with `mirage report key` of the workspace, or say --key")
     for fault in checked.faults:
         click.echo(clean(fault.what))
         if fault.whole and not fault.statements:

@@ -176,8 +176,10 @@ async def test_what_could_not_be_asked_is_said(press: Press) -> None:
     text = (await press.read(await press.make("executive"), "md")).decode()
     for said in ("stopped (the timeout was reached)", "Nobody authorised active work", "has been judged yet"):
         assert said in text
-    assert "urlscan wants to be asked later" in text
-    assert "no key urlscan" in text
+    plain = text.replace("\\", "")
+    assert "Want to be asked later: urlscan (again after 09:00)" in plain
+    assert "Asked in part: web (no answer within 10 s)" in plain
+    assert "Asked without a key, which may know less: urlscan" in plain
     assert "answered in full" not in text
 
 

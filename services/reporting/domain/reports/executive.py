@@ -24,7 +24,7 @@ from services.reporting.domain.reports.parts import (
     made_section,
     severity_bars,
 )
-from services.reporting.domain.reports.words import be, count, cut, day, instant, listed
+from services.reporting.domain.reports.words import be, count, cut, day, instant, kind, listed
 
 #: Things to do, and findings, that are told.
 FIRST: Final = 7
@@ -43,7 +43,7 @@ CHANGES: Final = {
 
 def sections(inputs: Inputs, cited: Citations) -> tuple[Section, ...]:
     made = [
-        Section("In short", (*_short(inputs, cited), severity_bars(inputs), *exposure(inputs))),
+        Section("In short", (*_short(inputs, cited), *exposure(inputs))),
         Section("What to do first", tuple(_first(inputs, cited))),
         Section("What is exposed", (*_worst(inputs, cited), *left_out(inputs))),
         Section("What changed", tuple(_changes(inputs, cited))),
@@ -66,7 +66,7 @@ def _short(inputs: Inputs, cited: Citations) -> list[Block]:
         about = f" on {cut(worst.finding.entities[0].value, 120)}" if worst.finding.entities else ""
         text = f"The worst of them is {worst.finding.severity}: {cut(worst.finding.title)}{about}."
         said.append(Statement(text, (cited.number(worst),)))
-    return [Paragraph(tuple(said))]
+    return [Paragraph(tuple(said)), severity_bars(inputs)]
 
 
 def _first(inputs: Inputs, cited: Citations) -> list[Block]:
@@ -125,7 +125,7 @@ def _changes(inputs: Inputs, cited: Citations) -> list[Block]:
         Row(
             (
                 words.partition(" ")[0] if name != "unknown" else "not asked",
-                change.type.replace("_", " "),
+                kind(change.type),
                 cut(change.value, 160),
                 cut(change.what, 120),
             )

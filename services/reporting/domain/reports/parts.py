@@ -23,7 +23,18 @@ from services.reporting.domain.reports.document import (
     Tone,
 )
 from services.reporting.domain.reports.inputs import Inputs
-from services.reporting.domain.reports.words import WORST_FIRST, be, count, cut, day, instant, kind, listed, plural
+from services.reporting.domain.reports.words import (
+    WORST_FIRST,
+    be,
+    capitalised,
+    count,
+    cut,
+    day,
+    instant,
+    kind,
+    listed,
+    plural,
+)
 
 AUDIENCES: Final[dict[Template, str]] = {
     "executive": "Executive summary",
@@ -37,18 +48,18 @@ SUBJECTS: Final = 5
 BARS: Final = 36
 _DAY: Final = 86_400_000_000
 
-#: What each standing of a source means for who reads, where it was not asked in full.
+#: What the standing of sources means for who reads, where these were not asked in full.
 STANDINGS: Final[dict[SourceStanding, str]] = {
-    "waiting": "is still to be asked",
-    "running": "is still at work",
-    "truncated": "has more than it gave",
-    "partial": "was asked in part",
-    "unauthorised": "refused us: it needs a key, or another one",
+    "waiting": "still to be asked",
+    "running": "still at work",
+    "truncated": "gave a part of what they have",
+    "partial": "asked in part",
+    "unauthorised": "refused our key, or want one",
     "unreachable": "could not be reached",
-    "rate_limited": "wants to be asked later",
-    "blocked": "blocks us",
+    "rate_limited": "want to be asked later",
+    "blocked": "block us",
     "failed": "gave answers that were not understood",
-    "skipped": "was not asked",
+    "skipped": "not asked",
 }
 
 
@@ -126,7 +137,7 @@ def exposure(inputs: Inputs) -> list[Block]:
     text = (
         f"{count(inventory.total, 'thing')} {be(inventory.total)} known in scope, with"
         f" {count(inventory.relations, 'relation')} that lead from there:"
-        f" {listed([count(number, kind(name)) for name, number in ordered], 6)}."
+        f" {listed([count(number, kind(name)) for name, number in ordered], 6, 'other type')}."
     )
     return [Paragraph((Statement(text),))]
 
@@ -140,7 +151,8 @@ def inventory_section(inputs: Inputs) -> Section:
         blocks.append(
             Table(("Type", "Known"), (3, 1), tuple(Row((kind(name), f"{number:,}")) for name, number in rows))
         )
-        blocks.append(timeline(inputs))
+        if len(inventory.days) > 1:
+            blocks.append(timeline(inputs))
     for name, first in sorted(inventory.named.items()):
         of = inventory.types[name]
         rows_of_type = tuple(
@@ -148,7 +160,7 @@ def inventory_section(inputs: Inputs) -> Section:
             for each in first
         )
         left = f"{count(of - len(first), f'further {kind(name)}')} in the export" if of > len(first) else ""
-        head = (plural(kind(name)).capitalize(), "Role", "First seen", "Last seen")
+        head = (capitalised(plural(kind(name))), "Role", "First seen", "Last seen")
         blocks.append(Table(head, (6, 2, 2, 2), rows_of_type, (0,), left))
     return Section("What there is", tuple(blocks))
 
@@ -203,22 +215,21 @@ def absences(inputs: Inputs) -> list[Block]:
         said.append(Statement("Not all that was found has been judged yet: there may be more findings."))
     if scan.authorised is None and scan.authorisation is None:
         said.append(Statement("Nobody authorised active work, so the target itself was not asked anything."))
-    said += (
-        Statement(
-            f"{source.module} {STANDINGS[source.state]}"
-            + (f": {cut(source.reason, 200)}" if source.reason else "")
-            + "."
-        )
-        for source in scan.sources
-        if source.state in STANDINGS
-    )
-    for module in inputs.plan.modules:
-        if module.missing_key:
-            how = "not asked" if module.key_required else "asked without a key"
-            said.append(Statement(f"{module.id} was {how}: there is no key {module.missing_key}."))
+    for state, words in STANDINGS.items():
+        found = [_why(source) for source in scan.sources if source.state == state]
+        if found:
+            said.append(Statement(f"{capitalised(words)}: {listed(found)}."))
+    for required, words in ((True, "Not asked for want of a key"), (False, "Asked without a key, which may know less")):
+        names = [m.id for m in inputs.plan.modules if m.missing_key and m.key_required is required]
+        if names:
+            said.append(Statement(f"{words}: {listed(names)}."))
     if not said:
         return [Note(Statement("Every source that was to be asked has answered in full."), "good")]
     return [Note(statement) for statement in said]
+
+
+def _why(source: SourceState) -> str:
+    return f"{source.module} ({cut(source.reason, 200)})" if source.reason else source.module
 
 
 def made_section(inputs: Inputs) -> Section:

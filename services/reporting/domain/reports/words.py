@@ -7,6 +7,7 @@ from typing import Final
 from services.contracts.findings import SEVERITIES, Severity
 from services.reporting.domain.reports.inputs import LONGEST
 
+_CAPITALS: Final = {name.lower(): name for name in ("ASN", "DNS", "HTTP", "IP", "TLS", "URL")}
 #: From the worst to the least.
 WORST_FIRST: Final[tuple[Severity, ...]] = tuple(reversed(SEVERITIES))
 
@@ -23,8 +24,12 @@ def plural(thing: str) -> str:
 
 
 def kind(type: str) -> str:
-    """A type of the vocabulary in words."""
-    return type.replace("_", " ")
+    """A type, or another name of the vocabulary, in words."""
+    return " ".join(_CAPITALS.get(word, word) for word in type.split("_"))
+
+
+def capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def be(number: int) -> str:
@@ -45,10 +50,10 @@ def day(at: int) -> str:
     return instant(at)[:10]
 
 
-def listed(things: Sequence[str], most: int = 0) -> str:
+def listed(things: Sequence[str], most: int = 0, other: str = "other") -> str:
     """``a``, ``a and b``, ``a, b and c``; of more than ``most``, how many others there are."""
     if most and len(things) > most:
-        return f"{', '.join(things[:most])} and {count(len(things) - most, 'other')}"
+        return f"{', '.join(things[:most])} and {count(len(things) - most, other)}"
     return " and ".join(filter(None, (", ".join(things[:-1]), *things[-1:])))
 
 
