@@ -294,6 +294,18 @@ async def test_a_long_value_is_cut_and_says_so(press: Press) -> None:
     assert "x" * 601 not in text
 
 
+async def test_a_digest_is_broken_before_it_runs_into_the_next_column_and_copied_whole(press: Press) -> None:
+    digest = "9f3e86564f3335f1" * 4
+    entity = entities.hostname("a.example.org")
+    fact = EntityFacts(
+        entity=replace(entity, key=(digest,)), role="in_scope", distance=0, first_seen=CREATED, last_seen=CREATED
+    )
+    press.extra = [Facts(entities=(fact,))]
+    text = "".join(pages_of(await press.read(await press.make("technical"), "pdf")))
+    assert digest not in text
+    assert digest in joined(text)
+
+
 async def test_the_worst_are_told_of_more_than_a_report_has_room_for(press: Press) -> None:
     for number in range(100, 5092):
         view = press.views[number % 8]
