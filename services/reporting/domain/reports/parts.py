@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
+from services.contracts.attributes import ATTRIBUTES
 from services.contracts.bundles import Template
 from services.contracts.findings import Severity
 from services.contracts.resources import SourceState
+from services.contracts.resources.storage import EntityFacts
 from services.contracts.states import ENDED, SourceStanding
 from services.reporting.domain.reports.document import (
     Bar,
@@ -44,6 +46,15 @@ AUDIENCES: Final[dict[Template, str]] = {
 TITLE: Final = "What can be openly known"
 #: Targets on the first page.
 SUBJECTS: Final = 5
+#: Attributes of an entity that are told in a list, the most telling first, and how many of them.
+TELLING: Final = (
+    *("display_name", "legal_name", "subject", "not_after", "product", "state", "title", "http_status", "server"),
+    *("response_code", "registrar", "expires_at", "network_name", "operating_system", "tenant_brand", "mail_provider"),
+    *("country", "status"),
+)
+MOST_TOLD: Final = 3
+#: The unit of attributes that are times.
+TIME: Final = "us"
 #: Bars of a timeline.
 BARS: Final = 36
 _DAY: Final = 86_400_000_000
@@ -156,13 +167,24 @@ def inventory_section(inputs: Inputs) -> Section:
     for name, first in sorted(inventory.named.items()):
         of = inventory.types[name]
         rows_of_type = tuple(
-            Row((cut(each.entity.value, 200), kind(each.role or ""), day(each.first_seen), day(each.last_seen)))
+            Row((cut(each.entity.value, 200), _known(each), day(each.first_seen), day(each.last_seen)))
             for each in first
         )
         left = f"{count(of - len(first), f'further {kind(name)}')} in the export" if of > len(first) else ""
-        head = (capitalised(plural(kind(name))), "Role", "First seen", "Last seen")
-        blocks.append(Table(head, (6, 2, 2, 2), rows_of_type, (0,), left))
+        head = (capitalised(plural(kind(name))), "Known of it", "First seen", "Last seen")
+        blocks.append(Table(head, (6, 5, 2, 2), rows_of_type, (0,), left))
     return Section("What there is", tuple(blocks))
+
+
+def _known(facts: EntityFacts) -> str:
+    """What says most of an entity to who reads a list of its like."""
+    values: dict[str, list[str]] = {}
+    for each in facts.attributes:
+        is_time = ATTRIBUTES[each.name].unit == TIME if each.name in ATTRIBUTES else False
+        shown = day(each.value) if is_time and isinstance(each.value, int) else cut(str(each.value), 60)
+        values.setdefault(each.name, []).append(shown)
+    said = [f"{kind(name)} {listed(values[name], 2)}" for name in TELLING if name in values]
+    return "; ".join(said[:MOST_TOLD])
 
 
 def timeline(inputs: Inputs) -> Timeline:
