@@ -8,6 +8,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-correlation"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-discovery"
     Action = "allow"
   },
