@@ -118,9 +118,9 @@ async def _judge_members(ports: Ports, state: ScanState, rule: Rule, members: Co
     if rule.unusual is not None:
         async with ports.sql.read() as view:
             gone |= await findings.of_rule(view, state.workspace, state.scan, rule.id) - kept
-    for piece in pieces(sorted(gone), 1_000):
+    for some in pieces(sorted(gone), 1_000):
         async with ports.sql.begin() as tx:
-            await _drop(tx, state, set(piece))
+            await _drop(tx, state, some)
     return kept
 
 

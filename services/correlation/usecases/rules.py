@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from services.correlation.domain.rule import Rule
@@ -9,11 +10,14 @@ from services.correlation.store.shipped import shipped_rules
 from services.kernel.service import Ports
 
 Rules = Sequence[Rule]
+#: Under which name a process keeps the rules that it judges by in place of those that come with Mirage.
+CHOSEN: Final = "rules"
 
 
 async def in_force(ports: Ports, workspace: UUID) -> Rules:
     """The rules by which scans of a workspace are judged, in the order of their ids."""
-    return tuple(shipped_rules().values())
+    chosen = ports.state.get(CHOSEN)
+    return tuple(shipped_rules().values()) if chosen is None else tuple(chosen)
 
 
 def digest_of(rules: Rules) -> bytes:

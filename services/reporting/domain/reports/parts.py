@@ -181,7 +181,7 @@ def _known(facts: EntityFacts) -> str:
     values: dict[str, list[str]] = {}
     for each in facts.attributes:
         is_time = ATTRIBUTES[each.name].unit == TIME if each.name in ATTRIBUTES else False
-        shown = day(each.value) if is_time and isinstance(each.value, int) else cut(str(each.value), 60)
+        shown = day(each.value) if is_time and isinstance(each.value, int) else cut(str(each.value), 120)
         values.setdefault(each.name, []).append(shown)
     said = [f"{kind(name)} {listed(values[name], 2)}" for name in TELLING if name in values]
     return "; ".join(said[:MOST_TOLD])
