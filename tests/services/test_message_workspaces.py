@@ -134,6 +134,7 @@ async def world(runtime: Runtime) -> World:
     await settled(runtime)
     async for _ in runtime.calls.follow(e.MAKE_REPORT, NewReport(scan=scan), caller):
         pass
+    await settled(runtime)
     return made
 
 
