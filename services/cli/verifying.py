@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from services.cli.bundle_archive import BrokenMember, BundleArchive
 from services.contracts import bundles
+from services.contracts.authorisations import AUTHORISATION_TYPE
+from services.contracts.authorisations import read_statement as read_authorisation
 from services.contracts.bundles import BODIES, CitedClaim, CitedStatement, Manifest, Member
 from services.contracts.evidence import record_digest
 from services.contracts.resources import PublishedKeys, RecordView
@@ -67,7 +69,8 @@ def verify_bundle(file: IO[bytes], keys: Sequence[Mapping[str, Any]] | None = No
         brought = archive.read(bundles.KEYS, SMALL_LARGEST)
     except BrokenMember as error:
         raise Corrupt("the manifest, its signature or its keys are not as they were written") from error
-    kid, thumbprint = _check_signature(written, signed, _keys(brought) if keys is None else keys)
+    published = _keys(brought) if keys is None else keys
+    kid, thumbprint = _check_signature(written, signed, published)
     manifest = _decode(written, Manifest)
     if manifest is None or manifest.form != bundles.FORM:
         raise Incompatible("this bundle has a form that a newer version writes")
@@ -81,7 +84,7 @@ def verify_bundle(file: IO[bytes], keys: Sequence[Mapping[str, Any]] | None = No
         records=len(found.records),
         bodies=sum(member.name.startswith(BODIES) for member in manifest.members),
         statements=len(found.statements),
-        faults=tuple(found.faults()),
+        faults=(*found.faults(), *_faults_of_authorisation(archive, manifest, published)),
     )
 
 
@@ -106,6 +109,22 @@ def _check_signature(written: bytes, signed: str, keys: Sequence[Mapping[str, An
     kid = str(extract_compact(signed.encode()).headers().get("kid"))
     key = next(each for each in keys if each.get("kid") == kid)
     return kid, OKPKey.import_key(dict(key)).thumbprint()
+
+
+def _faults_of_authorisation(
+    archive: BundleArchive, manifest: Manifest, keys: Sequence[Mapping[str, Any]]
+) -> Iterator[Fault]:
+    """What is wrong with the authorisation of the scan, if one is in it: it is signed by itself, for that scan."""
+    from services.kernel.signatures import verify
+
+    if bundles.AUTHORISATION not in archive.members:
+        return
+    try:
+        signed = archive.read(bundles.AUTHORISATION, SMALL_LARGEST).decode("ascii", "replace")
+        if read_authorisation(verify(signed, AUTHORISATION_TYPE, keys)).scan != manifest.scan:
+            yield Fault("the authorisation is one of another scan")
+    except (BrokenMember, Corrupt, msgspec.DecodeError):
+        yield Fault("the authorisation was not signed by the workspace", whole=True)
 
 
 def _keys(content: bytes) -> Sequence[Mapping[str, Any]]:

@@ -1,8 +1,8 @@
 """Bundles of reports: what is in the archive, and what of it is signed, so that anybody can check it without asking.
 
-A bundle is a zip whose members stand in the order of `ORDER`, bodies in that of their names. ``manifest.json`` has the
-sha256 of every other member but the signature, and of each line of those that have lines; ``signature.jws`` is a
-statement with the sha256 of the manifest, signed by a key of the workspace, which is in ``keys.json``.
+A bundle is a zip whose members stand in the order of `ORDER`, bodies in that of their names. After
+them come ``keys.json``, ``manifest.json`` with the sha256 of each of them, and of each line of those that have lines,
+and ``signature.jws``, a statement with the sha256 of the manifest, signed by one of those keys of the workspace.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ FORM: Final = 1
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "signature.jws"
 KEYS: Final = "keys.json"
+AUTHORISATION: Final = "authorisation.jws"
 STATEMENTS: Final = "statements.jsonl"
 CLAIMS: Final = "claims.jsonl"
 RECORDS: Final = "records.jsonl"
@@ -31,13 +32,12 @@ ORDER: Final = (
     "report.html",
     "report.md",
     "report.json",
-    "authorisation.jws",
+    AUTHORISATION,
     "findings.json",
     STATEMENTS,
     CLAIMS,
     FACTS,
     RECORDS,
-    KEYS,
 )
 #: Those that have lines, of each of which the manifest has the sha256.
 LINED: Final = frozenset({STATEMENTS, CLAIMS, FACTS, RECORDS})

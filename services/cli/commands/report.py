@@ -162,7 +162,7 @@ def list_reports(session: Session, scan_id: str | None, form: str) -> int:
 def show(session: Session, report_id: str, form: str | None, output: str | None, *, bundle: bool, bodies: bool) -> int:
     """Say what a report is, or write it out again as it was made."""
     whole = bundle or output is not None or form in FORMATS
-    chosen = format_of(output or STDOUT, form if form in FORMATS else None)
+    chosen = format_of(output or STDOUT, form if form in FORMATS else None) if whole else "json"
     check_output(output)
 
     async def work() -> ReportView:

@@ -108,7 +108,7 @@ class Bundle:
             await archive.add(f"report.{form}", await render(self._ports, self._document, form))
         signed = await authorisation_of(self._ports, self._caller, scan_id)
         if signed is not None:
-            await archive.add("authorisation.jws", signed.encode())
+            await archive.add(bundles.AUTHORISATION, signed.encode())
         await archive.add("findings.json", await self._findings())
         await archive.add_lines(bundles.STATEMENTS, _lines(map(_encode, statements(self._document))))
         await archive.add_lines(bundles.CLAIMS, _lines(map(_encode, self._document.claims)))

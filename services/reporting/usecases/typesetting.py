@@ -1,11 +1,12 @@
-"""PDF by typst, in a process of its own: which takes neither the service down nor more than it is given.
+"""PDF by typst, in a process of its own, which takes neither the service down nor more than it is given.
 
-``python -m services.reporting.usecases.typesetting FORM`` reads JSON from standard input and writes the PDF (or the
-pages as pictures, for who looks at them) to standard output. What is set comes as data alone, fonts are those that
-typst brings, no package is fetched, and the time is the report's: so the same document has the same bytes.
+``python -m services.reporting.usecases.typesetting FORM SECONDS MEMORY`` reads JSON from standard input and writes the
+PDF (or the pages as pictures, for who looks at them) to standard output. What is set comes as data alone, fonts are
+those that typst brings, no package is fetched, and the time is the report's: so the same document has the same bytes.
 """
 
 import asyncio
+import math
 import resource
 import sys
 import tempfile
@@ -56,7 +57,7 @@ def sheet(document: Document) -> dict[str, Any]:
 
 async def _run(data: bytes, form: str) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", __name__, form),
+        *(sys.executable, "-P", "-m", __name__, form, str(math.ceil(SECONDS)), str(MEMORY)),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -83,8 +84,9 @@ async def _run(data: bytes, form: str) -> bytes:
 
 def main() -> None:
     """Set what comes on standard input."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    form, seconds, memory = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import typst
 
@@ -99,7 +101,7 @@ def main() -> None:
             root=root,
             font_paths=typst.Fonts(include_system_fonts=False, include_embedded_fonts=True),
             ignore_system_fonts=True,
-            format="png" if sys.argv[1] == "png" else "pdf",
+            format="png" if form == "png" else "pdf",
             sys_inputs={"data": data.decode()},
             timestamp=msgspec.json.decode(data)["timestamp"],
             package_path=root,

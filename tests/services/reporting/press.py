@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.contracts import endpoints as e
 from services.contracts import entities
-from services.contracts.authorisations import AuthorisationStatement, Authoriser
+from services.contracts.authorisations import AUTHORISATION_TYPE, AuthorisationStatement, Authoriser, write_statement
 from services.contracts.bundles import REPORT_TYPE
 from services.contracts.claims import Entity
 from services.contracts.evidence import EvidenceRecord, merkle_root, seal
@@ -271,7 +271,8 @@ class Press:
     async def _get_authorisation(self, _: object, caller: Caller, question: ScanId) -> SignedAuthorisation:
         if self.scan.authorisation is None:
             raise NotFound("nobody authorised it")
-        return SignedAuthorisation(self.scan.authorisation, "e30.e30.e30")
+        said = self.scan.authorisation
+        return SignedAuthorisation(said, sign(write_statement(said), AUTHORISATION_TYPE, self.kid, self.key))
 
     async def _list_findings(self, _: object, caller: Caller, question: FindingsQuery) -> FindingPage:
         self.asked["findings"] += 1

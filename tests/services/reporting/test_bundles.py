@@ -5,7 +5,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,14 +25,6 @@ from services.reporting.usecases.bundling import Archive
 from tests.services.reporting.press import KEY, KID, SCAN, WORKSPACE, Press, published
 
 OTHER = private_key(bytes(range(1, 33)))
-
-
-@pytest.fixture
-async def press(tmp_path: Path) -> AsyncIterator[Press]:
-    """On files alone: where reports are kept is of no matter to their bundles."""
-    opened = await Press(tmp_path).open()
-    yield opened
-    await opened.close()
 
 
 def checked(content: bytes, keys: Any = None) -> Checked:
@@ -202,6 +194,15 @@ async def test_another_key_than_the_workspaces_is_found(press: Press) -> None:
         checked(content, [published("another", OTHER)])
 
 
+async def test_an_authorisation_that_is_not_the_scans_is_found(press: Press) -> None:
+    """One that whoever made the bundle had signed for another scan, or by another key."""
+    press.authorise()
+    assert press.scan.authorisation is not None
+    assert checked(await made(press)).faults == ()
+    press.scan = replace(press.scan, authorisation=replace(press.scan.authorisation, scan=UUID(int=99)))
+    assert [fault.what for fault in checked(await made(press)).faults] == ["the authorisation is one of another scan"]
+
+
 async def test_a_statement_of_another_kind_is_no_signature_of_a_bundle(press: Press) -> None:
     members = members_of(await made(press))
     said = members[bundles.SIGNATURE].decode()
@@ -219,6 +220,7 @@ async def test_a_name_that_leads_elsewhere_is_refused(press: Press, name: str) -
         checked(await packed({**members, name: b"x"}))
 
 
+@pytest.mark.slow
 async def test_a_member_that_unpacks_to_more_than_it_says_is_not_unpacked(press: Press, tmp_path: Path) -> None:
     """A bomb: a hundred kilobytes that become a hundred megabytes, whatever size its heads claim."""
     members = members_of(await made(press))

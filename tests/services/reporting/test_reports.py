@@ -1,5 +1,6 @@
 """A report says what is in the data and nothing else, for whom it is made, and says it again in the same bytes."""
 
+import asyncio
 import io
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -18,13 +19,14 @@ from services.contracts import entities
 from services.contracts.facts import Deleted
 from services.contracts.resources.reports import NewReport, ReportRef, ReportsQuery, ReportView
 from services.contracts.resources.storage import EntityFacts, Facts
-from services.kernel.errors import Conflict, Corrupt, Invalid, NotFound
+from services.kernel.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from services.kernel.service import Received
 from services.reporting.consumers import CONSUMERS
 from services.reporting.domain.reports.citing import statements
 from services.reporting.domain.reports.document import Document
 from services.reporting.domain.reports.plain import visible
 from services.reporting.store import reports as store
+from services.reporting.usecases import typesetting
 from services.reporting.usecases.rendering import read_document
 from tests.services.reporting.press import AS_OF, BEFORE, CREATED, ELSEWHERE, HOUR, SCAN, WORKSPACE, Press
 
@@ -217,13 +219,13 @@ async def test_made_again_for_the_same_instant_it_has_the_same_bytes(
     await other.close()
 
 
-async def test_a_report_stays_as_it_was_whatever_becomes_of_the_findings(press: Press) -> None:
-    report = await press.make("technical")
-    before = await press.read(report, "html")
-    press.views = press.views[:1]
-    press.scan = replace(press.scan, sources=())
-    assert await press.read(report, "html") == before
-    later = await press.make("technical", as_of=AS_OF + HOUR)
+async def test_a_report_stays_as_it_was_whatever_becomes_of_the_findings(keeping: Press) -> None:
+    report = await keeping.make("technical")
+    before = await keeping.read(report, "html")
+    keeping.views = keeping.views[:1]
+    keeping.scan = replace(keeping.scan, sources=())
+    assert await keeping.read(report, "html") == before
+    later = await keeping.make("technical", as_of=AS_OF + HOUR)
     assert later.id != report.id
     assert later.findings == 1
 
@@ -321,6 +323,18 @@ async def test_the_worst_are_told_of_more_than_a_report_has_room_for(press: Pres
     assert "This report tells the 500 worst of 5,000 findings; all of them are in the export." in text
 
 
+@pytest.mark.parametrize(("limit", "value"), [("SECONDS", 0.01), ("MEMORY", 150_000_000)])
+async def test_a_pdf_that_takes_more_than_it_may_takes_nothing_else_down(
+    press: Press, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    report = await press.make("technical")
+    with monkeypatch.context() as patched:
+        patched.setattr(typesetting, limit, value)
+        with pytest.raises(Unavailable):
+            await press.read(report, "pdf")
+    assert (await press.read(report, "pdf")).startswith(b"%PDF")
+
+
 async def test_there_is_a_report_where_nothing_was_found(tmp_path: Path) -> None:
     press = await Press(tmp_path, findings=0).open()
     for template in TEMPLATES:
@@ -331,43 +345,50 @@ async def test_there_is_a_report_where_nothing_was_found(tmp_path: Path) -> None
     await press.close()
 
 
-async def test_reports_are_listed_found_and_deleted_in_their_workspace_alone(press: Press) -> None:
-    first = await press.make("executive")
-    second = await press.make("technical")
-    assert {each.id for each in await press.ask(e.LIST_REPORTS, ReportsQuery())} == {first.id, second.id}
-    assert await press.ask(e.LIST_REPORTS, ReportsQuery(scan=UUID(int=8))) == ()
-    assert await press.ask(e.GET_REPORT, ReportRef(str(first.id)[:6])) == first
-    assert await press.ask(e.LIST_REPORTS, ReportsQuery(), ELSEWHERE) == ()
+async def test_reports_are_listed_found_and_deleted_in_their_workspace_alone(keeping: Press) -> None:
+    first = await keeping.make("executive")
+    second = await keeping.make("technical")
+    assert {each.id for each in await keeping.ask(e.LIST_REPORTS, ReportsQuery())} == {first.id, second.id}
+    assert await keeping.ask(e.LIST_REPORTS, ReportsQuery(scan=UUID(int=8))) == ()
+    assert await keeping.ask(e.GET_REPORT, ReportRef(str(first.id)[:6])) == first
+    assert await keeping.ask(e.LIST_REPORTS, ReportsQuery(), ELSEWHERE) == ()
     for endpoint in (e.GET_REPORT, e.DELETE_REPORT):
         with pytest.raises(NotFound):
-            await press.ask(endpoint, ReportRef(str(first.id)), ELSEWHERE)
+            await keeping.ask(endpoint, ReportRef(str(first.id)), ELSEWHERE)
     for named in ("", "zz", "%", "x" * 100):
         with pytest.raises(NotFound):
-            await press.ask(e.GET_REPORT, ReportRef(named))
-    await press.ask(e.DELETE_REPORT, ReportRef(str(first.id)))
-    assert [each.id for each in await press.ask(e.LIST_REPORTS, ReportsQuery())] == [second.id]
-    assert await documents(press) == {second.id.hex}
+            await keeping.ask(e.GET_REPORT, ReportRef(named))
+    await keeping.ask(e.DELETE_REPORT, ReportRef(str(first.id)))
+    assert [each.id for each in await keeping.ask(e.LIST_REPORTS, ReportsQuery())] == [second.id]
+    assert await documents(keeping) == {second.id.hex}
 
 
-async def test_reports_go_with_their_scan(press: Press) -> None:
-    await press.make("technical")
+async def test_two_that_make_the_same_at_once_keep_one(keeping: Press) -> None:
+    one, other = await asyncio.gather(keeping.make("technical"), keeping.make("technical"))
+    assert one == other
+    assert await keeping.ask(e.LIST_REPORTS, ReportsQuery()) == (one,)
+    assert await keeping.read(one, "json") == await keeping.read(other, "json")
+
+
+async def test_reports_go_with_their_scan(keeping: Press) -> None:
+    await keeping.make("technical")
     handle = CONSUMERS[0].handle
     assert handle is not None
     for workspace, left in ((ELSEWHERE, 1), (WORKSPACE, 0)):
-        async with press.ports.outbox.unit() as unit:
-            await handle(press.ports, unit, [Received(Deleted(scan=SCAN), workspace, 0)])
-        assert len(await press.ask(e.LIST_REPORTS, ReportsQuery())) == left
-    assert await documents(press) == set()
+        async with keeping.ports.outbox.unit() as unit:
+            await handle(keeping.ports, unit, [Received(Deleted(scan=SCAN), workspace, 0)])
+        assert len(await keeping.ask(e.LIST_REPORTS, ReportsQuery())) == left
+    assert await documents(keeping) == set()
 
 
-async def test_a_report_that_was_changed_where_it_is_kept_is_refused(press: Press) -> None:
-    report = await press.make("executive")
-    content = await store.read(press.documents, WORKSPACE, report.id)
+async def test_a_report_that_was_changed_where_it_is_kept_is_refused(keeping: Press) -> None:
+    report = await keeping.make("executive")
+    content = await store.read(keeping.documents, WORKSPACE, report.id)
     assert content is not None
     content["front"]["title"] = "All is well"
-    await store.keep(press.documents, WORKSPACE, report.id, content, [])
+    await store.keep(keeping.documents, WORKSPACE, report.id, content, [])
     with pytest.raises(Corrupt):
-        await press.read(report, "md")
+        await keeping.read(report, "md")
 
 
 async def documents(press: Press) -> set[str]:

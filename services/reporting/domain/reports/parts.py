@@ -268,4 +268,5 @@ def made_section(inputs: Inputs) -> Section:
         " records that prove it. The bundle of this report has all of them, signed by the workspace's key, and"
         " mirage verify FILE checks it without asking anybody."
     )
-    return Section("How this was made", (Paragraph((Statement(text),)), Fields(pairs, exact=True)))
+    known = "Findings are those that were known at that instant, with what people have said of them since."
+    return Section("How this was made", (Paragraph((Statement(text), Statement(known))), Fields(pairs, exact=True)))
