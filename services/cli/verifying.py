@@ -11,9 +11,8 @@ from msgspec import Struct
 
 from services.cli.bundle_archive import BrokenMember, BundleArchive
 from services.contracts import bundles
-from services.contracts.authorisations import AUTHORISATION_TYPE
-from services.contracts.authorisations import read_statement as read_authorisation
-from services.contracts.bundles import BODIES, CitedClaim, CitedStatement, Manifest, Member
+from services.contracts.authorisations import AUTHORISATION_TYPE, AuthorisationStatement
+from services.contracts.bundles import BODIES, CitedClaim, CitedStatement, Manifest, Member, ReportStatement
 from services.contracts.evidence import record_digest
 from services.contracts.resources import PublishedKeys, RecordView
 from services.kernel.errors import Corrupt, Incompatible
@@ -95,11 +94,9 @@ def _check_signature(written: bytes, signed: str, keys: Sequence[Mapping[str, An
 
     from services.kernel.signatures import verify
 
-    payload = verify(signed, bundles.REPORT_TYPE, keys)
-    try:
-        statement = bundles.read_statement(payload)
-    except msgspec.DecodeError as error:
-        raise Corrupt("what was signed is no statement of a bundle") from error
+    statement = _decode(verify(signed, bundles.REPORT_TYPE, keys), ReportStatement)
+    if statement is None:
+        raise Corrupt("what was signed is no statement of a bundle")
     if statement.manifest != bundles.digest(written):
         raise Corrupt("the manifest is not the one that was signed: nothing in this bundle can be relied on")
     manifest = _decode(written, Manifest)
@@ -121,10 +118,13 @@ def _faults_of_authorisation(
         return
     try:
         signed = archive.read(bundles.AUTHORISATION, SMALL_LARGEST).decode("ascii", "replace")
-        if read_authorisation(verify(signed, AUTHORISATION_TYPE, keys)).scan != manifest.scan:
-            yield Fault("the authorisation is one of another scan")
-    except (BrokenMember, Corrupt, msgspec.DecodeError):
+        said = _decode(verify(signed, AUTHORISATION_TYPE, keys), AuthorisationStatement)
+    except (BrokenMember, Corrupt):
+        said = None
+    if said is None:
         yield Fault("the authorisation was not signed by the workspace", whole=True)
+    elif said.scan != manifest.scan:
+        yield Fault("the authorisation is one of another scan")
 
 
 def _keys(content: bytes) -> Sequence[Mapping[str, Any]]:

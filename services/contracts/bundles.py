@@ -128,11 +128,6 @@ def write_statement(statement: ReportStatement) -> bytes:
     return _encode(statement)
 
 
-def read_statement(payload: bytes) -> ReportStatement:
-    """A statement that was signed; what a newer version says beside is left out."""
-    return msgspec.json.decode(payload, type=ReportStatement)
-
-
 def digest(content: bytes) -> str:
     """The sha256 of bytes, as it is written in a manifest."""
     return hashlib.sha256(content).hexdigest()
