@@ -86,7 +86,7 @@ class Gathering:
         """All findings that were known at the instant, of which the worst are kept; and whether all was judged."""
         tally, cursor, judged = Tally(), None, True
         while True:
-            query = FindingsQuery(scan=scan.id, limit=PAGE, cursor=cursor)
+            query = FindingsQuery(scan=scan.id, all=True, limit=PAGE, cursor=cursor)
             page = await self._calls.ask(e.LIST_FINDINGS, query, self._caller)
             for row in page.findings:
                 if row.first_found <= self._as_of:

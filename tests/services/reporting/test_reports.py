@@ -197,7 +197,7 @@ async def test_what_changed_is_counted_and_compared_with_the_scan_before(press: 
     old = press.add_finding(40, first_found=CREATED - HOUR)
     text = (await press.read(await press.make("executive"), "md")).decode()
     assert f"{len(press.views) - 1} findings are new since the scan of 2026-10-04" in text.replace("\\", "")
-    assert "1 new since then, 1 gone" in text
+    assert "Things that are known: 1 new since then, 1 gone" in text
     assert old.finding.title in text
     assert BEFORE != SCAN
 
@@ -333,6 +333,20 @@ async def test_a_pdf_that_takes_more_than_it_may_takes_nothing_else_down(
         with pytest.raises(Unavailable):
             await press.read(report, "pdf")
     assert (await press.read(report, "pdf")).startswith(b"%PDF")
+
+
+async def test_what_people_have_put_aside_is_counted_and_not_told(press: Press) -> None:
+    aside = [
+        press.add_finding(70, status="false_positive", title="Put aside"),
+        press.add_finding(71, suppressed="until May", title="Put aside"),
+        press.add_finding(72, status="fixed", title="Put aside"),
+    ]
+    for template in TEMPLATES:
+        report = await press.make(template)
+        assert report.findings == len(press.views) - len(aside)
+        text = (await press.read(report, "md")).decode()
+        assert "Put aside" not in text
+        assert "not told: 1 false positive, 1 fixed and 1 suppressed" in text
 
 
 async def test_there_is_a_report_where_nothing_was_found(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def _changes(inputs: Inputs, cited: Citations) -> list[Block]:
     text = f"{count(tally.newly, 'finding')} {be(tally.newly)} new since the scan of {instant(changes.before.created)}."
     said = [Statement(text, _numbers(fresh, cited))]
     told = [f"{changes.kinds[name]:,} {words}" for name, words in CHANGES.items() if changes.kinds[name]]
-    said.append(Statement(f"Of all that is known, {', '.join(told)}." if told else "Nothing else differs from it."))
+    said.append(Statement(f"Things that are known: {', '.join(told)}." if told else "Nothing else differs from it."))
     examples = tuple(
         Row(
             (

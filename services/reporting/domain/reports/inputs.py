@@ -29,6 +29,9 @@ RECORDS: Final = 3
 #: Characters of a text of the outside that a report repeats.
 LONGEST: Final = 600
 
+#: Findings of these states are counted, and not told.
+HIDDEN: Final[frozenset[FindingStatus]] = frozenset({"false_positive", "fixed"})
+
 _DAY: Final = 86_400_000_000
 
 
@@ -41,9 +44,16 @@ class Tally(Struct):
     statuses: Counter[FindingStatus] = field(default_factory=Counter)
     categories: Counter[str] = field(default_factory=Counter)
     newly: int = 0
+    hidden: Counter[str] = field(default_factory=Counter)
 
     def add(self, row: FindingRow, *, told: int, since: int) -> None:
-        """Count a finding, of which the worst come first; ``newly`` are those first found from ``since`` on."""
+        """Count a finding, of which the worst come first; ``newly`` are those first found from ``since`` on.
+
+        What somebody has put aside is ``hidden``, and counted as nothing else.
+        """
+        if row.suppressed or row.status in HIDDEN:
+            self.hidden["suppressed" if row.suppressed else row.status] += 1
+            return
         self.total += 1
         self.severities[row.severity] += 1
         self.statuses[row.status] += 1

@@ -50,6 +50,7 @@ def _lines(document: Document) -> Iterator[str]:
     yield f"**{escaped(front.audience)}** · {escaped(front.subject)} · **TLP:{document.tlp.upper()}**"
     yield ""
     yield from _table(("", ""), (Row(pair) for pair in front.pairs))
+    yield ""
     if document.contents:
         yield "## Contents"
         yield ""

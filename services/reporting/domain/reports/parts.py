@@ -130,12 +130,18 @@ def by_severity(inputs: Inputs) -> str:
 
 
 def left_out(inputs: Inputs) -> list[Block]:
-    """That only the worst are told one by one, where there are more."""
+    """What is not told one by one: all but the worst, where there are many, and what people have put aside."""
     tally, told = inputs.tally, len(inputs.findings)
-    if tally.total <= told:
-        return []
-    text = f"This report tells the {told:,} worst of {count(tally.total, 'finding')}; all of them are in the export."
-    return [Note(Statement(text))]
+    notes: list[Block] = []
+    if tally.total > told:
+        text = (
+            f"This report tells the {told:,} worst of {count(tally.total, 'finding')}; all of them are in the export."
+        )
+        notes.append(Note(Statement(text)))
+    if tally.hidden:
+        aside = listed([f"{number:,} {kind(name)}" for name, number in sorted(tally.hidden.items())])
+        notes.append(Note(Statement(f"Beside these there are findings that are not told: {aside}.")))
+    return notes
 
 
 def exposure(inputs: Inputs) -> list[Block]:

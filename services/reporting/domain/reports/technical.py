@@ -40,7 +40,7 @@ def sections(inputs: Inputs, cited: Citations) -> tuple[Section, ...]:
 def _overview(inputs: Inputs, cited: Citations) -> list[Block]:
     tally = inputs.tally
     if not tally.total:
-        return [Paragraph((Statement("There are no findings, as far as could be asked."),))]
+        return [Paragraph((Statement("There are no findings, as far as could be asked."),)), *left_out(inputs)]
     numbers = tuple(cited.number(view) for view in inputs.findings)
     text = f"There {be(tally.total)} {count(tally.total, 'finding')}: {by_severity(inputs)}."
     statuses = listed([f"{number:,} {kind(name)}" for name, number in sorted(tally.statuses.items())])
