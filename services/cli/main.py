@@ -32,6 +32,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "diff": ("diff", "Compare two scans."),
     "evidence": ("evidence", "Show the bytes behind a claim, or verify a scan."),
     "retract": ("retract", "Withdraw claims with a reason, list what is withdrawn, restore it."),
+    "policy": ("policy", "How reliable sources are held to be: show, set, reset."),
+    "identity": ("identity", "What may be one and the same: list, show, accept, reject, split."),
     "replay": ("replay", "Run the modules again on the recorded evidence."),
     "modules": ("modules", "List, show, set, check and lock modules."),
     "keys": ("keys", "Set, list and remove provider keys."),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from services.contracts import endpoints as e
-from services.correlation.usecases import findings, paths
+from services.correlation.usecases import confidence, decisions, findings, paths
 from services.kernel.calls import Endpoint
 
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
@@ -14,4 +14,10 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_JUDGED: findings.get_judged,
     e.FIND_PATHS: paths.find_paths,
     e.READ_GRAPH: paths.read_graph,
+    e.GET_CONFIDENCE: confidence.get_confidence,
+    e.GET_POLICY: confidence.get_policy,
+    e.SET_POLICY: confidence.set_policy,
+    e.LIST_HYPOTHESES: decisions.list_hypotheses,
+    e.DECIDE_HYPOTHESIS: decisions.decide_hypothesis,
+    e.GET_CLUSTER: decisions.get_cluster,
 }

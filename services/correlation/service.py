@@ -11,8 +11,11 @@ service: Final = Service(
     needs=("sql", "bus", "graph"),
     publishes=(Judged, Record),
     consumes=(Changed, Started, Finished, Deleted),
-    answers=(e.LIST_FINDINGS, e.GET_FINDING, e.SET_FINDING, e.GET_JUDGED, e.FIND_PATHS, e.READ_GRAPH),
-    asks=(e.GET_SCAN, e.GET_PLAN, e.GET_STORED, e.READ_FACTS, e.READ_FACTS_OF),
+    answers=(
+        *(e.LIST_FINDINGS, e.GET_FINDING, e.SET_FINDING, e.GET_JUDGED, e.FIND_PATHS, e.READ_GRAPH),
+        *(e.GET_CONFIDENCE, e.GET_POLICY, e.SET_POLICY, e.LIST_HYPOTHESES, e.DECIDE_HYPOTHESIS, e.GET_CLUSTER),
+    ),
+    asks=(e.GET_SCAN, e.GET_PLAN, e.GET_STORED, e.READ_FACTS, e.READ_FACTS_OF, e.GET_ENTITY),
     doors="services.correlation.api:DOORS",
     consumers="services.correlation.consumers:CONSUMERS",
     tasks="services.correlation.usecases.follow:TASKS",

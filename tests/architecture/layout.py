@@ -38,4 +38,5 @@ OWN = {
         "ways",
         "wordlists",
     },
+    "correlation": {"knowledge", "rules"},
 }

@@ -37,6 +37,7 @@ ORDER = (
     "search",
     "graph",
     "storage",
+    "confidence",
     "scans_intake",
     "reports",
     "pages_parse",

@@ -3,8 +3,10 @@
 from typing import Final
 
 from services.contracts.resources import ScanId
+from services.contracts.resources import confidence as c
 from services.contracts.resources import correlation as r
-from services.kernel.calls import Endpoint
+from services.contracts.resources import identity as i
+from services.kernel.calls import Endpoint, Nothing
 
 LIST_FINDINGS: Final = Endpoint(
     service="correlation", name="list_findings", method="GET", path="/v1/scans/{scan}/findings", needs="results.read",
@@ -29,4 +31,30 @@ FIND_PATHS: Final = Endpoint(
 READ_GRAPH: Final = Endpoint(
     service="correlation", name="read_graph", method="GET", path="/v1/scans/{scan}/graph", needs="results.read",
     takes=r.GraphQuery, answers=r.GraphPiece, streams=True, summary="Read the graph of a scan, or of a part of it.",
+)  # fmt: skip
+GET_CONFIDENCE: Final = Endpoint(
+    service="correlation", name="get_confidence", method="GET", path="/v1/confidence", needs="results.read",
+    takes=c.ConfidenceQuery, answers=tuple[c.ConfidenceView, ...],
+    summary="Say how sure one can be of what is said of a thing, and what makes the number.",
+)  # fmt: skip
+GET_POLICY: Final = Endpoint(
+    service="correlation", name="get_policy", method="GET", path="/v1/policy", needs="results.read",
+    takes=Nothing, answers=c.PolicyView, summary="Show how reliable sources are held to be, and how fast words fade.",
+)  # fmt: skip
+SET_POLICY: Final = Endpoint(
+    service="correlation", name="set_policy", method="POST", path="/v1/policy", needs="findings.judge",
+    takes=c.PolicyChange, answers=c.PolicyView, summary="Change how reliable sources are held to be.",
+)  # fmt: skip
+LIST_HYPOTHESES: Final = Endpoint(
+    service="correlation", name="list_hypotheses", method="GET", path="/v1/hypotheses", needs="results.read",
+    takes=i.HypothesesQuery, answers=i.HypothesesPage, summary="List which things may be one, the likeliest first.",
+)  # fmt: skip
+DECIDE_HYPOTHESIS: Final = Endpoint(
+    service="correlation", name="decide_hypothesis", method="POST", path="/v1/hypotheses/{hypothesis}/verdict",
+    needs="findings.judge", takes=i.DecideHypothesis, answers=i.HypothesisView,
+    summary="Say that two things are one, or two, or take that back.",
+)  # fmt: skip
+GET_CLUSTER: Final = Endpoint(
+    service="correlation", name="get_cluster", method="GET", path="/v1/clusters", needs="results.read",
+    takes=i.ClusterQuery, answers=tuple[i.ClusterView, ...], summary="Show what a thing was decided to be one with.",
 )  # fmt: skip
