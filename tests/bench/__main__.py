@@ -40,6 +40,7 @@ ORDER = (
     "correlation",
     "confidence",
     "scans_intake",
+    "reports",
     "pages_parse",
     "pages",
     "resolver",
