@@ -36,6 +36,7 @@ ORDER = (
     "audit",
     "search",
     "graph",
+    "visualization",
     "storage",
     "confidence",
     "scans_intake",
