@@ -20,6 +20,7 @@ EXAMPLES: Final = {
     "show": "mirage show www.example.org",
     "why-not": "mirage why-not old.example.org",
     "diff": "mirage diff 3f2a last",
+    "graph show": "mirage graph show last --layout radial --output graph.svg",
     "evidence show": "mirage evidence show 9b1c --body",
     "evidence verify": "mirage evidence verify last",
     "retract": "mirage retract --module crtsh --scan last --reason 'answers of a test server'",
