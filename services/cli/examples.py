@@ -43,6 +43,7 @@ EXAMPLES: Final = {
     "suppress remove": "mirage suppress remove 1a2b",
     "risks": "mirage risks last",
     "graph path": "mirage graph path last www.example.org mail.example.org",
+    "graph show": "mirage graph show last --layout radial --output graph.svg",
     "evidence show": "mirage evidence show 9b1c --body",
     "evidence verify": "mirage evidence verify last",
     "retract": "mirage retract --module crtsh --scan last --reason 'answers of a test server'",

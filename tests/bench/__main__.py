@@ -36,6 +36,7 @@ ORDER = (
     "audit",
     "search",
     "graph",
+    "visualization",
     "storage",
     "correlation",
     "confidence",
