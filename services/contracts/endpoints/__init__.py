@@ -101,6 +101,7 @@ from services.contracts.endpoints.scans import (
 )
 from services.contracts.endpoints.storage import (
     DIFF,
+    DIFF_INSTANTS,
     EXPORT,
     FIND_ENTITIES,
     FIND_RECORDS,
@@ -166,6 +167,7 @@ __all__ = [
     "CREATE_WORKSPACE",
     "DELETE_SCAN",
     "DIFF",
+    "DIFF_INSTANTS",
     "END_SESSION",
     "END_TOKEN",
     "EXPORT",
