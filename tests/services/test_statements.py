@@ -19,7 +19,7 @@ from services.kernel.sql import postgres_statements as postgres
 from services.kernel.sql.migrations import load
 from services.kernel.sql.sqlite import SqliteSql
 from services.scans.store.scans import _SWEPT_BY, OUTCOMES
-from services.storage.store import reading, retractions, sightings
+from services.storage.store import reading, retractions, sightings, withheld
 from services.storage.store.when import When
 from services.users.store.audit import NARROWED
 from tests.servers.databases import MakeDatabase
@@ -96,12 +96,12 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
         *({"narrowed": when.recorded} for when in WHENS),
     ],
     "storage/store/records.py find_records": [{"column": "id"}, {"column": "blob"}],
-    "storage/store/retractions.py withdrawn": [{"scan": scan, "when": when} for scan in (None, 1) for when in WHENS],
-    "storage/store/retractions.py _withhold": [{"column": column} for column in get_args(retractions.Column)],
+    "storage/store/withheld.py withdrawn": [{"scan": scan, "when": when} for scan in (None, 1) for when in WHENS],
+    "storage/store/withheld.py withhold": [{"column": column} for column in get_args(withheld.Column)],
     "storage/store/retractions.py results_of": [
         {
             "asked": f"SELECT {retractions.TOLD} FROM result WHERE workspace = :workspace AND number > :after"
-            " AND module = :module AND version = :version AND scan = :scan"
+            " AND module IN (:module0, :module1) AND module = :module AND version = :version AND scan = :scan"
         }
     ],
 }

@@ -208,7 +208,10 @@ class ClaimsQuery(Struct, frozen=True, kw_only=True):
 
 
 class ClaimView(Struct, frozen=True, kw_only=True):
-    """A claim with its key (see `claim_key`) and who said it."""
+    """A claim with its key (see `claim_key`) and who said it.
+
+    One that does not count says since when: ``retracted_at``, or ``unsupported_at`` where it rests on such alone.
+    """
 
     key: str
     claim: Claim
@@ -216,30 +219,37 @@ class ClaimView(Struct, frozen=True, kw_only=True):
     module: str
     version: int
     evidence: tuple[str, ...]
+    retracted_at: int | None = None
+    unsupported_at: int | None = None
 
 
 class Retract(Struct, frozen=True, kw_only=True):
-    """Claims to withdraw: those of a module, or of one version of it, of a scan, or resting on a record (hex).
+    """Claims to withdraw: of a module or one version of it, of a source, of a scan, or resting on a record (hex).
 
-    Of several of these, what is all of them. ``undo`` restores what was withdrawn by the same words.
+    Of several of these, what is all of them; ``since``: of those, what was observed then or later (UTC microseconds). A
+    source is what manifests call so, or a host that they name; its modules are those that it has when this is said.
+    What comes later is withdrawn, too, until it is undone: ``undo`` restores what was withdrawn by the same words.
     """
 
     module: str = ""
     version: int | None = None
+    source: str = ""
     scan: UUID | None = None
     record: str = ""
+    since: int | None = None
     reason: str = ""
     undo: bool = False
 
 
 class Retracted(Struct, frozen=True):
-    """How many claims a batch has withdrawn, or restored."""
+    """How many claims a batch has withdrawn, or restored; ``derived``: lost their support by it, or got it back."""
 
     claims: int
+    derived: int = 0
 
 
 class Retraction(Struct, frozen=True, kw_only=True):
-    """What is withdrawn, since when and why; fields as in `Retract`."""
+    """What is withdrawn, since when and why; fields as in `Retract`, and the ``modules`` of the source."""
 
     module: str
     version: int | None
@@ -247,6 +257,9 @@ class Retraction(Struct, frozen=True, kw_only=True):
     record: str
     reason: str
     at: int
+    source: str = ""
+    modules: tuple[str, ...] = ()
+    since: int | None = None
 
 
 class SaidBy(Struct, frozen=True, array_like=True):

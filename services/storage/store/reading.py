@@ -22,7 +22,7 @@ ENTITY: Final = "id, number, type, key, first_seen, last_seen"
 RELATION: Final = "id, number, type, source, target, qualifiers"
 CLAIM: Final = (
     "id, claim.scan, claim, about, kind, name, value, item, module, version, subject, at, confidence,"
-    " valid_from, valid_to, place, details, evidence"
+    " valid_from, valid_to, place, details, evidence, claim.retracted_at, claim.unsupported_at"
 )
 CLAIMS: Final = (
     "claim JOIN result ON result.workspace = claim.workspace AND result.number = claim.result"
@@ -74,6 +74,8 @@ class StoredClaim(NamedTuple):
     place: str
     details: str
     evidence: bytes
+    retracted_at: int | None
+    unsupported_at: int | None
 
     @property
     def plain(self) -> str | bool | int | float:

@@ -72,4 +72,6 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
                     module=row.module,
                     version=row.version,
                     evidence=tuple(identity.hex() for identity in record_ids(row.evidence)),
+                    retracted_at=row.retracted_at,
+                    unsupported_at=row.unsupported_at,
                 )
