@@ -113,12 +113,15 @@ class Rows:
         self.claims: list[ClaimRow] = []
         self.records: list[RecordRow] = []
         self.results: dict[Turn, PartialResult] = {}
+        #: Workspaces and scans that anything is of.
+        self.places: set[tuple[bytes, bytes]] = set()
         #: Of which entities and relations something is claimed in a scan, by workspace and scan.
         self.claimed: dict[tuple[bytes, bytes], tuple[dict[bytes, None], dict[bytes, None]]] = {}
 
     def add(self, workspace: UUID, message: Collected, recorded_at: int) -> None:
         """Take in one part of a result."""
         space, scan, item = workspace.bytes, message.scan.bytes, message.item.bytes
+        self.places.add((space, scan))
         result = (space, scan, item, message.turn)
         self.results[result] = _join(self.results.get(result), message)
         of_entities, of_relations = self.claimed.setdefault((space, scan), ({}, {}))
@@ -151,6 +154,7 @@ class Rows:
     def admit(self, workspace: UUID, message: Admitted, at: int) -> None:
         """Take in the places of entities in a scan."""
         space, scan = workspace.bytes, message.scan.bytes
+        self.places.add((space, scan))
         for admission in message.admissions:
             place = (space, scan, self._see(space, scan, admission.entity, at))
             seen = self.sightings[place]

@@ -24,9 +24,9 @@ async def take_in(
 ) -> None:
     """Write a folded batch, recorded ``at``, with ``counts`` of admissions, and say what changed."""
     tx = unit.tx
-    spaces = {space for space, _ in rows.entities} | {turn[0] for turn in rows.results}
-    stand = {space: found for space in sorted(spaces) if (found := await retractions.standing(tx, UUID(bytes=space)))}
-    doubted = await intake.withdrawn_scans(tx, {scan for _, scan, _ in rows.sightings} | {t[1] for t in rows.results})
+    spaces = sorted({space for space, _ in rows.places})
+    stand = {space: found for space in spaces if (found := await retractions.standing(tx, UUID(bytes=space)))}
+    doubted = await intake.withdrawn_scans(tx, {scan for _, scan in rows.places})
     unsupported = [
         (space, scan, turns) for space, scan in sorted(doubted) if (turns := await _unsupported(tx, rows, space, scan))
     ]
@@ -41,7 +41,7 @@ async def take_in(
         workspace, place = UUID(bytes=space), UUID(bytes=scan)
         told = await retractions.results_with(tx, workspace, [(scan, item) for item in items])
         await support.withhold_results(tx, workspace, place, [each.number for each in told], at, supported=False)
-    for space, scan, identity in rows.sightings:
+    for space, scan, identity in rows.sightings if doubted or fresh else ():
         # Here a claim that names it may show what was hidden.
         if (space, scan) in doubted or scan in fresh:
             changed.add(space, scan, (identity,))
