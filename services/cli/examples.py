@@ -24,6 +24,7 @@ EXAMPLES: Final = {
     "report show": "mirage report show 61f0 --format html --output report.html",
     "verify": "mirage verify report.zip --key keys.json",
     "show": "mirage show www.example.org",
+    "as-of": "mirage as-of 2026-11-01 show www.example.org",
     "why-not": "mirage why-not old.example.org",
     "diff": "mirage diff 3f2a last",
     "findings": "mirage findings last --severity high",

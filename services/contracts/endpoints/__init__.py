@@ -127,6 +127,7 @@ from services.contracts.endpoints.scans import (
 )
 from services.contracts.endpoints.storage import (
     DIFF,
+    DIFF_INSTANTS,
     EXPORT,
     FIND_ENTITIES,
     FIND_RECORDS,
@@ -205,6 +206,7 @@ __all__ = [
     "DELETE_REPORT",
     "DELETE_SCAN",
     "DIFF",
+    "DIFF_INSTANTS",
     "DRAW_CHART",
     "DRAW_GRAPH",
     "END_SESSION",
