@@ -27,7 +27,7 @@ from services.kernel.directory import Directory, Instance
 from services.kernel.directory.balance import Balancer
 from services.kernel.errors import MirageError, NotFound, Unavailable
 from services.kernel.http_once import ask_once
-from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
+from services.kernel.http_questions import EVENTS, Asked, read_answer, read_events, read_problem, write_question
 from services.kernel.openapi import MEANT, PRINCIPAL
 from services.kernel.pauses import pauses
 from services.kernel.principals import Signer
@@ -188,7 +188,8 @@ class HttpCalls(Calls):
                 async for part in parts:
                     yield part
             return
-        async with self.forward(endpoint, write_question(endpoint, question), caller, _headers()) as answer:
+        headers = {**_headers(), "Accept": EVENTS}
+        async with self.forward(endpoint, write_question(endpoint, question), caller, headers) as answer:
             if answer.status != 200:
                 body = b"".join([chunk async for chunk in answer.chunks])
                 raise read_problem(endpoint.service, answer.status, body)

@@ -78,6 +78,7 @@ from services.contracts.endpoints.registry import (
     LIST_VERSIONS,
     SET_MODULE,
 )
+from services.contracts.endpoints.reporting import EXPORT
 from services.contracts.endpoints.scans import (
     CREATE_SCAN,
     DELETE_SCAN,
@@ -101,7 +102,6 @@ from services.contracts.endpoints.scans import (
 )
 from services.contracts.endpoints.storage import (
     DIFF,
-    EXPORT,
     FIND_ENTITIES,
     FIND_RECORDS,
     GET_ENTITY,

@@ -94,6 +94,7 @@ from services.contracts.resources.registry import (
     ModuleSettings,
     ModuleVersion,
 )
+from services.contracts.resources.exports import EXPORT_FORMATS, TLP, ExportFormat, ExportQuery, StixProfile, Tlp
 from services.contracts.resources.scans import (
     Item,
     ItemsQuery,
@@ -124,14 +125,12 @@ from services.contracts.resources.storage import (
     Assertion,
     AttributeValue,
     Change,
-    Chunk,
     ClaimsQuery,
     ClaimView,
     DiffQuery,
     EntityQuery,
     EntityRow,
     EntityView,
-    ExportQuery,
     RecordQuery,
     RecordView,
     RelationView,
@@ -165,6 +164,8 @@ from services.contracts.resources.users import (
 )
 
 __all__ = [
+    "EXPORT_FORMATS",
+    "TLP",
     "AbsenceView",
     "AccountRef",
     "Announcement",
@@ -188,7 +189,6 @@ __all__ = [
     "ChangeSettings",
     "ChangeWorkspace",
     "Checked",
-    "Chunk",
     "ClaimView",
     "ClaimsQuery",
     "ConsumerView",
@@ -198,6 +198,7 @@ __all__ = [
     "EntityRow",
     "EntityView",
     "EvidenceUsed",
+    "ExportFormat",
     "ExportQuery",
     "Fault",
     "FaultKind",
@@ -300,8 +301,10 @@ __all__ = [
     "SourceState",
     "Standing",
     "StandingQuery",
+    "StixProfile",
     "Stored",
     "Swept",
+    "Tlp",
     "TokenDigest",
     "TokenHolder",
     "TokenRef",

@@ -1,4 +1,4 @@
-"""Entities, relations, claims, exports and differences."""
+"""Entities, relations, claims and differences."""
 
 from typing import Literal
 from uuid import UUID
@@ -103,21 +103,6 @@ class SearchPage(Struct, frozen=True, kw_only=True):
     total: int
     facets: dict[str, dict[str, int]]
     cursor: str | None
-
-
-class ExportQuery(Struct, frozen=True, kw_only=True):
-    """``all``: also what lies outside the scope and, for hosts, names that did not resolve."""
-
-    scan: UUID
-    format: Literal["hosts", "jsonl", "csv", "json"]
-    canonical: bool = False
-    all: bool = False
-
-
-class Chunk(Struct, frozen=True):
-    """A piece of an export, as text."""
-
-    text: str
 
 
 class Stored(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,204 @@
+"""Exports that are read line by line: JSON lines, JSON, CSV, and the canonical form."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from services.contracts.claims import claim_line
+from services.contracts.resources.storage import ClaimView, EntityFacts, Facts, RelationFacts, SaidBy
+from services.reporting.domain.exports.export import Export, Following, all_said
+from services.reporting.domain.exports.texts import sound, sound_all, unformulated
+
+CSV_HEAD: Final = ("type", "value", "scope_role", "distance", "first_seen", "last_seen", "attributes", "modules")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class JsonLines(Export):
+    """An object a line: entities, each followed by the relations that lead from it."""
+
+    def __init__(self) -> None:
+        self._following = Following()
+
+    def add(self, facts: Facts) -> Iterator[bytes]:
+        yield from self.lines([encoded(each) for each in self._following.add(facts)])
+
+    def end(self) -> Iterator[bytes]:
+        yield from self.lines([encoded(each) for each in self._following.end()])
+
+    def lines(self, documents: Sequence[bytes]) -> Iterator[bytes]:
+        if documents:
+            yield b"\n".join(documents) + b"\n"
+
+
+class Json(JsonLines):
+    """The same as one list, a member a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._list = List()
+
+    def begin(self) -> Iterator[bytes]:
+        yield self._list.begin()
+
+    def lines(self, documents: Sequence[bytes]) -> Iterator[bytes]:
+        if documents:
+            yield self._list.add(documents)
+
+    def end(self) -> Iterator[bytes]:
+        yield from super().end()
+        yield self._list.end()
+
+
+class List:
+    """A JSON list of members that are JSON already, one a line."""
+
+    def __init__(self) -> None:
+        self._between = b"\n"
+
+    def begin(self) -> bytes:
+        return b"["
+
+    def add(self, members: Sequence[bytes]) -> bytes:
+        """The next members, of which there is one at least."""
+        between, self._between = self._between, b",\n"
+        return between + b",\n".join(members)
+
+    def end(self) -> bytes:
+        return b"\n]\n"
+
+
+class Csv(Export):
+    """Entities as rows, in which no cell is a formula."""
+
+    def __init__(self) -> None:
+        self._out = io.StringIO()
+        self._writer = csv.writer(self._out, lineterminator="\n")
+
+    def begin(self) -> Iterator[bytes]:
+        self._writer.writerow(CSV_HEAD)
+        yield self._taken()
+
+    def add(self, facts: Facts) -> Iterator[bytes]:
+        self._writer.writerows(map(_row, facts.entities))
+        yield self._taken()
+
+    def end(self) -> Iterator[bytes]:
+        yield from ()
+
+    def _taken(self) -> bytes:
+        text = self._out.getvalue()
+        self._out.seek(0)
+        self._out.truncate()
+        return sound(text).encode()
+
+
+class Canonical:
+    """What was claimed by which module, without when, where and by which scan: equal for equal scans.
+
+    Takes claims in the order of their keys, and says each once.
+    """
+
+    def __init__(self, *, as_list: bool) -> None:
+        self._list = List() if as_list else None
+        self._last = ""
+
+    def begin(self) -> Iterator[bytes]:
+        if self._list is not None:
+            yield self._list.begin()
+
+    def add(self, claims: Sequence[ClaimView]) -> Iterator[bytes]:
+        fresh = []
+        for claim in claims:
+            if claim.key != self._last:
+                self._last = claim.key
+                fresh.append(claim)
+        if not fresh:
+            return
+        said = [(claim_line(claim.claim), claim.module, claim.version) for claim in fresh]
+        if self._list is None:
+            yield "".join(f"{line} {module}@{version}\n" for line, module, version in said).encode()
+        else:
+            form = '{{"claim":{},"module":"{}","version":{}}}'
+            yield self._list.add([form.format(*each).encode() for each in said])
+
+    def end(self) -> Iterator[bytes]:
+        if self._list is not None:
+            yield self._list.end()
+
+
+def encoded(facts: EntityFacts | RelationFacts) -> bytes:
+    """An entity or relation as a document."""
+    document = entity_document(facts) if isinstance(facts, EntityFacts) else relation_document(facts)
+    try:
+        return _encode(document)
+    except UnicodeEncodeError:
+        return _encode(sound_all(document))
+
+
+def entity_document(facts: EntityFacts) -> dict[str, Any]:
+    """An entity, as `mirage export` has documented it since its first version."""
+    entity = facts.entity
+    return {
+        "layer": "entity",
+        "type": entity.type,
+        "key": list(entity.key),
+        "value": entity.value,
+        "scope_role": facts.role,
+        "distance": facts.distance,
+        "first_seen": facts.first_seen,
+        "last_seen": facts.last_seen,
+        "attributes": attributes_of(facts),
+        "assertions": assertions(all_said(facts)),
+    }
+
+
+def relation_document(facts: RelationFacts) -> dict[str, Any]:
+    """A relation, likewise."""
+    return {
+        "layer": "relation",
+        "type": facts.type,
+        "source": {"type": facts.source.type, "value": facts.source.value},
+        "target": {"type": facts.target.type, "value": facts.target.value},
+        "qualifiers": facts.qualifiers,
+        "assertions": assertions(facts.said),
+    }
+
+
+def attributes_of(facts: EntityFacts) -> dict[str, list[str | int | float | bool]]:
+    """The values of each attribute, by name."""
+    found: dict[str, list[str | int | float | bool]] = {}
+    for each in facts.attributes:
+        found.setdefault(each.name, []).append(each.value)
+    return dict(sorted(found.items()))
+
+
+def assertions(said: Sequence[SaidBy]) -> list[dict[str, Any]]:
+    """Who said it: one entry for each module, version and evidence."""
+    seen: dict[tuple[object, ...], dict[str, Any]] = {}
+    for each in said:
+        seen.setdefault(
+            (each.module, each.version, each.evidence),
+            {
+                "module": each.module,
+                "version": each.version,
+                "at": each.at,
+                "confidence": each.confidence,
+                "evidence": [identity.hex() for identity in each.evidence],
+            },
+        )
+    return list(seen.values())
+
+
+def _row(facts: EntityFacts) -> list[str]:
+    document = entity_document(facts)
+    modules = sorted({each["module"] for each in document["assertions"]})
+    try:
+        attributes = _encode(document["attributes"]).decode()
+    except UnicodeEncodeError:
+        attributes = _encode(sound_all(document["attributes"])).decode()
+    cells = [document[name] for name in CSV_HEAD[:6]]
+    return [unformulated("" if cell is None else str(cell)) for cell in (*cells, attributes, " ".join(modules))]

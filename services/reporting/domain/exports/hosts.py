@@ -1,0 +1,66 @@
+"""A list of host names in scope, one a line, with what was found of their addresses."""
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from services.contracts.resources.storage import EntityFacts, Facts, RelationFacts
+from services.contracts.scope import Role
+from services.reporting.domain.exports.export import Export, Following
+
+IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
+NAMES: Final = ("domain", "hostname")
+RESOLVES: Final = "resolves_to"
+
+
+class Hosts(Export):
+    """``resolving``: the scan's modules that ask the DNS for addresses of names; others tell where a name was once.
+
+    Without ``everything`` only those that resolve are there, unless nobody asked.
+    """
+
+    def __init__(self, resolving: Collection[str], *, everything: bool) -> None:
+        self._resolving = resolving
+        self._everything = everything
+        self._following = Following()
+        self._name: EntityFacts | None = None
+        self._resolved = False
+
+    def add(self, facts: Facts) -> Iterator[bytes]:
+        yield "".join(map(self._take, self._following.add(facts))).encode()
+
+    def end(self) -> Iterator[bytes]:
+        yield ("".join(map(self._take, self._following.end())) + self._line()).encode()
+
+    def _take(self, facts: EntityFacts | RelationFacts) -> str:
+        """The line of the name before, once another entity comes."""
+        if isinstance(facts, RelationFacts):
+            if facts.type == RESOLVES and any(said.module in self._resolving for said in facts.said):
+                self._resolved = True
+            return ""
+        line = self._line()
+        listed = facts.entity.type in NAMES and facts.role in IN_SCOPE
+        self._name, self._resolved = (facts if listed else None), False
+        return line
+
+    def _line(self) -> str:
+        if self._name is None:
+            return ""
+        name = self._name.entity.value
+        if not self._resolving:
+            return f"{name}\tnot-asked\n"
+        state = resolution(self._name, resolved=self._resolved)
+        if state == "resolved":
+            return f"{name}\n"
+        return f"{name}\t{state}\n" if self._everything else ""
+
+
+def resolution(facts: EntityFacts, *, resolved: bool) -> str:
+    """What a scan found of the addresses of a name: resolved, wildcard, stale, unresolved, unknown."""
+    values = {(each.name, each.value) for each in facts.attributes}
+    if ("covered_by_wildcard", True) in values:
+        return "wildcard"
+    if resolved:
+        return "resolved"
+    if ("response_code", "NXDOMAIN") in values:
+        return "stale"
+    return "unresolved" if any(each.predicate == RESOLVES for each in facts.absences) else "unknown"

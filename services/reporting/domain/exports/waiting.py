@@ -1,0 +1,105 @@
+"""What has to wait until all of a scan was seen waits on disk, so that memory does not grow with the scan."""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from services.contracts.claims import Entity
+
+#: Entities of which it is remembered that they were noted, and those and bytes that are read back at a time.
+RECENT: Final = 50_000
+BATCH: Final = 1000
+PIECE: Final = 1_000_000
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+class Ends:
+    """Which entities were written and which were only named, by a relation or as a part, so that these can follow."""
+
+    def __init__(self) -> None:
+        # An unnamed database is a file that is gone with its connection.
+        self._tables = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._tables.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;"
+            "CREATE TABLE written (id BLOB); CREATE TABLE named (id BLOB, entity BLOB); CREATE TABLE kept (what BLOB); BEGIN;"
+        )
+        self._written: list[tuple[bytes]] = []
+        self._named: list[tuple[bytes, bytes]] = []
+        self._recent: set[bytes] = set()
+
+    def write(self, entity: Entity) -> None:
+        """Note that an entity is in the file."""
+        identity = entity.id
+        self._remember(identity)
+        self._written.append((identity,))
+        if len(self._written) >= BATCH:
+            self._flush()
+
+    def name(self, entity: Entity) -> None:
+        """Note that something refers to an entity."""
+        identity = entity.id
+        if identity not in self._recent:
+            self._remember(identity)
+            self._named.append((identity, _encode((entity.type, *entity.key))))
+            if len(self._named) >= BATCH:
+                self._flush()
+
+    def keep(self, what: bytes) -> None:
+        """Keep something for the end."""
+        self._tables.execute("INSERT INTO kept VALUES (?)", (what,))
+
+    def kept(self) -> Iterator[bytes]:
+        """What was kept, in its order."""
+        for (found,) in self._tables.execute("SELECT what FROM kept ORDER BY rowid"):
+            yield found
+
+    def unwritten(self) -> Iterator[list[Entity]]:
+        """The entities that were named and never written, each once, in the order in which they were named first.
+
+        They come in batches, and may be written meanwhile.
+        """
+        self._flush()
+        rows = self._tables.execute(
+            "SELECT entity FROM named WHERE id NOT IN (SELECT id FROM written) GROUP BY id ORDER BY MIN(rowid)"
+        )
+        while batch := rows.fetchmany(BATCH):
+            keys = [_decode(found) for (found,) in batch]
+            yield [Entity(kind, tuple(key)) for kind, *key in keys]
+
+    def close(self) -> None:
+        self._tables.close()
+
+    def _remember(self, identity: bytes) -> None:
+        if len(self._recent) >= RECENT:
+            self._recent.clear()
+        self._recent.add(identity)
+
+    def _flush(self) -> None:
+        self._tables.executemany("INSERT INTO written VALUES (?)", self._written)
+        self._tables.executemany("INSERT INTO named VALUES (?, ?)", self._named)
+        self._written.clear()
+        self._named.clear()
+
+
+class Spool:
+    """Bytes that come later in the file than what follows them in the scan."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        self._file.writelines(pieces)
+
+    def read(self) -> Iterator[bytes]:
+        """All of it, piece by piece."""
+        self._file.seek(0)
+        while piece := self._file.read(PIECE):
+            yield piece
+
+    def close(self) -> None:
+        self._file.close()
