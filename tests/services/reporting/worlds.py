@@ -140,15 +140,19 @@ def everything() -> list[Facts]:
 
 
 def hostile() -> list[Facts]:
-    """The hostile texts wherever a stranger's text comes: as keys, attributes, details."""
+    """The hostile texts wherever a stranger's text comes: as keys, attributes, details.
+
+    Half a pair of UTF-16 is in no key: there would be no id of it.
+    """
     target = entities.domain("example.org")
+    keys = {text: text.replace("\ud800", "?") for text in HOSTILE.values()}
     found = [
-        facts(Entity("username", (text,)), values=[("display_name", text), ("biography", text)])
-        for text in HOSTILE.values()
+        facts(Entity("username", (key,)), values=[("display_name", text), ("biography", text)])
+        for text, key in keys.items()
     ]
     relations = [
-        led("member_of", Entity("person", ("web", text)), Entity("organization", ("name", text, "")), details={"title": text})
-        for text in HOSTILE.values()
+        led("member_of", Entity("person", ("web", key)), Entity("organization", ("name", key, "")), details={"title": text})
+        for text, key in keys.items()
     ]
     people = [facts(each.source, values=[("job_title", text)]) for each, text in zip(relations, HOSTILE.values(), strict=True)]
     return [Facts(entities=(facts(target), *found)), Facts(entities=tuple(people), relations=tuple(relations))]
