@@ -13,7 +13,7 @@ from services.contracts.resources import (
 )
 from services.kernel.calls import Caller, Endpoint
 from services.kernel.service import Ports
-from services.storage.usecases import diff, evidence, export, find, retract, show, stored
+from services.storage.usecases import diff, evidence, export, facts, find, retract, show, stored
 
 
 async def get_stored(ports: Ports, caller: Caller, question: ScanId) -> Stored:
@@ -44,4 +44,6 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.LIST_CLAIMS: evidence.list_claims,
     e.RETRACT: retract.retract,
     e.LIST_RETRACTIONS: retract.list_retractions,
+    e.READ_FACTS: facts.read_facts,
+    e.READ_FACTS_OF: facts.read_facts_of,
 }

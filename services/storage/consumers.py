@@ -10,7 +10,7 @@ from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql import Reader
 from services.storage.domain import Rows
 from services.storage.store import intake
-from services.storage.usecases import index
+from services.storage.usecases import changes, index
 
 
 async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected]]) -> None:
@@ -23,7 +23,7 @@ async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected
         if (received.workspace.bytes, received.message.scan.bytes) not in deleted:
             rows.add(received.workspace, received.message, recorded_at)
     await intake.note_scans(unit.tx, ((received.workspace, received.message.scan) for received in batch))
-    await intake.write_rows(unit.tx, rows)
+    await changes.say(unit, await intake.write_rows(unit.tx, rows))
     unit.then(index.waker(ports).set)
 
 
@@ -40,8 +40,9 @@ async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]
             counts[place] = counts.get(place, 0) + 1
     # Before entities, as above: who makes a scan's row waits for theirs, which wait for it.
     await intake.note_scans(unit.tx, counts)
-    await intake.write_rows(unit.tx, rows)
+    changed = await intake.write_rows(unit.tx, rows)
     await intake.count_admissions(unit.tx, counts)
+    await changes.say(unit, changed)
     unit.then(index.waker(ports).set)
 
 

@@ -1,14 +1,14 @@
 """How messages become rows: claims folded by what they are about. Pure."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation, claim_key
-from services.contracts.facts import Admitted, Collected
+from services.contracts.facts import MAX_CHANGED, Admitted, Collected
 from services.contracts.plan import Plan
 from services.contracts.resources import Retraction
 from services.contracts.scope import ROLES, Role
@@ -57,6 +57,42 @@ class PartialResult(NamedTuple):
     outcome: str
 
 
+#: Of what is said to have changed, as much as one message has: ids of entities, and of relations with their sources.
+ChangedPiece: TypeAlias = tuple[tuple[bytes, ...], tuple[tuple[bytes, bytes], ...]]
+
+
+class Changes:
+    """Of which entities and relations a scan says something else than before, or knows of them: each once."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[bytes, bytes], tuple[dict[bytes, None], dict[tuple[bytes, bytes], None]]] = {}
+
+    def add(
+        self, space: bytes, scan: bytes, entities: Iterable[bytes] = (), relations: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """Take in ids of entities, and of relations, each after that of its source."""
+        known = self._places.setdefault((space, scan), ({}, {}))
+        known[0].update(dict.fromkeys(entities))
+        known[1].update(dict.fromkeys(relations))
+
+    def pieces(self) -> Iterator[tuple[UUID, UUID, list[ChangedPiece]]]:
+        """Workspace, scan and what is said of it in as few messages as may be, in the order of the first two."""
+        for (space, scan), known in sorted(self._places.items()):
+            entities, relations = tuple(known[0]), tuple(known[1])
+            pieces: list[ChangedPiece] = [
+                (entities[start : start + MAX_CHANGED], ()) for start in range(0, len(entities), MAX_CHANGED)
+            ]
+            # What is left of the last piece is filled before another one is begun.
+            room = MAX_CHANGED - len(pieces[-1][0]) if pieces else 0
+            if relations and room:
+                pieces[-1] = (pieces[-1][0], relations[:room])
+            pieces += [
+                ((), relations[start : start + MAX_CHANGED]) for start in range(room, len(relations), MAX_CHANGED)
+            ]
+            if pieces:
+                yield UUID(bytes=space), UUID(bytes=scan), pieces
+
+
 class Rows:
     """What a batch of messages says, each thing once: rows of the tables, by their keys; numbers are still to be given.
 
@@ -71,17 +107,21 @@ class Rows:
         self.claims: list[ClaimRow] = []
         self.records: list[RecordRow] = []
         self.results: dict[Turn, PartialResult] = {}
+        #: Of which entities and relations something is claimed in a scan, by workspace and scan.
+        self.claimed: dict[tuple[bytes, bytes], tuple[dict[bytes, None], dict[bytes, None]]] = {}
 
     def add(self, workspace: UUID, message: Collected, recorded_at: int) -> None:
         """Take in one part of a result."""
         space, scan, item = workspace.bytes, message.scan.bytes, message.item.bytes
         result = (space, scan, item, message.turn)
         self.results[result] = _join(self.results.get(result), message)
+        of_entities, of_relations = self.claimed.setdefault((space, scan), ({}, {}))
         ids = [record.id for record in message.records]
         self.records += [(space, scan, result, record.id, record.blob, _pack(record)) for record in message.records]
         for said in message.said:
             claim = said.claim
             about, kind, name, value, details = self._about(space, scan, claim, message.at)
+            (of_relations if kind == RELATION else of_entities)[about] = None
             key = claim_key(claim, message.module, message.version)
             stated = (claim.confidence, claim.valid_from, claim.valid_to, claim.where, details)
             self.claims.append(
@@ -136,6 +176,13 @@ class Rows:
         sighted = (space, scan, identity)
         self.sightings[sighted] = _widen(self.sightings.get(sighted), entity, at)
         return identity
+
+
+def has_moved(rank: int | None, distance: int | None, seen: Seen) -> bool:
+    """Whether an entity is in a stronger role than ``rank``, or nearer than ``distance``, by what is seen of it now."""
+    return (seen.rank is not None and (rank is None or seen.rank < rank)) or (
+        seen.distance is not None and (distance is None or seen.distance < distance)
+    )
 
 
 def _widen(seen: Seen | None, entity: Entity, at: int) -> Seen:

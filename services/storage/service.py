@@ -2,14 +2,14 @@ from typing import Final
 
 from services.contracts import endpoints as e
 from services.contracts.commands import Record
-from services.contracts.facts import Admitted, Collected, Deleted
+from services.contracts.facts import Admitted, Changed, Collected, Deleted
 from services.kernel.service import Service
 
 service: Final = Service(
     name="storage",
     summary="Keeps entities, relations and assertions over time; searches, exports, compares.",
     needs=("sql", "bus", "search"),
-    publishes=(Record,),
+    publishes=(Record, Changed),
     consumes=(Collected, Admitted, Deleted),
     answers=(
         e.FIND_ENTITIES,
@@ -23,6 +23,8 @@ service: Final = Service(
         e.LIST_CLAIMS,
         e.RETRACT,
         e.LIST_RETRACTIONS,
+        e.READ_FACTS,
+        e.READ_FACTS_OF,
     ),
     asks=(e.GET_PLAN,),
     doors="services.storage.api:DOORS",

@@ -2,8 +2,9 @@
 
 `Collected` messages as a scan of a large organisation brings them (per host: DNS, web, TLS, registries; per two hundred
 hosts a list of names) go through the real bus and inbox into storage, and its index follows. They are made while the
-clock stands still, 50,000 claims at a time. The bare limit writes the same rows, already folded, by executemany into
-tables without keys and indexes.
+clock stands still, 50,000 claims at a time; what changed is said on the bus as it is in a process, to nobody. Then all
+facts of the scan are read, and those of 1,000 entities and of relations from them. The bare limit writes the same rows,
+already folded, by executemany into tables without keys and indexes.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from services.contracts import attributes, entities, relations
 from services.contracts.claims import Claim, Entity
 from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Admission, Admitted, Collected, Said
+from services.contracts.resources.storage import FactsOf, FactsQuery
 from services.kernel.bus.sqlite import SqliteBus
 from services.kernel.inbox import Inbox
 from services.kernel.messages import NAMESPACE, Envelope, bundle, derive, envelop, message_type, open_bundle
@@ -40,10 +42,12 @@ from services.storage.consumers import CONSUMERS
 from services.storage.domain import Rows
 from services.storage.service import service
 from services.storage.store.intake import CLAIM
+from services.storage.usecases.facts import facts_of, scan_facts
 from services.storage.usecases.index import index_new
 from tests.bench.declaration import Bench, Figure, Options, middle, span
 
 MILLION, FIRST, ROUND, BATCH, BAR = 1_000_000, 200_000, 50_000, 8, 5_000
+SOME = 1_000
 RESULTS = 40  # in a bundle, about
 WORKSPACE, SCAN = UUID(int=1), UUID(int=2)
 AT = 1_790_000_000_000_000
@@ -169,13 +173,18 @@ def messages() -> Iterator[tuple[int, Envelope]]:
 
 
 class Taken(Struct):
-    """``walls`` and ``cpus``: seconds for each `ROUND` claims; ``size``: bytes of the database."""
+    """``walls`` and ``cpus``: seconds for each `ROUND` claims; ``size``: bytes of the database.
+
+    ``facts`` and ``facts_of``: seconds to read the facts of the scan, and of `SOME` entities with their relations.
+    """
 
     walls: list[float]
     cpus: list[float]
     loops: list[float]
     bare: float = 0.0
     size: int = 0
+    facts: float = 0.0
+    facts_of: float = 0.0
 
 
 class Store:
@@ -193,7 +202,8 @@ class Store:
         await self.bus.declare(streams_of([service]), consumers_of({"storage": CONSUMERS}))
         await self.sql.migrate([*MIGRATIONS, *migrations.load("services.storage.migrations")])
         running = [Inbox(self.ports, self.ports.outbox, handles).run() for handles in CONSUMERS]
-        self._tasks = [asyncio.create_task(each) for each in (*running, index_new(self.ports))]
+        others = (index_new(self.ports), self.ports.outbox.relay())
+        self._tasks = [asyncio.create_task(each) for each in (*running, *others)]
 
     async def take(self, envelopes: list[Envelope]) -> None:
         """Publish, never more than a few batches ahead, and return when all are stored."""
@@ -241,9 +251,27 @@ async def take_in(claims: int, profile: cProfile.Profile | None = None) -> Taken
             taken.walls.append((time.perf_counter() - wall) / size)
             taken.cpus.append((time.process_time() - cpu) / size)
             taken.loops.append((time.thread_time() - loop) / size)
+        await read_back(store, taken)
         await store.close()
         taken.size = sum(file.stat().st_size for file in Path(name).glob("storage.db*"))
     return taken
+
+
+async def read_back(store: Store, taken: Taken) -> None:
+    """Read all facts, and those of some entities from all over the scan and of the relations from them."""
+    started = time.perf_counter()
+    entities, relations = list[bytes](), list[tuple[bytes, bytes]]()
+    async with store.sql.read() as view:
+        async for piece in scan_facts(view, WORKSPACE, FactsQuery(scan=SCAN, all=True)):
+            entities += [each.entity.id for each in piece.entities[::50]]
+            relations += [(each.source.id, each.id) for each in piece.relations[::50]]
+    taken.facts = time.perf_counter() - started
+    query = FactsOf(scan=SCAN, entities=tuple(entities[:SOME]), relations=tuple(relations[: 2 * SOME]))
+    started = time.perf_counter()
+    async with store.sql.read() as view:
+        async for _ in facts_of(view, WORKSPACE, query):
+            pass
+    taken.facts_of = time.perf_counter() - started
 
 
 def bare(path: Path, envelopes: list[Envelope]) -> float:
@@ -316,6 +344,20 @@ def run(options: Options) -> list[Figure]:
         Figure(
             what="slowest 50,000", value=middle(slowest), unit="claims/s", bar=BAR, spread=span(slowest), beside=size
         ),
+        Figure(
+            what="facts of a million claims",
+            value=middle([each.facts for each in runs]),
+            unit="s",
+            bar=60,
+            at_most=True,
+            spread=span([each.facts for each in runs]),
+        ),
+        Figure(
+            what="facts of 1,000 entities and the relations from them",
+            value=middle([each.facts_of for each in runs]),
+            unit="s",
+            spread=span([each.facts_of for each in runs]),
+        ),
         Figure(what="kept of the rate", value=middle(kept), bar=0.8, spread=span(kept), beside=kept_of_cpu),
     ]
 
@@ -329,5 +371,6 @@ if __name__ == "__main__":
         rates = f"{1 / spent:>7,.0f} claims/s, {1 / used:>7,.0f} of processor"
         print(f"{at * ROUND:>9,}: {rates}, {own / used:.0%} on the loop")
     print(f"bare {1 / found.bare:,.0f} claims/s, {found.size / 1e6:,.0f} MB")
+    print(f"facts of all {found.facts:.1f} s, of {SOME:,} entities {found.facts_of:.3f} s")
     if recorded:
         pstats.Stats(recorded).sort_stats("tottime").print_stats(30)

@@ -52,6 +52,11 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
         f"users/store/audit.py {function}": [{"narrowed": narrowed} for narrowed in NARROWED.values()]
         for function in ("search_entries", "end_of_window")
     },
+    "storage/store/facts.py placed_after": [{"narrowed": ""}, {"narrowed": " AND sighting.role <= :weakest"}],
+    **{
+        f"storage/store/facts.py {function}": [{"names": ":source0, :source1"}]
+        for function in ("relations_from", "relations_of")
+    },
     "storage/store/reading.py sighted": [
         {"narrowed": ""},
         {"narrowed": " AND sighting.role IN (:rank0, :rank1) AND sighting.type IN (:type0)"},

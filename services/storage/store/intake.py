@@ -9,7 +9,7 @@ from uuid import UUID
 from services.kernel.errors import Conflict
 from services.kernel.messages import now
 from services.kernel.sql import Reader, Row, Tx
-from services.storage.domain import Rows, key_text, qualifiers_text
+from services.storage.domain import Changes, Rows, Seen, has_moved, key_text, qualifiers_text
 
 CLAIM: Final = (
     "workspace",
@@ -47,6 +47,8 @@ RESULT: Final = (
     "parts",
     "outcome",
 )
+
+_UNCLAIMED: Final[tuple[dict[bytes, None], dict[bytes, None]]] = ({}, {})
 
 #: The number of an entity or a relation, by its workspace and id.
 Numbers = dict[tuple[bytes, bytes], int]
@@ -90,10 +92,15 @@ async def note_scans(tx: Tx, scans: Iterable[tuple[UUID, UUID]]) -> None:
     await tx.insert_new("scan", ("workspace", "id", "admissions", "deleted"), ("workspace", "id"), rows)
 
 
-async def write_rows(tx: Tx, rows: Rows) -> None:
-    """Write a folded batch."""
+async def write_rows(tx: Tx, rows: Rows) -> Changes:
+    """Write a folded batch; return of what scans say something else now.
+
+    That is what anything was claimed of, as if nobody had claimed the same before: a work item hardly ever does.
+    Otherwise an entity that claims name as an end, or a scan admits, is what it was unless its place there is another.
+    """
+    changes = Changes()
     try:
-        numbers = await _write_entities(tx, rows)
+        numbers = await _write_entities(tx, rows, changes)
         numbers |= await _write_relations(tx, rows, numbers)
         results = await _write_results(tx, rows)
     except Conflict:
@@ -113,6 +120,10 @@ async def write_rows(tx: Tx, rows: Rows) -> None:
         [(space, scan, results[result], *record) for space, scan, result, *record in rows.records],
         {},
     )
+    for (space, scan), (entities, relations) in rows.claimed.items():
+        sources = ((rows.relations[space, identity][1], identity) for identity in relations)
+        changes.add(space, scan, entities, sources)
+    return changes
 
 
 async def _write_results(tx: Tx, rows: Rows) -> Mapping[Row, int]:
@@ -128,8 +139,8 @@ async def _write_results(tx: Tx, rows: Rows) -> Mapping[Row, int]:
     return numbers
 
 
-async def _write_entities(tx: Tx, rows: Rows) -> Numbers:
-    """Write entities and where they were seen; return their numbers."""
+async def _write_entities(tx: Tx, rows: Rows, changes: Changes) -> Numbers:
+    """Write entities and where they were seen; return their numbers, and note whose place in a scan is another."""
     described = {
         place: (seen.entity.type, key_text(seen.entity), seen.entity.value, seen.first, seen.last)
         for place, seen in rows.entities.items()
@@ -149,6 +160,7 @@ async def _write_entities(tx: Tx, rows: Rows) -> Numbers:
         [(*place, numbers[place], *row) for place, row in described.items() if place not in fresh],
         {"first_seen": "min", "last_seen": "max"},
     )
+    await _note_moved(tx, rows, numbers, fresh, changes)
     await tx.bulk_upsert(
         "sighting",
         SIGHTING,
@@ -160,6 +172,34 @@ async def _write_entities(tx: Tx, rows: Rows) -> Numbers:
         {"first_seen": "min", "last_seen": "max", "role": "min", "distance": "min"},
     )
     return numbers
+
+
+async def _note_moved(tx: Tx, rows: Rows, numbers: Numbers, fresh: set[Row], changes: Changes) -> None:
+    """Note those that a scan has not seen yet, or not in so strong a role or so near."""
+    open_places: dict[tuple[bytes, bytes], dict[int, tuple[bytes, Seen]]] = {}
+    for (space, scan, identity), seen in rows.sightings.items():
+        if (space, identity) in fresh:
+            changes.add(space, scan, (identity,))
+        elif identity not in rows.claimed.get((space, scan), _UNCLAIMED)[0]:  # else it is said in any case
+            open_places.setdefault((space, scan), {})[numbers[space, identity]] = (identity, seen)
+    for (space, scan), places in open_places.items():
+        found = await tx.fetch_in(
+            "SELECT entity, role, distance FROM sighting WHERE workspace = :workspace AND scan = :scan"
+            " AND entity IN :keys",
+            list(places),
+            workspace=space,
+            scan=scan,
+        )
+        known = {number: (rank, distance) for number, rank, distance in found}
+        changes.add(
+            space,
+            scan,
+            (
+                identity
+                for number, (identity, seen) in places.items()
+                if number not in known or has_moved(*known[number], seen)
+            ),
+        )
 
 
 async def _write_relations(tx: Tx, rows: Rows, ends: Numbers) -> Numbers:

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from services.contracts.claims import Absence, Attribute, Claim, Entity, Relation
+from services.contracts.resources import Stored
 from services.contracts.scope import Role
 from services.kernel.sql import Reader, Row
 from services.storage import domain
@@ -27,6 +28,12 @@ CLAIM: Final = (
 CLAIMS: Final = (
     "claim JOIN result ON result.workspace = claim.workspace AND result.number = claim.result"
     " WHERE claim.workspace = :workspace"
+)
+#: What `sighted_entity` reads.
+SIGHTED: Final = (
+    "SELECT entity.id, entity.number, entity.type, entity.key, sighting.first_seen, sighting.last_seen,"
+    " sighting.role, sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
+    " AND entity.number = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
 )
 STANDING: Final = " AND retracted_at IS NULL"
 
@@ -96,6 +103,16 @@ async def entities(view: Reader, workspace: UUID, numbers: Sequence[int]) -> dic
     return {row[1]: _entity(row) for row in rows}
 
 
+async def entities_by_id(view: Reader, workspace: UUID, ids: Sequence[bytes]) -> list[StoredEntity]:
+    """Those of ``ids`` that there are."""
+    rows = await view.fetch_in(
+        f"SELECT {ENTITY} FROM entity WHERE workspace = :workspace AND id IN :keys",  # noqa: S608  columns only
+        ids,
+        workspace=workspace.bytes,
+    )
+    return [_entity(row) for row in rows]
+
+
 async def entities_of_value(view: Reader, workspace: UUID, value: str, kind: str | None) -> list[StoredEntity]:
     rows = await view.fetch(
         f"SELECT {ENTITY} FROM entity"  # noqa: S608  columns only
@@ -126,10 +143,7 @@ async def sighted(
         f" AND sighting.type IN ({_names(kinds)})" if types else ""
     )
     async for rows in view.stream(
-        "SELECT entity.id, entity.number, entity.type, entity.key, sighting.first_seen, sighting.last_seen,"  # noqa: S608  parameters only
-        " sighting.role, sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
-        " AND entity.number = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
-        f"{narrowed} ORDER BY entity.type, entity.value, entity.id",
+        f"{SIGHTED}{narrowed} ORDER BY entity.type, entity.value, entity.id",
         size=size,
         workspace=workspace.bytes,
         scan=scan.bytes,
@@ -138,7 +152,7 @@ async def sighted(
     ):
         hidden = await withdrawn(view, workspace, [row[1] for row in rows], scan)
         if seen := [row for row in rows if row[1] not in hidden]:
-            yield [StoredEntity(*_entity(row)[:5], role=role_of(row[6]), distance=row[7]) for row in seen]
+            yield [sighted_entity(row) for row in seen]
 
 
 async def sighted_after(
@@ -147,10 +161,7 @@ async def sighted_after(
     """The next entities of a scan as it saw them, in the order in which they came; of a role and a type, if given."""
     narrowed = (" AND sighting.role = :role" if role else "") + (" AND sighting.type = :type" if type else "")
     rows = await view.fetch(
-        "SELECT entity.id, entity.number, entity.type, entity.key, sighting.first_seen, sighting.last_seen,"  # noqa: S608  parameters only
-        " sighting.role, sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
-        " AND entity.number = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
-        f" AND sighting.entity > :after{narrowed} ORDER BY sighting.entity LIMIT :limit",
+        f"{SIGHTED} AND sighting.entity > :after{narrowed} ORDER BY sighting.entity LIMIT :limit",
         workspace=workspace.bytes,
         scan=scan.bytes,
         after=after,
@@ -158,7 +169,7 @@ async def sighted_after(
         **({"role": rank_of(role)} if role else {}),
         **({"type": type} if type else {}),
     )
-    return [StoredEntity(*_entity(row)[:5], role=role_of(row[6]), distance=row[7]) for row in rows]
+    return [sighted_entity(row) for row in rows]
 
 
 def _names(values: Mapping[str, object]) -> str:
@@ -190,7 +201,7 @@ async def relations(view: Reader, workspace: UUID, numbers: Sequence[int]) -> di
         list(set(numbers)),
         workspace=workspace.bytes,
     )
-    return {row[1]: _relation(row) for row in rows}
+    return {row[1]: read_relation(row) for row in rows}
 
 
 async def relations_from(
@@ -205,7 +216,7 @@ async def relations_from(
         workspace=workspace.bytes,
         **({"type": type} if type else {}),
     )
-    return [_relation(row) for row in rows]
+    return [read_relation(row) for row in rows]
 
 
 async def relations_to(view: Reader, workspace: UUID, targets: Sequence[int]) -> list[StoredRelation]:
@@ -214,7 +225,7 @@ async def relations_to(view: Reader, workspace: UUID, targets: Sequence[int]) ->
         targets,
         workspace=workspace.bytes,
     )
-    return [_relation(row) for row in rows]
+    return [read_relation(row) for row in rows]
 
 
 async def leading(
@@ -236,7 +247,7 @@ async def leading(
         scan=scan.bytes,
         **named,
     ):
-        yield [(_relation(row[:6]), Entity(row[6], read_key(row[7]))) for row in rows]
+        yield [(read_relation(row[:6]), Entity(row[6], read_key(row[7]))) for row in rows]
 
 
 async def claims_about(
@@ -360,15 +371,15 @@ def _speak(row: StoredClaim, related: dict[int, StoredRelation], named: dict[int
     return Absence(entity, row.name, **said)  # type: ignore[arg-type]
 
 
-async def counts(view: Reader, workspace: UUID, scan: UUID) -> tuple[int, int, dict[str, int], int]:
-    """Complete results, admission messages, entities by type, and claims of a scan."""
+async def counts(view: Reader, workspace: UUID, scan: UUID) -> Stored:
+    """Count what there is of a scan: complete results, messages in and out, entities by type, and claims."""
     values = {"workspace": workspace.bytes, "scan": scan.bytes}
     results = await view.fetch_one(
         "SELECT count(*) FROM result WHERE workspace = :workspace AND scan = :scan AND parts > 0 AND seen >= parts",
         **values,
     )
-    admissions = await view.fetch_one(
-        "SELECT admissions FROM scan WHERE workspace = :workspace AND id = :scan", **values
+    counted = await view.fetch_one(
+        "SELECT admissions, changes FROM scan WHERE workspace = :workspace AND id = :scan", **values
     )
     kinds = await view.fetch(
         "SELECT type, count(*) FROM sighting WHERE workspace = :workspace AND scan = :scan GROUP BY type", **values
@@ -376,11 +387,14 @@ async def counts(view: Reader, workspace: UUID, scan: UUID) -> tuple[int, int, d
     claims = await view.fetch_one("SELECT count(*) FROM claim WHERE workspace = :workspace AND scan = :scan", **values)
     assert results is not None
     assert claims is not None
-    return (
-        results[0],
-        admissions[0] if admissions else 0,
-        dict(sorted((str(kind), int(count)) for kind, count in kinds)),
-        claims[0],
+    admissions, changes = counted or (0, 0)
+    return Stored(
+        scan=scan,
+        results=results[0],
+        admissions=admissions,
+        entities=dict(sorted((str(kind), int(count)) for kind, count in kinds)),
+        claims=claims[0],
+        changes=changes,
     )
 
 
@@ -411,11 +425,17 @@ async def unseen(view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]
     return {bytes(identity): number for identity, number in rows}
 
 
+def sighted_entity(row: Row) -> StoredEntity:
+    """An entity as a scan saw it, from a row of `SIGHTED`."""
+    return _entity(row)._replace(role=role_of(row[6]), distance=row[7])
+
+
 def _entity(row: Row) -> StoredEntity:
     identity, number, kind, key, first, last = row[:6]
     return StoredEntity(bytes(identity), number, Entity(kind, read_key(key)), first, last)
 
 
-def _relation(row: Row) -> StoredRelation:
+def read_relation(row: Row) -> StoredRelation:
+    """A relation from its columns in `RELATION`."""
     identity, number, kind, source, target, qualifiers = row
     return StoredRelation(bytes(identity), number, kind, source, target, _qualifiers(qualifiers) if qualifiers else {})

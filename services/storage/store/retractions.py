@@ -161,8 +161,13 @@ async def _resting_on(view: Reader, workspace: UUID, records: Collection[bytes])
     return {row[0] for row in rows}
 
 
-async def refold(tx: Tx, workspace: UUID, results: Sequence[Told], stand: Sequence[Retraction]) -> int:
-    """Let the claims of ``results`` be withdrawn as ``stand`` says; return how many are it now, or no more."""
+async def refold(
+    tx: Tx, workspace: UUID, results: Sequence[Told], stand: Sequence[Retraction]
+) -> list[tuple[bytes, int]]:
+    """Let the claims of ``results`` be withdrawn as ``stand`` says.
+
+    Returns of each claim that is it now, or no more, its scan and the number of what it is about.
+    """
     by_number = {told.number: told for told in results}
     rows: list[Row] = []
     for scan in {told.scan for told in results}:
@@ -188,7 +193,7 @@ async def refold(tx: Tx, workspace: UUID, results: Sequence[Told], stand: Sequen
             for row in sorted(changed, key=lambda row: (row["about"], row["scan"], row["id"]))
         ],
     )
-    return sum((row["at"] is None) != (row["was"] is None) for row in changed)
+    return [(bytes(row["scan"]), row["about"]) for row in changed if (row["at"] is None) != (row["was"] is None)]
 
 
 def _told(row: Sequence[Any]) -> Told:

@@ -10,8 +10,11 @@ from services.kernel.errors import Invalid
 from services.kernel.messages import now
 from services.kernel.service import Ports
 from services.kernel.trail import say_about
-from services.storage.domain import record_id, retraction_id
+from services.storage.domain import Changes, record_id, retraction_id
 from services.storage.store import retractions
+from services.storage.store.changes import note_named
+from services.storage.store.intake import hold_entities
+from services.storage.usecases import changes
 
 #: Results in one transaction; most have half a dozen claims.
 BATCH: Final = 100
@@ -44,6 +47,8 @@ async def retract(ports: Ports, caller: Caller, question: Retract) -> AsyncGener
     while True:
         async with ports.outbox.unit() as unit:
             tx = unit.tx
+            # As the intake does: nobody deletes a scan meanwhile, who would wait for its claims and hold its row.
+            await hold_entities(tx, [caller.workspace])
             await retractions.hold(tx, caller.workspace)
             results = await retractions.results_of(tx, caller.workspace, said, after, BATCH)
             stand = await retractions.standing(tx, caller.workspace)
@@ -52,10 +57,13 @@ async def retract(ports: Ports, caller: Caller, question: Retract) -> AsyncGener
             claims = await retractions.refold(tx, caller.workspace, results, stand)
             if not results and question.undo:
                 await retractions.drop(tx, caller.workspace, said)
+            changed = Changes()
+            await note_named(tx, caller.workspace, claims, changed)
+            await changes.say(unit, changed)
         if not results:
             return
         after = results[-1].number
-        yield Retracted(claims)
+        yield Retracted(len(claims))
 
 
 async def _say_whose(ports: Ports, caller: Caller, said: Retraction) -> None:

@@ -19,8 +19,7 @@ async def get_stored(ports: Ports, caller: Caller, scan: UUID) -> Stored:
     """Count what there is of a scan."""
     await check_scans(ports, caller, scan)
     async with ports.sql.read() as view:
-        results, admissions, entities, claims = await reading.counts(view, caller.workspace, scan)
-    return Stored(scan=scan, results=results, admissions=admissions, entities=entities, claims=claims)
+        return await reading.counts(view, caller.workspace, scan)
 
 
 async def swept(ports: Ports, caller: Caller, scan: UUID) -> Swept:

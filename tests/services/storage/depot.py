@@ -214,7 +214,7 @@ class Depot:
         return self.planned.get(question.scan, lambda plan: plan)(plan)
 
 
-#: What the tables have.
+#: What the tables have, but for what counts batches.
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "entity": intake.ENTITY,
     "unindexed": ("workspace", "entity"),

@@ -7,16 +7,19 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from services.contracts import entities, relations
-from services.contracts.facts import Collected, Deleted
+from services.contracts.facts import Changed, Collected, Deleted
+from services.kernel.messages import message_type
 from services.storage.domain import Rows
 from services.storage.store import intake
 from tests.examples import seeds
 from tests.services.storage.depot import SCAN, WORKSPACE, Depot, admitted, depot, result
 
 pytestmark = pytest.mark.parametrize("stores", [pytest.param("postgres", marks=pytest.mark.server)], indirect=True)
+OTHER = UUID(int=7)
 HOSTS = [entities.hostname(f"h{number}.example.org") for number in range(30)]
 ADDRESSES = [entities.ip_address(f"192.0.2.{number}") for number in range(1, 20)]
 
@@ -67,6 +70,27 @@ async def test_what_several_take_in_at_once_is_what_one_would_have(
     rest = [each for number, each in enumerate(admissions) if number not in counted]
     await asyncio.gather(work(both[0], batches[::2]), work(both[1], batches[1::2]), both[0].take(*rest))  # type: ignore[arg-type]
     assert await both[0].tables("recorded_at") == expected
+
+
+@pytest.mark.parametrize("seed", seeds(3))
+async def test_what_several_say_of_a_scan_at_once_is_counted_without_a_gap(both: list[Depot], seed: int) -> None:
+    rng = random.Random(seed)
+
+    async def work(instance: Depot, first: int) -> None:
+        for number in range(first, first + 40, 4):
+            await instance.take(
+                *(found(rng, each, of) for each in range(number, number + 4) for of in (SCAN, OTHER)),
+                *(admitted((rng.choice(HOSTS), "in_scope", 0), of=of, ordinal=number) for of in (OTHER, SCAN)),
+            )
+
+    await asyncio.gather(work(both[0], 0), work(both[1], 40))
+    async with both[0].sql.read() as view:
+        rows = await view.fetch("SELECT data FROM outbox WHERE type = :type", type=message_type(Changed))
+    said = [msgspec.json.decode(data, type=Changed) for (data,) in rows]
+    for scan in (SCAN, OTHER):
+        ordinals = sorted(each.ordinal for each in said if each.scan == scan)
+        assert ordinals == list(range(1, len(ordinals) + 1))
+        assert len(ordinals) >= 20
 
 
 async def test_who_was_first_to_hear_of_a_scan_waits_for_nobody_who_waits_for_him(both: list[Depot]) -> None:

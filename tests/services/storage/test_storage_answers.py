@@ -21,6 +21,7 @@ from services.contracts.resources import (
     SearchPage,
     SearchQuery,
 )
+from services.contracts.resources.storage import FactsOf, FactsQuery
 from services.kernel.calls import Endpoint, Nothing
 from services.kernel.errors import Invalid, NotFound
 from tests.services.storage.depot import (
@@ -385,6 +386,8 @@ QUESTIONS: list[tuple[Endpoint, object]] = [
     (e.LIST_CLAIMS, ClaimsQuery(scan=SCAN, record=record("GET /").id.hex())),
     (e.RETRACT, Retract(module="dns_records", reason="wrong")),
     (e.LIST_RETRACTIONS, Nothing()),
+    (e.READ_FACTS, FactsQuery(scan=SCAN, all=True)),
+    (e.READ_FACTS_OF, FactsOf(scan=SCAN, entities=(WWW.id,), relations=((WWW.id, RESOLVES.id),))),
 ]
 
 

@@ -1,0 +1,149 @@
+"""What a scan says, as facts that others judge: all of it in constant memory, or what is said of some things."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+from services.contracts.facts import MAX_CHANGED
+from services.contracts.resources.storage import (
+    EntityFacts,
+    Facts,
+    FactsOf,
+    FactsQuery,
+    RelationFacts,
+    SaidAbsence,
+    SaidBy,
+    SaidValue,
+)
+from services.kernel.calls import Caller
+from services.kernel.errors import Invalid
+from services.kernel.service import Ports
+from services.kernel.sql import Reader
+from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
+from services.storage.store import facts, reading, retractions
+from services.storage.store.facts import Joined
+from services.storage.store.reading import StoredClaim, StoredEntity
+from services.storage.usecases.export import ASSERTED
+from services.storage.usecases.stored import check_scans
+
+#: Entities, or relations, of a piece of the stream.
+PIECE: Final = 500
+
+
+async def read_facts(ports: Ports, caller: Caller, query: FactsQuery) -> AsyncGenerator[Facts, None]:
+    """Stream what a scan says: entities in the order of their coming, and after each the relations from it."""
+    await check_scans(ports, caller, query.scan)
+    async with ports.sql.read() as view:
+        async for piece in scan_facts(view, caller.workspace, query):
+            yield piece
+
+
+async def scan_facts(view: Reader, workspace: UUID, query: FactsQuery) -> AsyncIterator[Facts]:
+    """Yield what is in one view of the database."""
+    after, weakest = 0, None if query.all else "in_scope"
+    while stored := await facts.placed_after(
+        view,
+        workspace,
+        query.scan,
+        after,
+        weakest=weakest,  # type: ignore[arg-type]
+        limit=PIECE,
+    ):
+        after = stored[-1].number
+        hidden = await retractions.withdrawn(view, workspace, [each.number for each in stored], query.scan)
+        seen = [each for each in stored if each.number not in hidden]
+        yield Facts(entities=await _entity_facts(view, workspace, query.scan, seen))
+        async for joined in facts.relations_from(view, workspace, [each.number for each in seen], PIECE):
+            if said := await _relation_facts(view, workspace, query.scan, joined):
+                yield Facts(relations=said)
+
+
+async def read_facts_of(ports: Ports, caller: Caller, query: FactsOf) -> AsyncGenerator[Facts, None]:
+    """Stream what a scan says of some entities and relations; of what is left out it says nothing."""
+    if max(len(query.entities), len(query.relations)) > MAX_CHANGED:
+        raise Invalid(f"ask for at most {MAX_CHANGED} entities, and as many relations, at once")
+    await check_scans(ports, caller, query.scan)
+    async with ports.sql.read() as view:
+        async for piece in facts_of(view, caller.workspace, query):
+            yield piece
+
+
+async def facts_of(view: Reader, workspace: UUID, query: FactsOf) -> AsyncIterator[Facts]:
+    """Yield what is in one view of the database."""
+    stored = await facts.entities_of(view, workspace, query.scan, list(dict.fromkeys(query.entities)))
+    for start in range(0, len(stored), PIECE):
+        yield Facts(entities=await _entity_facts(view, workspace, query.scan, stored[start : start + PIECE]))
+    joined = await facts.relations_of(view, workspace, list(dict.fromkeys(query.relations)))
+    for start in range(0, len(joined), PIECE):
+        if said := await _relation_facts(view, workspace, query.scan, joined[start : start + PIECE]):
+            yield Facts(relations=said)
+
+
+async def _entity_facts(
+    view: Reader, workspace: UUID, scan: UUID, stored: Sequence[StoredEntity]
+) -> tuple[EntityFacts, ...]:
+    told = await _told(view, workspace, scan, [each.number for each in stored])
+    return tuple(_entity(each, told.get(each.number, ())) for each in stored)
+
+
+async def _relation_facts(
+    view: Reader, workspace: UUID, scan: UUID, joined: Sequence[Joined]
+) -> tuple[RelationFacts, ...]:
+    """Of those relations that the scan claims."""
+    told = await _told(view, workspace, scan, [relation.number for relation, _, _ in joined])
+    return tuple(_relation(each, told[each[0].number]) for each in joined if each[0].number in told)
+
+
+async def _told(view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int]) -> dict[int, list[StoredClaim]]:
+    told: dict[int, list[StoredClaim]] = {}
+    for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED):
+        told.setdefault(claim.about, []).append(claim)
+    return told
+
+
+def _entity(stored: StoredEntity, claims: Sequence[StoredClaim]) -> EntityFacts:
+    values: dict[tuple[str, str], list[StoredClaim]] = {}
+    absences: dict[str, list[StoredClaim]] = {}
+    for claim in claims:
+        if claim.kind == ATTRIBUTE:
+            values.setdefault((claim.name, claim.value), []).append(claim)
+        elif claim.kind == ABSENCE:
+            absences.setdefault(claim.name, []).append(claim)
+    return EntityFacts(
+        entity=stored.entity,
+        role=stored.role,
+        distance=stored.distance,
+        first_seen=stored.first_seen,
+        last_seen=stored.last_seen,
+        said=_said(claim for claim in claims if claim.kind == ENTITY),
+        attributes=tuple(SaidValue(name, group[0].plain, _said(group)) for (name, _), group in sorted(values.items())),
+        absences=tuple(SaidAbsence(name, _said(group)) for name, group in sorted(absences.items())),
+    )
+
+
+def _relation(joined: Joined, claims: Sequence[StoredClaim]) -> RelationFacts:
+    relation, source, target = joined
+    return RelationFacts(
+        type=relation.type,
+        source=source,
+        target=target,
+        qualifiers=relation.qualifiers,
+        details=claims[-1].described,
+        said=_said(claims),
+    )
+
+
+def _said(claims: Iterable[StoredClaim]) -> tuple[SaidBy, ...]:
+    return tuple(
+        SaidBy(
+            claim.module,
+            claim.version,
+            claim.at,
+            claim.confidence,
+            claim.subject,
+            tuple(record_ids(claim.evidence)),
+            claim.valid_from,
+            claim.valid_to,
+        )
+        for claim in claims
+    )
