@@ -102,7 +102,8 @@ class Endpoint(Struct, Generic[Q, A], frozen=True, kw_only=True):
     asking twice is asking once, so that a caller may try again. ``resumes``: the parts of the stream have a
     ``sequence``, and the question takes ``after``, the last one that was seen, to go on from there; it is the same for
     all of a workspace who may ask it, however they are called, so that one stream serves them all. ``file``: the parts
-    are each a `Piece`, and over HTTP whoever does not ask for events gets the file. ``large``: so may its body be. ``within``: it is asked within a workspace; what is not is about the installation, or about whoever
+    are each a `Piece`, and over HTTP who does not ask for events gets the file. ``large``: so may its body be.
+    ``within``: it is asked within a workspace; what is not is about the installation, or about whoever
     asks. ``audited``: whether it is in the audit trail, as all are that are no GET where that is not said;
     ``audited_for``: when those services ask it, too, for somebody's sake.
     """

@@ -11,7 +11,7 @@ from typing import Any
 from litestar.types import Send
 
 from services.kernel.calls import Piece
-from services.kernel.errors import Corrupt, Unauthenticated
+from services.kernel.errors import Unauthenticated
 from services.kernel.events import REVOKED, EventStream
 from services.kernel.http_questions import EVENTS
 
@@ -31,9 +31,7 @@ class FileStream(EventStream):
     async def begin(self) -> None:
         """Wait for the first piece; raise what it raises."""
         try:
-            self._first = await anext(self._parts, None)
-            if self._first is None:
-                raise Corrupt("a file without a piece is none")
+            self._first = await anext(self._parts)
         except BaseException:
             await self._close()
             raise

@@ -168,7 +168,7 @@ def _answer(endpoint: Endpoint[Any, Any], answers: Schema) -> Schema:
                         _event({"event": {"const": "problem"}, "data": _json_text(_PROBLEM_SCHEMA)}),
                     ]
                 }
-            }
+            },
         },
     }
 

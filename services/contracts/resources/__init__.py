@@ -85,6 +85,7 @@ from services.contracts.resources.discovery import (
     ServiceName,
     ServiceView,
 )
+from services.contracts.resources.exports import EXPORT_FORMATS, TLP, ExportFormat, ExportQuery, StixProfile, Tlp
 from services.contracts.resources.quotas import EvidenceUsed, Quotas, SetQuotas, WorkspaceQuotas, WorkUsed
 from services.contracts.resources.registry import (
     Announcement,
@@ -94,7 +95,6 @@ from services.contracts.resources.registry import (
     ModuleSettings,
     ModuleVersion,
 )
-from services.contracts.resources.exports import EXPORT_FORMATS, TLP, ExportFormat, ExportQuery, StixProfile, Tlp
 from services.contracts.resources.scans import (
     Item,
     ItemsQuery,

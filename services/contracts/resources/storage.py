@@ -243,7 +243,8 @@ class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entity, its place in a scan, and what the scan says of it.
 
     ``said``: that it exists. An entity that only relations name has nothing of its own; its place is there all the
-    same. Of what thousands of items say alike, each module is given 50 times.
+    same, and, in a stream of all, who ``named`` it so. Of what thousands of items say alike, each module is given 50
+    times.
     """
 
     entity: Entity
@@ -254,6 +255,7 @@ class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     said: tuple[SaidBy, ...] = ()
     attributes: tuple[SaidValue, ...] = ()
     absences: tuple[SaidAbsence, ...] = ()
+    named: tuple[SaidBy, ...] = ()
 
 
 class RelationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from services.contracts.facts import MAX_CHANGED
 from services.contracts.resources.storage import (
     EntityFacts,
@@ -23,9 +25,10 @@ from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
 from services.storage.store import facts, reading, retractions
 from services.storage.store.facts import Joined
 from services.storage.store.reading import StoredClaim, StoredEntity
-from services.storage.usecases.export import ASSERTED
 from services.storage.usecases.stored import check_scans
 
+#: How often a module is shown to have said the same of one thing: of a hub, thousands of items do.
+ASSERTED: Final = 50
 #: Entities, or relations, of a piece of the stream.
 PIECE: Final = 500
 
@@ -52,7 +55,8 @@ async def scan_facts(view: Reader, workspace: UUID, query: FactsQuery) -> AsyncI
         after = stored[-1].number
         hidden = await retractions.withdrawn(view, workspace, [each.number for each in stored], query.scan)
         seen = [each for each in stored if each.number not in hidden]
-        yield Facts(entities=await _entity_facts(view, workspace, query.scan, seen))
+        told = await _entity_facts(view, workspace, query.scan, seen)
+        yield Facts(entities=await _named(view, workspace, query.scan, seen, told))
         async for joined in facts.relations_from(view, workspace, [each.number for each in seen], PIECE):
             if said := await _relation_facts(view, workspace, query.scan, joined):
                 yield Facts(relations=said)
@@ -84,6 +88,24 @@ async def _entity_facts(
 ) -> tuple[EntityFacts, ...]:
     told = await _told(view, workspace, scan, [each.number for each in stored])
     return tuple(_entity(each, told.get(each.number, ())) for each in stored)
+
+
+async def _named(
+    view: Reader, workspace: UUID, scan: UUID, stored: Sequence[StoredEntity], told: Sequence[EntityFacts]
+) -> tuple[EntityFacts, ...]:
+    """The same, with who named those in a relation of which nobody has said anything else."""
+    unsaid = [
+        each.number
+        for each, facts in zip(stored, told, strict=True)
+        if not (facts.said or facts.attributes or facts.absences)
+    ]
+    if not unsaid:
+        return tuple(told)
+    naming = await reading.vouching(view, workspace, scan, unsaid, ASSERTED)
+    return tuple(
+        replace(facts, named=_said(naming[each.number])) if each.number in naming else facts
+        for each, facts in zip(stored, told, strict=True)
+    )
 
 
 async def _relation_facts(

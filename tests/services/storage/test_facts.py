@@ -14,7 +14,7 @@ from services.contracts.resources import Retract
 from services.contracts.resources.storage import EntityFacts, Facts, FactsOf, FactsQuery, RelationFacts
 from services.kernel.errors import Invalid, NotFound
 from services.storage.usecases import facts
-from services.storage.usecases.export import ASSERTED
+from services.storage.usecases.facts import ASSERTED
 from tests.services.storage.depot import ADDRESS, LATER, SCAN, TARGET, WWW, Depot, admitted, record, result
 
 RESOLVES = relations.resolves_to(WWW, ADDRESS, record="A", ttl=60)

@@ -2,39 +2,51 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from services.contracts.claims import claim_line
-from services.contracts.resources.storage import ClaimView, EntityFacts, Facts, RelationFacts, SaidBy
-from services.reporting.domain.exports.export import Export, Following, all_said
+from services.contracts.resources.storage import ClaimView, EntityFacts, Facts, RelationFacts, SaidBy, SaidValue
+from services.reporting.domain.exports.export import Export, all_said
 from services.reporting.domain.exports.texts import sound, sound_all, unformulated
+from services.reporting.domain.exports.waiting import Sorted, key_of
 
 CSV_HEAD: Final = ("type", "value", "scope_role", "distance", "first_seen", "last_seen", "attributes", "modules")
 
 _encode = msgspec.json.Encoder().encode
 
 
-class JsonLines(Export):
-    """An object a line: entities, each followed by the relations that lead from it."""
+class Lines(Export):
+    """Documents by type and value of entities, each followed by the relations that lead from it."""
 
     def __init__(self) -> None:
-        self._following = Following()
+        self._sorted = Sorted()
 
     def add(self, facts: Facts) -> Iterator[bytes]:
-        yield from self.lines([encoded(each) for each in self._following.add(facts)])
+        self._sorted.add((key_of(each.entity), self.entity(each)) for each in facts.entities)
+        self._sorted.add((key_of(each.source, each), self.relation(each)) for each in facts.relations)
+        yield from ()
 
     def end(self) -> Iterator[bytes]:
-        yield from self.lines([encoded(each) for each in self._following.end()])
+        for documents in self._sorted.documents():
+            yield self.written(documents)
 
-    def lines(self, documents: Sequence[bytes]) -> Iterator[bytes]:
-        if documents:
-            yield b"\n".join(documents) + b"\n"
+    def entity(self, facts: EntityFacts) -> bytes:
+        return encoded(entity_document(facts))
+
+    def relation(self, facts: RelationFacts) -> bytes:
+        return encoded(relation_document(facts))
+
+    def written(self, documents: Sequence[bytes]) -> bytes:
+        return b"\n".join(documents) + b"\n"
+
+    def close(self) -> None:
+        self._sorted.close()
 
 
-class Json(JsonLines):
+class Json(Lines):
     """The same as one list, a member a line."""
 
     def __init__(self) -> None:
@@ -44,9 +56,8 @@ class Json(JsonLines):
     def begin(self) -> Iterator[bytes]:
         yield self._list.begin()
 
-    def lines(self, documents: Sequence[bytes]) -> Iterator[bytes]:
-        if documents:
-            yield self._list.add(documents)
+    def written(self, documents: Sequence[bytes]) -> bytes:
+        return self._list.add(documents)
 
     def end(self) -> Iterator[bytes]:
         yield from super().end()
@@ -71,29 +82,24 @@ class List:
         return b"\n]\n"
 
 
-class Csv(Export):
+class Csv(Lines):
     """Entities as rows, in which no cell is a formula."""
 
-    def __init__(self) -> None:
-        self._out = io.StringIO()
-        self._writer = csv.writer(self._out, lineterminator="\n")
-
     def begin(self) -> Iterator[bytes]:
-        self._writer.writerow(CSV_HEAD)
-        yield self._taken()
+        yield _row(CSV_HEAD)
 
     def add(self, facts: Facts) -> Iterator[bytes]:
-        self._writer.writerows(map(_row, facts.entities))
-        yield self._taken()
-
-    def end(self) -> Iterator[bytes]:
+        self._sorted.add((key_of(each.entity), self.entity(each)) for each in facts.entities)
         yield from ()
 
-    def _taken(self) -> bytes:
-        text = self._out.getvalue()
-        self._out.seek(0)
-        self._out.truncate()
-        return sound(text).encode()
+    def entity(self, facts: EntityFacts) -> bytes:
+        document = entity_document(facts)
+        modules = sorted({each["module"] for each in document["assertions"]})
+        attributes = encoded(document["attributes"]).decode()
+        return _row([*(document[name] for name in CSV_HEAD[:6]), attributes, " ".join(modules)])
+
+    def written(self, documents: Sequence[bytes]) -> bytes:
+        return b"".join(documents)
 
 
 class Canonical:
@@ -130,9 +136,8 @@ class Canonical:
             yield self._list.end()
 
 
-def encoded(facts: EntityFacts | RelationFacts) -> bytes:
-    """An entity or relation as a document."""
-    document = entity_document(facts) if isinstance(facts, EntityFacts) else relation_document(facts)
+def encoded(document: Any) -> bytes:
+    """A document as JSON."""
     try:
         return _encode(document)
     except UnicodeEncodeError:
@@ -169,11 +174,15 @@ def relation_document(facts: RelationFacts) -> dict[str, Any]:
 
 
 def attributes_of(facts: EntityFacts) -> dict[str, list[str | int | float | bool]]:
-    """The values of each attribute, by name."""
+    """The values of each attribute, by name, in the order in which they were said."""
     found: dict[str, list[str | int | float | bool]] = {}
-    for each in facts.attributes:
+    for each in sorted(facts.attributes, key=_age):
         found.setdefault(each.name, []).append(each.value)
-    return dict(sorted(found.items()))
+    return found
+
+
+def _age(each: SaidValue) -> tuple[str, int]:
+    return each.name, min((said.at for said in each.said), default=0)
 
 
 def assertions(said: Sequence[SaidBy]) -> list[dict[str, Any]]:
@@ -193,12 +202,7 @@ def assertions(said: Sequence[SaidBy]) -> list[dict[str, Any]]:
     return list(seen.values())
 
 
-def _row(facts: EntityFacts) -> list[str]:
-    document = entity_document(facts)
-    modules = sorted({each["module"] for each in document["assertions"]})
-    try:
-        attributes = _encode(document["attributes"]).decode()
-    except UnicodeEncodeError:
-        attributes = _encode(sound_all(document["attributes"])).decode()
-    cells = [document[name] for name in CSV_HEAD[:6]]
-    return [unformulated("" if cell is None else str(cell)) for cell in (*cells, attributes, " ".join(modules))]
+def _row(cells: Iterable[Any]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow("" if cell is None else unformulated(str(cell)) for cell in cells)
+    return sound(out.getvalue()).encode()

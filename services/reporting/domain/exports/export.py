@@ -10,15 +10,19 @@ from services.contracts.resources.storage import EntityFacts, Facts, RelationFac
 
 
 class About(Struct, frozen=True, kw_only=True):
-    """What a file says of itself: the scan (hex), the instant of it (UTC microseconds), and what it leaves out."""
+    """What a file says of itself: the scan (hex), and when that was begun (UTC microseconds)."""
 
     scan: str
     at: int
-    lacks: str = ""
 
 
 class Export(ABC):
-    """A file under way: `begin`, `find` for all findings there are, `add` for all facts, `end`; then `close`."""
+    """A file under way: `begin`, `find` for all findings there are, `add` for all facts, `end`; then `close`.
+
+    ``without``: what of the scan was not to be had, in words; set before the end.
+    """
+
+    without: str = ""
 
     def begin(self) -> Iterator[bytes]:
         """What comes before anything that is known of the scan."""
@@ -83,6 +87,9 @@ def evidence_of(said: Sequence[SaidBy]) -> list[str]:
     return list(dict.fromkeys(identity.hex() for each in said for identity in each.evidence))
 
 
-def all_said(facts: EntityFacts) -> list[SaidBy]:
-    """Who said that an entity exists, or else what it is like."""
-    return list(facts.said) or [said for statement in (*facts.attributes, *facts.absences) for said in statement.said]
+def all_said(facts: EntityFacts) -> Sequence[SaidBy]:
+    """Who said that an entity exists, or else what it is like, or else who named it in a relation."""
+    if facts.said:
+        return facts.said
+    told = [said for statement in (*facts.attributes, *facts.absences) for said in statement.said]
+    return sorted(told, key=lambda said: (said.at, said.module)) or facts.named

@@ -97,7 +97,7 @@ class Graph(Export):
 
 
 class Gexf(Graph):
-    """``start`` and ``end`` are the days on which a thing was seen first and last, by which Gephi moves through time."""
+    """``start`` and ``end`` are the days on which a thing was seen first and last: Gephi moves through them."""
 
     def begin(self) -> Iterator[bytes]:
         day = stamp(self._about.at)[:10]

@@ -6,6 +6,7 @@ from typing import Final
 from services.contracts.resources.storage import EntityFacts, Facts, RelationFacts
 from services.contracts.scope import Role
 from services.reporting.domain.exports.export import Export, Following
+from services.reporting.domain.exports.waiting import Sorted, key_of
 
 IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
 NAMES: Final = ("domain", "hostname")
@@ -22,36 +23,42 @@ class Hosts(Export):
         self._resolving = resolving
         self._everything = everything
         self._following = Following()
+        self._sorted = Sorted()
         self._name: EntityFacts | None = None
         self._resolved = False
 
     def add(self, facts: Facts) -> Iterator[bytes]:
-        yield "".join(map(self._take, self._following.add(facts))).encode()
+        self._sorted.add(line for each in self._following.add(facts) for line in self._take(each))
+        yield from ()
 
     def end(self) -> Iterator[bytes]:
-        yield ("".join(map(self._take, self._following.end())) + self._line()).encode()
+        self._sorted.add(line for each in self._following.end() for line in self._take(each))
+        self._sorted.add(self._line())
+        for lines in self._sorted.documents():
+            yield b"".join(lines)
 
-    def _take(self, facts: EntityFacts | RelationFacts) -> str:
+    def close(self) -> None:
+        self._sorted.close()
+
+    def _take(self, facts: EntityFacts | RelationFacts) -> Iterator[tuple[bytes, bytes]]:
         """The line of the name before, once another entity comes."""
         if isinstance(facts, RelationFacts):
             if facts.type == RESOLVES and any(said.module in self._resolving for said in facts.said):
                 self._resolved = True
-            return ""
-        line = self._line()
+            return
+        yield from self._line()
         listed = facts.entity.type in NAMES and facts.role in IN_SCOPE
         self._name, self._resolved = (facts if listed else None), False
-        return line
 
-    def _line(self) -> str:
+    def _line(self) -> Iterator[tuple[bytes, bytes]]:
         if self._name is None:
-            return ""
+            return
         name = self._name.entity.value
-        if not self._resolving:
-            return f"{name}\tnot-asked\n"
-        state = resolution(self._name, resolved=self._resolved)
+        state = resolution(self._name, resolved=self._resolved) if self._resolving else "not-asked"
         if state == "resolved":
-            return f"{name}\n"
-        return f"{name}\t{state}\n" if self._everything else ""
+            yield key_of(self._name.entity), f"{name}\n".encode()
+        elif self._everything or not self._resolving:
+            yield key_of(self._name.entity), f"{name}\t{state}\n".encode()
 
 
 def resolution(facts: EntityFacts, *, resolved: bool) -> str:

@@ -180,6 +180,8 @@ class StixBundle(Export):
         for statement in (*facts.attributes, *facts.absences):
             for each in statement.said:
                 by_source.setdefault(f"{each.module}@{each.version}", []).append(each)
+        for each in facts.named:
+            by_source.setdefault(f"{each.module}@{each.version}", []).append(each)
         for source, said in by_source.items():
             yield from self._source(source)
             first, last = min(each.at for each in said), max(each.at for each in said)

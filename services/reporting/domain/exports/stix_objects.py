@@ -5,6 +5,7 @@ same object in every export; what a scan says of it is in `observed-data` (`stix
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from services.contracts.claims import Entity
@@ -62,7 +63,27 @@ def id_of(entity: Entity) -> str:
 
 def is_standard(entity: Entity) -> bool:
     """Whether the standard has an object for it."""
+    if entity.type in _NAMES:
+        return _is_registrable(entity.key[0])
     return entity.type not in _CUSTOM
+
+
+def _is_registrable(name: str) -> bool:
+    """Whether a name keeps to RFC 5890, as those of `domain-name` have to: many that are in use do not."""
+    if "_" in name or any(label[2:4] == "--" and label[:2] != "xn" for label in name.split(".")):
+        return False
+    return "xn--" not in name or _is_international(name)
+
+
+@lru_cache(maxsize=4096)
+def _is_international(name: str) -> bool:
+    import idna
+
+    try:
+        idna.encode(name)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _observable(kind: str, contributing: Stix, others: Stix | None = None, **more: Any) -> Made:
@@ -78,7 +99,13 @@ def _custom(kind: str, *names: str) -> Callable[[Entity, Values], Made]:
 
 
 def _value(kind: str) -> Callable[[Entity, Values], Made]:
-    return lambda entity, values: _observable(kind, {"value": entity.key[0]})
+    return lambda entity, _: _observable(kind, {"value": entity.key[0]})
+
+
+def _name(entity: Entity, values: Values) -> Made:
+    if is_standard(entity):
+        return _observable("domain-name", {"value": entity.key[0]})
+    return _HOSTNAME(entity, values)
 
 
 def _address(entity: Entity, values: Values) -> Made:
@@ -132,7 +159,9 @@ def _mobile_app(entity: Entity, values: Values) -> Made:
 
 def _file(entity: Entity, values: Values) -> Made:
     algorithm, digest = entity.key
-    others = {name: values[said][0] for name, said in (("size", "size"), ("mime_type", "mime_type")) if values.get(said)}
+    others = {
+        name: values[said][0] for name, said in (("size", "size"), ("mime_type", "mime_type")) if values.get(said)
+    }
     if others.get("size", 0) < 0:
         del others["size"]
     return _observable("file", {"hashes": {_HASHES[algorithm]: digest}}, others)
@@ -220,9 +249,11 @@ def _first(values: Values, *names: str) -> str:
     return next((str(values[name][0]) for name in names if values.get(name)), "")
 
 
+_NAMES: Final = ("domain", "hostname")
+_HOSTNAME: Final = _custom("hostname", "value")
 _FORMS: Final[dict[str, Callable[[Entity, Values], Made]]] = {
-    "domain": _value("domain-name"),
-    "hostname": _value("domain-name"),
+    "domain": _name,
+    "hostname": _name,
     "ip_address": _address,
     "netblock": _address,
     "asn": _asn,

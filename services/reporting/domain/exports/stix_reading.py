@@ -82,7 +82,9 @@ class StixReading:
         )
         qualifiers = said.get("mirage_qualifiers", {})
         if not said and "record" in RELATION_TYPES[name].required:
-            qualifiers = {"record": _RECORDS.get(target.key[0].count(":") > 0, "A") if name == "resolves_to" else "CNAME"}
+            qualifiers = {
+                "record": _RECORDS.get(target.key[0].count(":") > 0, "A") if name == "resolves_to" else "CNAME"
+            }
         return relation(name, source, target, qualifiers=qualifiers, details=said.get("mirage_details", {}))
 
 
@@ -197,6 +199,8 @@ _READERS: Final[dict[str, Callable[[Stix], Entity]]] = {
 }
 _RECORDS: Final = {True: "AAAA"}
 #: Objects about other objects, which are no things themselves.
-_SILENT: Final = frozenset({"observed-data", "marking-definition", "extension-definition", "language-content", "bundle"})
+_SILENT: Final = frozenset(
+    {"observed-data", "marking-definition", "extension-definition", "language-content", "bundle"}
+)
 #: What reading something that a stranger wrote can raise.
 _FAULTS: Final = (Malformed, KeyError, TypeError, ValueError, AttributeError, StopIteration, msgspec.MsgspecError)

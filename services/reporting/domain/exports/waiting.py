@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from services.contracts.claims import Entity
+from services.contracts.resources.storage import RelationFacts
 
 #: Entities of which it is remembered that they were noted, and those and bytes that are read back at a time.
 RECENT: Final = 50_000
@@ -18,15 +19,49 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
+def _on_disk(tables: str) -> sqlite3.Connection:
+    """A database without a name, which is a file that is gone with its connection."""
+    opened = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    opened.executescript(
+        f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; {tables} BEGIN;"
+    )
+    return opened
+
+
+class Sorted:
+    """Documents in the order of their keys, whose parts are compared byte by byte."""
+
+    def __init__(self) -> None:
+        self._tables = _on_disk("CREATE TABLE sorted (key BLOB, document BLOB);")
+
+    def add(self, documents: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take documents with their keys, see `key_of`."""
+        self._tables.executemany("INSERT INTO sorted VALUES (?, ?)", documents)
+
+    def documents(self) -> Iterator[list[bytes]]:
+        """All of them, in batches."""
+        rows = self._tables.execute("SELECT document FROM sorted ORDER BY key")
+        while batch := rows.fetchmany(BATCH):
+            yield [document for (document,) in batch]
+
+    def close(self) -> None:
+        self._tables.close()
+
+
+def key_of(entity: Entity, relation: RelationFacts | None = None) -> bytes:
+    """The place of an entity, by type and value, or of a relation among those that lead from it."""
+    key = f"{entity.type}\0{entity.value}\0".encode() + entity.id
+    if relation is None:
+        return key
+    return key + f"\1{relation.type}\0{relation.target.value}\0".encode() + relation.id
+
+
 class Ends:
     """Which entities were written and which were only named, by a relation or as a part, so that these can follow."""
 
     def __init__(self) -> None:
-        # An unnamed database is a file that is gone with its connection.
-        self._tables = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._tables.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;"
-            "CREATE TABLE written (id BLOB); CREATE TABLE named (id BLOB, entity BLOB); CREATE TABLE kept (what BLOB); BEGIN;"
+        self._tables = _on_disk(
+            "CREATE TABLE written (id BLOB); CREATE TABLE named (id BLOB, entity BLOB); CREATE TABLE kept (what BLOB);"
         )
         self._written: list[tuple[bytes]] = []
         self._named: list[tuple[bytes, bytes]] = []
