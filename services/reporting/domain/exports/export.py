@@ -91,5 +91,6 @@ def all_said(facts: EntityFacts) -> Sequence[SaidBy]:
     """Who said that an entity exists, or else what it is like, or else who named it in a relation."""
     if facts.said:
         return facts.said
-    told = [said for statement in (*facts.attributes, *facts.absences) for said in statement.said]
+    told = [said for each in facts.attributes for said in each.said]
+    told += [said for each in facts.absences for said in each.said]
     return sorted(told, key=lambda said: (said.at, said.module)) or facts.named

@@ -25,7 +25,7 @@ from services.reporting.domain.exports.export import (
 )
 from services.reporting.domain.exports.misp_objects import Part, category_of, parts_of, template_of
 from services.reporting.domain.exports.stix_ids import MIRAGE, stamp
-from services.reporting.domain.exports.texts import sound_all
+from services.reporting.domain.exports.texts import sound, sound_all
 from services.reporting.domain.exports.waiting import Ends
 
 #: How bad an event is (4: undefined), how far it was looked into (2: completed), and who is to get it (0: who has it).
@@ -106,11 +106,9 @@ class MispEvent(Export):
         """What an entity is like, as an object of its own: the templates of MISP have no place for most of it."""
         identity = uuid5(self._event, f"attributes|{facts.entity.id.hex()}")
         made = self._head("mirage-attributes", identity, facts.entity.value)
+        told = [(each.name, sound(str(each.value)), _who(each.said)) for each in facts.attributes]
         made["Attribute"] = [
-            self._attribute(
-                identity, f"{each.name}|{each.value}", Part(each.name, "text", str(each.value)), _who(each.said)
-            )
-            for each in facts.attributes
+            self._attribute(identity, f"{name}|{value}", Part(name, "text", value), who) for name, value, who in told
         ]
         begun = self._begun(made)
         return begun + self._referred(_reference(identity, self._uuid(facts.entity), "describes")) + b"]}"

@@ -82,7 +82,7 @@ class StixBundle(Export):
                 more = True
                 yield from self._written([each for entity in entities for each in self._named(entity)])
         for kept in self._ends.kept():
-            yield from self._written(self._finding(_decode_finding(kept)))
+            yield from self._written(list(self._finding(_decode_finding(kept))))
         yield b"\n]}\n"
 
     @property
@@ -174,13 +174,11 @@ class StixBundle(Export):
 
     def _observed(self, form: Made, facts: EntityFacts) -> Iterator[Stix]:
         """What each module has said of an observable: when it was seen, and on which evidence."""
+        told = [*facts.said, *facts.named]
+        told += [each for statement in facts.attributes for each in statement.said]
+        told += [each for statement in facts.absences for each in statement.said]
         by_source: dict[str, list[SaidBy]] = {}
-        for each in facts.said:
-            by_source.setdefault(f"{each.module}@{each.version}", []).append(each)
-        for statement in (*facts.attributes, *facts.absences):
-            for each in statement.said:
-                by_source.setdefault(f"{each.module}@{each.version}", []).append(each)
-        for each in facts.named:
+        for each in told:
             by_source.setdefault(f"{each.module}@{each.version}", []).append(each)
         for source, said in by_source.items():
             yield from self._source(source)

@@ -37,7 +37,7 @@ class StixReading:
         self._traffic: list[Stix] = []
         self._relationships: list[Stix] = []
 
-    def add(self, objects: Iterable[Stix]) -> None:
+    def add(self, objects: Iterable[Any]) -> None:
         """Take objects, each as JSON decoded; what is none is left out."""
         for each in objects:
             kind = each.get("type") if isinstance(each, Mapping) else None
