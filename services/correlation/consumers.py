@@ -1,0 +1,83 @@
+"""What correlation hears."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from services.contracts.facts import Changed, Deleted, Finished, Started
+from services.correlation.store import findings, pending
+from services.correlation.store import graph as graphs
+from services.correlation.store.pending import FOLLOW, JUDGE
+from services.correlation.usecases.follow import waker
+from services.correlation.usecases.targets import digest_of
+from services.kernel.messages import now
+from services.kernel.service import Handles, Ports, Received, Unit
+from services.kernel.sql import Reader
+
+#: A relation by its source and id; an entity has an empty id.
+NO_ID: Final = b""
+
+
+async def changed(ports: Ports, unit: Unit, batch: Sequence[Received[Changed]]) -> None:
+    """List what is to be read again."""
+    ticket = now()
+    forgotten = await pending.deleted(unit.tx, (each.message.scan for each in batch))
+    for received in batch:
+        message = received.message
+        if message.scan not in forgotten:
+            keys = [*((entity, NO_ID) for entity in message.entities), *message.relations]
+            await pending.add_pending(unit.tx, received.workspace, message.scan, keys, ticket)
+    counts: dict[tuple[UUID, UUID], int] = {}
+    for received in batch:
+        if received.message.scan not in forgotten:
+            place = (received.workspace, received.message.scan)
+            counts[place] = counts.get(place, 0) + 1
+    for (workspace, scan), count in sorted(counts.items()):
+        await pending.want(unit.tx, workspace, scan, FOLLOW, count)
+    unit.then(waker(ports).set)
+
+
+async def started(ports: Ports, unit: Unit, batch: Sequence[Received[Started]]) -> None:
+    """Note as of when a scan is judged; what depends on the time is judged anew."""
+    forgotten = await pending.deleted(unit.tx, (each.message.scan for each in batch))
+    for received in sorted(batch, key=lambda each: each.message.scan):
+        message, workspace = received.message, received.workspace
+        if message.scan not in forgotten:
+            await pending.want(unit.tx, workspace, message.scan, JUDGE if message.run > 1 else FOLLOW)
+            digest = digest_of(message.targets, message.target_count)
+            await pending.note_run(unit.tx, workspace, message.scan, message.run, received.at, digest)
+    unit.then(waker(ports).set)
+
+
+async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]) -> None:
+    """Note that a scan has ended, and see to it that what came of it is said."""
+    forgotten = await pending.deleted(unit.tx, (each.message.scan for each in batch))
+    for received in sorted(batch, key=lambda each: each.message.scan):
+        message, workspace = received.message, received.workspace
+        if message.scan not in forgotten:
+            await pending.want(unit.tx, workspace, message.scan, FOLLOW)
+            await pending.note_end(unit.tx, workspace, message.scan, message.run, message.at)
+    unit.then(waker(ports).set)
+
+
+async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
+    for received in sorted(batch, key=lambda each: each.message.scan):
+        workspace, scan = received.workspace, received.message.scan
+        await pending.forget(unit.tx, workspace, scan)
+        await findings.forget_scan(unit.tx, workspace, scan)
+        await graphs.declare(ports.graph)
+        await graphs.drop_graph(ports.graph, graphs.space_of(workspace, scan))
+
+
+async def owners(view: Reader, batch: Sequence[Received[Changed | Started | Finished | Deleted]]) -> list[UUID | None]:
+    """Whose the scans are that are named."""
+    found = await pending.owners(view, [each.message.scan for each in batch])
+    return [found.get(each.message.scan) for each in batch]
+
+
+CONSUMERS: Final = (
+    Handles(name="changed", takes=Changed, handle=changed, owners=owners, batch=50),
+    Handles(name="started", takes=Started, handle=started, owners=owners, batch=20),
+    Handles(name="finished", takes=Finished, handle=finished, owners=owners, batch=20),
+    Handles(name="deleted", takes=Deleted, handle=deleted, owners=owners, batch=5),
+)

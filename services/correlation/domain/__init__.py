@@ -1,0 +1,1 @@
+"""What a rule says, what a scan says, and what follows. Pure."""

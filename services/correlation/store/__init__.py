@@ -1,0 +1,1 @@
+"""Where findings, rules and the graph are kept."""

@@ -1,0 +1,1 @@
+"""What correlation does: follows what scans say, judges it, and answers for it."""

@@ -1,0 +1,197 @@
+"""Takes in what storage says has changed, brings the graph of the scan to it, and has it judged.
+
+Everything is done again after a crash, and comes to the same: what waits is struck off last. A scan is held by one
+process at a time; one that lost its hold lists again what it wrote, since somebody else may have written newer facts.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from services.contracts.endpoints import READ_FACTS, READ_FACTS_OF
+from services.contracts.resources.storage import EntityFacts, Facts, FactsOf, FactsQuery, RelationFacts
+from services.correlation.domain.world import Tie
+from services.correlation.store import graph as graphs
+from services.correlation.store import pending
+from services.correlation.store.graph import GraphWorld
+from services.correlation.store.pending import FOLLOW, JUDGE, NOTHING, REBUILD, Key, ScanState
+from services.correlation.usecases import judge, rules, settle
+from services.correlation.usecases.asking import ask_scan
+from services.correlation.usecases.targets import digest_of
+from services.kernel.calls import Caller
+from services.kernel.errors import NotFound, Unavailable
+from services.kernel.messages import now
+from services.kernel.service import Ports
+
+#: Things that are read again in one step.
+STEP: Final = 2_000
+#: Microseconds for which a step may hold a scan.
+HOLD: Final = 120_000_000
+#: Seconds after which it is looked for work that nobody said there is.
+LOOK: Final = 5.0
+#: While a scan runs, judging takes at most one part in so many of the time.
+SHARE: Final = 4
+
+_log = structlog.get_logger(__name__)
+
+
+def waker(ports: Ports) -> asyncio.Event:
+    """Set when there is something to do."""
+    event = ports.state.setdefault("work", asyncio.Event())
+    assert isinstance(event, asyncio.Event)
+    return event
+
+
+async def follow(ports: Ports) -> None:
+    """Do what there is to do, as long as the service runs."""
+    wake = waker(ports)
+    declared = False
+    while True:
+        wake.clear()
+        try:
+            if not declared:
+                await graphs.declare(ports.graph)
+                declared = True
+            while (rest := await take_step(ports)) is not None:
+                await asyncio.sleep(rest)
+        except Unavailable as error:
+            _log.warning("findings do not follow", reason=str(error))
+            await asyncio.sleep(1.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK):
+                await wake.wait()
+
+
+async def take_step(ports: Ports) -> float | None:
+    """Do the next step of some scan; return after how many seconds the next one is due, None when there is none."""
+    until = now() + HOLD
+    async with ports.sql.begin() as tx:
+        taken = await pending.take_scan(tx, now(), until)
+        state = None if taken is None else await pending.read_scan(tx, *taken)
+    if taken is None:
+        return None
+    if state is None:
+        return 0.0
+    begun = monotonic()
+    try:
+        state = await _learn(ports, state)
+        running = await _work(ports, state)
+    except NotFound:  # it was deleted meanwhile
+        async with ports.sql.begin() as tx:
+            await pending.let_go(tx, state, NOTHING, None)
+        return 0.0
+    return (monotonic() - begun) * SHARE if running else 0.0
+
+
+async def _learn(ports: Ports, state: ScanState) -> ScanState:
+    """Ask about a scan that began before anybody told us."""
+    if state.began:
+        return state
+    scan = await ask_scan(ports, state)
+    async with ports.sql.begin() as tx:
+        began = scan.started or scan.created
+        digest = digest_of(scan.targets, scan.target_count)
+        await pending.note_run(tx, state.workspace, state.scan, scan.run, began, digest)
+        if scan.ended:
+            await pending.note_end(tx, state.workspace, state.scan, scan.run, scan.ended)
+        return await pending.read_scan(tx, state.workspace, state.scan) or state
+
+
+async def _work(ports: Ports, state: ScanState) -> bool:
+    """Do one step of a scan; say whether it is still running."""
+    in_force = await rules.in_force(ports, state.workspace)
+    digest = rules.digest_of(in_force)
+    space = graphs.space_of(state.workspace, state.scan)
+    if state.work == REBUILD:
+        await _rebuild(ports, state)
+    world = GraphWorld(ports.graph, space)
+    if state.work in {JUDGE, REBUILD} or state.rules != digest:
+        await judge.judge_everything(ports, state, world, in_force)
+        left = True
+    else:
+        left = await _follow_some(ports, state, in_force)
+    if not left and state.ended:
+        left = not await settle.settle(ports, state)
+    async with ports.sql.begin() as tx:
+        await pending.let_go(tx, state, FOLLOW if left else NOTHING, digest)
+    return state.ended is None
+
+
+async def _rebuild(ports: Ports, state: ScanState) -> None:
+    """Make the graph of a scan again from what storage has of it."""
+    space = graphs.space_of(state.workspace, state.scan)
+    ticket = now()
+    await graphs.drop_graph(ports.graph, space)
+    asked = FactsQuery(scan=state.scan, all=True)
+    async for facts in ports.calls.stream(READ_FACTS, asked, Caller(state.workspace, ports.service)):
+        await graphs.put_facts(ports.graph, space, facts.entities, facts.relations)
+    async with ports.sql.begin() as tx:
+        await pending.drop_all_pending(tx, state, ticket)
+
+
+async def _follow_some(ports: Ports, state: ScanState, in_force: rules.Rules) -> bool:
+    """Take in the next things that changed; say whether there were any."""
+    async with ports.sql.read() as view:
+        keys = await pending.next_pending(view, state, STEP)
+    if not keys:
+        return False
+    space = graphs.space_of(state.workspace, state.scan)
+    entities, relations = await _read_again(ports, state, keys)
+    there = {each.entity.id for each in entities}
+    gone = sorted({source for source, identity in keys if not identity} - there)
+    lost = await _lost_ties(ports, state, keys, relations, gone)
+    await graphs.put_facts(ports.graph, space, entities, relations)
+    await graphs.drop_relations(ports.graph, space, lost)
+    await graphs.drop_entities(ports.graph, space, gone)
+    async with ports.sql.begin() as tx:
+        if not await pending.hold_on(tx, state, state.held):
+            await pending.add_pending(tx, state.workspace, state.scan, keys, now())
+            return True
+    ties = {(tie.type, tie.source, tie.target) for tie in (*map(Tie, relations), *lost)}
+    touched = {each.entity.id: each.entity.type for each in entities} | dict.fromkeys(gone, "")
+    await judge.judge_touched(ports, state, GraphWorld(ports.graph, space), in_force, touched, ties)
+    async with ports.sql.begin() as tx:
+        await pending.drop_pending(tx, state, keys)
+    return True
+
+
+async def _read_again(
+    ports: Ports, state: ScanState, keys: Mapping[Key, int]
+) -> tuple[list[EntityFacts], list[RelationFacts]]:
+    question = FactsOf(
+        scan=state.scan,
+        entities=tuple(source for source, identity in keys if not identity),
+        relations=tuple((source, identity) for source, identity in keys if identity),
+    )
+    entities: list[EntityFacts] = []
+    relations: list[RelationFacts] = []
+    facts: Facts
+    async for facts in ports.calls.stream(READ_FACTS_OF, question, Caller(state.workspace, ports.service)):
+        entities += facts.entities
+        relations += facts.relations
+    return entities, relations
+
+
+async def _lost_ties(
+    ports: Ports, state: ScanState, keys: Mapping[Key, int], relations: list[RelationFacts], gone: list[bytes]
+) -> list[Tie]:
+    """The relations that the graph has and the scan no longer says, and all of entities that are gone."""
+    space = graphs.space_of(state.workspace, state.scan)
+    world = GraphWorld(ports.graph, space)
+    there = {each.id for each in relations}
+    missing = {identity: source for source, identity in keys if identity and identity not in there}
+    lost: dict[bytes, Tie] = {}
+    if missing:
+        async for ties in world.ties({*missing.values()}, (), "out"):
+            lost |= {tie.id: tie for tie in ties if tie.id in missing}
+    if gone:
+        async for ties in world.ties(gone, (), "both"):
+            lost |= {tie.id: tie for tie in ties}
+    return list(lost.values())
+
+
+TASKS: Final = (follow,)
