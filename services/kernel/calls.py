@@ -44,12 +44,15 @@ Kind = Literal["operator", "person", "token", "service"]
 
 
 class Piece(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A piece of a file. The first says what it is and is called, the last what it ``lacks``, in a sentence's words."""
+    """A piece of a file. The first says what it is and is called; the last, in words, what it ``lacks`` that was not to
+    be had, and what has no place in it and is ``left_out``.
+    """
 
     data: bytes
     media_type: str = ""
     name: str = ""
     lacks: str = ""
+    left_out: str = ""
 
 
 class Caller(Struct, frozen=True):

@@ -117,8 +117,8 @@ async def _export(calls: Calls, caller: Caller, query: ExportQuery, plan: Plan) 
                     yield piece
         async for piece in _pieces(export.end()):
             yield piece
-        if lacks := "; ".join(filter(None, (export.without, export.lacks))):
-            yield Piece(data=b"", lacks=lacks)
+        if export.without or export.left_out:
+            yield Piece(data=b"", lacks=export.without, left_out=export.left_out)
     finally:
         export.close()
 

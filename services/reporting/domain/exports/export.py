@@ -41,7 +41,7 @@ class Export(ABC):
         """Give what is left."""
 
     @property
-    def lacks(self) -> str:
+    def left_out(self) -> str:
         """What of the scan has no place in the file, once all was taken; nothing where all has."""
         return ""
 

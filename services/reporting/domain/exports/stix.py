@@ -49,7 +49,7 @@ class StixBundle(Export):
         self._between = b"\n"
         self._sources: dict[str, str] = {}
         self._mentioned: dict[bytes, Entity | None] = {}
-        self._left_out: Counter[str] = Counter()
+        self._without_object: Counter[str] = Counter()
 
     def begin(self) -> Iterator[bytes]:
         identity = mirage_id("bundle", self._about.scan)
@@ -86,11 +86,11 @@ class StixBundle(Export):
         yield b"\n]}\n"
 
     @property
-    def lacks(self) -> str:
-        if not self._left_out:
+    def left_out(self) -> str:
+        if not self._without_object:
             return ""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._left_out.items()))
-        return f"what STIX has no object of its own for is left out by the profile strict: {kinds}"
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._without_object.items()))
+        return f"what STIX has no object of its own for (profile strict): {kinds}"
 
     def close(self) -> None:
         self._ends.close()
@@ -114,7 +114,7 @@ class StixBundle(Export):
         if self._mentioned and entity.id in self._mentioned:
             self._mentioned[entity.id] = entity
         if self._strict and not is_standard(entity):
-            self._left_out[entity.type] += 1
+            self._without_object[entity.type] += 1
             return
         values: dict[str, list[Any]] = {}
         for each in facts.attributes:
@@ -232,7 +232,7 @@ class StixBundle(Export):
 
     def _relationship(self, facts: RelationFacts) -> Iterator[Stix]:
         if self._strict and not (is_standard(facts.source) and is_standard(facts.target)):
-            self._left_out[facts.type] += 1
+            self._without_object[facts.type] += 1
             return
         self._ends.name(facts.source)
         self._ends.name(facts.target)

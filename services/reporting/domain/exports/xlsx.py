@@ -7,16 +7,13 @@ like: nothing in a cell is a formula or a link, and nothing turns the rest of it
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from services.contracts.resources.correlation import FindingView
 from services.contracts.resources.storage import EntityFacts, Facts, RelationFacts, SaidBy
 from services.reporting.domain.exports.export import About, Export, all_said, evidence_of, modules_of
 from services.reporting.domain.exports.stix_ids import stamp
 from services.reporting.domain.exports.texts import in_cell
-
-if TYPE_CHECKING:
-    from xlsxwriter.worksheet import Worksheet
 
 #: Rows of a sheet, and UTF-16 units of a cell, by the limits of Excel.
 ROWS: Final = 1_048_576
@@ -48,7 +45,7 @@ class Workbook(Export):
     """``rows``: of a sheet at most, the head among them."""
 
     def __init__(self, about: About, *, rows: int = ROWS) -> None:
-        import xlsxwriter
+        import xlsxwriter  # type: ignore[import-untyped]
 
         self._about = about
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
@@ -105,7 +102,7 @@ class Workbook(Export):
 class Sheet:
     """One table, which goes on in ``name 2`` where it is full."""
 
-    def __init__(self, book: object, name: str, head: Sequence[str], bold: object, rows: int) -> None:
+    def __init__(self, book: Any, name: str, head: Sequence[str], bold: Any, rows: int) -> None:
         self._book = book
         self._name = name
         self._head = head
@@ -120,17 +117,17 @@ class Sheet:
             self._sheet = self._next()
         sheet, at = self._sheet, self._row
         for column, value in enumerate(row):
-            if value.__class__ is str:
+            if isinstance(value, str):
                 if value:
-                    sheet.write_string(at, column, fitting(value))  # type: ignore[arg-type]
+                    sheet.write_string(at, column, fitting(value))
             elif value is not None:
-                _write_number(sheet, at, column, value)  # type: ignore[arg-type]
+                _write_number(sheet, at, column, value)
         self._row += 1
 
-    def _next(self) -> "Worksheet":
+    def _next(self) -> Any:
         self._number += 1
         name = self._name if self._number == 1 else f"{self._name} {self._number}"
-        sheet: Worksheet = self._book.add_worksheet(name)  # type: ignore[attr-defined]
+        sheet = self._book.add_worksheet(name)
         sheet.set_column(0, len(self._head) - 1, 22)
         sheet.freeze_panes(1, 0)
         for column, title in enumerate(self._head):
@@ -139,7 +136,7 @@ class Sheet:
         return sheet
 
 
-def _write_number(sheet: "Worksheet", row: int, column: int, value: float | bool) -> None:
+def _write_number(sheet: Any, row: int, column: int, value: float | bool) -> None:
     if value is True or value is False:
         sheet.write_boolean(row, column, value)
     elif -EXACT <= value <= EXACT:
