@@ -144,6 +144,7 @@ job "mirage-reporting" {
           MIRAGE_DIRECTORY={{ .directory }}
           MIRAGE_DOCUMENTS={{ .documents }}
           MIRAGE_PEERS={{ .peers }}
+          MIRAGE_SIGNING_KEYS={{ .signing_keys }}
           MIRAGE_SQL={{ .sql }}
           {{ end }}
         EOT

@@ -8,7 +8,15 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-gateway"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-prometheus"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-reporting"
     Action = "allow"
   },
   {

@@ -8,6 +8,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-correlation"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-discovery"
     Action = "allow"
   },
@@ -17,6 +21,10 @@ Sources = [
   },
   {
     Name   = "mirage-prometheus"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-reporting"
     Action = "allow"
   },
   {

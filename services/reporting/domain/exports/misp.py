@@ -26,7 +26,7 @@ from services.reporting.domain.exports.export import (
 from services.reporting.domain.exports.misp_objects import Part, category_of, parts_of, template_of
 from services.reporting.domain.exports.stix_ids import MIRAGE, stamp
 from services.reporting.domain.exports.texts import sound, sound_all
-from services.reporting.domain.exports.waiting import Ends
+from services.reporting.domain.exports.waiting import Ends, Spool
 
 #: How bad an event is (4: undefined), how far it was looked into (2: completed), and who is to get it (0: who has it).
 UNDEFINED, COMPLETED, OWN = "4", "2", "0"
@@ -49,6 +49,7 @@ class MispEvent(Export):
         self._event = uuid5(MIRAGE, f"event|{about.scan}")
         self._following = Following()
         self._ends = Ends()
+        self._findings = Spool()
         self._open: Entity | None = None
         self._objects = self._references = 0
 
@@ -70,7 +71,7 @@ class MispEvent(Export):
 
     def find(self, findings: Sequence[FindingView]) -> Iterator[bytes]:
         for view in findings:
-            self._ends.keep(_encode_finding(view))
+            self._findings.keep(_encode_finding(view))
         yield from ()
 
     def add(self, facts: Facts) -> Iterator[bytes]:
@@ -81,12 +82,13 @@ class MispEvent(Export):
         yield self._closed()
         for entities in self._ends.unwritten():
             yield b"".join(self._begun(self._object(entity, "", {})) + b"]}" for entity in entities)
-        for kept in self._ends.kept():
+        for kept in self._findings.kept():
             yield self._annotation(_decode_finding(kept))
         yield b"\n]}}\n"
 
     def close(self) -> None:
         self._ends.close()
+        self._findings.close()
 
     def _taken(self, facts: EntityFacts | RelationFacts) -> Iterator[bytes]:
         if isinstance(facts, RelationFacts):

@@ -28,7 +28,7 @@ from services.reporting.domain.exports.stix_ids import mirage_id, stamp
 from services.reporting.domain.exports.stix_objects import Made, Stix, Values, id_of, is_standard, made
 from services.reporting.domain.exports.stix_relations import relationship_type
 from services.reporting.domain.exports.texts import sound_all
-from services.reporting.domain.exports.waiting import Ends
+from services.reporting.domain.exports.waiting import Ends, Spool
 
 #: As much as ``number_observed`` may be.
 MOST: Final = 999_999_999
@@ -46,6 +46,7 @@ class StixBundle(Export):
         self._strict = profile == "strict"
         self._marking = marking(tlp) if tlp else None
         self._ends = Ends()
+        self._findings = Spool()
         self._between = b"\n"
         self._sources: dict[str, str] = {}
         self._mentioned: dict[bytes, Entity | None] = {}
@@ -62,7 +63,7 @@ class StixBundle(Export):
 
     def find(self, findings: Sequence[FindingView]) -> Iterator[bytes]:
         for view in findings:
-            self._ends.keep(_encode_finding(view))
+            self._findings.keep(_encode_finding(view))
             self._mentioned.update((bytes.fromhex(entity.id), None) for entity in view.finding.entities)
         yield from ()
 
@@ -81,7 +82,7 @@ class StixBundle(Export):
             for entities in self._ends.unwritten():
                 more = True
                 yield from self._written([each for entity in entities for each in self._named(entity)])
-        for kept in self._ends.kept():
+        for kept in self._findings.kept():
             yield from self._written(list(self._finding(_decode_finding(kept))))
         yield b"\n]}\n"
 
@@ -94,6 +95,7 @@ class StixBundle(Export):
 
     def close(self) -> None:
         self._ends.close()
+        self._findings.close()
 
     def _written(self, objects: Sequence[Stix], *, marked: bool = True) -> Iterator[bytes]:
         if not objects:

@@ -1,8 +1,12 @@
 """What has to wait until all of a scan was seen waits on disk, so that memory does not grow with the scan."""
 
-import sqlite3
+import heapq
+import os
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -10,42 +14,86 @@ import msgspec
 from services.contracts.claims import Entity
 from services.contracts.resources.storage import RelationFacts
 
-#: Entities of which it is remembered that they were noted, and those and bytes that are read back at a time.
+#: Bytes of what is sorted in memory, before it goes to disk as a run; what an entry of it costs beside its own bytes.
+RUN: Final = 2_000_000
+_EACH: Final = 160
+#: Bytes that are read at a time, of a run and of a spool.
+AHEAD: Final = 65_536
+PIECE: Final = 1_000_000
+#: Entities of which it is remembered that they were noted, and documents and entities of a batch.
 RECENT: Final = 50_000
 BATCH: Final = 1000
-PIECE: Final = 1_000_000
 
+_SIZES: Final = struct.Struct(">II")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
-def _on_disk(tables: str) -> sqlite3.Connection:
-    """A database without a name, which is a file that is gone with its connection."""
-    opened = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-    opened.executescript(
-        f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; {tables} BEGIN;"
-    )
-    return opened
-
-
 class Sorted:
-    """Documents in the order of their keys, whose parts are compared byte by byte."""
+    """Documents in the order of their keys, which are compared byte by byte: runs of them on disk, merged at the end.
+
+    It may be read again when more was added, and added to while it is read.
+    """
 
     def __init__(self) -> None:
-        self._tables = _on_disk("CREATE TABLE sorted (key BLOB, document BLOB);")
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+        self._runs: list[tuple[int, int]] = []
+        self._end = 0
+        self._waiting: list[tuple[bytes, bytes]] = []
+        self._size = 0
 
     def add(self, documents: Iterable[tuple[bytes, bytes]]) -> None:
         """Take documents with their keys, see `key_of`."""
-        self._tables.executemany("INSERT INTO sorted VALUES (?, ?)", documents)
+        for entry in documents:
+            self._waiting.append(entry)
+            self._size += len(entry[0]) + len(entry[1]) + _EACH
+            if self._size >= RUN:
+                self._flush()
+
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and documents, of all that was added by now."""
+        self._flush()
+        return heapq.merge(*(self._read(start, end) for start, end in self._runs), key=itemgetter(0))
 
     def documents(self) -> Iterator[list[bytes]]:
-        """All of them, in batches."""
-        rows = self._tables.execute("SELECT document FROM sorted ORDER BY key")
-        while batch := rows.fetchmany(BATCH):
-            yield [document for (document,) in batch]
+        """Documents in batches."""
+        entries = self.entries()
+        while batch := [document for _, document in islice(entries, BATCH)]:
+            yield batch
 
     def close(self) -> None:
-        self._tables.close()
+        self._file.close()
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        self._waiting.sort(key=itemgetter(0))
+        for key, document in self._waiting:
+            self._file.write(_SIZES.pack(len(key), len(document)) + key + document)
+        self._file.flush()
+        start, self._end = self._end, self._file.tell()
+        self._runs.append((start, self._end))
+        self._waiting, self._size = [], 0
+
+    def _read(self, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+        ahead, at = b"", 0
+        while True:
+            if len(ahead) - at < _SIZES.size:
+                if start >= end and at == len(ahead):
+                    return
+                ahead, at, start = self._more(ahead[at:], start, end, _SIZES.size)
+            key, document = _SIZES.unpack_from(ahead, at)
+            size = _SIZES.size + key + document
+            if len(ahead) - at < size:
+                ahead, at, start = self._more(ahead[at:], start, end, size)
+            first = at + _SIZES.size
+            at += size
+            yield ahead[first : first + key], ahead[first + key : at]
+
+    def _more(self, left: bytes, start: int, end: int, least: int) -> tuple[bytes, int, int]:
+        """What is left with what comes next, so that there are so many bytes at least; and where that ends."""
+        found = os.pread(self._file.fileno(), min(end - start, max(AHEAD, least)), start)
+        return left + found, 0, start + len(found)
 
 
 def key_of(entity: Entity, relation: RelationFacts | None = None) -> bytes:
@@ -60,69 +108,54 @@ class Ends:
     """Which entities were written and which were only named, by a relation or as a part, so that these can follow."""
 
     def __init__(self) -> None:
-        self._tables = _on_disk(
-            "CREATE TABLE written (id BLOB); CREATE TABLE named (id BLOB, entity BLOB); CREATE TABLE kept (what BLOB);"
-        )
-        self._written: list[tuple[bytes]] = []
-        self._named: list[tuple[bytes, bytes]] = []
+        self._written = Sorted()
+        self._named = Sorted()
         self._recent: set[bytes] = set()
 
     def write(self, entity: Entity) -> None:
         """Note that an entity is in the file."""
         identity = entity.id
         self._remember(identity)
-        self._written.append((identity,))
-        if len(self._written) >= BATCH:
-            self._flush()
+        self._written.add([(identity, b"")])
 
     def name(self, entity: Entity) -> None:
         """Note that something refers to an entity."""
         identity = entity.id
         if identity not in self._recent:
             self._remember(identity)
-            self._named.append((identity, _encode((entity.type, *entity.key))))
-            if len(self._named) >= BATCH:
-                self._flush()
-
-    def keep(self, what: bytes) -> None:
-        """Keep something for the end."""
-        self._tables.execute("INSERT INTO kept VALUES (?)", (what,))
-
-    def kept(self) -> Iterator[bytes]:
-        """What was kept, in its order."""
-        for (found,) in self._tables.execute("SELECT what FROM kept ORDER BY rowid"):
-            yield found
+            self._named.add([(identity, _encode((entity.type, *entity.key)))])
 
     def unwritten(self) -> Iterator[list[Entity]]:
-        """The entities that were named and never written, each once, in the order in which they were named first.
+        """The entities that were named and never written, each once, in the order of their ids.
 
         They come in batches, and may be written meanwhile.
         """
-        self._flush()
-        rows = self._tables.execute(
-            "SELECT entity FROM named WHERE id NOT IN (SELECT id FROM written) GROUP BY id ORDER BY MIN(rowid)"
-        )
-        while batch := rows.fetchmany(BATCH):
-            keys = [_decode(found) for (found,) in batch]
-            yield [Entity(kind, tuple(key)) for kind, *key in keys]
+        waiting = self._waiting()
+        while batch := list(islice(waiting, BATCH)):
+            yield batch
 
     def close(self) -> None:
-        self._tables.close()
+        self._written.close()
+        self._named.close()
+
+    def _waiting(self) -> Iterator[Entity]:
+        written = self._written.entries()
+        last = next(written, None)
+        for identity, entries in groupby(self._named.entries(), key=itemgetter(0)):
+            while last is not None and last[0] < identity:
+                last = next(written, None)
+            if last is None or last[0] != identity:
+                kind, *key = _decode(next(entries)[1])
+                yield Entity(kind, tuple(key))
 
     def _remember(self, identity: bytes) -> None:
         if len(self._recent) >= RECENT:
             self._recent.clear()
         self._recent.add(identity)
 
-    def _flush(self) -> None:
-        self._tables.executemany("INSERT INTO written VALUES (?)", self._written)
-        self._tables.executemany("INSERT INTO named VALUES (?, ?)", self._named)
-        self._written.clear()
-        self._named.clear()
-
 
 class Spool:
-    """Bytes that come later in the file than what follows them in the scan."""
+    """Bytes that come later in the file than what follows them in the scan, or things that are kept for its end."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
@@ -130,11 +163,21 @@ class Spool:
     def write(self, pieces: Iterable[bytes]) -> None:
         self._file.writelines(pieces)
 
+    def keep(self, what: bytes) -> None:
+        """Keep a thing, for `kept`."""
+        self._file.write(_SIZES.pack(len(what), 0) + what)
+
     def read(self) -> Iterator[bytes]:
         """All of it, piece by piece."""
         self._file.seek(0)
         while piece := self._file.read(PIECE):
             yield piece
+
+    def kept(self) -> Iterator[bytes]:
+        """The things that were kept, in their order."""
+        self._file.seek(0)
+        while head := self._file.read(_SIZES.size):
+            yield self._file.read(_SIZES.unpack(head)[0])
 
     def close(self) -> None:
         self._file.close()

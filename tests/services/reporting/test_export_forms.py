@@ -300,7 +300,7 @@ async def peak_of(folder: Path, hosts: int, hub: int, form: str, **fields: Any) 
         tracemalloc.start()
         try:
             async for chunk in store.calls.follow(e.EXPORT, query, operator(WORKSPACE)):
-                size += len(chunk.text)
+                size += len(chunk.data)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
