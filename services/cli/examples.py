@@ -18,6 +18,7 @@ EXAMPLES: Final = {
     "scans watch": "mirage scans watch last",
     "export": "mirage export last --format csv --output names.csv",
     "show": "mirage show www.example.org",
+    "as-of": "mirage as-of 2026-11-01 show www.example.org",
     "why-not": "mirage why-not old.example.org",
     "diff": "mirage diff 3f2a last",
     "evidence show": "mirage evidence show 9b1c --body",

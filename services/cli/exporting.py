@@ -21,7 +21,7 @@ async def write_export(hull: Hull, session: Session, query: ExportQuery, output:
     """Write an export as it is, to a terminal without what that would obey; its last piece says what is not in it."""
     again = session.line(f"export {str(query.scan)[:8]}{_flags(query)} --output FILE")
     last = Piece(data=b"")
-    if query.format in JUDGED:
+    if query.format in JUDGED and query.as_of is None:
         with suppress(Unavailable):  # who judges may be away, of which the last piece says what that means
             await wait_until_judged(hull, session, query.scan)
     with kept(output, is_kept(query.scan, again)), opened_for_bytes(output) as write:

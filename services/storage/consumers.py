@@ -23,7 +23,7 @@ async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected
         if (received.workspace.bytes, received.message.scan.bytes) not in deleted:
             rows.add(received.workspace, received.message, recorded_at)
     await intake.note_scans(unit.tx, ((received.workspace, received.message.scan) for received in batch))
-    await changes.say(unit, await intake.write_rows(unit.tx, rows))
+    await changes.say(unit, await intake.write_rows(unit.tx, rows, recorded_at))
     unit.then(index.waker(ports).set)
 
 
@@ -40,7 +40,7 @@ async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]
             counts[place] = counts.get(place, 0) + 1
     # Before entities, as above: who makes a scan's row waits for theirs, which wait for it.
     await intake.note_scans(unit.tx, counts)
-    changed = await intake.write_rows(unit.tx, rows)
+    changed = await intake.write_rows(unit.tx, rows, now())
     await intake.count_admissions(unit.tx, counts)
     await changes.say(unit, changed)
     unit.then(index.waker(ports).set)

@@ -103,6 +103,8 @@ class Rows:
     def __init__(self) -> None:
         self.entities: dict[tuple[bytes, bytes], Seen] = {}
         self.sightings: dict[tuple[bytes, bytes, bytes], Seen] = {}
+        #: When entities were given which places, first and last: by workspace, entity, scan, rank and distance.
+        self.admissions: dict[tuple[bytes, bytes, bytes, int, int], tuple[int, int]] = {}
         self.relations: dict[tuple[bytes, bytes], tuple[Relation, bytes, bytes]] = {}
         self.claims: list[ClaimRow] = []
         self.records: list[RecordRow] = []
@@ -149,6 +151,9 @@ class Rows:
             place = (space, scan, self._see(space, scan, admission.entity, at))
             seen = self.sightings[place]
             rank, distance = rank_of(admission.role), admission.distance
+            given = (space, place[2], scan, rank, distance)
+            first, last = self.admissions.get(given, (at, at))
+            self.admissions[given] = min(first, at), max(last, at)
             self.sightings[place] = seen._replace(
                 rank=rank if seen.rank is None else min(rank, seen.rank),
                 distance=distance if seen.distance is None else min(distance, seen.distance),
@@ -302,11 +307,10 @@ def takes_in(retraction: Retraction, told: Told) -> bool:
     )
 
 
-def retracted_at(retractions: Sequence[Retraction], told: Told, evidence: bytes) -> int | None:
-    """Since when a claim of a result is withdrawn; None when it stands."""
+def is_withdrawn(retractions: Sequence[Retraction], told: Told, evidence: bytes) -> bool:
+    """Whether any of ``retractions`` takes in a claim of a result."""
     cited = {identity.hex() for identity in record_ids(evidence)}
-    times = [each.at for each in retractions if takes_in(each, told) and (not each.record or each.record in cited)]
-    return min(times, default=None)
+    return any(takes_in(each, told) and (not each.record or each.record in cited) for each in retractions)
 
 
 def gone_or_unknown(responsible: Sequence[tuple[str, bytes]], answered: set[tuple[str, bytes]]) -> str:

@@ -17,6 +17,7 @@ service: Final = Service(
         e.GET_STORED,
         e.SWEPT_BY_STORAGE,
         e.DIFF,
+        e.DIFF_INSTANTS,
         e.FIND_RECORDS,
         e.LIST_RECORDS,
         e.LIST_CLAIMS,

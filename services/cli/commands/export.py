@@ -7,6 +7,7 @@ import click
 from services.cli.exporting import write_export
 from services.cli.finding import find_scan
 from services.cli.following import wait_stored
+from services.cli.instants import WHEN, Instant
 from services.cli.options import Session, data_options, run_async
 from services.cli.output import check_form, check_output, form_by_ending
 from services.contracts.resources import EXPORT_FORMATS, TLP, ExportQuery
@@ -39,6 +40,7 @@ MARKED: Final = ("stix", "misp")
     show_default=True,
     help="Of stix: with the objects that OpenCTI and Mirage add, or those of the standard alone.",
 )
+@click.option("--as-of", "as_of", type=Instant(), help=f"What was known at this instant: {WHEN}.")
 @click.option("--output", metavar="FILE", help="Where to write; - is standard output.")
 @data_options
 def command(
@@ -50,6 +52,7 @@ def command(
     everything: bool,
     tlp: str | None,
     profile: str,
+    as_of: int | None,
     output: str | None,
 ) -> int:
     """Export a scan.
@@ -73,7 +76,7 @@ def command(
     async def work() -> int:
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
-            missing = await wait_stored(hull, session.caller, scan)
+            missing = await wait_stored(hull, session.caller, scan) if as_of is None else ""
             query = ExportQuery(
                 scan=scan.id,
                 format=chosen,  # type: ignore[arg-type]
@@ -81,6 +84,7 @@ def command(
                 all=everything,
                 tlp=tlp.replace("+", "-") if tlp else None,  # type: ignore[arg-type]
                 profile=profile,  # type: ignore[arg-type]
+                as_of=as_of,
             )
             last = await write_export(hull, session, query, output)
         if last.left_out:

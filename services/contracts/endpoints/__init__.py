@@ -102,6 +102,7 @@ from services.contracts.endpoints.scans import (
 )
 from services.contracts.endpoints.storage import (
     DIFF,
+    DIFF_INSTANTS,
     FIND_ENTITIES,
     FIND_RECORDS,
     GET_ENTITY,
@@ -166,6 +167,7 @@ __all__ = [
     "CREATE_WORKSPACE",
     "DELETE_SCAN",
     "DIFF",
+    "DIFF_INSTANTS",
     "END_SESSION",
     "END_TOKEN",
     "EXPORT",

@@ -20,7 +20,7 @@ class ExportQuery(Struct, frozen=True, kw_only=True):
     """``all``: also what lies outside the scope and, for hosts, names that did not resolve.
 
     ``canonical``: what was claimed by which module, without when and by which scan; as jsonl and json. ``tlp`` marks
-    what goes as STIX or MISP, ``profile`` is of STIX.
+    what goes as STIX or MISP, ``profile`` is of STIX. ``as_of`` as elsewhere.
     """
 
     scan: UUID
@@ -29,3 +29,4 @@ class ExportQuery(Struct, frozen=True, kw_only=True):
     all: bool = False
     tlp: Tlp | None = None
     profile: StixProfile = "opencti"
+    as_of: int | None = None

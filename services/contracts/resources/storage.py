@@ -68,15 +68,25 @@ class RelationView(Struct, frozen=True, kw_only=True):
 
 
 class EntityQuery(Struct, frozen=True, kw_only=True):
-    """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type."""
+    """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type.
+
+    ``as_of``: what was known at an instant (UTC microseconds), instead of now. ``valid_at``: of that, what its sources
+    say to hold at an instant; who says nothing of when it holds says that it always does.
+    """
 
     value: str
     type: str | None = None
     scan: UUID | None = None
+    as_of: int | None = None
+    valid_at: int | None = None
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
-    """Entities by words and parts of words; ``scan`` narrows to what a scan saw, ``role`` to those of a role there."""
+    """Entities by words and parts of words; ``scan`` narrows to what a scan saw, ``role`` to those of a role there.
+
+    ``as_of`` as in `EntityQuery`. Without a scan, a page then leaves out what was not known yet, and ``total`` and
+    ``facets`` count what is known now.
+    """
 
     text: str = ""
     type: str | None = None
@@ -84,6 +94,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     role: Role | None = None
     limit: int = 50
     cursor: str | None = None
+    as_of: int | None = None
 
 
 class EntityRow(Struct, frozen=True, kw_only=True):
@@ -126,9 +137,18 @@ class DiffQuery(Struct, frozen=True):
     after: UUID
 
 
+class InstantsQuery(Struct, frozen=True, kw_only=True):
+    """What a scan, or without one the workspace, says ``after`` and did not ``before``: instants, UTC microseconds."""
+
+    before: int
+    after: int
+    scan: UUID | None = None
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """``kind``: new, newly_known (those who say it now were not all asked the same before, or did not answer), changed,
-    gone, or unknown (was there, and the sources that said so did not answer this time).
+    gone, or unknown (was there, and the sources that said so did not answer this time). Between instants it is new,
+    changed or gone: what was said is known.
     """
 
     kind: Literal["new", "newly_known", "changed", "gone", "unknown"]
@@ -158,12 +178,17 @@ class RecordView(Struct, frozen=True, kw_only=True):
 
 
 class ClaimsQuery(Struct, frozen=True, kw_only=True):
-    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones."""
+    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones.
+
+    ``as_of`` and ``valid_at`` as in `EntityQuery`.
+    """
 
     scan: UUID
     record: str = ""
     item: UUID | None = None
     withdrawn: bool = False
+    as_of: int | None = None
+    valid_at: int | None = None
 
 
 class ClaimView(Struct, frozen=True, kw_only=True):

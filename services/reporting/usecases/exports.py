@@ -110,7 +110,7 @@ async def _export(calls: Calls, caller: Caller, query: ExportQuery, plan: Plan) 
         if form.judged:
             async for found in _findings(calls, caller, query, export):
                 yield Piece(data=b"".join(export.find(found)))
-        facts = calls.follow(READ_FACTS, FactsQuery(scan=query.scan, all=query.all), caller)
+        facts = calls.follow(READ_FACTS, FactsQuery(scan=query.scan, all=query.all, as_of=query.as_of), caller)
         async with aclosing(facts):
             async for some in facts:
                 async for piece in _pieces(export.add(some)):
@@ -126,7 +126,7 @@ async def _export(calls: Calls, caller: Caller, query: ExportQuery, plan: Plan) 
 async def _canonical(calls: Calls, caller: Caller, query: ExportQuery) -> AsyncGenerator[Piece, None]:
     form, export = FORMS[query.format], Canonical(as_list=query.format == "json")
     yield Piece(data=b"".join(export.begin()), media_type=form.media_type, name=_name(query, form))
-    claims = calls.follow(LIST_CLAIMS, ClaimsQuery(scan=query.scan), caller)
+    claims = calls.follow(LIST_CLAIMS, ClaimsQuery(scan=query.scan, as_of=query.as_of), caller)
     async with aclosing(claims):
         async for some in _batches(claims):
             async for piece in _pieces(export.add(some)):
@@ -167,6 +167,9 @@ async def _findings(
     calls: Calls, caller: Caller, query: ExportQuery, export: Export
 ) -> AsyncIterator[Sequence[FindingView]]:
     """The findings of a scan, the worst first; the export is told where it has to do without."""
+    if query.as_of is not None:
+        export.without = "findings are of now, not of an instant"
+        return
     asked = FindingsQuery(scan=query.scan, limit=FINDINGS)
     explained = 0
     try:

@@ -1,20 +1,23 @@
 """Retractions: which claims were withdrawn, and what nobody but they named."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from services.contracts.resources import Retraction
 from services.kernel.sql import Reader, Row, Tx
-from services.storage.domain import Told, rank_of, retracted_at, retraction_id, takes_in
+from services.storage.domain import Told, is_withdrawn, rank_of, retraction_id, takes_in
+from services.storage.store.when import NOW, When
 
+#: Why a claim does not count, as the column that says since when.
+Column = Literal["retracted_at", "unsupported_at"]
 TOLD: Final = "number, module, version, scan"
 _COLUMNS: Final = ("workspace", "id", "module", "version", "scan", "record", "reason", "at")
 
 
-def _named(by: str, scan: str) -> str:
+def _named(conditions: str, scan: str) -> str:
     """That an entity is named by claims about it, or about a relation of which it is an end."""
-    claims = f"claim.workspace = :workspace{scan and f' AND claim.{scan}'} AND claim.retracted_at {by}"
+    claims = f"claim.workspace = :workspace{scan and f' AND claim.{scan}'}{conditions}"
     relations = f"SELECT 1 FROM relation JOIN claim ON claim.about = relation.number AND {claims}"  # noqa: S608  from here
     ends = (
         f" OR EXISTS ({relations} WHERE relation.workspace = :workspace AND relation.{end} = entity.number)"
@@ -23,36 +26,49 @@ def _named(by: str, scan: str) -> str:
     return f"(EXISTS (SELECT 1 FROM claim WHERE claim.about = entity.number AND {claims}){''.join(ends)})"  # noqa: S608  as above
 
 
-def _hidden(scan: str) -> str:
+def _hidden(scan: str, when: When) -> str:
     """The statement of `withdrawn`, in one scan or in all of them."""
-    seen = f"sighting.workspace = :workspace AND sighting.entity = entity.number{scan and f' AND sighting.{scan}'}"
+    targets, given = ("sighting", "") if when.as_of is None else ("admission", " AND admission.recorded_at <= :as_of")
+    seen = f"{targets}.workspace = :workspace AND {targets}.entity = entity.number{scan and f' AND {targets}.{scan}'}"
     return (
         "SELECT number FROM entity WHERE workspace = :workspace AND number IN :keys"  # noqa: S608  from here
-        f" AND NOT {_named('IS NULL', scan)} AND {_named('IS NOT NULL', scan)}"
-        f" AND NOT EXISTS (SELECT 1 FROM sighting WHERE {seen} AND sighting.role = :target)"
+        f" AND NOT {_named(when.counts, scan)} AND {_named(when.recorded, scan)}"
+        f" AND NOT EXISTS (SELECT 1 FROM {targets} WHERE {seen}{given} AND {targets}.role = :target)"
     )
 
 
 _ANY: Final = "SELECT 1 FROM retraction WHERE workspace = :workspace LIMIT 1"
-_HIDDEN_ANYWHERE: Final = _hidden("")
-_HIDDEN_IN_SCAN: Final = _hidden("scan = :scan")
+_EVER: Final = "SELECT 1 FROM withheld WHERE workspace = :workspace LIMIT 1"
+_IN_SCAN: Final = "scan = :scan"
 
 
-async def withdrawn(view: Reader, workspace: UUID, entities: Sequence[int], scan: UUID | None = None) -> set[int]:
-    """Those of ``entities`` that withdrawn claims name, in a scan or anywhere, and no others.
+async def withdrawn(
+    view: Reader, workspace: UUID, entities: Sequence[int], scan: UUID | None = None, when: When = NOW
+) -> set[int]:
+    """Those of ``entities`` that claims name which do not count, in a scan or anywhere, and no others.
 
     A target was named by who made the scan, and what no claim ever named by the scan itself: these stay.
     """
-    if not entities or await view.fetch_one(_ANY, workspace=workspace.bytes) is None:
+    if not entities or not await _is_any(view, workspace, when):
         return set()
+    when = When(when.as_of)
     rows = await view.fetch_in(
-        _HIDDEN_ANYWHERE if scan is None else _HIDDEN_IN_SCAN,
+        _hidden(_IN_SCAN if scan else "", when),
         entities,
         workspace=workspace.bytes,
         target=rank_of("target"),
         **({} if scan is None else {"scan": scan.bytes}),
+        **when.values,
     )
     return {row[0] for row in rows}
+
+
+async def _is_any(view: Reader, workspace: UUID, when: When) -> bool:
+    """Whether anything may be withdrawn, or may have been at an instant."""
+    found = await view.fetch_one(_ANY, workspace=workspace.bytes)
+    if found is None and when.as_of is not None:
+        found = await view.fetch_one(_EVER, workspace=workspace.bytes)
+    return found is not None
 
 
 async def doubted(
@@ -162,11 +178,11 @@ async def _resting_on(view: Reader, workspace: UUID, records: Collection[bytes])
 
 
 async def refold(
-    tx: Tx, workspace: UUID, results: Sequence[Told], stand: Sequence[Retraction]
+    tx: Tx, workspace: UUID, results: Sequence[Told], stand: Sequence[Retraction], at: int
 ) -> list[tuple[bytes, int]]:
-    """Let the claims of ``results`` be withdrawn as ``stand`` says.
+    """Let the claims of ``results`` be withdrawn from ``at`` on, or no more, as ``stand`` says.
 
-    Returns of each claim that is it now, or no more, its scan and the number of what it is about.
+    Returns of each claim that this is another thing for, its scan and the number of what it is about.
     """
     by_number = {told.number: told for told in results}
     rows: list[Row] = []
@@ -178,22 +194,44 @@ async def refold(
             workspace=workspace.bytes,
             scan=scan,
         )
-    changed = [
-        {"workspace": workspace.bytes, "about": about, "scan": scan, "id": identity, "at": at, "was": was}
+    # In the order of their key, as the intake takes them.
+    changed = sorted(
+        (about, bytes(scan), bytes(identity), was)
         for about, scan, identity, result, evidence, was in rows
-        for at in (retracted_at(stand, by_number[result], bytes(evidence)),)
-        if at != was
-    ]
+        if is_withdrawn(stand, by_number[result], bytes(evidence)) == (was is None)
+    )
+    await _withhold(tx, workspace, "retracted_at", changed, at)
+    return [(scan, about) for about, scan, _, _ in changed]
+
+
+async def _withhold(
+    tx: Tx, workspace: UUID, column: Column, changed: Sequence[tuple[int, bytes, bytes, int | None]], at: int
+) -> None:
+    """Let claims, as (about, scan, id, since when they do not count), not count from ``at`` on, or count again.
+
+    Of those that do, it is kept when they did not.
+    """
     await tx.execute_many(
-        "UPDATE claim SET retracted_at = :at WHERE workspace = :workspace AND about = :about AND scan = :scan"
+        f"UPDATE claim SET {column} = :at WHERE workspace = :workspace AND about = :about AND scan = :scan"  # noqa: S608  two literals
         " AND id = :id",
-        # In the order of their key, as the intake takes them.
         [
-            {name: value for name, value in row.items() if name != "was"}
-            for row in sorted(changed, key=lambda row: (row["about"], row["scan"], row["id"]))
+            {
+                "workspace": workspace.bytes,
+                "about": about,
+                "scan": scan,
+                "id": identity,
+                "at": at if was is None else None,
+            }
+            for about, scan, identity, was in changed
         ],
     )
-    return [(bytes(row["scan"]), row["about"]) for row in changed if (row["at"] is None) != (row["was"] is None)]
+    await tx.bulk_upsert(
+        "withheld",
+        ("workspace", "about", "scan", "id", "since", "until"),
+        ("workspace", "about", "scan", "id", "since"),
+        [(workspace.bytes, *claim, was, at) for *claim, was in changed if was is not None and was < at],
+        {"until": "max"},
+    )
 
 
 def _told(row: Sequence[Any]) -> Told:

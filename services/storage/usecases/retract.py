@@ -54,7 +54,7 @@ async def retract(ports: Ports, caller: Caller, question: Retract) -> AsyncGener
             stand = await retractions.standing(tx, caller.workspace)
             if question.undo:
                 stand = [each for each in stand if retraction_id(each) != retraction_id(said)]
-            claims = await retractions.refold(tx, caller.workspace, results, stand)
+            claims = await retractions.refold(tx, caller.workspace, results, stand, now())
             if not results and question.undo:
                 await retractions.drop(tx, caller.workspace, said)
             changed = Changes()

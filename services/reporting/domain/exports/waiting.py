@@ -18,7 +18,7 @@ from services.contracts.resources.storage import RelationFacts
 RUN: Final = 2_000_000
 _EACH: Final = 160
 #: Bytes that are read at a time, of a run and of a spool.
-AHEAD: Final = 65_536
+AHEAD: Final = 32_768
 PIECE: Final = 1_000_000
 #: Entities of which it is remembered that they were noted, and documents and entities of a batch.
 RECENT: Final = 50_000
