@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
+from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
 from services.contracts.endpoints import GET_FINDING, GET_PLAN, GET_SCAN, LIST_CLAIMS, LIST_FINDINGS, READ_FACTS
@@ -56,23 +57,23 @@ def begin_export(query: ExportQuery, about: About, plan: Plan) -> Export:
     """The file that is asked for, of which nothing is written yet."""
     match query.format:
         case "hosts":
-            return Hosts(resolving(plan), everything=query.all)
+            return Hosts(resolving(plan), TemporaryFile, everything=query.all)
         case "jsonl":
-            return Lines()
+            return Lines(TemporaryFile)
         case "json":
-            return Json()
+            return Json(TemporaryFile)
         case "csv":
-            return Csv()
+            return Csv(TemporaryFile)
         case "stix":
-            return StixBundle(about, profile=query.profile, tlp=query.tlp)
+            return StixBundle(about, TemporaryFile, profile=query.profile, tlp=query.tlp)
         case "misp":
-            return MispEvent(about, tlp=query.tlp)
+            return MispEvent(about, TemporaryFile, tlp=query.tlp)
         case "gexf":
-            return Gexf(about)
+            return Gexf(about, TemporaryFile)
         case "graphml":
-            return GraphMl(about)
+            return GraphMl(about, TemporaryFile)
         case "xlsx":
-            return Workbook(about)
+            return Workbook(about, TemporaryFile)
 
 
 def resolving(plan: Plan) -> frozenset[str]:

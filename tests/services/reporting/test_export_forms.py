@@ -320,7 +320,7 @@ async def test_an_export_takes_no_more_memory_for_a_larger_scan(tmp_path: Path, 
         folder.mkdir()
         peaks[hosts], size = await peak_of(folder, hosts, hosts // 2, form, **fields)
     assert peaks[9000] < 12_000_000
-    assert peaks[9000] < 1.5 * peaks[3000] + 1_000_000
+    assert peaks[9000] < 1.5 * peaks[3000] + 4_000_000  # the ids of 16,384 entities are remembered
     assert size > 100_000
 
 

@@ -1,7 +1,6 @@
 """Exports that are read line by line: JSON lines, JSON, CSV, and the canonical form."""
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ from services.contracts.claims import claim_line
 from services.contracts.resources.storage import ClaimView, EntityFacts, Facts, RelationFacts, SaidBy, SaidValue
 from services.reporting.domain.exports.export import Export, all_said
 from services.reporting.domain.exports.texts import sound, sound_all, unformulated
-from services.reporting.domain.exports.waiting import Sorted, key_of
+from services.reporting.domain.exports.waiting import Scratch, Sorted, key_of
 
 CSV_HEAD: Final = ("type", "value", "scope_role", "distance", "first_seen", "last_seen", "attributes", "modules")
 
@@ -21,8 +20,8 @@ _encode = msgspec.json.Encoder().encode
 class Lines(Export):
     """Documents by type and value of entities, each followed by the relations that lead from it."""
 
-    def __init__(self) -> None:
-        self._sorted = Sorted()
+    def __init__(self, scratch: Scratch) -> None:
+        self._sorted = Sorted(scratch)
 
     def add(self, facts: Facts) -> Iterator[bytes]:
         self._sorted.add((key_of(each.entity), self.entity(each)) for each in facts.entities)
@@ -49,8 +48,8 @@ class Lines(Export):
 class Json(Lines):
     """The same as one list, a member a line."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, scratch: Scratch) -> None:
+        super().__init__(scratch)
         self._list = List()
 
     def begin(self) -> Iterator[bytes]:
@@ -203,6 +202,12 @@ def assertions(said: Sequence[SaidBy]) -> list[dict[str, Any]]:
 
 
 def _row(cells: Iterable[Any]) -> bytes:
-    out = io.StringIO()
+    out = Written()
     csv.writer(out, lineterminator="\n").writerow("" if cell is None else unformulated(str(cell)) for cell in cells)
-    return sound(out.getvalue()).encode()
+    return sound("".join(out)).encode()
+
+
+class Written(list[str]):
+    """What is written, as a file would have it."""
+
+    write = list.append

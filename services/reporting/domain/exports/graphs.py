@@ -13,7 +13,7 @@ from services.contracts.resources.storage import EntityFacts, Facts, RelationFac
 from services.reporting.domain.exports.export import About, Export, all_said, evidence_of, modules_of
 from services.reporting.domain.exports.stix_ids import stamp
 from services.reporting.domain.exports.texts import in_xml
-from services.reporting.domain.exports.waiting import Ends, Spool
+from services.reporting.domain.exports.waiting import Ends, Scratch, Spool
 
 #: What nodes and edges say of themselves, and as what.
 NODE: Final = {
@@ -32,10 +32,10 @@ Said = Mapping[str, str | int]
 class Graph(Export):
     """What both have in common: an entity is a node, a relation an edge."""
 
-    def __init__(self, about: About) -> None:
+    def __init__(self, about: About, scratch: Scratch) -> None:
         self._about = about
-        self._ends = Ends()
-        self._edges = Spool()
+        self._ends = Ends(scratch)
+        self._edges = Spool(scratch)
 
     def add(self, facts: Facts) -> Iterator[bytes]:
         nodes = [self._node_of(each) for each in facts.entities]

@@ -6,7 +6,7 @@ from typing import Final
 from services.contracts.resources.storage import EntityFacts, Facts, RelationFacts
 from services.contracts.scope import Role
 from services.reporting.domain.exports.export import Export, Following
-from services.reporting.domain.exports.waiting import Sorted, key_of
+from services.reporting.domain.exports.waiting import Scratch, Sorted, key_of
 
 IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
 NAMES: Final = ("domain", "hostname")
@@ -19,11 +19,11 @@ class Hosts(Export):
     Without ``everything`` only those that resolve are there, unless nobody asked.
     """
 
-    def __init__(self, resolving: Collection[str], *, everything: bool) -> None:
+    def __init__(self, resolving: Collection[str], scratch: Scratch, *, everything: bool) -> None:
         self._resolving = resolving
         self._everything = everything
         self._following = Following()
-        self._sorted = Sorted()
+        self._sorted = Sorted(scratch)
         self._name: EntityFacts | None = None
         self._resolved = False
 

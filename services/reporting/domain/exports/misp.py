@@ -26,7 +26,7 @@ from services.reporting.domain.exports.export import (
 from services.reporting.domain.exports.misp_objects import Part, category_of, parts_of, template_of
 from services.reporting.domain.exports.stix_ids import MIRAGE, stamp
 from services.reporting.domain.exports.texts import sound, sound_all
-from services.reporting.domain.exports.waiting import Ends, Spool
+from services.reporting.domain.exports.waiting import Ends, Scratch, Spool
 
 #: How bad an event is (4: undefined), how far it was looked into (2: completed), and who is to get it (0: who has it).
 UNDEFINED, COMPLETED, OWN = "4", "2", "0"
@@ -43,13 +43,13 @@ Misp = dict[str, Any]
 class MispEvent(Export):
     """One event of a scan."""
 
-    def __init__(self, about: About, *, tlp: Tlp | None) -> None:
+    def __init__(self, about: About, scratch: Scratch, *, tlp: Tlp | None) -> None:
         self._about = about
         self._tlp = tlp
         self._event = uuid5(MIRAGE, f"event|{about.scan}")
         self._following = Following()
-        self._ends = Ends()
-        self._findings = Spool()
+        self._ends = Ends(scratch)
+        self._findings = Spool(scratch)
         self._open: Entity | None = None
         self._objects = self._references = 0
 

@@ -28,7 +28,7 @@ from services.reporting.domain.exports.stix_ids import mirage_id, stamp
 from services.reporting.domain.exports.stix_objects import Made, Stix, Values, id_of, is_standard, made
 from services.reporting.domain.exports.stix_relations import relationship_type
 from services.reporting.domain.exports.texts import sound_all
-from services.reporting.domain.exports.waiting import Ends, Spool
+from services.reporting.domain.exports.waiting import Ends, Scratch, Spool
 
 #: As much as ``number_observed`` may be.
 MOST: Final = 999_999_999
@@ -41,12 +41,12 @@ _decode_finding = msgspec.msgpack.Decoder(FindingView).decode
 class StixBundle(Export):
     """``profile``: *opencti* has all that Mirage knows, by an extension; *strict* what the standard has objects for."""
 
-    def __init__(self, about: About, *, profile: StixProfile, tlp: Tlp | None) -> None:
+    def __init__(self, about: About, scratch: Scratch, *, profile: StixProfile, tlp: Tlp | None) -> None:
         self._about = about
         self._strict = profile == "strict"
         self._marking = marking(tlp) if tlp else None
-        self._ends = Ends()
-        self._findings = Spool()
+        self._ends = Ends(scratch)
+        self._findings = Spool(scratch)
         self._between = b"\n"
         self._sources: dict[str, str] = {}
         self._mentioned: dict[bytes, Entity | None] = {}

@@ -1,13 +1,11 @@
 """What has to wait until all of a scan was seen waits on disk, so that memory does not grow with the scan."""
 
 import heapq
-import os
 import struct
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -24,6 +22,9 @@ PIECE: Final = 1_000_000
 RECENT: Final = 50_000
 BATCH: Final = 1000
 
+#: Opens a file that is gone when it is closed.
+Scratch = Callable[[], BinaryIO]
+
 _SIZES: Final = struct.Struct(">II")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -35,8 +36,8 @@ class Sorted:
     It may be read again when more was added, and added to while it is read.
     """
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+    def __init__(self, scratch: Scratch) -> None:
+        self._file = scratch()
         self._runs: list[tuple[int, int]] = []
         self._end = 0
         self._waiting: list[tuple[bytes, bytes]] = []
@@ -68,9 +69,9 @@ class Sorted:
         if not self._waiting:
             return
         self._waiting.sort(key=itemgetter(0))
+        self._file.seek(self._end)
         for key, document in self._waiting:
             self._file.write(_SIZES.pack(len(key), len(document)) + key + document)
-        self._file.flush()
         start, self._end = self._end, self._file.tell()
         self._runs.append((start, self._end))
         self._waiting, self._size = [], 0
@@ -92,7 +93,8 @@ class Sorted:
 
     def _more(self, left: bytes, start: int, end: int, least: int) -> tuple[bytes, int, int]:
         """What is left with what comes next, so that there are so many bytes at least; and where that ends."""
-        found = os.pread(self._file.fileno(), min(end - start, max(AHEAD, least)), start)
+        self._file.seek(start)
+        found = self._file.read(min(end - start, max(AHEAD, least)))
         return left + found, 0, start + len(found)
 
 
@@ -107,9 +109,9 @@ def key_of(entity: Entity, relation: RelationFacts | None = None) -> bytes:
 class Ends:
     """Which entities were written and which were only named, by a relation or as a part, so that these can follow."""
 
-    def __init__(self) -> None:
-        self._written = Sorted()
-        self._named = Sorted()
+    def __init__(self, scratch: Scratch) -> None:
+        self._written = Sorted(scratch)
+        self._named = Sorted(scratch)
         self._recent: set[bytes] = set()
 
     def write(self, entity: Entity) -> None:
@@ -157,8 +159,8 @@ class Ends:
 class Spool:
     """Bytes that come later in the file than what follows them in the scan, or things that are kept for its end."""
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+    def __init__(self, scratch: Scratch) -> None:
+        self._file = scratch()
 
     def write(self, pieces: Iterable[bytes]) -> None:
         self._file.writelines(pieces)

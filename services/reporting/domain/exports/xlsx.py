@@ -4,7 +4,6 @@ Rows go to disk as they come, and a sheet that is full goes on in a further one.
 like: nothing in a cell is a formula or a link, and nothing turns the rest of it round.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +13,7 @@ from services.contracts.resources.storage import EntityFacts, Facts, RelationFac
 from services.reporting.domain.exports.export import About, Export, all_said, evidence_of, modules_of
 from services.reporting.domain.exports.stix_ids import stamp
 from services.reporting.domain.exports.texts import in_cell
+from services.reporting.domain.exports.waiting import Scratch
 
 #: Rows of a sheet, and UTF-16 units of a cell, by the limits of Excel.
 ROWS: Final = 1_048_576
@@ -44,11 +44,11 @@ Cell = str | int | float | bool | None
 class Workbook(Export):
     """``rows``: of a sheet at most, the head among them."""
 
-    def __init__(self, about: About, *, rows: int = ROWS) -> None:
+    def __init__(self, about: About, scratch: Scratch, *, rows: int = ROWS) -> None:
         import xlsxwriter  # type: ignore[import-untyped]
 
         self._about = about
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+        self._file = scratch()
         options = dict.fromkeys(("strings_to_formulas", "strings_to_urls", "strings_to_numbers"), False)
         self._book = xlsxwriter.Workbook(self._file, {"constant_memory": True, **options})
         self._book.use_zip64()
