@@ -23,6 +23,7 @@ from services.reporting.domain.exports.export import (
     evidence_of,
     modules_of,
 )
+from services.reporting.domain.exports.findings import packed, unpacked
 from services.reporting.domain.exports.misp_objects import Part, category_of, parts_of, template_of
 from services.reporting.domain.exports.stix_ids import MIRAGE, stamp
 from services.reporting.domain.exports.texts import sound, sound_all
@@ -34,8 +35,6 @@ UNDEFINED, COMPLETED, OWN = "4", "2", "0"
 LONGEST: Final = 65_000
 
 _encode = msgspec.json.Encoder().encode
-_encode_finding = msgspec.msgpack.Encoder().encode
-_decode_finding = msgspec.msgpack.Decoder(FindingView).decode
 
 Misp = dict[str, Any]
 
@@ -71,7 +70,7 @@ class MispEvent(Export):
 
     def find(self, findings: Sequence[FindingView]) -> Iterator[bytes]:
         for view in findings:
-            self._findings.keep(_encode_finding(view))
+            self._findings.keep(packed(view))
         yield from ()
 
     def add(self, facts: Facts) -> Iterator[bytes]:
@@ -83,7 +82,7 @@ class MispEvent(Export):
         for entities in self._ends.unwritten():
             yield b"".join(self._begun(self._object(entity, "", {})) + b"]}" for entity in entities)
         for kept in self._findings.kept():
-            yield self._annotation(_decode_finding(kept))
+            yield self._annotation(unpacked(kept))
         yield b"\n]}}\n"
 
     def close(self) -> None:

@@ -55,8 +55,7 @@ CATEGORIES: Final = {
     "vulnerability": "External analysis", "mobile-application-id": "Payload delivery", "md5": "Payload delivery",
     "sha1": "Payload delivery", "sha256": "Payload delivery", "sha512": "Payload delivery",
     "github-repository": "Social network", "email": "Social network", "phone-number": "Person", "full-name": "Person",
-    "btc": "Financial fraud", "xmr": "Financial fraud", "iban": "Financial fraud", "cc-number": "Financial fraud",
-    "bank-account-nr": "Financial fraud",
+    "btc": "Financial fraud", "xmr": "Financial fraud", "iban": "Financial fraud",
 }  # fmt: skip
 _NETWORK: Final = "Network activity"
 _RECORDS: Final = {
@@ -160,11 +159,9 @@ def _coin(chain: str, address: str) -> tuple[str, list[Part]]:
 
 
 def _payment(kind: str, value: str, hmac: str = "") -> tuple[str, list[Part]]:
-    if kind == "card":
-        return "mirage-payment_instrument", [Part("card", "text", value)]  # it is masked, so it is no number of a card
     if kind == "iban":
         return "bank-account", [Part("iban", "iban", value)]
-    return "bank-account", [Part("account", "bank-account-nr", value)]
+    return "mirage-payment_instrument", [Part(kind, "text", value)]  # the number of a card is masked, and so is none
 
 
 _FORMS: Final[dict[str, Callable[..., tuple[str, list[Part]]]]] = {

@@ -16,6 +16,7 @@ from services.contracts.resources.correlation import FindingView
 from services.contracts.resources.exports import StixProfile, Tlp
 from services.contracts.resources.storage import EntityFacts, Facts, RelationFacts, SaidBy
 from services.reporting.domain.exports.export import About, Export, all_said, evidence_of, modules_of
+from services.reporting.domain.exports.findings import packed, unpacked
 from services.reporting.domain.exports.stix_extension import (
     EXTENSION,
     MIRAGE_IDENTITY,
@@ -34,8 +35,6 @@ from services.reporting.domain.exports.waiting import Ends, Scratch, Spool
 MOST: Final = 999_999_999
 
 _encode = msgspec.json.Encoder().encode
-_encode_finding = msgspec.msgpack.Encoder().encode
-_decode_finding = msgspec.msgpack.Decoder(FindingView).decode
 
 
 class StixBundle(Export):
@@ -63,7 +62,7 @@ class StixBundle(Export):
 
     def find(self, findings: Sequence[FindingView]) -> Iterator[bytes]:
         for view in findings:
-            self._findings.keep(_encode_finding(view))
+            self._findings.keep(packed(view))
             self._mentioned.update((bytes.fromhex(entity.id), None) for entity in view.finding.entities)
         yield from ()
 
@@ -83,7 +82,7 @@ class StixBundle(Export):
                 more = True
                 yield from self._written([each for entity in entities for each in self._named(entity)])
         for kept in self._findings.kept():
-            yield from self._written(list(self._finding(_decode_finding(kept))))
+            yield from self._written(list(self._finding(unpacked(kept))))
         yield b"\n]}\n"
 
     @property
