@@ -21,6 +21,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "scan": ("scan", "Scan targets."),
     "scans": ("scans", "List, show, watch, stop, pause, resume, retry and delete scans."),
     "export": ("export", "Export a scan."),
+    "report": ("report", "Make a report of a scan to hand on; list, show, delete those made."),
+    "verify": ("verify", "Check the bundle of a report, without asking anybody."),
     "show": ("show", "Show an entity: attributes, relations, who said so."),
     "why-not": ("why_not", "Say why a scan does not report a name."),
     "findings": ("findings", "Show what is wrong, or worth a look, in what a scan found."),
