@@ -23,6 +23,7 @@ ASSERTIONS_SHOWN = 5
 @click.option("--type", "kind", help="Only entities of this type.")
 @click.option("--as-of", "as_of", type=Instant(), help=f"What was known at this instant: {WHEN}.")
 @click.option("--valid-at", "valid_at", type=Instant(), help="Only what sources say to hold at this instant.")
+@click.option("--withdrawn", is_flag=True, help="Also what is withdrawn, or rests on such claims alone.")
 @format_option("text", "json")
 @data_options
 def command(
@@ -33,6 +34,8 @@ def command(
     as_of: int | None,
     valid_at: int | None,
     form: str,
+    *,
+    withdrawn: bool,
 ) -> int:
     """Show the entities of a value: attributes, relations, who said so, when, from what evidence."""
     if kind is not None and kind not in ENTITY_TYPES:
@@ -41,7 +44,7 @@ def command(
     async def work() -> int:
         async with session.open() as hull:
             scan = (await find_scan(hull, session, scan_id)).id if scan_id else None
-            query = EntityQuery(value=value, type=kind, scan=scan, as_of=as_of, valid_at=valid_at)
+            query = EntityQuery(value=value, type=kind, scan=scan, as_of=as_of, valid_at=valid_at, withdrawn=withdrawn)
             found = await hull.calls.ask(GET_ENTITY, query, session.caller)
         if form == "json":
             write_json(found)
@@ -93,7 +96,14 @@ def _write_assertions(assertions: tuple[Assertion, ...], indent: str) -> None:
         where = f" at {clean(assertion.where)}" if assertion.where else ""
         click.echo(
             f"{indent}said by {assertion.module}@{assertion.version} on {instant(assertion.at)}{sure},"
-            f" evidence {evidence}{where}"
+            f" evidence {evidence}{where}{_doubt(assertion)}"
         )
     if len(assertions) > ASSERTIONS_SHOWN:
         click.echo(f"{indent}and {len(assertions) - ASSERTIONS_SHOWN} times more")
+
+
+def _doubt(assertion: Assertion) -> str:
+    if assertion.retracted_at is not None:
+        return f", withdrawn on {instant(assertion.retracted_at)}"
+    since = assertion.unsupported_at
+    return "" if since is None else f", unsupported since {instant(since)}: what led to it is withdrawn"

@@ -154,6 +154,10 @@ async def test_claims_that_do_not_count_are_listed_for_who_asks_for_them(store: 
         ("brute", False, True),
     }  # fmt: skip
     assert await store.ask(e.GET_ENTITY, EntityQuery(value=API.value)) == ()
+    (shown,) = await store.ask(e.GET_ENTITY, EntityQuery(value=API.value, withdrawn=True))
+    said = {each.module: each for each in shown.assertions}
+    assert said["crtsh"].retracted_at is not None
+    assert said["dns_records"].unsupported_at is not None
 
 
 async def test_what_a_crash_left_is_worked_out_by_the_service(store: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
