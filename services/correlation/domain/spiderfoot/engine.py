@@ -20,6 +20,7 @@ __all__ = ["Explanation", "Needs", "Result", "Step", "evaluate", "explain", "nee
 
 #: Events and entities of one result beyond these are counted, not named.
 MAX_GROUNDS: Final = 20
+MAX_HEADLINE: Final = 2_000
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -109,7 +110,7 @@ def _left(rule: SpiderFootRule, events: Events, note: Note) -> Buckets:
         buckets = {"": items} if items else {}
     else:
         buckets = _aggregate(rule.aggregation, items)
-        note("aggregation", f"a {rule.aggregation}", _all(buckets))
+        note("aggregation", f"has a {rule.aggregation}", _all(buckets))
     for place, step in enumerate(rule.analysis):
         ANALYSES[step.method](step, buckets)
         note(f"analysis[{place}]", step.method, _all(buckets))
@@ -199,7 +200,7 @@ def _results(rule: SpiderFootRule, buckets: Buckets) -> list[Result]:
 def _headline(text: str, first: Item) -> str:
     """The text with what its places name of the first event: the first line of it."""
     fields = {place: first.values(_field(place)) for place in set(PLACE.findall(text))}
-    return PLACE.sub(lambda found: _line(fields[found[1]]), text)
+    return PLACE.sub(lambda found: _line(fields[found[1]]), text)[:MAX_HEADLINE]
 
 
 def _line(values: Sequence[str]) -> str:

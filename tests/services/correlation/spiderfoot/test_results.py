@@ -37,6 +37,13 @@ def test_a_headline_has_the_first_line_alone_and_nothing_is_replaced_twice():
     ]
 
 
+def test_a_headline_ends_somewhere():
+    tree = Tree()
+    tree.add("TCP_PORT_OPEN_BANNER", "x" * 50_000)
+    [headline] = headlines(tree, [block("type", "TCP_PORT_OPEN_BANNER")])
+    assert headline == "x" * 2_000
+
+
 def published(*collections: int, by: str = "") -> list[tuple[str, list[str]]]:
     tree = Tree()
     tree.add("NETBLOCK_OWNER", "192.0.2.0/24")
@@ -135,7 +142,7 @@ def test_the_first_condition_that_left_nothing_is_named():
         "collections[0].collect[1]",
         "data matches zz",
     )
-    assert stopped(NAMES, by="child.data") == ("aggregation", "a child.data")
+    assert stopped(NAMES, by="child.data") == ("aggregation", "has a child.data")
     assert stopped(NAMES, by="data", **threshold(minimum=2)) == ("analysis[0]", "threshold")
     unpublished = {"text": "x", "publish_collections": [1]}
     assert stopped(NAMES, [block("type", "EMAILADDR")], headline=unpublished) == ("headline.publish_collections", "1")
