@@ -164,3 +164,19 @@ def test_of_an_entity_the_condition_is_named_that_left_nothing_of_it():
     )
     steps = explain(rule_of(narrowed), hosts().events, WWW.id).steps
     assert [(step.left, step.asked) for step in steps] == [(2, 1), (1, 0), (1, 0)]
+
+
+def test_an_entity_is_asked_for_as_what_a_rule_aggregates_by():
+    tree = hosts()
+    www, mail = tree.made[1:]
+    page = tree.add("LINKED_URL_INTERNAL", "https://www.example.org/", source=www)
+    for status, source in (("404", page), ("200", mail)):
+        tree.add("HTTP_CODE", status, source=source)
+    broken = [block("type", "HTTP_CODE"), block("data", "404")]
+    assert stopped(broken, about=WWW, tree=tree, by="entity.data") is None
+    assert stopped(broken, about=WWW, tree=tree, by="source.data") == (
+        "collections[0].collect[0]",
+        "type is HTTP_CODE",
+    )
+    assert stopped(broken, about=MAIL, tree=tree, by="entity.data") == ("collections[0].collect[1]", "data is 404")
+    assert stopped(broken, about=MAIL, tree=tree) == ("collections[0].collect[0]", "type is HTTP_CODE")
