@@ -6,12 +6,14 @@ import gc
 import signal
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
 
 from lab.faults import Fault, parse_fault
 from lab.generate import generate
+from lab.generate.weaknesses import weaken
 from lab.providers import load_providers
 from lab.running import Lab
 from lab.wordlist import SIZE, make_wordlist
@@ -26,6 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--words", type=int, default=SIZE, help=f"how many words (default {SIZE})")
     parser.add_argument("--transfer", action="store_true", help="let a delegated zone be transferred")
     parser.add_argument("--nsec", action="store_true", help="let a delegated zone be walked by NSEC")
+    parser.add_argument("--weak", action="store_true", help="plant what a scan should find wrong")
     parser.add_argument("--no-log", action="store_true", help="count, but do not write who asked what")
     parser.add_argument(
         "--fault",
@@ -42,6 +45,8 @@ async def serve(options: argparse.Namespace, faults: list[tuple[str, Fault]]) ->
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     world = generate(options.hosts, options.seed, transfer=options.transfer, nsec=options.nsec)
+    if options.weak:
+        world = weaken(world, datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
     directory = options.dir or Path(tempfile.mkdtemp(prefix="lab-"))
     if options.wordlist:
         options.wordlist.write_text("\n".join(make_wordlist(world, options.words)) + "\n")

@@ -18,7 +18,7 @@ from lab.faults import Fault, Faults, Kind
 from lab.generate import generate
 from lab.journal import Journal
 from lab.providers import Provider, load_providers
-from lab.truth import write_truth
+from lab.truth import issuers, write_truth
 from lab.web.certificates import Authority
 from lab.web.routing import Routing
 from lab.web.server import WebServer
@@ -46,7 +46,7 @@ class Lab:
         self.faults = Faults()
         self.journal = Journal(directory / "log" if log else None)
         self.routing = Routing(world, self.providers)
-        self.authority = Authority(world.seed, directory)
+        self.authority = Authority(world.seed, directory, issuers(world))
         self.truth: dict[str, Any] = write_truth(world, self.authority, self.providers.values())
         self.catalog = Catalog(world, self.providers.values(), self.routing.provider_addresses)
         self.control = Control(self.journal, self.faults, self.touched)
@@ -61,6 +61,12 @@ class Lab:
     def target(self) -> str:
         """The organisation's domain."""
         return self.world.domain
+
+    @property
+    def targets(self) -> list[str]:
+        """What to scan so that all that was planted is found: the domain; of a weak world its others and a network."""
+        organisation = self.world.organisation
+        return [*organisation.domains, organisation.netblocks[-1]] if self.world.planted else [self.target]
 
     async def start(self) -> None:
         """Start every server and write what others need to find them."""
@@ -101,6 +107,7 @@ class Lab:
         """What `lab.json` says."""
         return {
             "target": self.target,
+            "targets": self.targets,
             "resolver": self.resolver,
             "environment": self.environment(),
             "arguments": ["--resolver", self.resolver],

@@ -6,8 +6,10 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from msgspec import structs
+
 from lab.providers import Provider
-from lab.web.certificates import AUTHORITY_NAME, Authority
+from lab.web.certificates import AUTHORITY, AUTHORITY_NAME, Authority
 from lab.web.pages import render
 from lab.world import Account, Contact, Host, Record, Technology, World
 
@@ -49,6 +51,7 @@ def write_truth(world: World, authority: Authority, providers: Iterable[Provider
         "lookalikes": world.lookalikes,
         "target_addresses": [address.ip for address in world.addresses if address.owner == "target"],
         "name_servers": [server.address for server in world.nameservers],
+        "findings": list(all_findings(world, authority)),
         "entities": entities,
     }
 
@@ -63,6 +66,23 @@ def _name(host: Host) -> dict[str, Any]:
         "below_wildcard": host.below_wildcard,
         "web": host.site is not None,
     }
+
+
+def issuers(world: World) -> tuple[str, ...]:
+    """The authorities of a world beside the lab's own."""
+    return tuple(dict.fromkeys(one.issuer for one in world.certificates if one.issuer != AUTHORITY))
+
+
+def all_findings(world: World, authority: Authority) -> Iterator[dict[str, Any]]:
+    """What a deep scan has to find wrong: rule, entity (type and key; neither for all of the scan) and why."""
+    certificates = {certificate.id: certificate for certificate in world.certificates}
+    for planted in world.planted:
+        key = planted.key
+        if planted.type == "certificate":
+            key = (authority.fingerprint(certificates[key[0]]),)
+        elif planted.type == "crypto_key":
+            key = (*key, next(iter(authority.public_keys())))
+        yield {**structs.asdict(planted), "key": key}
 
 
 def all_entities(world: World, authority: Authority, providers: Iterable[Provider]) -> Iterator[Statement]:
@@ -109,6 +129,8 @@ def _record(record: Record, *, own: bool) -> Iterator[Statement]:
         return
     if own or record.type in ("A", "CNAME"):
         yield _named(record.owner)
+    if record.type in ("A", "AAAA"):
+        yield ("ip_address", record.value)
     if record.type in ("CNAME", "NS", "MX", "SRV"):
         yield _named(record.value.split()[-1].rstrip("."))
 
@@ -124,12 +146,15 @@ def _addresses(world: World) -> Iterator[Statement]:
             yield _named(address.ptr)
         for port in address.ports:
             yield ("service", address.ip, "tcp", str(port.number))
+            if port.protocol in ("http", "https"):
+                yield ("url", f"{port.protocol}://{address.ip}/")
             if port.product:
                 yield ("technology", port.product, port.version)
                 yield ("technology", port.product)
 
 
 def _routing(world: World) -> Iterator[Statement]:
+    yield from (("netblock", network) for network in world.organisation.netblocks)
     for block in world.netblocks:
         yield ("netblock", block.network)
         yield ("registration", block.registry, block.handle)
@@ -153,8 +178,10 @@ def _web(world: World, authority: Authority) -> Iterator[Statement]:
     for entry in world.logged:
         yield ("certificate", entry.sha256)
         yield ("organization", "name", entry.issuer.split("O=")[-1].split(",")[0])
-    yield from (("crypto_key", "spki", digest) for digest in authority.public_keys())
-    yield ("organization", "name", AUTHORITY_NAME)
+    yield from (("crypto_key", "spki", digest) for digest in authority.public_keys(world.certificates))
+    yield from (("organization", "name", name) for name in (AUTHORITY_NAME, *issuers(world)))
+    # One that is signed with its own key names its holder as its issuer.
+    yield ("organization", "name", world.organisation.legal_name.title())
     for host in world.hosts:
         yield from _front_pages(host.name)
         if host.site is not None:

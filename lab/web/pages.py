@@ -103,7 +103,8 @@ def sitemap_document(urls: tuple[str, ...]) -> str:
 def security_text(site: Site) -> str:
     """A security.txt (RFC 9116)."""
     return (
-        f"Contact: mailto:{site.security_contact}\nExpires: 2027-11-01T00:00:00Z\nPreferred-Languages: en\n"
+        f"Contact: mailto:{site.security_contact}\nExpires: {site.security_expires:%Y-%m-%dT%H:%M:%SZ}\n"
+        "Preferred-Languages: en\n"
         f"Canonical: https://{site.host}/.well-known/security.txt\n"
     )
 
@@ -121,7 +122,7 @@ def render(site: Site, page: Page) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(page.title)}</title>'
         f'<link rel="icon" href="/favicon.ico">{markup}{trackers}{script}</head><body><h1>{escape(page.title)}</h1>'
-        f"<p>{escape(page.text)}</p><ul>{links}</ul><p>{' '.join(contacts)}</p></body></html>"
+        f"<p>{escape(page.text)}</p>{page.markup}<ul>{links}</ul><p>{' '.join(contacts)}</p></body></html>"
     )
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from msgspec import Struct
 
 from lab.providers import Provider
-from lab.web.certificates import BEGIN
+from lab.web.certificates import AUTHORITY, BEGIN
 from lab.world import Certificate, Host, Stranger, Wildcard, World
 
 PROVIDER_NETWORK = "192.0.2."
@@ -116,5 +116,5 @@ def bare_certificate(name: str) -> Certificate:
         serial=int(sha256(name.encode()).hexdigest()[:30], 16),
         not_before=BEGIN,
         not_after=datetime(2049, 11, 20, tzinfo=UTC),
-        issuer="Mirage Lab CA",
+        issuer=AUTHORITY,
     )

@@ -23,6 +23,7 @@ from lab.world.registries import (
     Owner,
     Registration,
 )
+from lab.world.weaknesses import Planted
 from lab.world.web import Certificate, LoggedCertificate, Page, Site, Technology
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Owner",
     "Page",
     "Person",
+    "Planted",
     "Port",
     "Record",
     "Registration",
@@ -62,7 +64,10 @@ __all__ = [
 
 
 class World(Struct, frozen=True, kw_only=True, dict=True):
-    """The whole of it. `now` is the world's own clock, to which every date in it relates."""
+    """The whole of it. `now` is the world's own clock, to which every date in it relates.
+
+    `planted` is what a scan should find wrong with a world that is weak on purpose; other worlds have nothing there.
+    """
 
     seed: int
     now: datetime
@@ -84,6 +89,7 @@ class World(Struct, frozen=True, kw_only=True, dict=True):
     nameservers: tuple[NameServer, ...]
     zones: tuple[Zone, ...]
     words: tuple[str, ...]
+    planted: tuple[Planted, ...] = ()
 
     @property
     def domain(self) -> str:

@@ -1,8 +1,11 @@
 """What web hosts answer and which certificates they present."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Literal
 
 from msgspec import Struct
+
+SECURITY_EXPIRES = datetime(2027, 11, 1, tzinfo=UTC)
 
 
 class Technology(Struct, frozen=True, kw_only=True):
@@ -18,7 +21,7 @@ class Technology(Struct, frozen=True, kw_only=True):
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """A page of a site: what it names, links and discloses. `path` begins with a slash."""
+    """A page of a site: what it names, links and discloses. `path` begins with a slash; `markup` is shown as it is."""
 
     path: str
     title: str
@@ -28,6 +31,7 @@ class Page(Struct, frozen=True, kw_only=True):
     phones: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     crypto_addresses: tuple[str, ...] = ()
+    markup: str = ""
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -46,11 +50,15 @@ class Site(Struct, frozen=True, kw_only=True):
     robots: tuple[str, ...] = ()
     sitemap: tuple[str, ...] = ()
     security_contact: str | None = None
+    security_expires: datetime = SECURITY_EXPIRES
     certificate: str | None = None
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
-    """A certificate that hosts present; signed by the lab's authority on first use. `names` are its SANs."""
+    """A certificate that hosts present; signed on first use by the lab's authority, or by another one of that name.
+
+    `names` are its SANs.
+    """
 
     id: str
     subject: str
@@ -59,6 +67,8 @@ class Certificate(Struct, frozen=True, kw_only=True):
     not_before: datetime
     not_after: datetime
     issuer: str
+    key: Literal["P-256", "RSA 1024"] = "P-256"
+    self_signed: bool = False
 
 
 class LoggedCertificate(Struct, frozen=True, kw_only=True):

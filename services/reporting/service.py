@@ -2,6 +2,7 @@ from typing import Final
 
 from services.contracts import endpoints as e
 from services.contracts.commands import Record
+from services.contracts.facts import Deleted
 from services.kernel.service import Service
 
 service: Final = Service(
@@ -9,7 +10,17 @@ service: Final = Service(
     summary="Makes reports and exports of what was found, each statement with what proves it.",
     needs=("bus", "documents", "sql"),
     publishes=(Record,),
-    answers=(e.EXPORT,),
-    asks=(e.GET_FINDING, e.GET_PLAN, e.GET_SCAN, e.LIST_CLAIMS, e.LIST_FINDINGS, e.READ_FACTS),
+    consumes=(Deleted,),
+    answers=(
+        e.EXPORT,
+        *(e.MAKE_REPORT, e.LIST_REPORTS, e.GET_REPORT, e.READ_REPORT, e.READ_BUNDLE, e.DELETE_REPORT),
+    ),
+    asks=(
+        *(e.GET_SCAN, e.GET_PLAN, e.LIST_SCANS, e.GET_AUTHORISATION, e.LIST_FINDINGS, e.GET_FINDING),
+        *(e.READ_FACTS, e.LIST_CLAIMS, e.LIST_RECORDS, e.DIFF, e.GET_BLOB, e.SIGN_STATEMENT, e.PUBLISH_WORKSPACE_KEYS),
+    ),
     doors="services.reporting.api:DOORS",
+    consumers="services.reporting.consumers:CONSUMERS",
+    migrations="services.reporting.migrations",
+    memory_mib=768,  # typst beside it, for a report of some hundred pages
 )

@@ -38,4 +38,6 @@ OWN = {
         "ways",
         "wordlists",
     },
+    "correlation": {"knowledge", "rules"},
+    "visualization": {"world"},
 }

@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from lab.generate import generate
+from lab.generate.weaknesses import weaken
 from lab.providers import load_providers
 from lab.truth import all_entities
 from lab.web.certificates import Authority
@@ -51,7 +53,8 @@ def export(demo: Mirage) -> list[dict[str, object]]:
 
 def truth(folder: Path) -> set[Entity]:
     """All that may be reported of the demo's world, in normal form."""
-    world = generate(60, 1)
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    world = weaken(generate(60, 1), day)
     true = set()
     for kind, *parts in all_entities(world, Authority(1, folder), load_providers().values()):
         try:

@@ -15,10 +15,17 @@ from argon2 import PasswordHasher
 from services.auth.usecases.passwords import Passwords
 from services.catalogue import load_embedded, load_services
 from services.contracts import endpoints as e
+from services.contracts import entities
 from services.contracts import resources as r
 from services.contracts.audit import Chain, write_line
 from services.contracts.commands import Record
 from services.contracts.permissions import ACCOUNT, Role, permissions_of
+from services.contracts.resources.confidence import PolicyChange
+from services.contracts.resources.identity import DecideHypothesis
+from services.contracts.resources.reports import BundleQuery, NewReport, ReportFile, ReportRef
+from services.contracts.resources.storage import RelationFacts, SaidBy
+from services.correlation.domain.identity.hypotheses import hypothesis_id
+from services.correlation.usecases import identity
 from services.kernel.calls import ANYBODY, A, Caller, Endpoint, Nothing, Q, operator
 from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unauthenticated
 from services.kernel.messages import EVERYWHERE, now, workspace_id
@@ -42,7 +49,7 @@ AUDITED: Final = {each.name: each for service in load_services() for each in ser
 #: What is asked for by everybody every ten minutes, and changes nothing that anybody asks about: a theft alone is told.
 NOT_WHEN_DONE: Final = {"refresh"}
 #: What only reads, and so has no unit of work.
-READS: Final = {"export"}
+READS: Final = {"export", "read_report", "read_bundle"}
 #: What auth asks when an account is made: it is said in the workspace that the person enters.
 JOINS: Final = {"add_profile"}
 
@@ -99,6 +106,7 @@ async def do_everything(world: World) -> Caller:
     await set_things(world, owner)
     await log_in_otherwise(world, owner)
     await run_scans(world, owner)
+    await judge(world, owner)
     await world.ask(e.CHANGE_PASSWORD, r.ChangePassword(old=PASSWORD, new=ANOTHER), owner)
     await world.ask(e.LOG_OUT, Nothing(), owner)
     return owner
@@ -194,8 +202,32 @@ async def run_scans(world: World, owner: Caller) -> None:
     for endpoint in (e.PAUSE_SCAN, e.RESUME_SCAN, e.STOP_SCAN, e.RETRY_SCAN):
         await world.ask(endpoint, scan, owner)
     await world.ask(e.EXPORT, r.ExportQuery(scan=made.id, format="jsonl"), owner)
+    await report(world, made.id, owner)
     await world.ask(e.RETRACT, r.Retract(module="crtsh", reason=CANARY), owner)
     await world.ask(e.DELETE_SCAN, scan, owner)
+
+
+async def report(world: World, scan: UUID, owner: Caller) -> None:
+    *_, made = await world.ask(e.MAKE_REPORT, NewReport(scan=scan, title=CANARY), owner)  # type: ignore[misc]
+    named = str(made.report.id)
+    await world.ask(e.READ_REPORT, ReportFile(report=named, format="md"), owner)
+    await world.ask(e.READ_BUNDLE, BundleQuery(report=named), owner)
+    await world.ask(e.DELETE_REPORT, ReportRef(named), owner)
+
+
+async def judge(world: World, owner: Caller) -> None:
+    await world.ask(e.SET_POLICY, PolicyChange(reliability={"crtsh": 0.5}, reason=CANARY), owner)
+    correlation, proposed = world.runtime.ports["correlation"], UUID(int=77)
+    key = entities.crypto_key("pgp", "a" * 40)
+    people = [entities.person("openpgp", f"{CANARY}{number}") for number in range(2)]
+    said = (SaidBy("openpgp", 1, now(), 100, bytes(16), ()),)
+    held = [RelationFacts(type="controls", source=each, target=key, said=said) for each in people]
+    async with correlation.sql.begin() as tx:
+        await identity.follow(correlation, tx, DEFAULT, proposed, (), held, ())
+    hypothesis = hypothesis_id(people[0].id, people[1].id)
+    await world.ask(
+        e.DECIDE_HYPOTHESIS, DecideHypothesis(hypothesis=hypothesis, verdict="accept", reason=CANARY), owner
+    )
 
 
 async def test_each_question_that_changes_something_has_one_entry(

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from services.auth.store.ways import Way
 from services.catalogue import SERVICES
+from services.correlation.store import identity
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.sql import Migration, statements
 from services.kernel.sql import postgres_statements as postgres
@@ -43,6 +44,7 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"statement": "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND blob IN :keys"},
         {"statement": "SELECT digest FROM upload WHERE workspace = :workspace AND digest IN :keys"},
     ],
+    "correlation/store/identity.py forget_scan": [{"table": table} for table in identity.TABLES],
     "scans/store/items.py _view": [
         {
             "where": "id > :after AND (:any_outcome = 1 OR outcome = :outcome) AND module IN :keys ORDER BY id"

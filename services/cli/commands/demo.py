@@ -55,7 +55,7 @@ async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict
     from services.contracts.endpoints import CREATE_SCAN
 
     with tempfile.TemporaryDirectory(prefix="mirage-lab-") as folder:
-        async with running_lab(Path(folder)) as lab:
+        async with running_lab(Path(folder), "--weak") as lab:
             inside = Session(within(session.settings, lab), "demo", session.data)
             click.echo(
                 f"The lab is up; scanning its organisation {lab['target']}: no packet leaves this machine.", err=True
@@ -64,7 +64,7 @@ async def scan_lab(session: Session, *, quiet: bool, json_progress: bool, strict
                 if hull.runtime is None:
                     raise Unavailable("another process owns this data folder; end it first, or use another --data")
                 new = NewScan(
-                    targets=(lab["target"],),
+                    targets=tuple(lab["targets"]),
                     profile="deep",
                     authorised="the lab, for the demo",
                     resolvers=(lab["resolver"],),
@@ -82,6 +82,7 @@ def write_next(session: Session, short: str, target: str) -> None:
     click.echo("")
     click.echo("Try next (all of it works without the lab, on what was kept):")
     for words in (
+        f"findings {short} --severity high",
         f"export {short} --format hosts",
         f"show {target}",
         f"why-not ftp.{target}",

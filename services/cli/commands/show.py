@@ -5,13 +5,15 @@ from shlex import quote
 import click
 
 from services.cli.claim_text import value_words
+from services.cli.confidence_text import write_confidence
 from services.cli.finding import find_scan
 from services.cli.instants import WHEN, Instant
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, instant, moment, write_json
-from services.contracts.endpoints import GET_ENTITY
+from services.contracts.endpoints import GET_CONFIDENCE, GET_ENTITY
 from services.contracts.entities import ENTITY_TYPES
 from services.contracts.resources import Assertion, EntityQuery, EntityView
+from services.contracts.resources.confidence import ConfidenceQuery, ConfidenceView
 from services.kernel.errors import Invalid
 
 ASSERTIONS_SHOWN = 5
@@ -23,6 +25,7 @@ ASSERTIONS_SHOWN = 5
 @click.option("--type", "kind", help="Only entities of this type.")
 @click.option("--as-of", "as_of", type=Instant(), help=f"What was known at this instant: {WHEN}.")
 @click.option("--valid-at", "valid_at", type=Instant(), help="Only what sources say to hold at this instant.")
+@click.option("--confidence", "judged", is_flag=True, help="How sure one can be of each statement, and why.")
 @format_option("text", "json")
 @data_options
 def command(
@@ -33,6 +36,8 @@ def command(
     as_of: int | None,
     valid_at: int | None,
     form: str,
+    *,
+    judged: bool,
 ) -> int:
     """Show the entities of a value: attributes, relations, who said so, when, from what evidence."""
     if kind is not None and kind not in ENTITY_TYPES:
@@ -41,12 +46,20 @@ def command(
     async def work() -> int:
         async with session.open() as hull:
             scan = (await find_scan(hull, session, scan_id)).id if scan_id else None
-            query = EntityQuery(value=value, type=kind, scan=scan, as_of=as_of, valid_at=valid_at)
-            found = await hull.calls.ask(GET_ENTITY, query, session.caller)
+            found: tuple[EntityView, ...] | tuple[ConfidenceView, ...]
+            if judged:
+                how_sure = ConfidenceQuery(value=value, type=kind, scan=scan)
+                found = await hull.calls.ask(GET_CONFIDENCE, how_sure, session.caller)
+            else:
+                query = EntityQuery(value=value, type=kind, scan=scan, as_of=as_of, valid_at=valid_at)
+                found = await hull.calls.ask(GET_ENTITY, query, session.caller)
         if form == "json":
             write_json(found)
         for entity in found if form == "text" else ():
-            write_entity(entity)
+            if isinstance(entity, ConfidenceView):
+                write_confidence(entity)
+            else:
+                write_entity(entity)
         if not found and as_of is not None:
             click.echo(f"mirage: nothing was known of {clean(value)} on {instant(as_of)}", err=True)
             return 1

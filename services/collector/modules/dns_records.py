@@ -18,7 +18,7 @@ from services.contracts.claims import Absence, Claim, Entity
 
 MANIFEST = Manifest(
     id="dns_records",
-    version=2,
+    version=3,
     title="DNS records",
     activity="dns",
     source="https://www.rfc-editor.org/rfc/rfc1034",
@@ -49,6 +49,7 @@ ADDRESSES = ("A", "AAAA")
 OF_ZONES = ("MX", "TXT", "SOA", "CAA")
 MAX_RECORDS = 200
 MAX_MENTIONED = 50
+_issuer = re.compile(r'[0-9]{1,3} issue(?:wild)? "?([^";]{0,253})').match
 _name_in_text = re.compile(r"(?<![a-z0-9._-])[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?", re.IGNORECASE)
 
 
@@ -150,11 +151,15 @@ def authority(resolution: Resolution, seen: Entity) -> Iterator[Claim]:
 
 
 def issuers(resolution: Resolution, seen: Entity) -> Iterator[Claim]:
-    """Who may issue certificates, and who wants to hear of attempts (RFC 8659)."""
+    """Who may issue certificates, and who wants to hear of attempts (RFC 8659); that nobody said who."""
+    if resolution.status in {"nodata", "nxdomain"} and not resolution.records:
+        yield Absence(seen, "certificate_issuer")
     for ttl, data in own(resolution):
         record = sound(entities.dns_record, resolution.name, "CAA", data)
         if record is not None:
             yield relations.has_record(seen, record, ttl=ttl)
+        if allowed := _issuer(data):
+            yield from described(seen, certificate_issuer=allowed[1].strip().lower() or "nobody")
         _, _, reported = data.partition(" iodef ")
         if reported:
             yield from contact(reported.strip(' "'), seen, "certificates")

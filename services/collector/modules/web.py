@@ -3,6 +3,7 @@ and its own scripts; it says what is served there, with which software, whom it 
 and accounts it gives away. The host that is asked learns that it was.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator
 
 from msgspec import structs
@@ -22,7 +23,7 @@ from services.contracts.claims import Claim, Entity, Relation
 
 MANIFEST = Manifest(
     id="web",
-    version=2,
+    version=3,
     title="Web servers",
     activity="active",
     source="https://www.rfc-editor.org/rfc/rfc9110",
@@ -68,6 +69,9 @@ SCHEMES = {
     **dict.fromkeys(("80", "81", "3000", "5000", "8000", "8008", "8080", "8081", "8888", "9000", "9090"), "http"),
     **dict.fromkeys(("443", "4443", "8443", "9443", "10443"), "https"),
 }
+
+# How servers head the page on which they list what is in a folder.
+_listing = re.compile(r"(?:index of|directory listing for|listing directory|listing of) /", re.IGNORECASE).match
 
 
 async def collect(seen: Entity | Relation, ctx: Context) -> AsyncIterator[Answer]:
@@ -188,6 +192,8 @@ def shown(answer: HttpAnswer, root: Entity) -> Iterator[Claim]:
         hosts = {**page.hosts, host: "redirect"}
         page = structs.replace(page, hosts=hosts, names={**page.names, **names}, missing=[])
     yield from page_claims(answer, page, root)
+    if answer.status == 200 and _listing(page.document.title):
+        yield from described(root, directory_listing=True)
 
 
 def served(answer: HttpAnswer, target: Entity, host: str) -> Iterator[Claim]:

@@ -21,7 +21,7 @@ ROWS = (
     row("tag", ANY, "A mark that a source puts on it.", many=True, stix="labels"),
     row("created_at", ANY, "When it came to be.", int, "us", stix="created"),
     row("updated_at", ANY, "When it was last changed.", int, "us", stix="modified"),
-    row("expires_at", ANY, "When it ends.", int, "us", stix="valid_until", spiderfoot="DOMAIN_REGISTRATION_EXPIRY"),
+    row("expires_at", ANY, "When it ends.", int, "us", stix="valid_until"),
     row("status", ANY, "What state its register says it is in.", many=True),
     row(
         "website",

@@ -54,6 +54,12 @@ ROWS = (
         many=True,
         spiderfoot="DNS_TEXT",
     ),
+    row(
+        "certificate_issuer",
+        NAMES,
+        "Who may issue certificates for it, by its CAA records: a domain, or nobody; absent when it has none.",
+        many=True,
+    ),
     # Mail
     row("accepts_mail", f"{NAMES} email_address", "Mail can be sent to it; false for a null MX.", bool),
     row("mail_provider", NAMES, "Who receives its mail.", many=True, spiderfoot="PROVIDER_MAIL"),

@@ -66,7 +66,7 @@ ROWS = (
     row("validation", "certificate", "How its issuer checked: domain, organization, extended."),
     row("key_owner", "crypto_key", "A user id in it.", many=True),
     # The web
-    row("title", "url publication file", "Title of the page or text.", spiderfoot="WEB_TITLE"),
+    row("title", "url publication file", "Title of the page or text."),
     row("http_status", "url", "Status code of the answer.", int, spiderfoot="HTTP_CODE"),
     row("http_version", "url service", "Version of HTTP it answers in.", many=True),
     row("mime_type", "url file", "Media type of its content.", stix="mime_type"),
@@ -82,7 +82,7 @@ ROWS = (
         "url",
         "Name and flags of a cookie it sets, never its value.",
         many=True,
-        spiderfoot="TARGETWEB_COOKIE",
+        spiderfoot="TARGET_WEB_COOKIE",
     ),
     row("redirect_location", "url", "Where it sends the browser, as written."),
     row("strict_transport", "url", "Strict-Transport-Security header."),

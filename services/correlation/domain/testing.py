@@ -109,7 +109,7 @@ def _entity_facts(fact: Mapping[str, Any], now: int) -> tuple[str, EntityFacts]:
         said=said if fact.get("exists", True) else (),
         attributes=tuple(
             SaidValue(each, _value(about, each, value, now), said)
-            for each, values in fact.items()
+            for each, values in [*fact.items()][1:]
             if each in ATTRIBUTES
             for value in (values if isinstance(values, list) else [values])
         ),

@@ -1,5 +1,5 @@
 -- A scan by how far it was taken in and judged. ``changes``: messages of storage; ``work``: what is to be done (0 nothing, 1 what is pending, 2 everything is
--- judged again, 3 the graph is made again), by who holds it until ``held``; ``wishes``: how often something was to be done; ``run`` and ``began``: its last run, as of
+-- judged again, 3 the graph is made again), by ``holder``, who has it until ``held``; ``wishes``: how often something was to be done; ``due``: not before when; ``run`` and ``began``: its last run, as of
 -- the beginning of which it is judged; ``targets``: a digest of what it was asked for; ``ended``: when that run ended; ``rules``: a digest of those it was judged by.
 CREATE TABLE scan (
     workspace BYTEA NOT NULL,
@@ -7,7 +7,9 @@ CREATE TABLE scan (
     changes BIGINT NOT NULL,
     work SMALLINT NOT NULL,
     held BIGINT NOT NULL,
+    holder BIGINT NOT NULL,
     wishes BIGINT NOT NULL,
+    due BIGINT NOT NULL,
     run BIGINT NOT NULL,
     began BIGINT NOT NULL,
     ended BIGINT,

@@ -43,7 +43,7 @@ async def replace_hits(
         for member in group_keys(rule, hit)
     ]
     await tx.bulk_upsert("hit", _HIT, _HIT[:6], fresh, {"content": "replace"})
-    after = {(row[3], row[5]) for row in fresh}
+    after = {(first, member) for first, members in hits.items() for hit in members for member in group_keys(rule, hit)}
     change: dict[str, int] = {}
     for _, member in after - before:
         change[member] = change.get(member, 0) + 1

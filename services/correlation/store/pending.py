@@ -12,7 +12,8 @@ from services.kernel.sql import Merge, Reader, Row, Tx
 NOTHING, FOLLOW, JUDGE, REBUILD = range(4)
 
 _SCAN: Final = (
-    "workspace", "id", "changes", "work", "held", "wishes", "run", "began", "ended", "targets", "rules", "deleted",
+    "workspace", "id", "changes", "work", "held", "holder", "wishes", "due", "run", "began", "ended", "targets",
+    "rules", "deleted",
 )  # fmt: skip
 _KEY: Final = ("workspace", "id")
 #: An entity (with an empty id), or the relation with an id from it.
@@ -26,7 +27,7 @@ class ScanState(Struct, frozen=True):
     scan: UUID
     changes: int
     work: int
-    held: int
+    holder: int
     wishes: int
     run: int
     began: int
@@ -36,7 +37,7 @@ class ScanState(Struct, frozen=True):
 
 
 def _fresh(workspace: UUID, scan: UUID) -> Row:
-    return (workspace.bytes, scan.bytes, 0, NOTHING, 0, 1, 0, 0, None, None, None, 0)
+    return (workspace.bytes, scan.bytes, 0, NOTHING, 0, 0, 1, 0, 0, 0, None, None, None, 0)
 
 
 async def note_scans(tx: Tx, scans: Iterable[tuple[UUID, UUID]]) -> None:
@@ -74,14 +75,22 @@ async def want(tx: Tx, workspace: UUID, scan: UUID, work: int, messages: int = 0
     """Say what is to be done with a scan, and that so many messages of storage were taken in."""
     row = [*_fresh(workspace, scan)]
     row[2:4] = [messages, work]
-    merged: dict[str, Merge] = {"changes": "sum", "work": "max", "wishes": "sum"}
+    merged: dict[str, Merge] = {"changes": "sum", "work": "max", "wishes": "sum", "due": "min"}
     await tx.bulk_upsert("scan", _SCAN, _KEY, [tuple(row)], merged)
 
 
-async def take_scan(tx: Tx, at: int, until: int) -> tuple[UUID, UUID] | None:
+async def take_scan(tx: Tx, holder: int, at: int, until: int) -> tuple[UUID, UUID] | None:
     """Hold the next scan of which there is something to do, so that nobody else does it."""
     rows = await tx.claim_rows(
-        "scan", _KEY, "work > 0 AND held < :at AND deleted = 0", "held", 1, "held = :until", at=at, until=until
+        "scan",
+        _KEY,
+        "work > 0 AND held < :at AND due <= :at AND deleted = 0",
+        "held",
+        1,
+        "held = :until, holder = :holder",
+        at=at,
+        until=until,
+        holder=holder,
     )
     return next(((UUID(bytes=bytes(space)), UUID(bytes=bytes(scan))) for space, scan in rows), None)
 
@@ -89,33 +98,50 @@ async def take_scan(tx: Tx, at: int, until: int) -> tuple[UUID, UUID] | None:
 async def hold_on(tx: Tx, state: ScanState, until: int) -> bool:
     """Hold a scan for longer, unless somebody else has taken it, or it was deleted."""
     changed = await tx.execute(
-        "UPDATE scan SET held = :until WHERE workspace = :workspace AND id = :id AND held = :held AND deleted = 0",
+        "UPDATE scan SET held = :until WHERE workspace = :workspace AND id = :id AND holder = :holder AND deleted = 0",
         workspace=state.workspace.bytes,
         id=state.scan.bytes,
-        held=state.held,
+        holder=state.holder,
         until=until,
     )
     return bool(changed)
 
 
-async def let_go(tx: Tx, state: ScanState, work: int, rules: bytes | None) -> None:
-    """Hold a scan no longer; it has nothing more to do unless something came in, which leaves ``work`` to do."""
+async def let_go(tx: Tx, state: ScanState, work: int, rules: bytes | None, due: int = 0) -> None:
+    """Hold a scan no longer; ``work`` is left to do of it, when it is ``due``, or more if anybody said so meanwhile."""
     await tx.execute(
-        "UPDATE scan SET held = 0, rules = :rules,"
-        " work = CASE WHEN wishes = :wishes THEN :work ELSE work END"
-        " WHERE workspace = :workspace AND id = :id AND held = :held",
+        "UPDATE scan SET held = 0, holder = 0, rules = :rules,"
+        " work = CASE WHEN wishes = :wishes THEN :work ELSE work END,"
+        " due = CASE WHEN wishes = :wishes THEN CAST(:due AS BIGINT) ELSE 0 END"
+        " WHERE workspace = :workspace AND id = :id AND holder = :holder",
         workspace=state.workspace.bytes,
         id=state.scan.bytes,
-        held=state.held,
+        holder=state.holder,
         wishes=state.wishes,
         work=work,
         rules=rules,
+        due=due,
     )
+
+
+async def give_back(tx: Tx, state: ScanState) -> None:
+    """Hold a scan no longer, with all that was to do."""
+    await tx.execute(
+        "UPDATE scan SET held = 0, holder = 0 WHERE workspace = :workspace AND id = :id AND holder = :holder",
+        workspace=state.workspace.bytes,
+        id=state.scan.bytes,
+        holder=state.holder,
+    )
+
+
+async def forget_holders(tx: Tx) -> None:
+    """Have nobody hold anything: those who did are gone."""
+    await tx.execute("UPDATE scan SET held = 0, holder = 0 WHERE holder <> 0")
 
 
 async def read_scan(view: Reader, workspace: UUID, scan: UUID) -> ScanState | None:
     row = await view.fetch_one(
-        "SELECT changes, work, held, wishes, run, began, ended, targets, rules FROM scan"
+        "SELECT changes, work, holder, wishes, run, began, ended, targets, rules FROM scan"
         " WHERE workspace = :workspace AND id = :id AND deleted = 0",
         workspace=workspace.bytes,
         id=scan.bytes,

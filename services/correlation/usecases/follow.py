@@ -5,8 +5,9 @@ process at a time; one that lost its hold lists again what it wrote, since someb
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from secrets import randbits
 from time import monotonic
 from typing import Final
 
@@ -19,7 +20,7 @@ from services.correlation.store import graph as graphs
 from services.correlation.store import pending
 from services.correlation.store.graph import GraphWorld
 from services.correlation.store.pending import FOLLOW, JUDGE, NOTHING, REBUILD, Key, ScanState
-from services.correlation.usecases import judge, rules, settle
+from services.correlation.usecases import identity, judge, rules, settle
 from services.correlation.usecases.asking import ask_scan
 from services.correlation.usecases.targets import digest_of
 from services.kernel.calls import Caller
@@ -29,10 +30,13 @@ from services.kernel.service import Ports
 
 #: Things that are read again in one step.
 STEP: Final = 2_000
-#: Microseconds for which a step may hold a scan.
-HOLD: Final = 120_000_000
+#: Microseconds for which a scan is held by who works on it, and seconds after which he says that he still does.
+HOLD: Final = 60_000_000
+RENEW: Final = 15.0
 #: Seconds after which it is looked for work that nobody said there is.
 LOOK: Final = 5.0
+#: Microseconds after which it is looked again whether storage has all of a scan that ended.
+LATER: Final = 1_000_000
 #: While a scan runs, judging takes at most one part in so many of the time.
 SHARE: Final = 4
 
@@ -49,15 +53,14 @@ def waker(ports: Ports) -> asyncio.Event:
 async def follow(ports: Ports) -> None:
     """Do what there is to do, as long as the service runs."""
     wake = waker(ports)
-    declared = False
+    begun = False
     while True:
         wake.clear()
         try:
-            if not declared:
-                await graphs.declare(ports.graph)
-                declared = True
-            while (rest := await take_step(ports)) is not None:
-                await asyncio.sleep(rest)
+            if not begun:
+                await _begin(ports)
+                begun = True
+            await _work_off(ports)
         except Unavailable as error:
             _log.warning("findings do not follow", reason=str(error))
             await asyncio.sleep(1.0)
@@ -66,25 +69,64 @@ async def follow(ports: Ports) -> None:
                 await wake.wait()
 
 
+async def _begin(ports: Ports) -> None:
+    await graphs.declare(ports.graph)
+    if ports.sql.sole_writer:
+        async with ports.sql.begin() as tx:
+            await pending.forget_holders(tx)
+
+
+async def _work_off(ports: Ports) -> None:
+    """Do all that there is to do."""
+    while True:
+        rest = await take_step(ports)
+        if rest is None:
+            return
+        # What runs comes first: who scans is not held up by who judges.
+        await asyncio.sleep(rest)
+
+
 async def take_step(ports: Ports) -> float | None:
     """Do the next step of some scan; return after how many seconds the next one is due, None when there is none."""
-    until = now() + HOLD
     async with ports.sql.begin() as tx:
-        taken = await pending.take_scan(tx, now(), until)
+        taken = await pending.take_scan(tx, 1 + randbits(62), now(), now() + HOLD)
         state = None if taken is None else await pending.read_scan(tx, *taken)
-    if taken is None:
-        return None
     if state is None:
-        return 0.0
+        return None
     begun = monotonic()
     try:
-        state = await _learn(ports, state)
-        running = await _work(ports, state)
+        async with _held(ports, state):
+            running = await _work(ports, await _learn(ports, state))
     except NotFound:  # it was deleted meanwhile
         async with ports.sql.begin() as tx:
             await pending.let_go(tx, state, NOTHING, None)
         return 0.0
     return (monotonic() - begun) * SHARE if running else 0.0
+
+
+@asynccontextmanager
+async def _held(ports: Ports, state: ScanState) -> AsyncIterator[None]:
+    """Say from time to time that the scan is still worked on; give it back when it is not."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEW)
+            with suppress(Unavailable):
+                async with ports.sql.begin() as tx:
+                    await pending.hold_on(tx, state, now() + HOLD)
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    except NotFound:
+        raise
+    except BaseException:
+        with suppress(Unavailable, asyncio.CancelledError):
+            async with ports.sql.begin() as tx:
+                await pending.give_back(tx, state)
+        raise
+    finally:
+        renewing.cancel()
 
 
 async def _learn(ports: Ports, state: ScanState) -> ScanState:
@@ -103,21 +145,22 @@ async def _learn(ports: Ports, state: ScanState) -> ScanState:
 
 async def _work(ports: Ports, state: ScanState) -> bool:
     """Do one step of a scan; say whether it is still running."""
-    in_force = await rules.in_force(ports, state.workspace)
-    digest = rules.digest_of(in_force)
+    in_force = await rules.in_force(ports, state.workspace, state.began)
     space = graphs.space_of(state.workspace, state.scan)
     if state.work == REBUILD:
         await _rebuild(ports, state)
-    world = GraphWorld(ports.graph, space)
-    if state.work in {JUDGE, REBUILD} or state.rules != digest:
+    world = GraphWorld(ports.graph, space, in_force.judge)
+    if state.work in {JUDGE, REBUILD} or state.rules != in_force.digest:
         await judge.judge_everything(ports, state, world, in_force)
         left = True
     else:
-        left = await _follow_some(ports, state, in_force)
-    if not left and state.ended:
-        left = not await settle.settle(ports, state)
+        left = await _follow_some(ports, state, world, in_force)
+    if not left:
+        await judge.judge_by_events(ports, state, world, in_force)
+    waits = not left and state.ended is not None and not await settle.settle(ports, state)
     async with ports.sql.begin() as tx:
-        await pending.let_go(tx, state, FOLLOW if left else NOTHING, digest)
+        due = now() + LATER if waits else 0
+        await pending.let_go(tx, state, FOLLOW if left or waits else NOTHING, in_force.digest, due)
     return state.ended is None
 
 
@@ -127,13 +170,17 @@ async def _rebuild(ports: Ports, state: ScanState) -> None:
     ticket = now()
     await graphs.drop_graph(ports.graph, space)
     asked = FactsQuery(scan=state.scan, all=True)
-    async for facts in ports.calls.stream(READ_FACTS, asked, Caller(state.workspace, ports.service)):
+    async with ports.sql.begin() as tx:
+        await identity.forget(ports, tx, state.workspace, state.scan)
+    async for facts in ports.calls.follow(READ_FACTS, asked, Caller(state.workspace, ports.service)):
         await graphs.put_facts(ports.graph, space, facts.entities, facts.relations)
+        async with ports.sql.begin() as tx:
+            await identity.follow(ports, tx, state.workspace, state.scan, facts.entities, facts.relations, ())
     async with ports.sql.begin() as tx:
         await pending.drop_all_pending(tx, state, ticket)
 
 
-async def _follow_some(ports: Ports, state: ScanState, in_force: rules.Rules) -> bool:
+async def _follow_some(ports: Ports, state: ScanState, world: GraphWorld, in_force: rules.InForce) -> bool:
     """Take in the next things that changed; say whether there were any."""
     async with ports.sql.read() as view:
         keys = await pending.next_pending(view, state, STEP)
@@ -148,13 +195,15 @@ async def _follow_some(ports: Ports, state: ScanState, in_force: rules.Rules) ->
     await graphs.drop_relations(ports.graph, space, lost)
     await graphs.drop_entities(ports.graph, space, gone)
     async with ports.sql.begin() as tx:
-        if not await pending.hold_on(tx, state, state.held):
+        if not await pending.hold_on(tx, state, now() + HOLD):
             await pending.add_pending(tx, state.workspace, state.scan, keys, now())
             return True
     ties = {(tie.type, tie.source, tie.target) for tie in (*map(Tie, relations), *lost)}
     touched = {each.entity.id: each.entity.type for each in entities} | dict.fromkeys(gone, "")
-    await judge.judge_touched(ports, state, GraphWorld(ports.graph, space), in_force, touched, ties)
+    await judge.judge_touched(ports, state, world, in_force.rules, touched, ties)
+    lost_ids = [*gone, *(tie.id for tie in lost)]
     async with ports.sql.begin() as tx:
+        await identity.follow(ports, tx, state.workspace, state.scan, entities, relations, lost_ids)
         await pending.drop_pending(tx, state, keys)
     return True
 
@@ -170,7 +219,7 @@ async def _read_again(
     entities: list[EntityFacts] = []
     relations: list[RelationFacts] = []
     facts: Facts
-    async for facts in ports.calls.stream(READ_FACTS_OF, question, Caller(state.workspace, ports.service)):
+    async for facts in ports.calls.follow(READ_FACTS_OF, question, Caller(state.workspace, ports.service)):
         entities += facts.entities
         relations += facts.relations
     return entities, relations

@@ -16,9 +16,11 @@ MAX_OPERANDS: Final = 1_000
 #: What is asked of every thing, besides its attributes and the parts of its key.
 OWN: Final = ("value", "distance", "first_seen", "last_seen", "modules", "sources", "confidence")
 #: What is known of some things without a source: ``known.<name>``.
-KNOWN: Final = ("cve", "cvss")
+KNOWN: Final = ("cve", "cvss", "worst", "exploited")
 
-_NUMBERS: Final = frozenset({"distance", "sources", "confidence", "first_seen", "last_seen", "known.cvss"})
+_NUMBERS: Final = frozenset(
+    {"distance", "sources", "confidence", "first_seen", "last_seen", "known.cvss", "known.worst"}
+)
 _QUANTIFIERS: Final[tuple[Quantifier, ...]] = ("all", "none")
 _PRESENCES: Final[tuple[Presence, ...]] = ("said", "unsaid", "absent")
 

@@ -1,0 +1,1 @@
+"""Which entities may be one and the same, why, and what people have decided of that. Pure."""
