@@ -86,7 +86,7 @@ def finding_line(view: FindingView) -> str:
 def _grounds(view: FindingView, claims: list[CitedClaim]) -> Table:
     rows = tuple(
         Row(
-            (cut(claim.about, 160), _said(claim), listed(claim.modules, 3), instant(claim.at).removesuffix(" UTC")),
+            (cut(claim.about, 160), _said(claim), listed(claim.modules, 3) or "the scan itself", _at(claim)),
             "",
             (),
             (claim.number,),
@@ -96,6 +96,10 @@ def _grounds(view: FindingView, claims: list[CitedClaim]) -> Table:
     more = len({(g.entity.id, g.predicate, str(g.value), g.target and g.target.id) for g in view.grounds}) - len(rows)
     left = f"{count(more, 'further ground')} in the findings themselves" if more > 0 else ""
     return Table(("On", "Is said", "By", "At (UTC)"), (5, 6, 4, 4), rows, (0, 1), left)
+
+
+def _at(claim: CitedClaim) -> str:
+    return instant(claim.at).removesuffix(" UTC") if claim.at else ""
 
 
 def _said(claim: CitedClaim) -> str:
