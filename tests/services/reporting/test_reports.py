@@ -336,6 +336,15 @@ async def test_a_pdf_that_takes_more_than_it_may_takes_nothing_else_down(
     assert (await press.read(report, "pdf")).startswith(b"%PDF")
 
 
+async def test_a_finding_with_many_grounds_tells_some_and_says_how_many_more_there_are(press: Press) -> None:
+    view = press.views[0]
+    grounds = [replace(view.grounds[2], value=f"Another title {number}") for number in range(40)]
+    press.views[0] = replace(view, grounds=tuple(grounds))
+    text = (await press.read(await press.make("technical"), "md")).decode()
+    assert "28 further grounds in the finding itself" in text
+    assert text.count("Another title") == 12
+
+
 async def test_what_follows_from_the_scan_has_no_time_and_no_module(press: Press) -> None:
     view = press.views[0]
     ground = Ground(role="host", entity=view.finding.entities[0], predicate="distance", value=0)
