@@ -31,12 +31,9 @@ ENTITIES, HISTORY, REFERENCES = 8, 5, 5
 def sections(inputs: Inputs, cited: Citations) -> tuple[Section, ...]:
     made = [Section("Overview", tuple(_overview(inputs, cited)))]
     for severity in WORST_FIRST:
-        cards = tuple(
-            finding_card(view, cited, inputs.unsaid[view.finding.id])
-            for view in inputs.findings
-            if view.finding.severity == severity
-        )
-        if cards:
+        found = [view for view in inputs.findings if view.finding.severity == severity]
+        if found:
+            cards = tuple(finding_card(view, cited, inputs.unsaid[view.finding.id]) for view in found)
             made.append(Section(f"Findings: {severity}", cards))
     return (*made, inventory_section(inputs), sources_section(inputs), made_section(inputs))
 
