@@ -20,6 +20,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-visualization"
+    Action = "allow"
+  },
+  {
     Name   = "*"
     Action = "deny"
   },

@@ -32,6 +32,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-visualization"
+    Action = "allow"
+  },
+  {
     Name   = "*"
     Action = "deny"
   },

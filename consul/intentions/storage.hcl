@@ -28,6 +28,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-visualization"
+    Action = "allow"
+  },
+  {
     Name   = "*"
     Action = "deny"
   },

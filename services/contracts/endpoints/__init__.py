@@ -98,6 +98,7 @@ from services.contracts.endpoints.registry import (
 )
 from services.contracts.endpoints.reporting import (
     DELETE_REPORT,
+    EXPORT,
     GET_REPORT,
     LIST_REPORTS,
     MAKE_REPORT,
@@ -127,7 +128,7 @@ from services.contracts.endpoints.scans import (
 )
 from services.contracts.endpoints.storage import (
     DIFF,
-    EXPORT,
+    DIFF_INSTANTS,
     FIND_ENTITIES,
     FIND_RECORDS,
     GET_ENTITY,
@@ -167,6 +168,15 @@ from services.contracts.endpoints.users import (
     SHOW_QUOTAS,
     WITHDRAW_INVITATION,
 )
+from services.contracts.endpoints.visualization import (
+    DRAW_CHART,
+    DRAW_GRAPH,
+    GET_MAP,
+    GET_SERIES,
+    GET_TIMELINE,
+    GET_WORLD,
+    LAY_OUT,
+)
 
 __all__ = [
     "ACCEPT_INVITATION",
@@ -196,6 +206,9 @@ __all__ = [
     "DELETE_REPORT",
     "DELETE_SCAN",
     "DIFF",
+    "DIFF_INSTANTS",
+    "DRAW_CHART",
+    "DRAW_GRAPH",
     "END_SESSION",
     "END_TOKEN",
     "EXPLAIN_ABSENCE",
@@ -217,6 +230,7 @@ __all__ = [
     "GET_FINDING",
     "GET_FLEET",
     "GET_JUDGED",
+    "GET_MAP",
     "GET_MEMBERSHIP",
     "GET_MODULE",
     "GET_NAMES",
@@ -229,12 +243,16 @@ __all__ = [
     "GET_RULE",
     "GET_SCAN",
     "GET_SECOND_FACTOR",
+    "GET_SERIES",
     "GET_SERVICE",
     "GET_SETTINGS",
     "GET_STANDING",
     "GET_STORED",
+    "GET_TIMELINE",
     "GET_WORK_USED",
+    "GET_WORLD",
     "INVITE",
+    "LAY_OUT",
     "LIFT_SUPPRESSION",
     "LIST_AUDIT",
     "LIST_BUDGETS",
