@@ -26,6 +26,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "findings": ("findings", "Show what is wrong, or worth a look, in what a scan found."),
     "judge": ("judge", "Say where you stand with a finding: confirmed, false positive, accepted."),
     "rules": ("rules", "What findings are made by, and why they are."),
+    "suppress": ("suppress", "Put findings aside, with a reason and an end."),
+    "risks": ("risks", "Show how exposed things are by what was found."),
     "graph": ("graph", "How things that a scan found hang together."),
     "diff": ("diff", "Compare two scans."),
     "evidence": ("evidence", "Show the bytes behind a claim, or verify a scan."),

@@ -12,6 +12,7 @@ SAID = {
     "keys list": "No keys are set; which ones help: ./mirage modules list --data DATA\n",
     "settings history collector": "Nothing was set.\n",
     "retract": "Nothing is withdrawn.\n",
+    "identity list": "Nothing may be one and the same, as far as is known.\n",
     "dead list": "No dead letters.\n",
     "workspaces list": "No workspaces.\n",
     "members list": "No members.\n",
@@ -20,7 +21,7 @@ SAID = {
     "audit list": "No entries.\n",
 }
 #: Of these the list is in an object.
-WITHIN = {"retract": "retractions", "dead list": "letters"}
+WITHIN = {"retract": "retractions", "dead list": "letters", "identity list": "hypotheses"}
 
 
 @pytest.fixture(scope="module")

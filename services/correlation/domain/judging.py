@@ -13,6 +13,7 @@ from services.contracts.findings import Severity
 from services.contracts.resources.correlation import Ground, Named
 from services.contracts.resources.storage import SaidBy
 from services.correlation.domain.conditions import grounds_of
+from services.correlation.domain.confidence import Judge
 from services.correlation.domain.matching import Match
 from services.correlation.domain.rule import IN_BRACES, Condition, Part, Rule, Value
 from services.correlation.domain.world import Place, Tie
@@ -232,6 +233,7 @@ def _text(value: Value) -> str:
 
 def _grounds(rule: Rule, match: Match, now: int) -> tuple[tuple[Ground, ...], int]:
     """What a match rests on, and how sure the weakest of it is."""
+    judge = match.places[rule.first.name].judge
     spoken: list[tuple[Ground, Sequence[SaidBy]]] = []
     for step, ties in zip(rule.steps, match.ties, strict=True):
         spoken += [(_tie_ground(step[1], tie), tie.facts.said) for tie in ties]
@@ -247,7 +249,7 @@ def _grounds(rule: Rule, match: Match, now: int) -> tuple[tuple[Ground, ...], in
             ground = Ground(role=near, entity=place.named, predicate=kind, absent=True)
             spoken.append((ground, place.denied_by(kind)))
     grounds = (msgspec.structs.replace(ground, **_spoken_by(said)) for ground, said in spoken[:MAX_GROUNDS])
-    return tuple(grounds), min((_strength(said) for _, said in spoken), default=100)
+    return tuple(grounds), min((_strength(judge, ground, said) for ground, said in spoken), default=100)
 
 
 def _condition_grounds(
@@ -280,6 +282,6 @@ def _spoken_by(said: Iterable[SaidBy]) -> dict[str, object]:
     }
 
 
-def _strength(said: Sequence[SaidBy]) -> int:
-    """How sure what was said is by itself; what nobody said, such as an absence that nobody was asked for, is sure."""
-    return max((each.confidence for each in said), default=100)
+def _strength(judge: Judge, ground: Ground, said: Sequence[SaidBy]) -> int:
+    """How sure what was said is by itself; what nobody says, such as that nobody was asked, is sure."""
+    return judge.number_of(ground.predicate, said) if said else 100

@@ -1,8 +1,10 @@
 """How sure one can be of what storage has, by the policy of the workspace."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from services.contracts.claims import Value
 from services.contracts.endpoints import GET_ENTITY
@@ -93,58 +95,79 @@ def _policy_view(said: SetPolicy) -> PolicyView:
 
 def _view(judge: Judge, entity: EntityView, predicate: str) -> ConfidenceView:
     absent = {absence.predicate: _words(absence.assertions) for absence in entity.absences}
-    statements = [
-        *_existence(judge, entity, absent.get(EXISTS, [])),
-        *_attributes(judge, entity, absent),
-    ]
-    related = list(_relations(judge, entity, absent))
-    if predicate:
-        statements = [each for each in statements if each.predicate == predicate]
-        related = [each for each in related if each.predicate == predicate]
+    related = [relation for relation in entity.relations if predicate in {"", relation.type}]
+    statements: list[ConfidenceStatement] = []
+    if predicate in {"", EXISTS}:
+        statements += _existence(judge, entity, absent.get(EXISTS, []))
+    statements += _attributes(judge, entity, absent, predicate)
+    statements += _relations(judge, entity, related[:MOST_RELATIONS], absent)
+    statements += _denied(judge, entity, related, absent)
     return ConfidenceView(
         id=entity.id,
         type=entity.type,
         value=entity.value,
         at=judge.now,
-        statements=(*statements, *related[:MOST_RELATIONS]),
+        statements=tuple(statements),
         left_out=max(0, len(related) - MOST_RELATIONS),
     )
 
 
 def _existence(judge: Judge, entity: EntityView, absent: list[Word]) -> Iterator[ConfidenceStatement]:
-    """That it is there: who says what it is like, or how it relates to others, says so too."""
-    words = [
-        *_words(entity.assertions),
-        *(word for value in entity.attributes for word in _words(value.assertions)),
-        *(word for relation in entity.relations for word in _words(relation.assertions)),
-    ]
-    for weighed in judge.weigh(EXISTS, {True: words}, absent):
-        yield _statement(judge, EXISTS, weighed)
+    """That it is there: who says what it is like, or how it relates to others, says so too.
+
+    Of each module in a scan the strongest word is enough, as no other counts; a hub has tens of thousands.
+    """
+    said = (
+        *entity.assertions,
+        *(each for value in entity.attributes for each in value.assertions),
+        *(each for relation in entity.relations for each in relation.assertions),
+    )
+    best: dict[tuple[str, int, bytes], tuple[float, Word]] = {}
+    for word in _words(said):
+        key, weight = (word.module, word.version, word.scan), judge.weight_of(EXISTS, [word])
+        if key not in best or weight > best[key][0]:
+            best[key] = (weight, word)
+    for weighed in judge.weigh(EXISTS, {True: [word for _, word in best.values()]}, absent):
+        statement = _statement(judge, EXISTS, weighed)
+        yield statement if weighed.absent else replace(statement, more=len(said) - len(statement.terms))
 
 
-def _attributes(judge: Judge, entity: EntityView, absent: dict[str, list[Word]]) -> Iterator[ConfidenceStatement]:
+def _attributes(
+    judge: Judge, entity: EntityView, absent: Mapping[str, list[Word]], predicate: str
+) -> Iterator[ConfidenceStatement]:
     values: dict[str, dict[Value, list[Word]]] = {}
     for value in entity.attributes:
         values.setdefault(value.name, {})[value.value] = _words(value.assertions)
-    related = {relation.type for relation in entity.relations}
+    related = {relation.type for relation in entity.relations if _leads_from(relation, entity)}
     for name in sorted({*values, *(absent.keys() - related - {EXISTS})}):
-        for weighed in judge.weigh(name, values.get(name, {}), absent.get(name, [])):
+        for weighed in judge.weigh(name, values.get(name, {}), absent.get(name, [])) if predicate in {"", name} else ():
             yield _statement(judge, name, weighed)
 
 
-def _relations(judge: Judge, entity: EntityView, absent: dict[str, list[Word]]) -> Iterator[ConfidenceStatement]:
-    """Each relation, and of those that lead from it the word that there is none of such a type."""
-    outward: dict[str, list[Word]] = {}
-    for relation in entity.relations:
+def _relations(
+    judge: Judge, entity: EntityView, relations: Iterable[RelationView], absent: Mapping[str, list[Word]]
+) -> Iterator[ConfidenceStatement]:
+    """Each relation, against the word that there is none of its type where it leads from the entity."""
+    for relation in relations:
         leads = _leads_from(relation, entity)
-        words = _words(relation.assertions)
-        if leads:
-            outward.setdefault(relation.type, []).extend(words)
         against = absent.get(relation.type, []) if leads else []
-        weighed = next(each for each in judge.weigh(relation.type, {True: words}, against) if not each.absent)
+        ranked = judge.weigh(relation.type, {True: _words(relation.assertions)}, against)
+        weighed = next(each for each in ranked if not each.absent)
         yield _statement(judge, relation.type, weighed, relation=relation, outward=leads)
-    for name, words in sorted(outward.items()):
-        for weighed in judge.weigh(name, {True: words}, absent.get(name, [])):
+
+
+def _denied(
+    judge: Judge, entity: EntityView, relations: Sequence[RelationView], absent: Mapping[str, list[Word]]
+) -> Iterator[ConfidenceStatement]:
+    """That there is no relation of a type, where others say that there is one."""
+    for name, words in sorted(absent.items()):
+        told = [
+            word
+            for relation in relations
+            if relation.type == name and _leads_from(relation, entity)
+            for word in _words(relation.assertions)
+        ]
+        for weighed in judge.weigh(name, {True: told}, words) if told else ():
             if weighed.absent:
                 yield _statement(judge, name, weighed)
 

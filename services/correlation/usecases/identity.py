@@ -6,6 +6,7 @@ it is now; of an entity whose name, country or register changed, the pairs that 
 the result is that of `domain.identity.hypotheses.resolve` over all facts.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -112,15 +113,20 @@ def _pairs_of_block(
     kinds: Mapping[bytes, str],
 ) -> Iterator[Pair]:
     """The pairs of a block as it is and as it was before some of its entities changed."""
-    hub = KINDS[trait[0]].hub
+    kind = KINDS[trait[0]]
     was_in = {each for each in now_in if each[1] not in entities}
     was_in |= {(kinds[entity], entity) for entity in entities if trait in _by(before, entity)}
-    if was_in != now_in:
-        yield from pairs_of(now_in, hub)
-        yield from pairs_of(was_in, hub)
-    else:
-        # Nobody came or went: how many there are is the same for all others.
-        yield from (pair for pair in pairs_of(now_in, hub) if pair[0] in entities or pair[1] in entities)
+    # How many there are matters to all others where it says less the more there are, or where a hub begins or ends.
+    all_change = was_in != now_in and (kind.fades or _hubs(was_in, kind.hub) != _hubs(now_in, kind.hub))
+    for members in (now_in, was_in):
+        for pair in pairs_of(members, kind.hub):
+            if all_change or pair[0] in entities or pair[1] in entities:
+                yield pair
+
+
+def _hubs(members: Iterable[tuple[str, bytes]], hub: int) -> set[str]:
+    """Of which types there are too many in a block."""
+    return {kind for kind, count in Counter(kind for kind, _ in members).items() if count >= hub}
 
 
 def _by(known: Mapping[bytes, Traits], entity: bytes) -> Known:

@@ -134,7 +134,7 @@ def _shared(one: Traits, other: Traits, holders: Mapping[tuple[str, str], int]) 
     for kind, terms in found.items():
         term, value, count = min(terms, key=lambda each: (-each[0], each[1]))
         words = KINDS[kind].words if kind == "stated" else f"{KINDS[kind].words} {value}"
-        yield Evidence(kind, words, term, holders=count, more=len(terms) - 1)
+        yield Evidence(kind, words, term, holders=count if KINDS[kind].fades else 0, more=len(terms) - 1)
 
 
 def _named(one: Traits, other: Traits) -> Iterator[Evidence]:

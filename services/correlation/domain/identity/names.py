@@ -20,7 +20,7 @@ _TITLES: Final = frozenset({
 })  # fmt: skip
 _DOTTED: Final = re.compile(r"\b(?:\w\.){2,}\w?")
 _SPLIT: Final = re.compile(r"[^\w]+|_+")
-_SPACED: Final = re.compile(r"\b(s p a|s r l|s r o|s a r l|sp z oo|sp z o o|d o o|s a|b v|n v)$")
+_SPACED: Final = re.compile(r"\b(s p a|s r l|s r o|s a r l|sp z oo|sp z o o|d o o|s a|a s|b v|n v)$")
 #: Letters that do not fall apart into a Latin one and a mark: Cyrillic as passports have it, Greek as ELOT 743.
 _LATIN: Final = str.maketrans({
     "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i", "ħ": "h",
@@ -41,7 +41,7 @@ LONGEST: Final = 256
 
 @lru_cache(maxsize=8192)
 def plain_name(text: str, kind: str) -> str:
-    """The words of a name in Latin letters without marks, legal forms or titles, sorted; empty where none is left.
+    """The words of a name in Latin letters without marks, legal forms or titles; empty where none is left.
 
     ``kind``: organization or person.
     """
@@ -52,7 +52,7 @@ def plain_name(text: str, kind: str) -> str:
     if kind == "organization":
         words = _SPACED.sub(lambda found: found[0].replace(" ", ""), words)
     left = _without(words.split(), _LEGAL if kind == "organization" else _TITLES)
-    return " ".join(sorted(left[:MOST_WORDS]))
+    return " ".join(left[:MOST_WORDS])
 
 
 def _without(words: list[str], ends: frozenset[str]) -> list[str]:
@@ -66,12 +66,12 @@ def _without(words: list[str], ends: frozenset[str]) -> list[str]:
 
 
 def name_blocks(plain: str) -> list[str]:
-    """Under what to look for names that may be the same: the whole, its words, and how longer words begin.
+    """Under what to look for names that may be the same: all words, each of them, and how longer words begin.
 
     The beginning finds a word that is misspelt further on, which no whole word would.
     """
     words = plain.split()
-    found = {f"={plain}"}
+    found = {f"={' '.join(sorted(words))}"}
     for word in words:
         if len(word) >= 3:
             found.add(word)

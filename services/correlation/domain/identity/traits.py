@@ -56,7 +56,7 @@ KINDS: Final[dict[str, Kind]] = {
     "website": Kind(0.45, 20, "both name the site"),
     "handle": Kind(0.35, 30, "both are called", fades=False),
     "fingerprint": Kind(0.15, 30, "both look alike to"),
-    "block": Kind(0.0, 25, "their names share"),
+    "block": Kind(0.0, 25, "their names share", fades=False),
 }
 #: What is no block, but known of an entity when it is compared with another.
 ASIDE: Final = frozenset({"name", "country", "register", "platform"})
@@ -129,7 +129,7 @@ def _own(facts: EntityFacts) -> Iterator[tuple[str, str]]:
     if kind == "account":
         platform, handle = key
         yield "platform", platform
-        folded = handle.casefold()
+        folded = handle.casefold().partition("@")[0]  # as where servers of their own have users: jo@mastodon.social
         if len(folded) >= 4 and folded not in _COMMON_HANDLES and not folded.isdecimal():
             yield "handle", folded
         return
