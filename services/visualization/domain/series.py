@@ -72,7 +72,8 @@ class TypesCounted:
 class ProvidersCounted:
     """Addresses by country and by provider: their own, or those of the networks that they are in.
 
-    Of all that a scan has, networks are kept, and names of organisations. ``all``: also addresses that are none of the target's.
+    What is kept of a scan are its networks and the names of organisations. ``all``: also addresses that are none of the
+    target's.
     """
 
     def __init__(self, *, all: bool = False) -> None:
