@@ -143,6 +143,7 @@ job "mirage-visualization" {
           MIRAGE_CACHE={{ .cache }}
           MIRAGE_DIRECTORY={{ .directory }}
           MIRAGE_PEERS={{ .peers }}
+          MIRAGE_SIGNING_KEYS={{ .signing_keys }}
           {{ end }}
         EOT
       }
@@ -153,7 +154,7 @@ job "mirage-visualization" {
 
       resources {
         cpu    = 100
-        memory = 256
+        memory = 512
       }
     }
   }

@@ -16,6 +16,14 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-reporting"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-visualization"
+    Action = "allow"
+  },
+  {
     Name   = "*"
     Action = "deny"
   },

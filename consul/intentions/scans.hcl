@@ -24,7 +24,15 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-reporting"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-storage"
+    Action = "allow"
+  },
+  {
+    Name   = "mirage-visualization"
     Action = "allow"
   },
   {

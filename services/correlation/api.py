@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from services.contracts import endpoints as e
-from services.correlation.usecases import confidence, decisions, findings, paths
+from services.correlation.usecases import confidence, decisions, findings, paths, risks, rules, suppressions, trying
 from services.kernel.calls import Endpoint
 
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
@@ -20,4 +20,16 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.LIST_HYPOTHESES: decisions.list_hypotheses,
     e.DECIDE_HYPOTHESIS: decisions.decide_hypothesis,
     e.GET_CLUSTER: decisions.get_cluster,
+    e.LIST_RULES: rules.list_rules,
+    e.GET_RULE: rules.get_rule,
+    e.CHECK_RULE: trying.check_rule,
+    e.BACKTEST_RULE: trying.backtest_rule,
+    e.WRITE_RULE: rules.write_rule,
+    e.SET_RULE: rules.set_rule,
+    e.REMOVE_RULE: rules.remove_rule,
+    e.EXPLAIN_ABSENCE: trying.explain_absence,
+    e.LIST_SUPPRESSIONS: suppressions.list_suppressions,
+    e.SUPPRESS: suppressions.suppress,
+    e.LIFT_SUPPRESSION: suppressions.lift_suppression,
+    e.GET_RISKS: risks.get_risks,
 }

@@ -8,6 +8,7 @@ from services.contracts.facts import Changed, Deleted, Finished, Started
 from services.correlation.store import findings, pending
 from services.correlation.store import graph as graphs
 from services.correlation.store.pending import FOLLOW, JUDGE
+from services.correlation.usecases import identity
 from services.correlation.usecases.follow import waker
 from services.correlation.usecases.targets import digest_of
 from services.kernel.messages import now
@@ -65,6 +66,7 @@ async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) 
         workspace, scan = received.workspace, received.message.scan
         await pending.forget(unit.tx, workspace, scan)
         await findings.forget_scan(unit.tx, workspace, scan)
+        await identity.forget(ports, unit.tx, workspace, scan)
         await graphs.declare(ports.graph)
         await graphs.drop_graph(ports.graph, graphs.space_of(workspace, scan))
 

@@ -39,4 +39,5 @@ OWN = {
         "wordlists",
     },
     "correlation": {"knowledge", "rules"},
+    "visualization": {"world"},
 }

@@ -22,6 +22,7 @@ from services.contracts.commands import Record
 from services.contracts.permissions import ACCOUNT, Role, permissions_of
 from services.contracts.resources.confidence import PolicyChange
 from services.contracts.resources.identity import DecideHypothesis
+from services.contracts.resources.reports import BundleQuery, NewReport, ReportFile, ReportRef
 from services.contracts.resources.storage import RelationFacts, SaidBy
 from services.correlation.domain.identity.hypotheses import hypothesis_id
 from services.correlation.usecases import identity
@@ -48,7 +49,7 @@ AUDITED: Final = {each.name: each for service in load_services() for each in ser
 #: What is asked for by everybody every ten minutes, and changes nothing that anybody asks about: a theft alone is told.
 NOT_WHEN_DONE: Final = {"refresh"}
 #: What only reads, and so has no unit of work.
-READS: Final = {"export"}
+READS: Final = {"export", "read_report", "read_bundle"}
 #: What auth asks when an account is made: it is said in the workspace that the person enters.
 JOINS: Final = {"add_profile"}
 
@@ -201,8 +202,17 @@ async def run_scans(world: World, owner: Caller) -> None:
     for endpoint in (e.PAUSE_SCAN, e.RESUME_SCAN, e.STOP_SCAN, e.RETRY_SCAN):
         await world.ask(endpoint, scan, owner)
     await world.ask(e.EXPORT, r.ExportQuery(scan=made.id, format="jsonl"), owner)
+    await report(world, made.id, owner)
     await world.ask(e.RETRACT, r.Retract(module="crtsh", reason=CANARY), owner)
     await world.ask(e.DELETE_SCAN, scan, owner)
+
+
+async def report(world: World, scan: UUID, owner: Caller) -> None:
+    *_, made = await world.ask(e.MAKE_REPORT, NewReport(scan=scan, title=CANARY), owner)  # type: ignore[misc]
+    named = str(made.report.id)
+    await world.ask(e.READ_REPORT, ReportFile(report=named, format="md"), owner)
+    await world.ask(e.READ_BUNDLE, BundleQuery(report=named), owner)
+    await world.ask(e.DELETE_REPORT, ReportRef(named), owner)
 
 
 async def judge(world: World, owner: Caller) -> None:

@@ -7,6 +7,7 @@ import click
 from services.cli.exporting import write_export
 from services.cli.finding import find_scan
 from services.cli.following import wait_stored
+from services.cli.instants import WHEN, Instant
 from services.cli.options import Session, data_options, run_async
 from services.cli.output import check_output, form_by_ending
 from services.contracts.resources import ExportQuery
@@ -26,10 +27,18 @@ CANONICAL: Final = ("jsonl", "json")
 )
 @click.option("--canonical", is_flag=True, help="What was claimed by which module, without when and by which scan.")
 @click.option("--all", "everything", is_flag=True, help="Also what is outside the scope or did not resolve.")
+@click.option("--as-of", "as_of", type=Instant(), help=f"What was known at this instant: {WHEN}.")
 @click.option("--output", metavar="FILE", help="Where to write; - is standard output.")
 @data_options
 def command(
-    session: Session, scan_id: str, form: str | None, *, canonical: bool, everything: bool, output: str | None
+    session: Session,
+    scan_id: str,
+    form: str | None,
+    *,
+    canonical: bool,
+    everything: bool,
+    as_of: int | None,
+    output: str | None,
 ) -> int:
     """Export a scan.
 
@@ -45,8 +54,14 @@ def command(
     async def work() -> int:
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
-            missing = await wait_stored(hull, session.caller, scan)
-            query = ExportQuery(scan=scan.id, format=chosen, canonical=canonical, all=everything)  # type: ignore[arg-type]
+            missing = await wait_stored(hull, session.caller, scan) if as_of is None else None
+            query = ExportQuery(
+                scan=scan.id,
+                format=chosen,  # type: ignore[arg-type]
+                canonical=canonical,
+                all=everything,
+                as_of=as_of,
+            )
             await write_export(hull, session, query, output)
         if missing:
             click.echo(f"mirage: the export is incomplete: {missing}", err=True)

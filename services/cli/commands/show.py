@@ -7,6 +7,7 @@ import click
 from services.cli.claim_text import value_words
 from services.cli.confidence_text import write_confidence
 from services.cli.finding import find_scan
+from services.cli.instants import WHEN, Instant
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, instant, moment, write_json
 from services.contracts.endpoints import GET_CONFIDENCE, GET_ENTITY
@@ -22,13 +23,28 @@ ASSERTIONS_SHOWN = 5
 @click.argument("value")
 @click.option("--scan", "scan_id", metavar="ID", help="Only what this scan says.")
 @click.option("--type", "kind", help="Only entities of this type.")
+@click.option("--as-of", "as_of", type=Instant(), help=f"What was known at this instant: {WHEN}.")
+@click.option("--valid-at", "valid_at", type=Instant(), help="Only what sources say to hold at this instant.")
 @click.option("--confidence", "judged", is_flag=True, help="How sure one can be of each statement, and why.")
 @format_option("text", "json")
 @data_options
-def command(session: Session, value: str, scan_id: str | None, kind: str | None, form: str, *, judged: bool) -> int:
+def command(
+    session: Session,
+    value: str,
+    scan_id: str | None,
+    kind: str | None,
+    as_of: int | None,
+    valid_at: int | None,
+    form: str,
+    *,
+    judged: bool,
+) -> int:
     """Show the entities of a value: attributes, relations, who said so, when, from what evidence."""
     if kind is not None and kind not in ENTITY_TYPES:
         raise Invalid(f"there is no type of entity {kind!a}; there are {', '.join(sorted(ENTITY_TYPES))}")
+
+    if judged and (as_of is not None or valid_at is not None):
+        raise Invalid("how sure one can be is said as of now alone")
 
     async def work() -> int:
         async with session.open() as hull:
@@ -38,7 +54,7 @@ def command(session: Session, value: str, scan_id: str | None, kind: str | None,
                 how_sure = ConfidenceQuery(value=value, type=kind, scan=scan)
                 found = await hull.calls.ask(GET_CONFIDENCE, how_sure, session.caller)
             else:
-                query = EntityQuery(value=value, type=kind, scan=scan)
+                query = EntityQuery(value=value, type=kind, scan=scan, as_of=as_of, valid_at=valid_at)
                 found = await hull.calls.ask(GET_ENTITY, query, session.caller)
         if form == "json":
             write_json(found)
@@ -47,6 +63,9 @@ def command(session: Session, value: str, scan_id: str | None, kind: str | None,
                 write_confidence(entity)
             else:
                 write_entity(entity)
+        if not found and as_of is not None:
+            click.echo(f"mirage: nothing was known of {clean(value)} on {instant(as_of)}", err=True)
+            return 1
         if not found:
             asked = f"why-not {quote(clean(value))}" + (f" --scan {scan_id}" if scan_id else "")
             what = f"the {kind} {clean(value)}" if kind else clean(value)

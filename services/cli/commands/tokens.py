@@ -1,10 +1,10 @@
 """`mirage tokens`: tokens for scripts, which may less than you and end by themselves."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 import click
 
+from services.cli.days import read_until
 from services.cli.finding import find_id
 from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
@@ -12,9 +12,6 @@ from services.cli.text import instant, moment, write_json, write_table
 from services.contracts.endpoints import CREATE_TOKEN, END_TOKEN, LIST_TOKENS
 from services.contracts.resources import NewToken, TokenRef
 from services.kernel.calls import Nothing
-from services.kernel.errors import Invalid
-
-WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @click.group("tokens", cls=GroupOnData)
@@ -80,22 +77,3 @@ def end(session: Session, token: str) -> int:
         return 0
 
     return run_async(work())
-
-
-def read_until(text: str, now: datetime) -> datetime:
-    """The end of the day that is named: a date, the next day of this name (today counts), or so many days from now.
-
-    Raises:
-        Invalid: it is none of these.
-    """
-    plain = text.strip().lower()
-    if plain in WEEKDAYS:
-        day = now + timedelta(days=(WEEKDAYS.index(plain) - now.weekday()) % 7)
-    elif plain.endswith("d") and plain[:-1].isdecimal() and len(plain) <= 5:
-        day = now + timedelta(days=int(plain[:-1]))
-    else:
-        try:
-            day = datetime.strptime(plain, "%Y-%m-%d").replace(tzinfo=now.tzinfo or UTC)
-        except ValueError:
-            raise Invalid(f"{text} is no day: say 2026-12-31, friday or 7d") from None
-    return day.replace(hour=23, minute=59, second=59, microsecond=0)

@@ -58,3 +58,52 @@ GET_CLUSTER: Final = Endpoint(
     service="correlation", name="get_cluster", method="GET", path="/v1/clusters", needs="results.read",
     takes=i.ClusterQuery, answers=tuple[i.ClusterView, ...], summary="Show what a thing was decided to be one with.",
 )  # fmt: skip
+LIST_RULES: Final = Endpoint(
+    service="correlation", name="list_rules", method="GET", path="/v1/rules", needs="results.read",
+    takes=Nothing, answers=tuple[r.RuleRow, ...], summary="List rules: those that come with Mirage, and one's own.",
+)  # fmt: skip
+GET_RULE: Final = Endpoint(
+    service="correlation", name="get_rule", method="GET", path="/v1/rules/{rule}", needs="results.read",
+    takes=r.RuleRef, answers=r.RuleView, summary="Show a rule.",
+)  # fmt: skip
+CHECK_RULE: Final = Endpoint(
+    service="correlation", name="check_rule", method="POST", path="/v1/rules/check", needs="results.read",
+    takes=r.WrittenRule, answers=r.CheckedRule, summary="Check a rule, and run its tests.", audited=False,
+)  # fmt: skip
+BACKTEST_RULE: Final = Endpoint(
+    service="correlation", name="backtest_rule", method="POST", path="/v1/rules/backtest", needs="results.read",
+    takes=r.Backtest, answers=r.Backtested, summary="Say what a rule would have found.", audited=False, streams=True,
+)  # fmt: skip
+WRITE_RULE: Final = Endpoint(
+    service="correlation", name="write_rule", method="POST", path="/v1/rules", needs="findings.judge",
+    takes=r.WrittenRule, answers=r.RuleRow, summary="Keep a rule of one's own, or a newer text of it.",
+)  # fmt: skip
+SET_RULE: Final = Endpoint(
+    service="correlation", name="set_rule", method="POST", path="/v1/rules/{rule}/enabled", needs="findings.judge",
+    takes=r.SetRule, answers=r.RuleRow, summary="Let a rule be in force, or not.",
+)  # fmt: skip
+REMOVE_RULE: Final = Endpoint(
+    service="correlation", name="remove_rule", method="DELETE", path="/v1/rules/{rule}", needs="findings.judge",
+    takes=r.RuleRef, answers=Nothing, summary="Remove a rule of one's own.",
+)  # fmt: skip
+EXPLAIN_ABSENCE: Final = Endpoint(
+    service="correlation", name="explain_absence", method="GET", path="/v1/rules/{rule}/why-not",
+    needs="results.read", takes=r.WhyNotQuery, answers=r.WhyNot,
+    summary="Say why a rule did not fire on an entity: the first condition that did not hold.",
+)  # fmt: skip
+LIST_SUPPRESSIONS: Final = Endpoint(
+    service="correlation", name="list_suppressions", method="GET", path="/v1/suppressions", needs="results.read",
+    takes=Nothing, answers=tuple[r.Suppression, ...], summary="List what is not shown, and why.",
+)  # fmt: skip
+SUPPRESS: Final = Endpoint(
+    service="correlation", name="suppress", method="POST", path="/v1/suppressions", needs="findings.judge",
+    takes=r.Suppress, answers=r.Suppression, summary="Put findings aside, with a reason and an end.",
+)  # fmt: skip
+LIFT_SUPPRESSION: Final = Endpoint(
+    service="correlation", name="lift_suppression", method="DELETE", path="/v1/suppressions/{suppression}",
+    needs="findings.judge", takes=r.SuppressionRef, answers=Nothing, summary="Show findings again.",
+)  # fmt: skip
+GET_RISKS: Final = Endpoint(
+    service="correlation", name="get_risks", method="GET", path="/v1/scans/{scan}/risks", needs="results.read",
+    takes=r.RiskQuery, answers=r.Risks, summary="Say how exposed the entities of a scan are, and all of it.",
+)  # fmt: skip

@@ -33,6 +33,10 @@ DIFF: Final = Endpoint(
     service="storage", name="diff", method="GET", path="/v1/diff", needs="results.read",
     takes=r.DiffQuery, answers=r.Change, summary="Compare two scans.", streams=True,
 )  # fmt: skip
+DIFF_INSTANTS: Final = Endpoint(
+    service="storage", name="diff_instants", method="GET", path="/v1/diff/instants", needs="results.read",
+    takes=r.InstantsQuery, answers=r.Change, summary="Compare what was known at two instants.", streams=True,
+)  # fmt: skip
 FIND_RECORDS: Final = Endpoint(
     service="storage", name="find_records", method="GET", path="/v1/records/{digest}", needs="evidence.read",
     takes=r.RecordQuery, answers=tuple[r.RecordView, ...], summary="Find evidence records.",

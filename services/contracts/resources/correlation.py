@@ -204,3 +204,149 @@ class GraphQuery(Struct, frozen=True, kw_only=True):
     hops: Annotated[int, Meta(ge=1, le=5)] = 1
     types: tuple[str, ...] = ()
     fan: Annotated[int, Meta(ge=1, le=10_000)] = 200
+
+
+RuleText = Annotated[str, Meta(min_length=1, max_length=65_536)]
+
+
+class RuleRow(Struct, frozen=True, kw_only=True):
+    """A rule in a list. ``form``: Mirage's own, or that of SpiderFoot 4. ``own``: the workspace has written it."""
+
+    id: str
+    version: int
+    title: str
+    category: str
+    severity: Severity
+    form: Literal["mirage", "spiderfoot"]
+    own: bool
+    enabled: bool
+
+
+class RuleView(Struct, frozen=True, kw_only=True):
+    """A rule with its text; ``fault`` says why one that was kept cannot be read any more, and is left out."""
+
+    rule: RuleRow
+    text: str
+    fault: str = ""
+
+
+class RuleRef(Struct, frozen=True):
+    rule: str
+
+
+class WrittenRule(Struct, frozen=True):
+    """The text of a rule, in either form."""
+
+    text: RuleText
+
+
+class TestedRule(Struct, frozen=True, kw_only=True):
+    """How a test of a rule ended: what it should find, and what it found."""
+
+    says: str
+    passed: bool
+    finds: tuple[str, ...]
+    found: tuple[str, ...]
+
+
+class CheckedRule(Struct, frozen=True, kw_only=True):
+    """Whether a text is a rule: what is wrong with it, or how its tests ended."""
+
+    rule: RuleRow | None
+    fault: str = ""
+    tests: tuple[TestedRule, ...] = ()
+
+
+class SetRule(Struct, frozen=True, kw_only=True):
+    rule: str
+    enabled: bool
+
+
+class Backtest(Struct, frozen=True, kw_only=True):
+    """A rule to try on scans that there are; nothing is kept of it."""
+
+    text: RuleText
+    scans: Annotated[tuple[UUID, ...], Meta(min_length=1, max_length=100)]
+
+
+class Backtested(Struct, frozen=True, kw_only=True):
+    """What a rule would have said of a scan: the first hundred of ``found``.
+
+    ``confirmed`` and ``false_positives`` count those of which a person has said so, where the rule was in force.
+    """
+
+    scan: UUID
+    found: int
+    confirmed: int
+    false_positives: int
+    findings: tuple["BacktestedFinding", ...]
+
+
+class BacktestedFinding(Struct, frozen=True, kw_only=True):
+    title: str
+    entities: tuple[Named, ...]
+    status: FindingStatus | None = None
+
+
+class WhyNotQuery(Struct, frozen=True, kw_only=True):
+    """Why a rule did not fire on an entity (by value) of a scan."""
+
+    rule: str
+    scan: UUID
+    entity: str
+
+
+class WhyNot(Struct, frozen=True, kw_only=True):
+    """``fires``: it did. ``steps`` held, one after the other; ``stopped`` is the first that did not."""
+
+    rule: str
+    entity: Named | None
+    fires: bool
+    steps: tuple[str, ...]
+    stopped: str = ""
+
+
+class Suppress(Struct, frozen=True, kw_only=True):
+    """What is not to be shown: findings of a rule, on an entity (by value and type), or both; until ``ends``."""
+
+    rule: str = ""
+    entity: str = ""
+    type: str | None = None
+    reason: str
+    ends: int | None = None
+
+
+class Suppression(Struct, frozen=True, kw_only=True):
+    id: UUID
+    rule: str
+    entity: str
+    reason: str
+    who: str
+    at: int
+    ends: int | None
+
+
+class SuppressionRef(Struct, frozen=True):
+    suppression: UUID
+
+
+class RiskQuery(Struct, frozen=True, kw_only=True):
+    """The entities of a scan that are worst off."""
+
+    scan: UUID
+    limit: Limit = 50
+
+
+class Risk(Struct, frozen=True, kw_only=True):
+    """How exposed an entity is, 0 to 100, by the findings that it is the subject of; an organisation by all."""
+
+    entity: Named | None
+    score: int
+    counts: dict[Severity, int]
+
+
+class Risks(Struct, frozen=True, kw_only=True):
+    """``whole`` is that of all that a scan was about."""
+
+    whole: Risk
+    entities: tuple[Risk, ...]

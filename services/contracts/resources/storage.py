@@ -68,15 +68,25 @@ class RelationView(Struct, frozen=True, kw_only=True):
 
 
 class EntityQuery(Struct, frozen=True, kw_only=True):
-    """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type."""
+    """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type.
+
+    ``as_of``: what was known at an instant (UTC microseconds), instead of now. ``valid_at``: of that, what its sources
+    say to hold at an instant; who says nothing of when it holds says that it always does.
+    """
 
     value: str
     type: str | None = None
     scan: UUID | None = None
+    as_of: int | None = None
+    valid_at: int | None = None
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
-    """Entities by words and parts of words; ``scan`` narrows to what a scan saw, ``role`` to those of a role there."""
+    """Entities by words and parts of words; ``scan`` narrows to what a scan saw, ``role`` to those of a role there.
+
+    ``as_of`` as in `EntityQuery`. Without a scan, a page then leaves out what was not known yet, and ``total`` and
+    ``facets`` count what is known now.
+    """
 
     text: str = ""
     type: str | None = None
@@ -84,6 +94,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     role: Role | None = None
     limit: int = 50
     cursor: str | None = None
+    as_of: int | None = None
 
 
 class EntityRow(Struct, frozen=True, kw_only=True):
@@ -106,12 +117,13 @@ class SearchPage(Struct, frozen=True, kw_only=True):
 
 
 class ExportQuery(Struct, frozen=True, kw_only=True):
-    """``all``: also what lies outside the scope and, for hosts, names that did not resolve."""
+    """``all``: also what lies outside the scope and, for hosts, names that did not resolve; ``as_of`` as elsewhere."""
 
     scan: UUID
     format: Literal["hosts", "jsonl", "csv", "json"]
     canonical: bool = False
     all: bool = False
+    as_of: int | None = None
 
 
 class Chunk(Struct, frozen=True):
@@ -141,9 +153,18 @@ class DiffQuery(Struct, frozen=True):
     after: UUID
 
 
+class InstantsQuery(Struct, frozen=True, kw_only=True):
+    """What a scan, or without one the workspace, says ``after`` and did not ``before``: instants, UTC microseconds."""
+
+    before: int
+    after: int
+    scan: UUID | None = None
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """``kind``: new, newly_known (those who say it now were not all asked the same before, or did not answer), changed,
-    gone, or unknown (was there, and the sources that said so did not answer this time).
+    gone, or unknown (was there, and the sources that said so did not answer this time). Between instants it is new,
+    changed or gone: what was said is known.
     """
 
     kind: Literal["new", "newly_known", "changed", "gone", "unknown"]
@@ -173,16 +194,24 @@ class RecordView(Struct, frozen=True, kw_only=True):
 
 
 class ClaimsQuery(Struct, frozen=True, kw_only=True):
-    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones."""
+    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones.
+
+    ``as_of`` and ``valid_at`` as in `EntityQuery`.
+    """
 
     scan: UUID
     record: str = ""
     item: UUID | None = None
     withdrawn: bool = False
+    as_of: int | None = None
+    valid_at: int | None = None
 
 
 class ClaimView(Struct, frozen=True, kw_only=True):
-    """A claim with its key (see `claim_key`) and who said it."""
+    """A claim with its key (see `claim_key`) and who said it.
+
+    One that does not count says since when: ``retracted_at``, or ``unsupported_at`` where it rests on such alone.
+    """
 
     key: str
     claim: Claim
@@ -190,30 +219,37 @@ class ClaimView(Struct, frozen=True, kw_only=True):
     module: str
     version: int
     evidence: tuple[str, ...]
+    retracted_at: int | None = None
+    unsupported_at: int | None = None
 
 
 class Retract(Struct, frozen=True, kw_only=True):
-    """Claims to withdraw: those of a module, or of one version of it, of a scan, or resting on a record (hex).
+    """Claims to withdraw: of a module or one version of it, of a source, of a scan, or resting on a record (hex).
 
-    Of several of these, what is all of them. ``undo`` restores what was withdrawn by the same words.
+    Of several of these, what is all of them; ``since``: of those, what was observed then or later (UTC microseconds). A
+    source is what manifests call so, or a host that they name; its modules are those that it has when this is said.
+    What comes later is withdrawn, too, until it is undone: ``undo`` restores what was withdrawn by the same words.
     """
 
     module: str = ""
     version: int | None = None
+    source: str = ""
     scan: UUID | None = None
     record: str = ""
+    since: int | None = None
     reason: str = ""
     undo: bool = False
 
 
 class Retracted(Struct, frozen=True):
-    """How many claims a batch has withdrawn, or restored."""
+    """How many claims a batch has withdrawn, or restored; ``derived``: lost their support by it, or got it back."""
 
     claims: int
+    derived: int = 0
 
 
 class Retraction(Struct, frozen=True, kw_only=True):
-    """What is withdrawn, since when and why; fields as in `Retract`."""
+    """What is withdrawn, since when and why; fields as in `Retract`, and the ``modules`` of the source."""
 
     module: str
     version: int | None
@@ -221,6 +257,9 @@ class Retraction(Struct, frozen=True, kw_only=True):
     record: str
     reason: str
     at: int
+    source: str = ""
+    modules: tuple[str, ...] = ()
+    since: int | None = None
 
 
 class SaidBy(Struct, frozen=True, array_like=True):

@@ -13,6 +13,7 @@ from services.contracts.findings import Severity
 from services.contracts.resources.correlation import Ground, Named
 from services.contracts.resources.storage import SaidBy
 from services.correlation.domain.conditions import grounds_of
+from services.correlation.domain.confidence import Judge
 from services.correlation.domain.matching import Match
 from services.correlation.domain.rule import IN_BRACES, Condition, Part, Rule, Value
 from services.correlation.domain.world import Place, Tie
@@ -22,6 +23,8 @@ NAMESPACE: Final = UUID("5a2f6e0c-4f3b-5d53-9d0a-3f7a1c0b8e11")
 SHOWN: Final = 20
 MAX_GROUNDS: Final = 200
 MAX_ENTITIES: Final = 20
+#: What nobody says of a thing: what it is called, and where a scan has it.
+_OF_ITSELF: Final = frozenset({"value", "distance"})
 #: How many values of one attribute are grounds.
 MAX_VALUES: Final = 5
 MAX_TITLE: Final = 300
@@ -232,6 +235,7 @@ def _text(value: Value) -> str:
 
 def _grounds(rule: Rule, match: Match, now: int) -> tuple[tuple[Ground, ...], int]:
     """What a match rests on, and how sure the weakest of it is."""
+    judge = match.places[rule.first.name].judge
     spoken: list[tuple[Ground, Sequence[SaidBy]]] = []
     for step, ties in zip(rule.steps, match.ties, strict=True):
         spoken += [(_tie_ground(step[1], tie), tie.facts.said) for tie in ties]
@@ -247,7 +251,7 @@ def _grounds(rule: Rule, match: Match, now: int) -> tuple[tuple[Ground, ...], in
             ground = Ground(role=near, entity=place.named, predicate=kind, absent=True)
             spoken.append((ground, place.denied_by(kind)))
     grounds = (msgspec.structs.replace(ground, **_spoken_by(said)) for ground, said in spoken[:MAX_GROUNDS])
-    return tuple(grounds), min((_strength(said) for _, said in spoken), default=100)
+    return tuple(grounds), min((_strength(judge, ground, said) for ground, said in spoken), default=100)
 
 
 def _condition_grounds(
@@ -256,7 +260,7 @@ def _condition_grounds(
     asked = condition.property
     if condition.presence in {"absent", "unsaid"}:
         yield Ground(role=name, entity=place.named, predicate=asked, absent=True), place.denied_by(asked)
-    elif asked != "value" and not asked.startswith("key."):
+    elif asked not in _OF_ITSELF and not asked.startswith("key."):
         for value, said in grounds_of(condition, place, now)[:MAX_VALUES]:
             yield Ground(role=name, entity=place.named, predicate=asked, value=value), said
 
@@ -280,6 +284,6 @@ def _spoken_by(said: Iterable[SaidBy]) -> dict[str, object]:
     }
 
 
-def _strength(said: Sequence[SaidBy]) -> int:
-    """How sure what was said is by itself; what nobody said, such as an absence that nobody was asked for, is sure."""
-    return max((each.confidence for each in said), default=100)
+def _strength(judge: Judge, ground: Ground, said: Sequence[SaidBy]) -> int:
+    """How sure what was said is by itself; what nobody says, such as that nobody was asked, is sure."""
+    return judge.number_of(ground.predicate, said) if said else 100

@@ -50,6 +50,11 @@ def known_vulnerabilities(technology_name: str, version: str) -> tuple[Known, ..
     return tuple(sorted(found.values(), key=lambda known: (-known.cvss, known.cve)))
 
 
+def score_of(cve: str) -> float | None:
+    """The CVSS base score of a published weakness, where Mirage knows it."""
+    return _scores().get(cve.upper())
+
+
 def known_values(place: "Place", name: str) -> Sequence[str | float]:
     """The values of ``known.<name>`` of an entity."""
     if place.type != "technology":
@@ -103,6 +108,11 @@ def _rows() -> dict[str, tuple[_Row, ...]]:
     for product, first, mended, cve, cvss, used in table("vulnerabilities"):
         rows.setdefault(product, []).append(_Row(first, mended, Known(cve, float(cvss), used == "yes")))
     return {product: tuple(several) for product, several in rows.items()}
+
+
+@lru_cache(maxsize=1)
+def _scores() -> dict[str, float]:
+    return {row.known.cve: row.known.cvss for rows in _rows().values() for row in rows}
 
 
 @lru_cache(maxsize=1)

@@ -41,17 +41,17 @@ async def match(rule: Rule, world: World, places: Iterable[Place], now: int) -> 
     for link, near in rule.steps:
         if not matches:
             return {}
-        matches = await _follow(rule, link, near, world, matches, now)
+        matches = await follow(rule, link, near, world, matches, now)
     for link in rule.absences:
         if matches:
-            matches = await _leave_out(rule, link, world, matches, now)
+            matches = await leave_out(rule, link, world, matches, now)
     found: dict[bytes, list[Match]] = {}
     for each in sorted(matches, key=lambda each: each.key):
         found.setdefault(each.places[name].id, []).append(each)
     return found
 
 
-async def _follow(rule: Rule, link: Link, near: str, world: World, matches: Sequence[Match], now: int) -> list[Match]:
+async def follow(rule: Rule, link: Link, near: str, world: World, matches: Sequence[Match], now: int) -> list[Match]:
     """Matches, each with what a link leads to from the thing ``near``."""
     far = link.other(near)
     starting: dict[bytes, list[Match]] = {}
@@ -110,7 +110,7 @@ async def _lead(
             return
 
 
-async def _leave_out(rule: Rule, link: Link, world: World, matches: Sequence[Match], now: int) -> list[Match]:
+async def leave_out(rule: Rule, link: Link, world: World, matches: Sequence[Match], now: int) -> list[Match]:
     """The matches of which there is nothing at the end of an absent link but what they have already."""
     near = link.source if link.source in rule.bound else link.target
     far = link.other(near)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from services.contracts.findings import Severity
@@ -154,6 +155,11 @@ class Rule(Struct, frozen=True, kw_only=True, dict=True):
     def is_gathered(self) -> bool:
         """Whether its findings are about more than what one first thing matches."""
         return self.unusual is not None or (self.group is not None and self.group.by != Part(self.first.name))
+
+    def without_conditions(self, name: str) -> "Rule":
+        """The same, but that whatever is of the type of a thing will do for it."""
+        plain = tuple(Thing(each.name, each.types) if each.name == name else each for each in self.things)
+        return msgspec.structs.replace(self, things=plain)
 
     @cached_property
     def steps(self) -> tuple[tuple[Link, str], ...]:

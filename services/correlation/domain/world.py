@@ -11,6 +11,7 @@ from services.contracts.claims import Value, entity_id
 from services.contracts.entities import ENTITY_TYPES
 from services.contracts.resources.correlation import Named
 from services.contracts.resources.storage import EntityFacts, RelationFacts, SaidBy
+from services.correlation.domain.confidence import Judge
 from services.correlation.domain.knowledge import known_values
 
 Direction = Literal["out", "in", "both"]
@@ -22,10 +23,15 @@ _PARTS: Final = {
 }
 
 
+#: Judges what was said as if it were said just now, by the usual reliability of sources.
+UNDATED: Final = Judge(now=0)
+
+
 class Place(Struct, frozen=True, dict=True):
-    """An entity of a scan, with what the scan says of it."""
+    """An entity of a scan, with what the scan says of it, and who says how sure that is."""
 
     facts: EntityFacts
+    judge: Judge = UNDATED
 
     @cached_property
     def id(self) -> bytes:
@@ -50,7 +56,7 @@ class Place(Struct, frozen=True, dict=True):
         return frozenset(said.module for each in spoken for said in each)
 
     def spoken(self, property: str) -> list[Spoken]:
-        """The values of a property; of an attribute that has one at a time, the one that was said last."""
+        """The values of a property; of an attribute that has one at a time, the one that one can be surest of."""
         if property in ATTRIBUTES:
             return self._attributes.get(property, [])
         if property.startswith("key."):
@@ -75,7 +81,8 @@ class Place(Struct, frozen=True, dict=True):
             found.setdefault(each.name, []).append((each.value, each.said))
         for name, spoken in found.items():
             if len(spoken) > 1 and not ATTRIBUTES[name].many:
-                found[name] = [max(spoken, key=lambda each: (max((s.at for s in each[1]), default=0), str(each[0])))]
+                winner = self.judge.winner(self.facts, name)
+                found[name] = [] if winner is None else [(winner[0].value, winner[0].said)]
         return found
 
     def _own(self, property: str) -> Iterable[Value]:
@@ -94,13 +101,14 @@ class Place(Struct, frozen=True, dict=True):
             case "sources":
                 return (len(self.modules),)
             case _:
-                return (max((said.confidence for said in facts.said), default=100),)
+                return (self.judge.exists(facts),)
 
 
 class Tie(Struct, frozen=True, dict=True):
     """A relation of a scan."""
 
     facts: RelationFacts
+    judge: Judge = UNDATED
 
     @cached_property
     def id(self) -> bytes:
@@ -137,7 +145,7 @@ class Tie(Struct, frozen=True, dict=True):
             case "sources":
                 return [(len({each.module for each in said}), said)]
             case "confidence":
-                return [(max((each.confidence for each in said), default=100), said)]
+                return [(self.judge.number_of(self.type, said), said)]
         return []
 
     def is_denied(self, predicate: str) -> bool:
@@ -163,9 +171,11 @@ class World(Protocol):
 class FactBook:
     """The facts of a scan in memory: what tests of rules are judged on."""
 
-    def __init__(self, entities: Iterable[EntityFacts], relations: Iterable[RelationFacts]) -> None:
-        self._places = {place.id: place for place in map(Place, entities)}
-        self._ties = sorted(map(Tie, relations), key=lambda tie: tie.id)
+    def __init__(
+        self, entities: Iterable[EntityFacts], relations: Iterable[RelationFacts], judge: Judge = UNDATED
+    ) -> None:
+        self._places = {place.id: place for place in (Place(each, judge) for each in entities)}
+        self._ties = sorted((Tie(each, judge) for each in relations), key=lambda tie: tie.id)
 
     async def of_types(self, types: Collection[str]) -> AsyncIterator[Sequence[Place]]:
         yield [place for _, place in sorted(self._places.items()) if place.type in types]

@@ -15,7 +15,8 @@ from services.contracts.claims import entity_id
 from services.contracts.entities import ENTITY_TYPES
 from services.contracts.relations import RELATION_TYPES
 from services.contracts.resources.storage import EntityFacts, RelationFacts
-from services.correlation.domain.world import Direction, Place, Tie
+from services.correlation.domain.confidence import Judge
+from services.correlation.domain.world import UNDATED, Direction, Place, Tie
 from services.kernel.graph import MAX_LIMIT, Edge, Graph, Node, NodePattern, Pattern
 
 #: The property that has what was said, as JSON; the others are for who draws the graph or looks along it.
@@ -71,22 +72,23 @@ def _edge(facts: RelationFacts) -> Edge:
     return Edge(facts.type, source, target, facts.id, {FACTS: _encode(facts).decode()})
 
 
-def place_of(node: Node) -> Place | None:
+def place_of(node: Node, judge: Judge = UNDATED) -> Place | None:
     """What a node stands for; None where only edges have spoken of it."""
     facts = node.properties.get(FACTS)
-    return Place(_entity_facts(facts)) if isinstance(facts, str) else None
+    return Place(_entity_facts(facts), judge) if isinstance(facts, str) else None
 
 
-def tie_of(edge: Edge) -> Tie:
-    return Tie(_relation_facts(str(edge.properties[FACTS])))
+def tie_of(edge: Edge, judge: Judge = UNDATED) -> Tie:
+    return Tie(_relation_facts(str(edge.properties[FACTS])), judge)
 
 
 class GraphWorld:
     """The facts of one scan, read from its graph; places are remembered, ties are not."""
 
-    def __init__(self, graph: Graph, space: UUID) -> None:
+    def __init__(self, graph: Graph, space: UUID, judge: Judge = UNDATED) -> None:
         self._graph = graph
         self._space = space
+        self.judge = judge
         self._places: OrderedDict[bytes, Place | None] = OrderedDict()
 
     async def of_types(self, types: Collection[str]) -> AsyncIterator[Sequence[Place]]:
@@ -95,7 +97,7 @@ class GraphWorld:
             while True:
                 page = await self._graph.match(self._space, pattern, limit=MAX_LIMIT, cursor=cursor, seconds=PATIENCE)
                 nodes = await self._graph.nodes(self._space, [match.nodes["it"] for match in page.matches])
-                yield [place for node in nodes if (place := place_of(node)) is not None]
+                yield [place for node in nodes if (place := place_of(node, self.judge)) is not None]
                 cursor = page.cursor
                 if cursor is None:
                     break
@@ -113,7 +115,7 @@ class GraphWorld:
         for start in range(0, len(unknown), MAX_LIMIT):
             piece = unknown[start : start + MAX_LIMIT]
             nodes = await self._graph.nodes(self._space, piece)
-            read = {node.id: place_of(node) for node in nodes}
+            read = {node.id: place_of(node, self.judge) for node in nodes}
             found |= {key: place for key, place in read.items() if place is not None}
             self._remember(dict.fromkeys(piece) | read)
         return found
@@ -134,7 +136,7 @@ class GraphWorld:
                     cursor=cursor,
                     seconds=PATIENCE,
                 )
-                yield [tie_of(edge) for edge in page.edges]
+                yield [tie_of(edge, self.judge) for edge in page.edges]
                 cursor = page.cursor
                 if cursor is None:
                     break

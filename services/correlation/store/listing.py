@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from services.contracts.findings import SEVERITIES, FindingStatus, Severity
@@ -39,6 +40,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
     entities: tuple[bytes, ...] | None = None
     all: bool = False
     after: tuple[int, bytes] | None = None
+
+
+def further(wanted: Wanted, last: FindingRow) -> Wanted:
+    """The same after a finding that was seen."""
+    return msgspec.structs.replace(wanted, after=(SEVERITIES.index(last.severity), last.id.bytes))
 
 
 async def list_findings(

@@ -1,6 +1,7 @@
 """Answers which findings there are, and what they rest on."""
 
 import base64
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from services.contracts.resources.correlation import (
     SetFinding,
 )
 from services.contracts.targets import recognise
+from services.correlation.domain.forms import AnyRule
+from services.correlation.domain.rule import Rule
 from services.correlation.store import findings, listing, pending
 from services.correlation.store.listing import Wanted
 from services.correlation.store.pending import NOTHING, REBUILD
@@ -62,7 +65,7 @@ async def list_findings(ports: Ports, caller: Caller, query: FindingsQuery) -> F
 async def get_judged(ports: Ports, caller: Caller, question: ScanId) -> JudgedOf:
     """How far a scan was judged; ``waiting`` counts things, and is at least 1 as long as not all is done."""
     stored = await ports.calls.ask(GET_STORED, question, caller.through(ports.service))
-    digest = rules.digest_of(await rules.in_force(ports, caller.workspace))
+    digest = (await rules.in_force(ports, caller.workspace)).digest
     async with ports.sql.read() as view:
         state = await pending.read_scan(view, caller.workspace, question.scan)
         waiting = await pending.count_pending(view, caller.workspace, question.scan)
@@ -97,13 +100,14 @@ async def get_finding(ports: Ports, caller: Caller, question: FindingRef) -> Fin
             raise NotFound(f"the scan {scan} has no such finding")
         matches, grounds = await findings.grounds_of(view, caller.workspace, scan, identity)
         history = await findings.changes_of(view, caller.workspace, identity, MAX_HISTORY)
-    known = {rule.id: rule for rule in await rules.in_force(ports, caller.workspace)}
-    rule = known.get(rows[0].rule)
+    rule: AnyRule | None = None
+    with suppress(NotFound):  # it was removed, and the scan was not judged since
+        rule = await rules.find_rule(ports, caller.workspace, rows[0].rule)
     return FindingView(
         finding=rows[0],
         description=rule.description if rule else "",
-        advice=rule.advice if rule else "",
-        references=rule.references if rule else (),
+        advice=rule.advice if isinstance(rule, Rule) else "",
+        references=rule.references if isinstance(rule, Rule) else (),
         matches=matches,
         grounds=grounds,
         history=tuple(history),

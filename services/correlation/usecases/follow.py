@@ -20,7 +20,7 @@ from services.correlation.store import graph as graphs
 from services.correlation.store import pending
 from services.correlation.store.graph import GraphWorld
 from services.correlation.store.pending import FOLLOW, JUDGE, NOTHING, REBUILD, Key, ScanState
-from services.correlation.usecases import judge, rules, settle
+from services.correlation.usecases import identity, judge, rules, settle
 from services.correlation.usecases.asking import ask_scan
 from services.correlation.usecases.targets import digest_of
 from services.kernel.calls import Caller
@@ -145,21 +145,22 @@ async def _learn(ports: Ports, state: ScanState) -> ScanState:
 
 async def _work(ports: Ports, state: ScanState) -> bool:
     """Do one step of a scan; say whether it is still running."""
-    in_force = await rules.in_force(ports, state.workspace)
-    digest = rules.digest_of(in_force)
+    in_force = await rules.in_force(ports, state.workspace, state.began)
     space = graphs.space_of(state.workspace, state.scan)
     if state.work == REBUILD:
         await _rebuild(ports, state)
-    world = GraphWorld(ports.graph, space)
-    if state.work in {JUDGE, REBUILD} or state.rules != digest:
+    world = GraphWorld(ports.graph, space, in_force.judge)
+    if state.work in {JUDGE, REBUILD} or state.rules != in_force.digest:
         await judge.judge_everything(ports, state, world, in_force)
         left = True
     else:
-        left = await _follow_some(ports, state, in_force)
+        left = await _follow_some(ports, state, world, in_force)
+    if not left:
+        await judge.judge_by_events(ports, state, world, in_force)
     waits = not left and state.ended is not None and not await settle.settle(ports, state)
     async with ports.sql.begin() as tx:
         due = now() + LATER if waits else 0
-        await pending.let_go(tx, state, FOLLOW if left or waits else NOTHING, digest, due)
+        await pending.let_go(tx, state, FOLLOW if left or waits else NOTHING, in_force.digest, due)
     return state.ended is None
 
 
@@ -169,13 +170,17 @@ async def _rebuild(ports: Ports, state: ScanState) -> None:
     ticket = now()
     await graphs.drop_graph(ports.graph, space)
     asked = FactsQuery(scan=state.scan, all=True)
+    async with ports.sql.begin() as tx:
+        await identity.forget(ports, tx, state.workspace, state.scan)
     async for facts in ports.calls.follow(READ_FACTS, asked, Caller(state.workspace, ports.service)):
         await graphs.put_facts(ports.graph, space, facts.entities, facts.relations)
+        async with ports.sql.begin() as tx:
+            await identity.follow(ports, tx, state.workspace, state.scan, facts.entities, facts.relations, ())
     async with ports.sql.begin() as tx:
         await pending.drop_all_pending(tx, state, ticket)
 
 
-async def _follow_some(ports: Ports, state: ScanState, in_force: rules.Rules) -> bool:
+async def _follow_some(ports: Ports, state: ScanState, world: GraphWorld, in_force: rules.InForce) -> bool:
     """Take in the next things that changed; say whether there were any."""
     async with ports.sql.read() as view:
         keys = await pending.next_pending(view, state, STEP)
@@ -195,8 +200,10 @@ async def _follow_some(ports: Ports, state: ScanState, in_force: rules.Rules) ->
             return True
     ties = {(tie.type, tie.source, tie.target) for tie in (*map(Tie, relations), *lost)}
     touched = {each.entity.id: each.entity.type for each in entities} | dict.fromkeys(gone, "")
-    await judge.judge_touched(ports, state, GraphWorld(ports.graph, space), in_force, touched, ties)
+    await judge.judge_touched(ports, state, world, in_force.rules, touched, ties)
+    lost_ids = [*gone, *(tie.id for tie in lost)]
     async with ports.sql.begin() as tx:
+        await identity.follow(ports, tx, state.workspace, state.scan, entities, relations, lost_ids)
         await pending.drop_pending(tx, state, keys)
     return True
 

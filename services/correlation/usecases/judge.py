@@ -14,6 +14,8 @@ from services.correlation.domain.rule import Rule
 from services.correlation.domain.world import World
 from services.correlation.store import findings, gathered
 from services.correlation.store.pending import ScanState
+from services.correlation.usecases.events import judge_events, project
+from services.correlation.usecases.rules import InForce
 from services.kernel.errors import MirageError, Unavailable
 from services.kernel.service import Ports
 from services.kernel.sql import Tx
@@ -27,8 +29,12 @@ FAULTS: Final = (MirageError, ValueError, ArithmeticError, LookupError, TypeErro
 _log = structlog.get_logger(__name__)
 
 
-async def judge_everything(ports: Ports, state: ScanState, world: World, rules: Sequence[Rule]) -> None:
-    """Judge all that a scan says; what it had of other rules, or has no longer, is dropped."""
+async def judge_everything(ports: Ports, state: ScanState, world: World, in_force: InForce) -> None:
+    """Judge all that a scan says; what it had of other rules, or has no longer, is dropped.
+
+    What rules in the form of SpiderFoot find stays until `judge_by_events`.
+    """
+    rules = in_force.rules
     gathering = {rule.id for rule in rules if rule.is_gathered}
     seen: dict[str, set[UUID]] = {rule.id: set() for rule in rules}
     failed: set[str] = set()
@@ -51,10 +57,29 @@ async def judge_everything(ports: Ports, state: ScanState, world: World, rules: 
     for rule in rules:
         if rule.is_gathered and rule.id not in failed:
             seen[rule.id] = await _judge_members(ports, state, rule, None)
-    for name in sorted((old | seen.keys()) - failed):
+    for name in sorted((old | seen.keys()) - failed - {rule.id for rule in in_force.spiderfoot}):
         async with ports.sql.begin() as tx:
             there = await findings.of_rule(tx, state.workspace, state.scan, name)
             await _drop(tx, state, there - seen.get(name, set()))
+
+
+async def judge_by_events(ports: Ports, state: ScanState, world: World, in_force: InForce) -> None:
+    """Judge all that a scan says by the rules in the form of SpiderFoot."""
+    if not in_force.spiderfoot:
+        return
+    projected = await project(in_force.spiderfoot, world, state.began)
+    for rule in in_force.spiderfoot:
+        try:
+            found = judge_events(rule, projected, in_force.judge)
+        except FAULTS as error:
+            _log.warning("a rule failed", rule=rule.id, scan=str(state.scan), reason=str(error))
+            continue
+        async with ports.sql.begin() as tx:
+            before = await findings.of_rule(tx, state.workspace, state.scan, rule.id)
+            await _drop(tx, state, before - {each.id for each in found})
+        for piece in pieces(found, 500):
+            async with ports.sql.begin() as tx:
+                await _keep(tx, state, piece)
 
 
 async def judge_touched(

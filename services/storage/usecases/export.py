@@ -16,8 +16,9 @@ from services.kernel.calls import Caller
 from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
-from services.storage.store import reading
+from services.storage.store import reading, sightings
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
+from services.storage.store.when import NOW, When
 
 IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
 NAMES: Final = ("domain", "hostname")
@@ -43,7 +44,7 @@ async def export(
 ) -> AsyncIterator[str]:
     """Yield the export piece by piece; ``resolving``: the scan's modules that ask the DNS for addresses of names."""
     if query.canonical:
-        lines = _canonical(view, workspace, query.scan)
+        lines = _canonical(view, workspace, query.scan, When(query.as_of))
         pieces = _document(lines) if query.format == "json" else _text(lines)
     elif query.format == "hosts":
         pieces = _hosts(view, workspace, query, resolving)
@@ -57,13 +58,15 @@ async def export(
         yield piece
 
 
-async def _canonical(view: Reader, workspace: UUID, scan: UUID) -> AsyncIterator[list[tuple[str, str, int]]]:
+async def _canonical(
+    view: Reader, workspace: UUID, scan: UUID, when: When
+) -> AsyncIterator[list[tuple[str, str, int]]]:
     """What was claimed by which module, without when, where and by which scan: equal for equal scans.
 
     Yields (line of the claim, module, version).
     """
     last = b""
-    async for rows in reading.claims_of(view, workspace, scan):
+    async for rows in reading.claims_of(view, workspace, scan, when=when):
         fresh: list[StoredClaim] = []
         for row in rows:
             if row.claim != last:
@@ -87,8 +90,10 @@ async def _document(batches: AsyncIterator[list[tuple[str, str, int]]]) -> Async
 
 
 async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, resolving: Collection[str]) -> AsyncIterator[str]:
-    async for names in reading.sighted(view, workspace, query.scan, roles=IN_SCOPE, types=NAMES):
-        states = await resolutions(view, workspace, query.scan, [stored.number for stored in names], resolving)
+    when = When(query.as_of)
+    async for names in sightings.sighted(view, workspace, query.scan, when, roles=IN_SCOPE, types=NAMES):
+        numbers = [stored.number for stored in names]
+        states = await resolutions(view, workspace, query.scan, numbers, resolving, when)
         lines = []
         for stored in names:
             state = states[stored.number]
@@ -103,7 +108,7 @@ async def _hosts(view: Reader, workspace: UUID, query: ExportQuery, resolving: C
 
 
 async def resolutions(
-    view: Reader, workspace: UUID, scan: UUID, names: Sequence[int], resolving: Collection[str]
+    view: Reader, workspace: UUID, scan: UUID, names: Sequence[int], resolving: Collection[str], when: When = NOW
 ) -> dict[int, str]:
     """What a scan found of the addresses of names: resolved, wildcard, stale, unresolved, unknown.
 
@@ -111,7 +116,7 @@ async def resolutions(
     """
     addressed = await reading.relations_from(view, workspace, names, "resolves_to")
     about = [*names, *(relation.number for relation in addressed)]
-    claims = await reading.claims_about(view, workspace, about, scan, ASSERTED)
+    claims = await reading.claims_about(view, workspace, about, scan, ASSERTED, when)
     said = {claim.about for claim in claims if claim.module in resolving}
     resolved = {relation.source for relation in addressed if relation.number in said}
     states = dict.fromkeys(names, "unknown")
@@ -179,12 +184,13 @@ def _cell(value: Any) -> str:
 
 async def _documents(view: Reader, workspace: UUID, query: ExportQuery) -> AsyncIterator[list[dict[str, Any]]]:
     """Entities, each followed by the relations that lead from it; without ``all`` only those in scope."""
-    async for batch in reading.sighted(view, workspace, query.scan, roles=None if query.all else IN_SCOPE):
-        told = await _told(view, workspace, query.scan, [stored.number for stored in batch])
+    when, roles = When(query.as_of), None if query.all else IN_SCOPE
+    async for batch in sightings.sighted(view, workspace, query.scan, when, roles=roles):
+        told = await _told(view, workspace, query.scan, [stored.number for stored in batch], when)
         following = iter(batch)
         source = next(following)
         documents = [_entity_document(source, told.get(source.number, []))]
-        async for led in _leading(view, workspace, query.scan, batch):
+        async for led in _leading(view, workspace, query.scan, batch, when):
             for relation, target, claims in led:
                 while relation.source != source.number:
                     source = next(following)
@@ -196,23 +202,25 @@ async def _documents(view: Reader, workspace: UUID, query: ExportQuery) -> Async
         yield documents
 
 
-async def _told(view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int]) -> dict[int, list[StoredClaim]]:
+async def _told(
+    view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int], when: When
+) -> dict[int, list[StoredClaim]]:
     """What a scan says of entities; where it says nothing, the claims of relations that vouch for them."""
     told: dict[int, list[StoredClaim]] = {}
-    for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED):
+    for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED, when):
         told.setdefault(claim.about, []).append(claim)
     unsaid = [number for number in numbers if number not in told]
-    return told | await reading.vouching(view, workspace, scan, unsaid, ASSERTED) if unsaid else told
+    return told | await reading.vouching(view, workspace, scan, unsaid, ASSERTED, when) if unsaid else told
 
 
 async def _leading(
-    view: Reader, workspace: UUID, scan: UUID, batch: Sequence[StoredEntity]
+    view: Reader, workspace: UUID, scan: UUID, batch: Sequence[StoredEntity], when: When
 ) -> AsyncIterator[list[tuple[StoredRelation, Entity, list[StoredClaim]]]]:
     """The relations from a batch of entities, in its order, with their targets and claims."""
-    async for led in reading.leading(view, workspace, scan, [stored.number for stored in batch]):
+    async for led in reading.leading(view, workspace, scan, [stored.number for stored in batch], when):
         about: dict[int, list[StoredClaim]] = {}
         numbers = [relation.number for relation, _ in led]
-        for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED):
+        for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED, when):
             about.setdefault(claim.about, []).append(claim)
         yield [(relation, target, about[relation.number]) for relation, target in led]
 

@@ -57,7 +57,7 @@ async def hosts(sql: Sql, *results: Collected, everything: bool = False) -> str:
     admitted = Admitted(scan=SCAN, ordinal=1, admissions=(Admission(WWW, "in_scope", 0),))
     rows.admit(WORKSPACE, admitted, 1)
     async with sql.begin() as tx:
-        await write_rows(tx, rows)
+        await write_rows(tx, rows, 1)
     query = ExportQuery(scan=SCAN, format="hosts", all=everything)
     async with sql.read() as view:
         return "".join([piece async for piece in export(view, WORKSPACE, query, resolving={"dns_records"})])

@@ -102,7 +102,7 @@ async def test_who_was_first_to_hear_of_a_scan_waits_for_nobody_who_waits_for_hi
         async with asyncio.timeout(30):
             while not await waiting(both[0]):
                 assert not other.done()
-        await intake.write_rows(tx, rows)
+        await intake.write_rows(tx, rows, 2000)
     await other
 
 

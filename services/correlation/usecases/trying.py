@@ -1,0 +1,125 @@
+"""Tries rules: whether a text is one, what it would have found, and why one found nothing at an entity."""
+
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+from services.contracts.claims import Malformed
+from services.contracts.entities import ENTITY_TYPES
+from services.contracts.resources.correlation import (
+    Backtest,
+    Backtested,
+    BacktestedFinding,
+    CheckedRule,
+    TestedRule,
+    WhyNot,
+    WhyNotQuery,
+    WrittenRule,
+)
+from services.contracts.targets import recognise
+from services.correlation.domain.absence import explain
+from services.correlation.domain.evaluating import judge_everything
+from services.correlation.domain.forms import AnyRule, read_any
+from services.correlation.domain.judging import Found
+from services.correlation.domain.rule import Rule
+from services.correlation.domain.spiderfoot.engine import explain as explain_events
+from services.correlation.domain.testing import run_tests
+from services.correlation.domain.world import Place
+from services.correlation.store import findings, pending
+from services.correlation.store import graph as graphs
+from services.correlation.store.graph import GraphWorld
+from services.correlation.usecases import rules
+from services.correlation.usecases.events import judge_events, project
+from services.correlation.usecases.findings import check_scan
+from services.kernel.calls import Caller
+from services.kernel.errors import Invalid, MirageError
+from services.kernel.service import Ports
+
+#: Findings of a back-test that are shown of each scan.
+SHOWN: Final = 100
+
+
+async def check_rule(ports: Ports, caller: Caller, question: WrittenRule) -> CheckedRule:
+    """Whether a text is a rule, and how its tests end; what is wrong with it is the answer, not an error."""
+    try:
+        rule = read_any(question.text)
+        outcomes = await run_tests(rule) if isinstance(rule, Rule) else []
+    except MirageError as error:
+        return CheckedRule(rule=None, fault=str(error))
+    return CheckedRule(
+        rule=rules.row_of(rule),
+        tests=tuple(
+            TestedRule(says=each.test.says, passed=each.passed, finds=each.test.finds, found=each.found)
+            for each in outcomes
+        ),
+    )
+
+
+async def backtest_rule(ports: Ports, caller: Caller, question: Backtest) -> AsyncGenerator[Backtested, None]:
+    """What a rule would have found in each scan; nothing of it is kept."""
+    rule = read_any(question.text)
+    await graphs.declare(ports.graph)
+    for scan in dict.fromkeys(question.scans):
+        await check_scan(ports, caller, scan)
+        found = await _judge(ports, caller, scan, rule)
+        async with ports.sql.read() as view:
+            known = await findings.standing(view, caller.workspace, [each.id for each in found])
+        statuses = {identity: each.status for identity, each in known.items()}
+        yield Backtested(
+            scan=scan,
+            found=len(found),
+            confirmed=sum(status == "confirmed" for status in statuses.values()),
+            false_positives=sum(status == "false_positive" for status in statuses.values()),
+            findings=tuple(
+                BacktestedFinding(title=each.title, entities=each.entities, status=statuses.get(each.id))
+                for each in found[:SHOWN]
+            ),
+        )
+
+
+async def _judge(ports: Ports, caller: Caller, scan: UUID, rule: AnyRule) -> list[Found]:
+    world, began = await _world(ports, caller, scan)
+    if isinstance(rule, Rule):
+        return await judge_everything(rule, world, began)
+    return judge_events(rule, await project([rule], world, began), world.judge)
+
+
+async def _world(ports: Ports, caller: Caller, scan: UUID) -> tuple[GraphWorld, int]:
+    """The facts of a scan, and as of when it is judged."""
+    async with ports.sql.read() as view:
+        state = await pending.read_scan(view, caller.workspace, scan)
+    if state is None:
+        raise Invalid(f"the scan {scan} was not judged yet; ask for its findings first")
+    judge = (await rules.in_force(ports, caller.workspace, state.began)).judge
+    return GraphWorld(ports.graph, graphs.space_of(caller.workspace, scan), judge), state.began
+
+
+async def explain_absence(ports: Ports, caller: Caller, query: WhyNotQuery) -> WhyNot:
+    """Why a rule did not fire on an entity."""
+    rule = await rules.find_rule(ports, caller.workspace, query.rule)
+    await check_scan(ports, caller, query.scan)
+    await graphs.declare(ports.graph)
+    world, began = await _world(ports, caller, query.scan)
+    there = await _entities(world, query.entity)
+    if not there:
+        return WhyNot(rule=rule.id, entity=None, fires=False, steps=(), stopped="the scan has no such entity")
+    if isinstance(rule, Rule):
+        place = next((each for each in there if each.type in rule.first.types), there[0])
+        explained = await explain(rule, world, place, began)
+        stopped, steps = explained.stopped, explained.steps
+    else:
+        place = there[0]
+        looked = explain_events(rule, await project([rule], world, began), place.id)
+        stopped = "" if looked.stopped is None else f"{looked.stopped.where}: {looked.stopped.what}"
+        steps = tuple(f"{step.where}: {step.what}, {step.left:,} left" for step in looked.steps if step.asked)
+    return WhyNot(rule=rule.id, entity=place.named, fires=not stopped, steps=steps, stopped=stopped)
+
+
+async def _entities(world: GraphWorld, value: str) -> list[Place]:
+    ids = []
+    for kind in ENTITY_TYPES:
+        with suppress(Malformed):
+            ids.append(recognise(value, type=kind).id)
+    found = await world.places(ids)
+    return [found[each] for each in ids if each in found]

@@ -1,0 +1,1 @@
+"""What decides about pictures: pure, the same for the same question."""

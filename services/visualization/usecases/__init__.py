@@ -1,0 +1,1 @@
+"""What visualization does, whichever door asks."""

@@ -1,0 +1,77 @@
+"""What takes long is made once for all who ask for it at the same time, and beside the event loop.
+
+A layout is some seconds of one core: two at a time, and what nobody waits for any more ends at its next step.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from services.kernel.service import Ports
+
+T = TypeVar("T")
+
+#: Layouts that are made at the same time, in one process.
+AT_ONCE: Final = 2
+_STATE: Final = "visualization.making"
+
+
+class Abandoned(Exception):
+    """Nobody waits for what is being made."""
+
+
+class Making:
+    """What is being made, by what it is."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._made: dict[Any, _Made] = {}
+
+    async def share(self, what: Any, make: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``make`` does, of which there is one under way for each ``what``; it ends with the last asker."""
+        made = self._made.get(what)
+        if made is None or made.task.done():
+            made = self._made[what] = _Made(asyncio.ensure_future(make()))
+        made.waiting += 1
+        try:
+            return await asyncio.shield(made.task)
+        finally:
+            made.waiting -= 1
+            if not made.waiting:
+                made.task.cancel()
+                if self._made.get(what) is made:
+                    del self._made[what]
+
+    async def beside(self, work: Callable[[Callable[[], None]], T]) -> T:
+        """Run ``work`` in a thread; what it is given raises once whoever asked is gone."""
+        gone = threading.Event()
+
+        def check() -> None:
+            if gone.is_set():
+                raise Abandoned
+
+        async with self._turn:
+            running = asyncio.get_running_loop().run_in_executor(None, work, check)
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                gone.set()
+                # Its turn is over when it has ended, which is one step away.
+                await asyncio.wait([running])
+                running.exception()
+                raise
+
+
+class _Made:
+    def __init__(self, task: "asyncio.Future[Any]") -> None:
+        self.task = task
+        self.waiting = 0
+
+
+def making_of(ports: Ports) -> Making:
+    """What is being made in this process."""
+    making = ports.state.setdefault(_STATE, None) or Making()
+    ports.state[_STATE] = making
+    assert isinstance(making, Making)
+    return making
