@@ -17,7 +17,8 @@ from services.cli.output import STDOUT, kept
 from services.cli.text import count
 from services.contracts.endpoints import GET_JUDGED, GET_STORED, MAKE_REPORT
 from services.contracts.resources import Scan, ScanId
-from services.contracts.resources.reports import NewReport, Piece, ReportFormat, ReportView
+from services.contracts.resources.reports import NewReport, ReportFormat, ReportView
+from services.kernel.calls import Piece
 from services.kernel.errors import Invalid, MirageError
 
 #: Seconds that a report waits for all that was found to be judged.
@@ -69,7 +70,7 @@ async def write_file(pieces: AsyncGenerator[Piece, None], output: str, then: str
     with kept(output, then), _opened(output) as out:
         async with aclosing(pieces):
             async for piece in pieces:
-                out.write(piece.content)
+                out.write(piece.data)
 
 
 def format_of(output: str | None, form: ReportFormat | None) -> ReportFormat:

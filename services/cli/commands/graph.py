@@ -135,4 +135,4 @@ async def _write(hull: Hull, session: Session, query: LayoutQuery, output: str |
         shown = escaped if out.isatty() else str
         async with aclosing(hull.calls.follow(DRAW_GRAPH, query, session.caller)) as chunks:
             async for chunk in chunks:
-                out.write(shown(chunk.text))
+                out.write(shown(chunk.data.decode()))

@@ -27,14 +27,13 @@ from services.contracts.resources import WorkspaceRef
 from services.contracts.resources.reports import (
     BundleQuery,
     NewReport,
-    Piece,
     ReportFile,
     ReportFormat,
     ReportRef,
     ReportsQuery,
     ReportView,
 )
-from services.kernel.calls import Nothing
+from services.kernel.calls import Nothing, Piece
 from services.kernel.errors import Invalid, NotFound
 
 FORMATS: Final[tuple[ReportFormat, ...]] = get_args(ReportFormat)

@@ -1,4 +1,4 @@
-"""Entities, relations, claims, exports and differences."""
+"""Entities, relations, claims and differences."""
 
 from typing import Literal
 from uuid import UUID
@@ -114,22 +114,6 @@ class SearchPage(Struct, frozen=True, kw_only=True):
     total: int
     facets: dict[str, dict[str, int]]
     cursor: str | None
-
-
-class ExportQuery(Struct, frozen=True, kw_only=True):
-    """``all``: also what lies outside the scope and, for hosts, names that did not resolve; ``as_of`` as elsewhere."""
-
-    scan: UUID
-    format: Literal["hosts", "jsonl", "csv", "json"]
-    canonical: bool = False
-    all: bool = False
-    as_of: int | None = None
-
-
-class Chunk(Struct, frozen=True):
-    """A piece of an export, as text."""
-
-    text: str
 
 
 class Stored(Struct, frozen=True, kw_only=True):
@@ -297,7 +281,8 @@ class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entity, its place in a scan, and what the scan says of it.
 
     ``said``: that it exists. An entity that only relations name has nothing of its own; its place is there all the
-    same. Of what thousands of items say alike, each module is given 50 times.
+    same, and, in a stream of all, who ``named`` it so. Of what thousands of items say alike, each module is given 50
+    times.
     """
 
     entity: Entity
@@ -308,6 +293,7 @@ class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     said: tuple[SaidBy, ...] = ()
     attributes: tuple[SaidValue, ...] = ()
     absences: tuple[SaidAbsence, ...] = ()
+    named: tuple[SaidBy, ...] = ()
 
 
 class RelationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -152,29 +152,6 @@ async def relations_to(view: Reader, workspace: UUID, targets: Sequence[int]) ->
     return [read_relation(row) for row in rows]
 
 
-async def leading(
-    view: Reader, workspace: UUID, scan: UUID, sources: Sequence[int], when: When, size: int = 500
-) -> AsyncIterator[list[tuple[StoredRelation, Entity]]]:
-    """The relations that a scan found from ``sources``, with their targets; sources as `sighted` orders them."""
-    named = {f"source{place}": number for place, number in enumerate(sources)}
-    async for rows in view.stream(
-        "SELECT relation.id, relation.number, relation.type, relation.source, relation.target, relation.qualifiers,"  # noqa: S608  parameters only
-        " target.type, target.key FROM relation"
-        " JOIN entity AS source ON source.workspace = relation.workspace AND source.number = relation.source"
-        " JOIN entity AS target ON target.workspace = relation.workspace AND target.number = relation.target"
-        f" WHERE relation.workspace = :workspace AND relation.source IN ({', '.join(f':{name}' for name in named)})"
-        " AND EXISTS (SELECT 1 FROM claim WHERE claim.workspace = :workspace AND claim.about = relation.number"
-        f" AND claim.scan = :scan{when.counts})"
-        " ORDER BY source.type, source.value, source.id, relation.type, target.value, relation.id",
-        size=size,
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-        **named,
-        **when.values,
-    ):
-        yield [(read_relation(row[:6]), Entity(row[6], read_key(row[7]))) for row in rows]
-
-
 async def claims_about(
     view: Reader,
     workspace: UUID,
