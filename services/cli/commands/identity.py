@@ -44,14 +44,14 @@ def list_hypotheses(
     async def work() -> int:
         async with session.open() as hull:
             scan = (await find_scan(hull, session, scan_id)).id if scan_id else None
-            compared = scan is None or await wait_until_judged(hull, session, scan)
+            missing = "" if scan is None else await wait_until_judged(hull, session, scan)
             query = HypothesesQuery(scan=scan, status=status, least=least, limit=limit)
             found = await hull.calls.ask(LIST_HYPOTHESES, query, session.caller)
-        if not compared:
-            click.echo("mirage: not everything was compared yet; ask again", err=True)
+        if missing:
+            click.echo(f"mirage: not everything was compared: {missing}", err=True)
         if form == "json":
             write_json(found)
-            return 0 if compared else 3
+            return 3 if missing else 0
         write_table(
             ("id", "score", "status", "type", "one", "other", "because"),
             (
@@ -71,7 +71,7 @@ def list_hypotheses(
         )
         if found.cursor is not None:
             click.echo(f"mirage: there are more than {limit}; say --limit or --least", err=True)
-        return 0 if compared else 3
+        return 3 if missing else 0
 
     return run_async(work())
 
