@@ -271,9 +271,12 @@ async def forget_scan(tx: Tx, workspace: UUID, scan: UUID) -> None:
         where = only_here.format(id=identity, table=table)
         await tx.execute(f"DELETE FROM {table} WHERE {where}", **values)  # noqa: S608 - from here
     await tx.execute(
-        "UPDATE finding SET last_scan = (SELECT max(other.scan) FROM occurrence AS other"
-        " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan)"
+        "UPDATE finding SET last_scan = (SELECT other.scan FROM occurrence AS other"
+        " JOIN scan ON scan.workspace = other.workspace AND scan.id = other.scan"
+        " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan"
+        " ORDER BY scan.began DESC, other.scan LIMIT 1)"
         " WHERE workspace = :workspace AND last_scan = :scan AND EXISTS (SELECT 1 FROM occurrence AS other"
+        " JOIN scan ON scan.workspace = other.workspace AND scan.id = other.scan"
         " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan)",
         **values,
     )
