@@ -11,7 +11,10 @@ from services.contracts.scope import Role
 
 
 class Assertion(Struct, frozen=True, kw_only=True):
-    """Who said a claim: evidence ids are hex, times UTC microseconds."""
+    """Who said a claim: evidence ids are hex, times UTC microseconds.
+
+    One that does not count now says since when: ``retracted_at``, or ``unsupported_at`` where it rests on such alone.
+    """
 
     module: str
     version: int
@@ -23,6 +26,8 @@ class Assertion(Struct, frozen=True, kw_only=True):
     where: str = ""
     valid_from: int | None = None
     valid_to: int | None = None
+    retracted_at: int | None = None
+    unsupported_at: int | None = None
 
 
 class AttributeValue(Struct, frozen=True, kw_only=True):
@@ -71,7 +76,8 @@ class EntityQuery(Struct, frozen=True, kw_only=True):
     """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type.
 
     ``as_of``: what was known at an instant (UTC microseconds), instead of now. ``valid_at``: of that, what its sources
-    say to hold at an instant; who says nothing of when it holds says that it always does.
+    say to hold at an instant; who says nothing of when it holds says that it always does. ``withdrawn``: also claims
+    that do not count.
     """
 
     value: str
@@ -79,6 +85,7 @@ class EntityQuery(Struct, frozen=True, kw_only=True):
     scan: UUID | None = None
     as_of: int | None = None
     valid_at: int | None = None
+    withdrawn: bool = False
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
@@ -114,6 +121,12 @@ class SearchPage(Struct, frozen=True, kw_only=True):
     total: int
     facets: dict[str, dict[str, int]]
     cursor: str | None
+
+
+class Chunk(Struct, frozen=True):
+    """A piece of an answer, as text."""
+
+    text: str
 
 
 class Stored(Struct, frozen=True, kw_only=True):
@@ -178,9 +191,9 @@ class RecordView(Struct, frozen=True, kw_only=True):
 
 
 class ClaimsQuery(Struct, frozen=True, kw_only=True):
-    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones.
+    """Claims of a scan, all or those resting on one evidence record (hex).
 
-    ``as_of`` and ``valid_at`` as in `EntityQuery`.
+    ``as_of``, ``valid_at`` and ``withdrawn`` as in `EntityQuery`.
     """
 
     scan: UUID
@@ -192,10 +205,7 @@ class ClaimsQuery(Struct, frozen=True, kw_only=True):
 
 
 class ClaimView(Struct, frozen=True, kw_only=True):
-    """A claim with its key (see `claim_key`) and who said it.
-
-    One that does not count says since when: ``retracted_at``, or ``unsupported_at`` where it rests on such alone.
-    """
+    """A claim with its key (see `claim_key`) and who said it; whether it counts now as in `Assertion`."""
 
     key: str
     claim: Claim

@@ -64,7 +64,8 @@ async def _picture(ports: Ports, caller: Caller, question: LayoutQuery, wanted: 
         seen = await kept.find(ports, caller.workspace, named, list[LayoutPiece])
         if seen:
             return seen
-    key, pieces = await _made(ports, caller, question, wanted)
+    async with making_of(ports).turn:
+        key, pieces = await _made(ports, caller, question, wanted)
     if asked:
         await kept.keep(ports, caller.workspace, asked, key)
     return pieces

@@ -77,10 +77,10 @@ def lead(book: Book) -> None:
     _spread(deque(roots), below)
     _reach_the_rest(trails.spare, below)
     for thing, said in sorted(trails.unplaced, key=_placing) if roots else ():
-        # Whoever was asked about a set of names was asked for the sake of the target.
         if any(way.said is not None and way.said.module == said.module for way in thing.ways):
             continue
-        way = Way(roots[0], said)
+        # Whoever was asked about a set or a level of names was asked for the sake of the name above, or the target.
+        way = Way(_above(thing, book) or roots[0], said)
         thing.ways.append(way)
         if thing.first is None and not thing.is_false:
             _reach(thing, way)
@@ -94,7 +94,7 @@ def _mark(book: Book) -> None:
         thing.is_inside = thing.role in _INSIDE
         thing.is_false = thing.value("false_positive") is True
     for link in book.links:
-        if link.facts.type == "resolves_to":
+        if link.facts.type == "resolves_to" and not link.source.is_false:
             link.target.is_inside |= link.source.role in _INSIDE
             link.source.values.setdefault("resolution", [_RESOLVED])
 
@@ -202,6 +202,17 @@ def _spread(waiting: deque[Thing], below: Below) -> None:
             if thing.first is None and not thing.is_false:
                 _reach(thing, way)
                 waiting.append(thing)
+
+
+def _above(thing: Thing, book: Book) -> Thing | None:
+    """The nearest name above a name that leads back to a target."""
+    name = thing.entity.key[0] if thing.entity.type in _NAMES else ""
+    while name:
+        name = name.partition(".")[2]
+        found = book.host(name)
+        if found is not None and found.first is not None:
+            return found
+    return None
 
 
 def _reach_the_rest(spare: list[tuple[Thing, Way]], below: Below) -> None:
