@@ -51,10 +51,8 @@ async def put_facts(
     await graph.put_nodes(
         space,
         [
-            Node(
-                each.entity.id, each.entity.type, {FACTS: _encode(each).decode(), VALUE: each.entity.value[:MAX_VALUE]}
-            )
-            for each in entities
+            Node(each.entity.id, each.entity.type, {FACTS: _encode(each).decode(), VALUE: value[:MAX_VALUE]})
+            for each, value in ((each, each.entity.value) for each in entities)
         ],
     )
     await graph.put_edges(space, [_edge(each) for each in relations])
