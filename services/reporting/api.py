@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from services.contracts import endpoints as e
 from services.kernel.calls import Endpoint
-from services.reporting.usecases import bundling, reports
+from services.reporting.usecases import bundling, exports, reports
 
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.MAKE_REPORT: reports.make,
@@ -14,4 +14,5 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.READ_REPORT: reports.read,
     e.READ_BUNDLE: bundling.read_bundle,
     e.DELETE_REPORT: reports.delete,
+    e.EXPORT: exports.export_scan,
 }

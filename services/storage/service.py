@@ -7,14 +7,13 @@ from services.kernel.service import Service
 
 service: Final = Service(
     name="storage",
-    summary="Keeps entities, relations and assertions over time; searches, exports, compares.",
+    summary="Keeps entities, relations and assertions over time; searches, compares.",
     needs=("sql", "bus", "search"),
     publishes=(Record, Changed),
     consumes=(Collected, Admitted, Deleted),
     answers=(
         e.FIND_ENTITIES,
         e.GET_ENTITY,
-        e.EXPORT,
         e.GET_STORED,
         e.SWEPT_BY_STORAGE,
         e.DIFF,

@@ -301,7 +301,13 @@ def bare(path: Path, envelopes: list[Envelope]) -> float:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    for table, width in (("entity", 7), ("relation", 6), ("claim", len(CLAIM)), ("record", 6), ("result", len(RESULT) - 1)):
+    for table, width in (
+        ("entity", 7),
+        ("relation", 6),
+        ("claim", len(CLAIM)),
+        ("record", 6),
+        ("result", len(RESULT) - 1),
+    ):
         connection.execute(f"CREATE TABLE {table} ({', '.join(f'c{n}' for n in range(width))})")
     started = time.perf_counter()
     for rows in batches:

@@ -32,7 +32,7 @@ TAKE: Final = {"fetch", "fetch_one", "stream", "execute", "execute_many", "fetch
 HANDLES: Final = {"tx", "view", "unit.tx"}
 
 #: Now, and an instant; of what holds at one, too.
-WHENS: Final = (When(), When(as_of=1), When(as_of=1, valid_at=1))
+WHENS: Final = (When(), When(as_of=1), When(as_of=1, valid_at=1), When(as_of=1, valid_at=1, withdrawn=True))
 
 #: What the names in a statement stand for that is put together where it runs: every form that it takes.
 FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
@@ -95,7 +95,6 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
     "storage/store/reading.py claims_of": [
         {"narrowed": ""},
         *({"narrowed": f"{when.counts} AND item = :item"} for when in WHENS),
-        *({"narrowed": when.recorded} for when in WHENS),
     ],
     "storage/store/records.py find_records": [{"column": "id"}, {"column": "blob"}],
     "storage/store/withheld.py withdrawn": [{"scan": scan, "when": when} for scan in (None, 1) for when in WHENS],

@@ -98,6 +98,7 @@ from services.contracts.endpoints.registry import (
 )
 from services.contracts.endpoints.reporting import (
     DELETE_REPORT,
+    EXPORT,
     GET_REPORT,
     LIST_REPORTS,
     MAKE_REPORT,
@@ -128,7 +129,6 @@ from services.contracts.endpoints.scans import (
 from services.contracts.endpoints.storage import (
     DIFF,
     DIFF_INSTANTS,
-    EXPORT,
     FIND_ENTITIES,
     FIND_RECORDS,
     GET_ENTITY,

@@ -15,11 +15,6 @@ GET_ENTITY: Final = Endpoint(
     takes=r.EntityQuery, answers=tuple[r.EntityView, ...],
     summary="Show entities of a value: what is said of them, by whom, from which evidence.",
 )  # fmt: skip
-EXPORT: Final = Endpoint(
-    service="storage", name="export", method="GET", path="/v1/scans/{scan}/export", needs="results.read",
-    takes=r.ExportQuery, answers=r.Chunk, summary="Export a scan.", streams=True,
-    audited=True,
-)  # fmt: skip
 GET_STORED: Final = Endpoint(
     service="storage", name="get_stored", method="GET", path="/v1/scans/{scan}/stored", needs="results.read",
     takes=r.ScanId, answers=r.Stored, summary="Say how much of a scan storage has.",

@@ -1,4 +1,4 @@
-"""Entities, relations, claims, exports and differences."""
+"""Entities, relations, claims and differences."""
 
 from typing import Literal
 from uuid import UUID
@@ -11,7 +11,10 @@ from services.contracts.scope import Role
 
 
 class Assertion(Struct, frozen=True, kw_only=True):
-    """Who said a claim: evidence ids are hex, times UTC microseconds."""
+    """Who said a claim: evidence ids are hex, times UTC microseconds.
+
+    One that does not count now says since when: ``retracted_at``, or ``unsupported_at`` where it rests on such alone.
+    """
 
     module: str
     version: int
@@ -23,6 +26,8 @@ class Assertion(Struct, frozen=True, kw_only=True):
     where: str = ""
     valid_from: int | None = None
     valid_to: int | None = None
+    retracted_at: int | None = None
+    unsupported_at: int | None = None
 
 
 class AttributeValue(Struct, frozen=True, kw_only=True):
@@ -71,7 +76,8 @@ class EntityQuery(Struct, frozen=True, kw_only=True):
     """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type.
 
     ``as_of``: what was known at an instant (UTC microseconds), instead of now. ``valid_at``: of that, what its sources
-    say to hold at an instant; who says nothing of when it holds says that it always does.
+    say to hold at an instant; who says nothing of when it holds says that it always does. ``withdrawn``: also claims
+    that do not count.
     """
 
     value: str
@@ -79,6 +85,7 @@ class EntityQuery(Struct, frozen=True, kw_only=True):
     scan: UUID | None = None
     as_of: int | None = None
     valid_at: int | None = None
+    withdrawn: bool = False
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
@@ -116,18 +123,8 @@ class SearchPage(Struct, frozen=True, kw_only=True):
     cursor: str | None
 
 
-class ExportQuery(Struct, frozen=True, kw_only=True):
-    """``all``: also what lies outside the scope and, for hosts, names that did not resolve; ``as_of`` as elsewhere."""
-
-    scan: UUID
-    format: Literal["hosts", "jsonl", "csv", "json"]
-    canonical: bool = False
-    all: bool = False
-    as_of: int | None = None
-
-
 class Chunk(Struct, frozen=True):
-    """A piece of an export, as text."""
+    """A piece of an answer, as text."""
 
     text: str
 
@@ -194,9 +191,9 @@ class RecordView(Struct, frozen=True, kw_only=True):
 
 
 class ClaimsQuery(Struct, frozen=True, kw_only=True):
-    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones.
+    """Claims of a scan, all or those resting on one evidence record (hex).
 
-    ``as_of`` and ``valid_at`` as in `EntityQuery`.
+    ``as_of``, ``valid_at`` and ``withdrawn`` as in `EntityQuery`.
     """
 
     scan: UUID
@@ -208,10 +205,7 @@ class ClaimsQuery(Struct, frozen=True, kw_only=True):
 
 
 class ClaimView(Struct, frozen=True, kw_only=True):
-    """A claim with its key (see `claim_key`) and who said it.
-
-    One that does not count says since when: ``retracted_at``, or ``unsupported_at`` where it rests on such alone.
-    """
+    """A claim with its key (see `claim_key`) and who said it; whether it counts now as in `Assertion`."""
 
     key: str
     claim: Claim
@@ -297,7 +291,8 @@ class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entity, its place in a scan, and what the scan says of it.
 
     ``said``: that it exists. An entity that only relations name has nothing of its own; its place is there all the
-    same. Of what thousands of items say alike, each module is given 50 times.
+    same, and, in a stream of all, who ``named`` it so. Of what thousands of items say alike, each module is given 50
+    times.
     """
 
     entity: Entity
@@ -308,6 +303,7 @@ class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     said: tuple[SaidBy, ...] = ()
     attributes: tuple[SaidValue, ...] = ()
     absences: tuple[SaidAbsence, ...] = ()
+    named: tuple[SaidBy, ...] = ()
 
 
 class RelationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -152,29 +152,6 @@ async def relations_to(view: Reader, workspace: UUID, targets: Sequence[int]) ->
     return [read_relation(row) for row in rows]
 
 
-async def leading(
-    view: Reader, workspace: UUID, scan: UUID, sources: Sequence[int], when: When, size: int = 500
-) -> AsyncIterator[list[tuple[StoredRelation, Entity]]]:
-    """The relations that a scan found from ``sources``, with their targets; sources as `sighted` orders them."""
-    named = {f"source{place}": number for place, number in enumerate(sources)}
-    async for rows in view.stream(
-        "SELECT relation.id, relation.number, relation.type, relation.source, relation.target, relation.qualifiers,"  # noqa: S608  parameters only
-        " target.type, target.key FROM relation"
-        " JOIN entity AS source ON source.workspace = relation.workspace AND source.number = relation.source"
-        " JOIN entity AS target ON target.workspace = relation.workspace AND target.number = relation.target"
-        f" WHERE relation.workspace = :workspace AND relation.source IN ({', '.join(f':{name}' for name in named)})"
-        " AND EXISTS (SELECT 1 FROM claim WHERE claim.workspace = :workspace AND claim.about = relation.number"
-        f" AND claim.scan = :scan{when.counts})"
-        " ORDER BY source.type, source.value, source.id, relation.type, target.value, relation.id",
-        size=size,
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-        **named,
-        **when.values,
-    ):
-        yield [(read_relation(row[:6]), Entity(row[6], read_key(row[7]))) for row in rows]
-
-
 async def claims_about(
     view: Reader,
     workspace: UUID,
@@ -200,7 +177,15 @@ async def claims_about(
         **({"most": most} if most is not None else {}),
         **when.values,
     )
-    return sorted((StoredClaim._make(row[: len(StoredClaim._fields)]) for row in rows), key=_age)
+    return sorted((_claim(row, when) for row in rows), key=_age)
+
+
+def _claim(row: Row, when: When) -> StoredClaim:
+    """A claim from its columns in `CLAIM`; one that counted at an instant does not say that it was withdrawn later."""
+    claim = StoredClaim._make(row[: len(StoredClaim._fields)])
+    if when.as_of is None or when.withdrawn:
+        return claim
+    return claim._replace(retracted_at=None, unsupported_at=None)
 
 
 def _age(claim: StoredClaim) -> tuple[int, str, str, str, bytes]:
@@ -241,11 +226,10 @@ async def claims_of(
     item: UUID | None = None,
     *,
     when: When = NOW,
-    with_withdrawn: bool = False,
     size: int = 1000,
 ) -> AsyncIterator[list[StoredClaim]]:
     """The claims of a scan, or of one item of it, in the order of their keys."""
-    narrowed = (when.recorded if with_withdrawn else when.counts) + (" AND item = :item" if item else "")
+    narrowed = when.counts + (" AND item = :item" if item else "")
     async for rows in view.stream(
         f"SELECT {CLAIM} FROM {CLAIMS} AND claim.scan = :scan AND result.scan = :scan{narrowed} ORDER BY claim, id",  # noqa: S608  columns only
         size=size,
@@ -254,7 +238,7 @@ async def claims_of(
         **({"item": item.bytes} if item else {}),
         **when.values,
     ):
-        yield [StoredClaim(*row) for row in rows]
+        yield [_claim(row, when) for row in rows]
 
 
 async def told_of(view: Reader, workspace: UUID, scan: UUID, size: int) -> AsyncIterator[list[int]]:

@@ -5,7 +5,7 @@ were given on the way, and the claims when they named whom. So of an instant tho
 were there, and they are put back to what they were then.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -64,29 +64,6 @@ def _narrowed(when: When, roles: Sequence[Role] | None, types: Sequence[str] | N
 
 def _names(values: Mapping[str, object]) -> str:
     return ", ".join(f":{name}" for name in values)
-
-
-async def sighted(
-    view: Reader,
-    workspace: UUID,
-    scan: UUID,
-    when: When,
-    *,
-    roles: Sequence[Role] | None = None,
-    types: Sequence[str] | None = None,
-    size: int = 500,
-) -> AsyncIterator[list[StoredEntity]]:
-    """The entities of a scan as it saw them, by type and value, in lists; of ``roles`` and ``types``, if given."""
-    narrowed, values = _narrowed(when, roles, types)
-    async for rows in view.stream(
-        f"{_SEEN}{narrowed} ORDER BY entity.type, entity.value, entity.id",
-        size=size,
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-        **values,
-    ):
-        if seen := await _as_known(view, workspace, scan, rows, when, roles):
-            yield seen
 
 
 async def sighted_after(

@@ -46,7 +46,7 @@ async def withdrawn(
 
     A target was named by who made the scan, and what no claim ever named by the scan itself: these stay.
     """
-    if not entities or not await _is_any(view, workspace, when):
+    if not entities or when.withdrawn or not await _is_any(view, workspace, when):
         return set()
     when = When(when.as_of)
     rows = await view.fetch_in(

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from services.contracts.facts import MAX_CHANGED
 from services.contracts.resources.storage import (
     EntityFacts,
@@ -15,6 +17,7 @@ from services.contracts.resources.storage import (
     SaidBy,
     SaidValue,
 )
+from services.contracts.scope import Role
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.service import Ports
@@ -24,9 +27,11 @@ from services.storage.store import joined, reading, sightings
 from services.storage.store.joined import Joined
 from services.storage.store.reading import StoredClaim, StoredEntity
 from services.storage.store.when import NOW, When
-from services.storage.usecases.export import ASSERTED, IN_SCOPE
 from services.storage.usecases.stored import check_scans
 
+IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
+#: How often a module is shown to have said the same of one thing: of a hub, thousands of items do.
+ASSERTED: Final = 50
 #: Entities, or relations, of a piece of the stream.
 PIECE: Final = 500
 
@@ -48,7 +53,8 @@ async def scan_facts(view: Reader, workspace: UUID, query: FactsQuery) -> AsyncI
             view, workspace, query.scan, after, when, roles=roles, limit=PIECE
         )
         if stored:
-            yield Facts(entities=await _entity_facts(view, workspace, query.scan, stored, when))
+            told = await _entity_facts(view, workspace, query.scan, stored, when)
+            yield Facts(entities=await _named(view, workspace, query.scan, stored, told, when))
             async for related in joined.relations_from(view, workspace, [each.number for each in stored], PIECE):
                 if said := await _relation_facts(view, workspace, query.scan, related, when):
                     yield Facts(relations=said)
@@ -81,6 +87,24 @@ async def _entity_facts(
 ) -> tuple[EntityFacts, ...]:
     told = await _told(view, workspace, scan, [each.number for each in stored], when)
     return tuple(_entity(each, told.get(each.number, ())) for each in stored)
+
+
+async def _named(
+    view: Reader, workspace: UUID, scan: UUID, stored: Sequence[StoredEntity], told: Sequence[EntityFacts], when: When
+) -> tuple[EntityFacts, ...]:
+    """The same, with who named those in a relation of which nobody has said anything else."""
+    unsaid = [
+        each.number
+        for each, facts in zip(stored, told, strict=True)
+        if not (facts.said or facts.attributes or facts.absences)
+    ]
+    if not unsaid:
+        return tuple(told)
+    naming = await reading.vouching(view, workspace, scan, unsaid, ASSERTED, when)
+    return tuple(
+        replace(facts, named=_said(naming[each.number])) if each.number in naming else facts
+        for each, facts in zip(stored, told, strict=True)
+    )
 
 
 async def _relation_facts(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.reporting.press import Press
+from tests.services.storage.depot import Depot, depot
 from tests.stores import Stores
 
 
@@ -20,3 +21,9 @@ async def keeping(tmp_path: Path, stores: Stores) -> AsyncIterator[Press]:
     made = await Press(tmp_path).open()
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, stores: Stores) -> AsyncIterator[Depot]:
+    async with depot(tmp_path) as made:
+        yield made

@@ -17,6 +17,7 @@ from selectolax.lexbor import LexborHTMLParser
 from services.contracts import endpoints as e
 from services.contracts import entities
 from services.contracts.facts import Deleted
+from services.contracts.resources.correlation import Ground
 from services.contracts.resources.reports import NewReport, ReportRef, ReportsQuery, ReportView
 from services.contracts.resources.storage import EntityFacts, Facts
 from services.kernel.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
@@ -333,6 +334,25 @@ async def test_a_pdf_that_takes_more_than_it_may_takes_nothing_else_down(
         with pytest.raises(Unavailable):
             await press.read(report, "pdf")
     assert (await press.read(report, "pdf")).startswith(b"%PDF")
+
+
+async def test_a_finding_with_many_grounds_tells_some_and_says_how_many_more_there_are(press: Press) -> None:
+    view = press.views[0]
+    grounds = [replace(view.grounds[2], value=f"Another title {number}") for number in range(40)]
+    press.views[0] = replace(view, grounds=tuple(grounds))
+    text = (await press.read(await press.make("technical"), "md")).decode()
+    assert "28 further grounds in the finding itself" in text
+    assert text.count("Another title") == 12
+
+
+async def test_what_follows_from_the_scan_has_no_time_and_no_module(press: Press) -> None:
+    view = press.views[0]
+    ground = Ground(role="host", entity=view.finding.entities[0], predicate="distance", value=0)
+    press.views[0] = replace(view, grounds=(*view.grounds, ground))
+    for template in ("technical", "evidence"):
+        text = (await press.read(await press.make(template), "md")).decode()
+        assert "the scan itself" in text
+        assert "1970" not in text
 
 
 async def test_what_people_have_put_aside_is_counted_and_not_told(press: Press) -> None:

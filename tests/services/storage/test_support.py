@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.contracts import endpoints as e
 from services.contracts import entities, relations
-from services.contracts.claims import claim_line
+from services.contracts.claims import Entity, claim_line
 from services.contracts.facts import Changed
 from services.contracts.resources import ClaimsQuery, EntityQuery, Retract
 from services.contracts.resources.storage import FactsOf, FactsQuery
@@ -62,8 +62,9 @@ class Follower:
 
 
 async def play(store: Depot, rng: random.Random) -> None:
-    """Let a world happen, and see after each event that what is shown is what counts."""
+    """Let a world happen, and see after each event that what is shown is what counts, and that it is for then later."""
     known, followers = World(), {scan: Follower(store, scan) for scan in (SCAN, LATER)}
+    then: list[tuple[int, UUID, set[tuple[str, int, str]], set[Entity]]] = []
     for happened in world(rng):
         known.add(happened)
         if isinstance(happened, Retract):
@@ -81,6 +82,12 @@ async def play(store: Depot, rng: random.Random) -> None:
             facts |= {(each.source.id, each.id): each for one in pieces for each in one.relations}
             await follower.catch_up()
             assert follower.facts == facts
+            then.append((now(), scan, claims, members))
+    for at, scan, claims, members in then:
+        shown = await store.follow(e.LIST_CLAIMS, ClaimsQuery(scan=scan, as_of=at))
+        assert {(each.module, each.version, claim_line(each.claim)) for each in shown} == claims
+        pieces = await store.follow(e.READ_FACTS, FactsQuery(scan=scan, all=True, as_of=at))
+        assert {each.entity for one in pieces for each in one.entities} == members
 
 
 @pytest.mark.slow
@@ -154,6 +161,10 @@ async def test_claims_that_do_not_count_are_listed_for_who_asks_for_them(store: 
         ("brute", False, True),
     }  # fmt: skip
     assert await store.ask(e.GET_ENTITY, EntityQuery(value=API.value)) == ()
+    (shown,) = await store.ask(e.GET_ENTITY, EntityQuery(value=API.value, withdrawn=True))
+    said = {each.module: each for each in shown.assertions}
+    assert said["crtsh"].retracted_at is not None
+    assert said["dns_records"].unsupported_at is not None
 
 
 async def test_what_a_crash_left_is_worked_out_by_the_service(store: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
