@@ -117,6 +117,41 @@ job "mirage-reporting" {
       mode     = "delay"
     }
 
+    task "migrate" {
+      driver = var.driver
+
+      lifecycle {
+        hook    = "prestart"
+        sidecar = false
+      }
+
+      config {
+        command      = var.driver == "docker" ? null : var.mirage
+        args         = ["migrate", "reporting"]
+        image        = var.driver == "docker" ? var.image : null
+        network_mode = var.driver == "docker" ? "host" : null
+      }
+
+      env = var.environment
+
+      template {
+        destination = "secrets/settings.env"
+        perms       = "600"
+        env         = true
+        change_mode = "noop"
+        data        = <<-EOT
+          {{ with nomadVar "nomad/jobs/mirage-reporting" }}
+          MIRAGE_SQL={{ .sql }}
+          {{ end }}
+        EOT
+      }
+
+      resources {
+        cpu    = 100
+        memory = 128
+      }
+    }
+
     task "reporting" {
       driver = var.driver
 
@@ -144,6 +179,7 @@ job "mirage-reporting" {
           MIRAGE_DIRECTORY={{ .directory }}
           MIRAGE_DOCUMENTS={{ .documents }}
           MIRAGE_PEERS={{ .peers }}
+          MIRAGE_SIGNING_KEYS={{ .signing_keys }}
           MIRAGE_SQL={{ .sql }}
           {{ end }}
         EOT
@@ -155,7 +191,7 @@ job "mirage-reporting" {
 
       resources {
         cpu    = 100
-        memory = 256
+        memory = 768
       }
     }
   }

@@ -20,6 +20,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-reporting"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-scans"
     Action = "allow"
   },

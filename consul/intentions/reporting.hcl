@@ -8,6 +8,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-gateway"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-prometheus"
     Action = "allow"
   },

@@ -24,6 +24,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-reporting"
+    Action = "allow"
+  },
+  {
     Name   = "mirage-visualization"
     Action = "allow"
   },

@@ -66,6 +66,7 @@ NAMES = (
     ("caa_missing", (CLOUD,), "it has no CAA record"),
     ("name_servers_in_one_network", (CLOUD, TRACK), "all that answer are of one host"),
     ("lame_delegation", (TRACK,), "ns-old is gone"),
+    ("mail_server_gone", (TRACK,), "mx-old is gone"),
     ("dnssec_missing", (DOMAIN, CLOUD, TRACK), "none is signed"),
     ("domain_expiring", (CLOUD,), "it ends in twelve days"),
     ("transfer_lock_missing", (TRACK,), "it is active and no more"),
@@ -126,3 +127,4 @@ def _addresses(world: World) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
             yield ("address_blocklisted", "ip_address", (address.ip,), "a block list has it")
         if address.country != "GB" and address.owner == "affiliate" and address.hosts:
             yield ("country_unusual", "ip_address", (address.ip,), "the only one abroad")
+            yield ("provider_unusual", "ip_address", (address.ip,), "the only one at its provider")

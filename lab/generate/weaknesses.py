@@ -7,6 +7,7 @@ the world before; a scan of the organisation's domains and its network that make
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Literal
 
 from msgspec import Struct, structs
 
@@ -34,6 +35,8 @@ from lab.world import (
     Zone,
 )
 
+Flaw = Literal["none", "expired", "expiring", "weak", "self_signed", "wrong_name", "issuer"]
+
 NETWORK = "203.0.113."
 SIZE_AND_SEED = (60, 1)
 RANGE = "203.0.113.200/29"
@@ -59,14 +62,13 @@ APACHE_OLD = Technology(
 
 
 class WeakSite(Struct, frozen=True, kw_only=True):
-    """What is wrong with a site: its title, what is on its page, and with its certificate (None: it has none)."""
+    """A site: what is on its page, and what is wrong with its certificate (None: it has none)."""
 
     title: str
     markup: str = ""
     links: tuple[str, ...] = ()
     technologies: tuple[Technology, ...] = (NGINX,)
-    robots: tuple[str, ...] = ()
-    flaw: str | None = ""
+    flaw: Flaw | None = "none"
     security_expires: timedelta | None = None
 
 
@@ -186,7 +188,6 @@ def _site(weak: WeakHost, site: WeakSite, day: datetime) -> Site:
         technologies=site.technologies,
         pages=(Page(path="/", title=site.title, markup=site.markup, links=site.links),),
         favicon=favicon(HALYARD.slug),
-        robots=site.robots,
         security_contact=HALYARD.emails[4] if site.security_expires else None,
         security_expires=day + (site.security_expires or timedelta(0)),
         certificate=None if site.flaw is None else weak.name,
@@ -306,6 +307,7 @@ def _zones(world: World) -> Iterator[Zone]:
         TRACK: [
             *_delegated(TRACK, (rented[0], f"ns-old.{DOMAIN}.")),
             (TRACK, "MX", mail),
+            (TRACK, "MX", f"20 mx-old.{DOMAIN}."),
             (TRACK, "TXT", f'"v=spf1 " "{senders}" "?all"'),
             *((f"s{number}.{TRACK}", "TXT", f'"v=spf1 ip4:{NETWORK}{number + 1} -all"') for number in range(1, 12)),
             (f"_dmarc.{TRACK}", "TXT", '"v=DMARC1; p=none"'),
@@ -326,8 +328,7 @@ def _zones(world: World) -> Iterator[Zone]:
             own = [Record(owner=weak.name, type="A", value=weak.ip) for weak in HOSTS]
             yield structs.replace(zone, records=(*zone.records, *own))
         else:
-            yield made.pop(zone.name, zone)
-    yield from made.values()
+            yield made.get(zone.name, zone)
     for name in LIVE_SERVICES:
         records = [Record(owner=owner, type=kind, value=value) for owner, kind, value in _delegated(name, rented)]
         yield Zone(name=name, owner="affiliate", records=tuple(records))

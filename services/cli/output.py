@@ -1,18 +1,35 @@
 """Where a command writes: to standard output or a file, in which form, and what is said where that fails."""
 
+import codecs
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
+from services.cli.text import escaped
 from services.kernel.errors import Exhausted, Invalid, Unavailable
 
 STDOUT: Final = "-"
 #: What is exported to a file of which only the name was said.
-FORMS: Final = {".txt": "hosts", ".jsonl": "jsonl", ".csv": "csv", ".json": "json"}
+FORMS: Final = {
+    ".txt": "hosts",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".stix.json": "stix",
+    ".misp.json": "misp",
+    ".json": "json",
+    ".gexf": "gexf",
+    ".graphml": "graphml",
+    ".xlsx": "xlsx",
+    ".pdf": "pdf",
+    ".html": "html",
+    ".md": "md",
+}
+#: What no terminal can show.
+BINARY: Final = frozenset({"xlsx", "pdf"})
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: What standard output says when it was full, or closed before the command began.
 REFUSED: Final = FULL | {errno.EBADF}
@@ -79,6 +96,22 @@ def opened(output: str | None) -> Iterator[TextIO]:
         yield out
 
 
+@contextmanager
+def opened_for_bytes(output: str | None) -> Iterator[Callable[[bytes], object]]:
+    """What writes to a file, or to standard output; to a terminal without what that would obey."""
+    if output not in {None, STDOUT}:
+        with Path(str(output)).open("wb") as out:
+            yield out.write
+        return
+    if sys.stdout.isatty():
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        yield lambda piece: sys.stdout.write(escaped(decode(piece)))
+    else:
+        sys.stdout.flush()
+        yield sys.stdout.buffer.write
+    sys.stdout.flush()
+
+
 def check_output(output: str | None) -> None:
     """Refuse an output that could not be written before anything is asked, not after."""
     if output in {None, STDOUT}:
@@ -92,7 +125,14 @@ def check_output(output: str | None) -> None:
 
 def form_by_ending(output: str | None) -> str | None:
     """The form that the ending of a file's name stands for."""
-    return None if output is None else FORMS.get(Path(output).suffix.lower())
+    name = "" if output is None else Path(output).name.lower()
+    return next((form for ending, form in FORMS.items() if name.endswith(ending)), None)
+
+
+def check_form(form: str, output: str | None) -> None:
+    """Refuse to write to a terminal what it cannot show."""
+    if form in BINARY and output in {None, STDOUT} and sys.stdout.isatty():
+        raise Invalid(f"{form} is not for a terminal; say --output FILE, or lead it into a program")
 
 
 def _unwritten(where: str, error: OSError, then: str = "") -> Exhausted | Unavailable:

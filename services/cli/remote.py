@@ -16,7 +16,7 @@ from services.contracts.resources import LoggedIn, Refresh
 from services.kernel.calls import ANYBODY, A, Caller, Calls, Endpoint, Q
 from services.kernel.errors import Invalid, Unauthenticated, Unavailable
 from services.kernel.http_calls import Broken, Http, Unheard
-from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
+from services.kernel.http_questions import EVENTS, Asked, read_answer, read_events, read_problem, write_question
 from services.kernel.messages import workspace_id
 from services.kernel.openapi import KEY, WORKSPACE
 from services.kernel.pauses import pauses
@@ -110,7 +110,8 @@ class RemoteCalls(Calls):
 
     async def follow(self, endpoint: Endpoint[Q, A], question: Q, caller: Caller) -> AsyncGenerator[A, None]:
         asked, token = self._asked(endpoint, question), await self._bearer(endpoint)
-        async with self._http.request(self._url, asked, self._headers(token), None) as answer:
+        headers = {**self._headers(token), "Accept": EVENTS}
+        async with self._http.request(self._url, asked, headers, None) as answer:
             if answer.status != 200:
                 raise read_problem(endpoint.service, answer.status, await answer.read())
             async with aclosing(read_events(endpoint, answer.content.iter_any(), endpoint.service)) as parts:

@@ -37,6 +37,7 @@ PERMISSIONS: Final = (
     Permission("results.read", "search, show, compare and export what was found", _ALL),
     Permission("results.retract", "withdraw claims, and restore them", _WORKERS),
     Permission("findings.judge", "say where one stands with findings, suppress them, and write rules", _WORKERS),
+    Permission("reports.make", "make and remove reports, whose bundles the workspace signs", _WORKERS),
     Permission("evidence.read", "see, verify and replay the bytes that claims rest on", _ALL),
     Permission("modules.read", "see modules, their health, their budgets and what is set of them", _ALL),
     Permission("modules.set", "enable, disable and configure modules", _ADMINS),

@@ -26,6 +26,7 @@ from services.kernel import metrics
 from services.kernel.calls import LARGEST, Answering, Caller, Endpoint, operator
 from services.kernel.errors import UNKNOWN, Denied, Invalid, MirageError, NotFound, Unauthenticated
 from services.kernel.events import EventStream
+from services.kernel.files import FileStream, takes_file
 from services.kernel.http_limits import be_patient
 from services.kernel.http_representation import Represented, note_keeping
 from services.kernel.observed import Observed, name_request
@@ -177,7 +178,10 @@ def _handler(
             revoked = held.enter_context(watched(caller))
             question = _resumed(endpoint, request, read(request, await request.body()))
             parts, at_last = calls.follow(endpoint, question, caller), held.pop_all().close
-        events = EventStream(parts, problem_of, revoked, at_last, resumes=endpoint.resumes)
+        if endpoint.file and takes_file(request.headers.get("accept", "")):
+            events: EventStream = FileStream(parts, problem_of, revoked, at_last)
+        else:
+            events = EventStream(parts, problem_of, revoked, at_last, resumes=endpoint.resumes)
         await events.begin()
         return events
 

@@ -43,6 +43,18 @@ ANYBODY: Final = "anybody"
 Kind = Literal["operator", "person", "token", "service"]
 
 
+class Piece(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A piece of a file. The first says what it is and is called; the last, in words, what it ``lacks`` that was not to
+    be had, and what has no place in it and is ``left_out``.
+    """
+
+    data: bytes
+    media_type: str = ""
+    name: str = ""
+    lacks: str = ""
+    left_out: str = ""
+
+
 class Caller(Struct, frozen=True):
     """Who asks, and within which workspace, which is nobody's where the question is about none.
 
@@ -92,8 +104,9 @@ class Endpoint(Struct, Generic[Q, A], frozen=True, kw_only=True):
     DELETE and from the JSON body otherwise. ``streams``: the answer is a sequence of ``answers``. ``idempotent``:
     asking twice is asking once, so that a caller may try again. ``resumes``: the parts of the stream have a
     ``sequence``, and the question takes ``after``, the last one that was seen, to go on from there; it is the same for
-    all of a workspace who may ask it, however they are called, so that one stream serves them all. ``large``: so may
-    its body be. ``within``: it is asked within a workspace; what is not is about the installation, or about whoever
+    all of a workspace who may ask it, however they are called, so that one stream serves them all. ``file``: the parts
+    are each a `Piece`, and over HTTP who does not ask for events gets the file. ``large``: so may its body be.
+    ``within``: it is asked within a workspace; what is not is about the installation, or about whoever
     asks. ``audited``: whether it is in the audit trail, as all are that are no GET where that is not said;
     ``audited_for``: when those services ask it, too, for somebody's sake.
     """
@@ -109,6 +122,7 @@ class Endpoint(Struct, Generic[Q, A], frozen=True, kw_only=True):
     streams: bool = False
     idempotent: bool = True
     resumes: bool = False
+    file: bool = False
     large: bool = False
     within: bool = True
     audited: bool | None = None

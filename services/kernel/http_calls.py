@@ -27,7 +27,7 @@ from services.kernel.directory import Directory, Instance
 from services.kernel.directory.balance import Balancer
 from services.kernel.errors import MirageError, NotFound, Unavailable
 from services.kernel.http_once import ask_once
-from services.kernel.http_questions import Asked, read_answer, read_events, read_problem, write_question
+from services.kernel.http_questions import EVENTS, Asked, read_answer, read_events, read_problem, write_question
 from services.kernel.openapi import MEANT, PRINCIPAL
 from services.kernel.pauses import pauses
 from services.kernel.principals import Signer
@@ -51,6 +51,8 @@ BEGINNING: Final = 256
 CONNECTING: Final = 2.0
 #: Seconds for which a stream may say nothing; the other side says so much earlier that there is nothing new.
 SILENCE: Final = 45.0
+#: The same of a file, in which nothing can be said of there being nothing new: a workbook is written before it is sent.
+SILENCE_OF_FILE: Final = 900.0
 #: Seconds for which a connection is kept that nobody uses: well below those of the other side.
 KEPT: Final = 10.0
 LARGEST_ANSWER: Final = 256_000_000
@@ -98,9 +100,18 @@ class Http:
 
     @asynccontextmanager
     async def request(
-        self, base: str, asked: Asked, headers: dict[str, str], seconds: float | None, *, name: str = ""
+        self,
+        base: str,
+        asked: Asked,
+        headers: dict[str, str],
+        seconds: float | None,
+        *,
+        name: str = "",
+        silence: float = SILENCE,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request to ``base``, which errors call ``name`` where there is one.
+
+        Where it has no ``seconds`` in all, it may say nothing for those of ``silence``.
 
         Raises:
             Unheard: it did not arrive.
@@ -114,8 +125,8 @@ class Http:
                 auto_decompress=True,
                 trust_env=False,
             )
-        silence = SILENCE if seconds is None else None
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECTING, sock_read=silence)
+        reading = silence if seconds is None else None
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECTING, sock_read=reading)
         try:
             # A file is sent piece by piece; bytes are copied whole to where they wait to be sent. It has no name here,
             # so that it does not stay as long as the answer lasts. A GET changes nothing, however often it is heard.
@@ -188,7 +199,8 @@ class HttpCalls(Calls):
                 async for part in parts:
                     yield part
             return
-        async with self.forward(endpoint, write_question(endpoint, question), caller, _headers()) as answer:
+        headers = {**_headers(), "Accept": EVENTS}
+        async with self.forward(endpoint, write_question(endpoint, question), caller, headers) as answer:
             if answer.status != 200:
                 body = b"".join([chunk async for chunk in answer.chunks])
                 raise read_problem(endpoint.service, answer.status, body)
@@ -216,7 +228,8 @@ class HttpCalls(Calls):
 
             async def attempt(instance: Instance) -> Forwarded:
                 opened = AsyncExitStack()
-                response = await opened.enter_async_context(self._request(instance, asked, headers, caller))
+                silence = SILENCE_OF_FILE if endpoint.file else SILENCE
+                response = await opened.enter_async_context(self._request(instance, asked, headers, caller, silence))
                 if response.status == _UNAVAILABLE:
                     async with opened:
                         raise read_problem(endpoint.service, response.status, await _body(response))
@@ -230,7 +243,12 @@ class HttpCalls(Calls):
 
     @asynccontextmanager
     async def _request(
-        self, instance: Instance, asked: Asked, headers: Mapping[str, str], caller: Caller
+        self,
+        instance: Instance,
+        asked: Asked,
+        headers: Mapping[str, str],
+        caller: Caller,
+        silence: float = SILENCE,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request to an instance of the service that is meant.
 
@@ -239,7 +257,9 @@ class HttpCalls(Calls):
             Broken: see `Http.request`.
         """
         meant = {**headers, MEANT: instance.service, PRINCIPAL: self._signer.sign(caller, instance.service)}
-        async with self._http.request(_base(instance), asked, meant, None, name=instance.id) as response:
+        async with self._http.request(
+            _base(instance), asked, meant, None, name=instance.id, silence=silence
+        ) as response:
             if response.status == _MISDIRECTED:
                 raise Unheard(f"{instance.id} is not at {instance.address} any more")
             yield response

@@ -12,6 +12,8 @@ from services.kernel.calls import A, Endpoint, Q
 from services.kernel.errors import BY_CODE, Incompatible, Invalid, MirageError, Unavailable
 from services.kernel.openapi import Problem, in_body
 
+#: What streams come as, between services.
+EVENTS: Final = "text/event-stream"
 #: The longest line of a stream of events that is read.
 LONGEST_LINE: Final = 16_000_000
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")

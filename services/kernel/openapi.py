@@ -151,10 +151,13 @@ def _body(endpoint: Endpoint[Any, Any], question: Schema) -> Schema:
 def _answer(endpoint: Endpoint[Any, Any], answers: Schema) -> Schema:
     if not endpoint.streams:
         return {"description": "The answer.", "content": {"application/json": {"schema": answers}}}
+    file: Schema = {"*/*": {}} if endpoint.file else {}
+    described = "The file; to who asks for events, its pieces as server-sent events" if file else "Server-sent events"
     return {
-        "description": "Server-sent events; `end` is the last one, or `problem` when the stream failed.",
+        "description": f"{described}; `end` is the last one, or `problem` when the stream failed.",
         # The parts of a stream, as OpenAPI 3.2 has them.
         "content": {
+            **file,
             "text/event-stream": {
                 "itemSchema": {
                     "anyOf": [
@@ -165,7 +168,7 @@ def _answer(endpoint: Endpoint[Any, Any], answers: Schema) -> Schema:
                         _event({"event": {"const": "problem"}, "data": _json_text(_PROBLEM_SCHEMA)}),
                     ]
                 }
-            }
+            },
         },
     }
 

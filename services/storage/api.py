@@ -13,7 +13,7 @@ from services.contracts.resources import (
 )
 from services.kernel.calls import Caller, Endpoint
 from services.kernel.service import Ports
-from services.storage.usecases import diff, evidence, export, facts, find, retract, show, stored
+from services.storage.usecases import diff, evidence, facts, find, instants, retract, show, stored
 
 
 async def get_stored(ports: Ports, caller: Caller, question: ScanId) -> Stored:
@@ -35,10 +35,10 @@ def list_records(ports: Ports, caller: Caller, question: ScanId) -> AsyncGenerat
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.FIND_ENTITIES: find.find_entities,
     e.GET_ENTITY: show.get_entity,
-    e.EXPORT: export.export_scan,
     e.GET_STORED: get_stored,
     e.SWEPT_BY_STORAGE: swept_by_storage,
     e.DIFF: diff.diff_scans,
+    e.DIFF_INSTANTS: instants.diff_instants,
     e.FIND_RECORDS: find_records,
     e.LIST_RECORDS: list_records,
     e.LIST_CLAIMS: evidence.list_claims,

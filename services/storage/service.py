@@ -7,17 +7,17 @@ from services.kernel.service import Service
 
 service: Final = Service(
     name="storage",
-    summary="Keeps entities, relations and assertions over time; searches, exports, compares.",
+    summary="Keeps entities, relations and assertions over time; searches, compares.",
     needs=("sql", "bus", "search"),
     publishes=(Record, Changed),
     consumes=(Collected, Admitted, Deleted),
     answers=(
         e.FIND_ENTITIES,
         e.GET_ENTITY,
-        e.EXPORT,
         e.GET_STORED,
         e.SWEPT_BY_STORAGE,
         e.DIFF,
+        e.DIFF_INSTANTS,
         e.FIND_RECORDS,
         e.LIST_RECORDS,
         e.LIST_CLAIMS,
@@ -26,10 +26,10 @@ service: Final = Service(
         e.READ_FACTS,
         e.READ_FACTS_OF,
     ),
-    asks=(e.GET_PLAN,),
+    asks=(e.GET_PLAN, e.LIST_MODULES),
     doors="services.storage.api:DOORS",
     consumers="services.storage.consumers:CONSUMERS",
-    tasks="services.storage.usecases.index:TASKS",
+    tasks="services.storage.usecases.support:TASKS",
     migrations="services.storage.migrations",
     cache_mib=8,
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.commands.audit import read_instant
+from services.cli.instants import read_instant
 from services.kernel.errors import Invalid
 from tests.cli.conftest import Mirage
 from tests.cli.fields import documented

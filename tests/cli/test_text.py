@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from services.cli.exporting import write_export
 from services.cli.text import JsonDocument, escaped, fitting, write_json, write_table
 from services.contracts.resources import ExportQuery
+from services.kernel.calls import Piece
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 HOSTILE = "HTTP/1.1 200\nServer: \x1b[2J\x9b31mred \u202e txet \x85\x7f\u2066\r"
@@ -65,21 +66,21 @@ class Terminal(io.StringIO):
 
 
 class Exporting:
-    """A hull whose storage exports one piece."""
+    """A hull that exports one piece."""
 
     def __init__(self, piece: str) -> None:
         self.calls = self
         self._piece = piece
 
-    async def follow(self, *_: object) -> AsyncGenerator[SimpleNamespace, None]:
-        yield SimpleNamespace(text=self._piece)
+    async def follow(self, *_: object) -> AsyncGenerator[Piece, None]:
+        yield Piece(data=self._piece.encode())
 
 
 async def test_an_export_is_harmless_on_a_terminal_and_untouched_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = io.StringIO()
     csv.writer(cells, lineterminator="\n").writerow(["url", HOSTILE])
     session = SimpleNamespace(caller=None, line=str)
-    for out in (Terminal(), io.StringIO()):
+    for out in (Terminal(), io.TextIOWrapper(io.BytesIO(), "utf-8")):
         monkeypatch.setattr("sys.stdout", out)
         query = ExportQuery(scan=UUID(int=1), format="csv")
         await write_export(cast("Any", Exporting(cells.getvalue())), cast("Any", session), query, "-")
@@ -87,7 +88,7 @@ async def test_an_export_is_harmless_on_a_terminal_and_untouched_elsewhere(monke
             assert not OBEYED.search(out.getvalue())
             assert out.getvalue() == escaped(cells.getvalue())
         else:
-            assert out.getvalue() == cells.getvalue()
+            assert cast("Any", out).buffer.getvalue().decode() == cells.getvalue()
 
 
 SCANS = ("scan", "state", "targets", "profile", "created")

@@ -21,9 +21,21 @@ from services.contracts.audit import Chain, write_line
 from services.contracts.commands import Record
 from services.contracts.permissions import ACCOUNT, Role, permissions_of
 from services.contracts.resources.confidence import PolicyChange
+from services.contracts.resources.correlation import (
+    Named,
+    RuleRef,
+    SetFinding,
+    SetRule,
+    Suppress,
+    SuppressionRef,
+    WrittenRule,
+)
 from services.contracts.resources.identity import DecideHypothesis
+from services.contracts.resources.reports import BundleQuery, NewReport, ReportFile, ReportRef
 from services.contracts.resources.storage import RelationFacts, SaidBy
 from services.correlation.domain.identity.hypotheses import hypothesis_id
+from services.correlation.domain.judging import Found
+from services.correlation.store import findings
 from services.correlation.usecases import identity
 from services.kernel.calls import ANYBODY, A, Caller, Endpoint, Nothing, Q, operator
 from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unauthenticated
@@ -48,7 +60,7 @@ AUDITED: Final = {each.name: each for service in load_services() for each in ser
 #: What is asked for by everybody every ten minutes, and changes nothing that anybody asks about: a theft alone is told.
 NOT_WHEN_DONE: Final = {"refresh"}
 #: What only reads, and so has no unit of work.
-READS: Final = {"export"}
+READS: Final = {"export", "read_report", "read_bundle"}
 #: What auth asks when an account is made: it is said in the workspace that the person enters.
 JOINS: Final = {"add_profile"}
 
@@ -106,6 +118,7 @@ async def do_everything(world: World) -> Caller:
     await log_in_otherwise(world, owner)
     await run_scans(world, owner)
     await judge(world, owner)
+    await stand(world, owner)
     await world.ask(e.CHANGE_PASSWORD, r.ChangePassword(old=PASSWORD, new=ANOTHER), owner)
     await world.ask(e.LOG_OUT, Nothing(), owner)
     return owner
@@ -201,8 +214,17 @@ async def run_scans(world: World, owner: Caller) -> None:
     for endpoint in (e.PAUSE_SCAN, e.RESUME_SCAN, e.STOP_SCAN, e.RETRY_SCAN):
         await world.ask(endpoint, scan, owner)
     await world.ask(e.EXPORT, r.ExportQuery(scan=made.id, format="jsonl"), owner)
+    await report(world, made.id, owner)
     await world.ask(e.RETRACT, r.Retract(module="crtsh", reason=CANARY), owner)
     await world.ask(e.DELETE_SCAN, scan, owner)
+
+
+async def report(world: World, scan: UUID, owner: Caller) -> None:
+    *_, made = await world.ask(e.MAKE_REPORT, NewReport(scan=scan, title=CANARY), owner)  # type: ignore[misc]
+    named = str(made.report.id)
+    await world.ask(e.READ_REPORT, ReportFile(report=named, format="md"), owner)
+    await world.ask(e.READ_BUNDLE, BundleQuery(report=named), owner)
+    await world.ask(e.DELETE_REPORT, ReportRef(named), owner)
 
 
 async def judge(world: World, owner: Caller) -> None:
@@ -218,6 +240,25 @@ async def judge(world: World, owner: Caller) -> None:
     await world.ask(
         e.DECIDE_HYPOTHESIS, DecideHypothesis(hypothesis=hypothesis, verdict="accept", reason=CANARY), owner
     )
+
+
+async def stand(world: World, owner: Caller) -> None:
+    """Write a rule, put findings aside, and say where one stands with one."""
+    text = f"id: ours\nversion: 1\ntitle: {CANARY}\ncategory: dns\nseverity: low\ndescription: d\nheadline: h\n"
+    await world.ask(e.WRITE_RULE, WrittenRule(text + "things: {host: {type: hostname}}"), owner)
+    await world.ask(e.SET_RULE, SetRule(rule="ours", enabled=False), owner)
+    aside = await world.ask(e.SUPPRESS, Suppress(rule="ours", reason=CANARY), owner)
+    await world.ask(e.LIFT_SUPPRESSION, SuppressionRef(aside.id), owner)
+    await world.ask(e.REMOVE_RULE, RuleRef("ours"), owner)
+    found = Found(
+        id=UUID(int=78), rule="ours", version=1, category="dns", severity="low", confidence=100, title=CANARY,
+        entities=(Named(bytes(16).hex(), "hostname", "www.example.org"),), matches=1, grounds=(),
+    )  # fmt: skip
+    async with world.runtime.ports["correlation"].sql.begin() as tx:
+        await findings.note_findings(tx, DEFAULT, UUID(int=79), [found], now())
+        await findings.write_found(tx, DEFAULT, UUID(int=79), [found])
+    said = SetFinding(finding=str(found.id), status="accepted", reason=CANARY)
+    await world.ask(e.SET_FINDING, said, owner)
 
 
 async def test_each_question_that_changes_something_has_one_entry(

@@ -32,6 +32,7 @@ from services.contracts.facts import (
     Superseded,
 )
 from services.contracts.resources import NewScan, ScanId, Upload
+from services.contracts.resources.reports import NewReport
 from services.kernel.calls import operator
 from services.kernel.inbox import durable
 from services.kernel.messages import EVERYWHERE, envelop, message_type, workspace_id
@@ -93,6 +94,7 @@ MESSAGES: Final[Mapping[str, Make]] = {
         items=(WorkItem(uuid4(), entities.domain("example.org"), "target"),),
     ),
     "collector__deleted": lambda world: Deleted(scan=world.scan, words=world.words, made=2**60),
+    "reporting__deleted": lambda world: Deleted(scan=world.scan),
     "registry__announced": lambda world: Announced(digest="another", modules=()),
     "auth__operator_changed": lambda world: OperatorChanged(account=uuid4(), at=1),
 }  # fmt: skip
@@ -129,6 +131,9 @@ async def world(runtime: Runtime) -> World:
     await settled(runtime)
     made = World(scan, hashlib.sha256(WORDS).digest())
     await say(runtime, collected(made), OURS)
+    await settled(runtime)
+    async for _ in runtime.calls.follow(e.MAKE_REPORT, NewReport(scan=scan), caller):
+        pass
     await settled(runtime)
     return made
 

@@ -20,7 +20,8 @@ from services.kernel.sql import postgres_statements as postgres
 from services.kernel.sql.migrations import load
 from services.kernel.sql.sqlite import SqliteSql
 from services.scans.store.scans import _SWEPT_BY, OUTCOMES
-from services.storage.store import reading, retractions
+from services.storage.store import reading, retractions, sightings, withheld
+from services.storage.store.when import When
 from services.users.store.audit import NARROWED
 from tests.servers.databases import MakeDatabase
 
@@ -29,6 +30,9 @@ KERNEL: Final = ("services/kernel/outbox.py", "services/kernel/once_store.py")
 #: Methods of the port whose first argument is a statement, and what says that an object is one of the port.
 TAKE: Final = {"fetch", "fetch_one", "stream", "execute", "execute_many", "fetch_in", "execute_in"}
 HANDLES: Final = {"tx", "view", "unit.tx"}
+
+#: Now, and an instant; of what holds at one, too.
+WHENS: Final = (When(), When(as_of=1), When(as_of=1, valid_at=1), When(as_of=1, valid_at=1, withdrawn=True))
 
 #: What the names in a statement stand for that is put together where it runs: every form that it takes.
 FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
@@ -54,44 +58,51 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
         f"users/store/audit.py {function}": [{"narrowed": narrowed} for narrowed in NARROWED.values()]
         for function in ("search_entries", "end_of_window")
     },
-    "storage/store/facts.py placed_after": [{"narrowed": ""}, {"narrowed": " AND sighting.role <= :weakest"}],
     **{
-        f"storage/store/facts.py {function}": [{"names": ":source0, :source1"}]
+        f"storage/store/joined.py {function}": [{"names": ":source0, :source1"}]
         for function in ("relations_from", "relations_of")
     },
-    "storage/store/reading.py sighted": [
-        {"narrowed": ""},
-        {"narrowed": " AND sighting.role IN (:rank0, :rank1) AND sighting.type IN (:type0)"},
-    ],
-    "storage/store/reading.py sighted_after": [
-        {"narrowed": ""},
-        {"narrowed": " AND sighting.role = :role AND sighting.type = :type"},
+    **{
+        f"storage/store/sightings.py {function}": [
+            {"narrowed": sightings._narrowed(when, roles, types)[0]}
+            for when in WHENS
+            for roles, types in ((None, None), (("target", "in_scope"), ("domain",)))
+        ]
+        for function in ("sighted", "sighted_after", "as_seen")
+    },
+    "storage/store/sightings.py _times": [
+        {"statement": statement} for statement in (*sightings._NAMING, *sightings._NAMING_IN_SCAN)
     ],
     "storage/store/reading.py relations_from": [{"narrowed": ""}, {"narrowed": " AND type = :type"}],
-    "storage/store/reading.py leading": [{"named": {"source0": 1, "source1": 2}}],
+    "storage/store/reading.py leading": [{"named": {"source0": 1, "source1": 2}, "when": when} for when in WHENS],
     "storage/store/reading.py claims_about": [
         {
             "most": most,
-            "asked": f"SELECT {reading.CLAIM}{rank} FROM {reading.CLAIMS}{reading.STANDING}{narrowed}"
-            " AND about IN :keys",
+            "asked": f"SELECT {reading.CLAIM}{rank} FROM {reading.CLAIMS}{when.counts}{narrowed} AND about IN :keys",
         }
+        for when in WHENS
         for narrowed in ("", " AND claim.scan = :scan")
         for most, rank in (
             (None, ""),
             (1, ", ROW_NUMBER() OVER (PARTITION BY about, kind, name, value, module ORDER BY at, id) AS rank"),
         )
     ],
-    "storage/store/reading.py vouching": [{"end": "source"}, {"end": "target"}],
+    "storage/store/reading.py vouching": [{"end": end, "when": when} for end in ("source", "target") for when in WHENS],
+    "storage/store/reading.py changed_between": [
+        {"narrowed": narrowed, "spans": "(recorded_at > :before AND recorded_at <= :after)"}
+        for narrowed in ("", " AND scan = :scan")
+    ],
     "storage/store/reading.py claims_of": [
         {"narrowed": ""},
-        {"narrowed": f"{reading.STANDING} AND item = :item"},
+        *({"narrowed": f"{when.counts} AND item = :item"} for when in WHENS),
     ],
     "storage/store/records.py find_records": [{"column": "id"}, {"column": "blob"}],
-    "storage/store/retractions.py withdrawn": [{"scan": None}, {"scan": 1}],
+    "storage/store/withheld.py withdrawn": [{"scan": scan, "when": when} for scan in (None, 1) for when in WHENS],
+    "storage/store/withheld.py withhold": [{"column": column} for column in get_args(withheld.Column)],
     "storage/store/retractions.py results_of": [
         {
             "asked": f"SELECT {retractions.TOLD} FROM result WHERE workspace = :workspace AND number > :after"
-            " AND module = :module AND version = :version AND scan = :scan"
+            " AND module IN (:module0, :module1) AND module = :module AND version = :version AND scan = :scan"
         }
     ],
 }

@@ -8,6 +8,7 @@ import msgspec
 from services.auth.store.keys import WorkspaceKey, add_workspace_key, read_workspace_key
 from services.auth.usecases.keys import make_key, open_key
 from services.contracts.authorisations import AUTHORISATION_TYPE
+from services.contracts.bundles import REPORT_TYPE
 from services.contracts.resources import NewStatement, PublishedKeys, SignedStatement, WorkspaceRef
 from services.kernel.calls import Caller
 from services.kernel.errors import Denied, NotFound
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import OKPKey
 
 #: What each service may have signed: of no other type, so that none has another's statements signed.
-TYPES: Final = {"scans": AUTHORISATION_TYPE}
+TYPES: Final = {"scans": AUTHORISATION_TYPE, "reporting": REPORT_TYPE}
 #: Keys of workspaces that are kept open, before all are closed: a bound on memory.
 OPENED: Final = 1024
 KIND: Final = "workspace key"

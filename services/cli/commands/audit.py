@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 from uuid import UUID
@@ -12,6 +12,7 @@ import msgspec
 
 from services.cli.folder_options import GroupOnData
 from services.cli.hull import Hull
+from services.cli.instants import read_instant
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.output import check_output, kept, opened
 from services.cli.text import clean, count, escaped, moment, write_json, write_table
@@ -24,7 +25,7 @@ from services.contracts.endpoints import (
 )
 from services.contracts.resources import AuditEntry, AuditQuery
 from services.kernel.calls import Nothing
-from services.kernel.errors import Corrupt, Invalid, Unavailable
+from services.kernel.errors import Corrupt, Unavailable
 from services.kernel.messages import EVERYWHERE, workspace_id
 
 #: Bytes of a line of an export that is looked at: an entry has fewer.
@@ -35,7 +36,6 @@ RECORDS: Final = "users__record"
 PAGE: Final = 1000
 #: What is said of who asked, by what that was.
 _HOW: Final = {"operator": ["of this machine"], "person": [], "token": ["by a token"], "service": []}
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 _entries = msgspec.json.Decoder(AuditEntry)
 
@@ -206,21 +206,3 @@ def _row(entry: AuditEntry) -> tuple[str, ...]:
     who = f"{entry.name} ({', '.join(filter(None, known))})" if any(known) else entry.name
     about = ", ".join(f"{name}: {said}" for name, said in entry.about.items())
     return (moment(entry.at), clean(who), clean(entry.what), clean(about), clean(entry.outcome), clean(entry.address))
-
-
-def read_instant(text: str, now: datetime) -> int:
-    """A time in UTC microseconds, of a date, a date and time in UTC unless it says another zone, or so long ago.
-
-    Raises:
-        Invalid: it is none of these.
-    """
-    number, unit = text[:-1], text[-1:]
-    try:
-        if unit in _UNITS and number.isascii() and number.isdecimal():
-            at = now - timedelta(**{_UNITS[unit]: int(number)})
-        else:
-            at = datetime.fromisoformat(text)
-        at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-        return max(0, (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1))
-    except (ValueError, OverflowError):
-        raise Invalid(f"{text} is no time: say 2026-12-31, 2026-12-31T18:00, 90m, 12h or 7d") from None

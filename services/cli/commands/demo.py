@@ -82,6 +82,7 @@ def write_next(session: Session, short: str, target: str) -> None:
     click.echo("")
     click.echo("Try next (all of it works without the lab, on what was kept):")
     for words in (
+        f"findings {short} --severity high",
         f"export {short} --format hosts",
         f"show {target}",
         f"why-not ftp.{target}",

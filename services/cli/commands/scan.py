@@ -13,13 +13,13 @@ from services.cli.following import display, exit_code, follow, wait_stored
 from services.cli.hull import Hull
 from services.cli.networks import described as networks_described
 from services.cli.options import Session, data_options, progress_options, run_async
-from services.cli.output import STDOUT, check_output, form_by_ending, kept, opened
+from services.cli.output import FORMS, STDOUT, check_form, check_output, form_by_ending, kept, opened
 from services.cli.targets import read_targets, without_credentials
 from services.cli.untaken import described as untaken_described
 from services.contracts.claims import Entity
 from services.contracts.endpoints import CREATE_SCAN, LIST_MODULES, PREVIEW_SCAN, UPLOAD
 from services.contracts.plan import PROFILES, Limits
-from services.contracts.resources import ExportQuery, NewScan, Preview, Scan, Upload
+from services.contracts.resources import EXPORT_FORMATS, ExportQuery, NewScan, Preview, Scan, Upload
 from services.contracts.targets import recognise
 from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
@@ -55,7 +55,7 @@ GUESSER: Final = "brute"
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["summary", "hosts", "jsonl", "csv", "json"]),
+    type=click.Choice(["summary", *EXPORT_FORMATS]),
     help="What to write; without it a summary, or what the ending of FILE says (.txt: hosts).",
 )
 @click.option("--output", metavar="FILE", help="Where to write; - is standard output.")
@@ -97,6 +97,7 @@ def command(session: Session, **options: Any) -> int:
     words = read_words(options["wordlist"])
     check_output(options["output"])
     options["form"] = form_of(options["form"], options["output"])
+    check_form(options["form"], options["output"])
     if options["dry_run"]:
         if options["form"] not in {"summary", "json"}:
             raise Invalid("a dry run is written as a summary or, with --format json, as JSON")
@@ -154,8 +155,8 @@ async def scan_and_write(session: Session, new: NewScan, words: bytes | None, op
         with kept_when_cut_off(session, scan):
             ended = await follow(hull, session.caller, scan, shown)
             missing = await wait_stored(hull, session.caller, ended)
-        await write_scan(hull, session, ended, options)
-    if missing:
+        lacks = await write_scan(hull, session, ended, options)
+    if missing := "; ".join(filter(None, (missing, lacks))):
         click.echo(f"mirage: the export is incomplete: {missing}", err=True)
         return 3
     return exit_code(ended, strict=options["strict"])
@@ -198,31 +199,38 @@ def form_of(form: str | None, output: str | None) -> str:
     if output in {None, STDOUT}:
         return form or "summary"
     if form == "summary":
-        raise Invalid("a summary goes to standard output; say --format hosts, jsonl, csv or json for a file")
+        raise Invalid(f"a summary goes to standard output; say --format {_either(FORMS.values())} for a file")
     chosen = form or form_by_ending(output)
     if chosen is None:
         raise Invalid(
-            f"nothing says what to write to {output}: say --format hosts, jsonl, csv or json,"
-            " or let its name end in .txt, .jsonl, .csv or .json"
+            f"nothing says what to write to {output}: say --format {_either(FORMS.values())},"
+            f" or let its name end in {_either(FORMS)}"
         )
     return chosen
 
 
-async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str, Any]) -> None:
-    """Write what was asked for to the output, and how it went to stderr."""
+def _either(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}"
+
+
+async def write_scan(hull: Hull, session: Session, scan: Scan, options: dict[str, Any]) -> str:
+    """Write what was asked for to the output, and how it went to stderr; return what is missing in it."""
     from services.cli.exporting import is_kept, write_export
     from services.cli.scan_text import left_out_lines
     from services.cli.summary import write_how_to_go_on, write_summary
 
+    lacks = ""
     if options["form"] == "summary":
         with kept(None, is_kept(scan.id, session.line(f"scans show {str(scan.id)[:8]}"))):
             write_summary(session, scan)
     else:
         query = ExportQuery(scan=scan.id, format=options["form"], all=options["everything"])
-        await write_export(hull, session, query, options["output"])
+        lacks = (await write_export(hull, session, query, options["output"])).lacks
         for line in () if options["quiet"] else left_out_lines(scan):
             click.echo(line, err=True)
     write_how_to_go_on(session, scan)
+    return lacks
 
 
 def write_preview(previewed: Preview, networks: Iterable[str], limits: Limits) -> None:

@@ -21,7 +21,7 @@ VENVS: Final = "venvs"
 LAUNCHERS: Final = "launchers"
 LOCKS: Final = ("requirements.lock", "requirements-fleet.lock")
 #: What a version of Mirage consists of, in the repository.
-CODE: Final = ("services", "mirage", *LOCKS)
+CODE: Final = ("services", "templates", "mirage", *LOCKS)
 #: How many of the newest versions are kept, whether a job refers to them or not.
 KEPT: Final = 3
 #: How the name of a copy begins while it is made.

@@ -165,7 +165,7 @@ LIST_REVOCATIONS: Final = Endpoint(
 SIGN_STATEMENT: Final = Endpoint(
     service="auth", name="sign_statement", method="POST", path="/v1/statements",
     takes=r.NewStatement, answers=r.SignedStatement, summary="Sign a statement by the key of this workspace.",
-    audited=False,  # scans says for whom
+    audited=False,  # who asks says for whom
 )  # fmt: skip
 PUBLISH_WORKSPACE_KEYS: Final = Endpoint(
     service="auth", name="publish_workspace_keys", method="GET", path="/v1/workspaces/{workspace}/keys",

@@ -15,11 +15,6 @@ GET_ENTITY: Final = Endpoint(
     takes=r.EntityQuery, answers=tuple[r.EntityView, ...],
     summary="Show entities of a value: what is said of them, by whom, from which evidence.",
 )  # fmt: skip
-EXPORT: Final = Endpoint(
-    service="storage", name="export", method="GET", path="/v1/scans/{scan}/export", needs="results.read",
-    takes=r.ExportQuery, answers=r.Chunk, summary="Export a scan.", streams=True,
-    audited=True,
-)  # fmt: skip
 GET_STORED: Final = Endpoint(
     service="storage", name="get_stored", method="GET", path="/v1/scans/{scan}/stored", needs="results.read",
     takes=r.ScanId, answers=r.Stored, summary="Say how much of a scan storage has.",
@@ -32,6 +27,10 @@ SWEPT_BY_STORAGE: Final = Endpoint(
 DIFF: Final = Endpoint(
     service="storage", name="diff", method="GET", path="/v1/diff", needs="results.read",
     takes=r.DiffQuery, answers=r.Change, summary="Compare two scans.", streams=True,
+)  # fmt: skip
+DIFF_INSTANTS: Final = Endpoint(
+    service="storage", name="diff_instants", method="GET", path="/v1/diff/instants", needs="results.read",
+    takes=r.InstantsQuery, answers=r.Change, summary="Compare what was known at two instants.", streams=True,
 )  # fmt: skip
 FIND_RECORDS: Final = Endpoint(
     service="storage", name="find_records", method="GET", path="/v1/records/{digest}", needs="evidence.read",

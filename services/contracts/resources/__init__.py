@@ -85,6 +85,7 @@ from services.contracts.resources.discovery import (
     ServiceName,
     ServiceView,
 )
+from services.contracts.resources.exports import EXPORT_FORMATS, TLP, ExportFormat, ExportQuery, StixProfile, Tlp
 from services.contracts.resources.quotas import EvidenceUsed, Quotas, SetQuotas, WorkspaceQuotas, WorkUsed
 from services.contracts.resources.registry import (
     Announcement,
@@ -124,14 +125,13 @@ from services.contracts.resources.storage import (
     Assertion,
     AttributeValue,
     Change,
-    Chunk,
     ClaimsQuery,
     ClaimView,
     DiffQuery,
     EntityQuery,
     EntityRow,
     EntityView,
-    ExportQuery,
+    InstantsQuery,
     RecordQuery,
     RecordView,
     RelationView,
@@ -165,6 +165,8 @@ from services.contracts.resources.users import (
 )
 
 __all__ = [
+    "EXPORT_FORMATS",
+    "TLP",
     "AbsenceView",
     "AccountRef",
     "Announcement",
@@ -188,7 +190,6 @@ __all__ = [
     "ChangeSettings",
     "ChangeWorkspace",
     "Checked",
-    "Chunk",
     "ClaimView",
     "ClaimsQuery",
     "ConsumerView",
@@ -198,6 +199,7 @@ __all__ = [
     "EntityRow",
     "EntityView",
     "EvidenceUsed",
+    "ExportFormat",
     "ExportQuery",
     "Fault",
     "FaultKind",
@@ -207,6 +209,7 @@ __all__ = [
     "Health",
     "IdentityView",
     "InstanceView",
+    "InstantsQuery",
     "Invitation",
     "InvitationCode",
     "InvitationRef",
@@ -300,8 +303,10 @@ __all__ = [
     "SourceState",
     "Standing",
     "StandingQuery",
+    "StixProfile",
     "Stored",
     "Swept",
+    "Tlp",
     "TokenDigest",
     "TokenHolder",
     "TokenRef",

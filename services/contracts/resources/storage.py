@@ -1,4 +1,4 @@
-"""Entities, relations, claims, exports and differences."""
+"""Entities, relations, claims and differences."""
 
 from typing import Literal
 from uuid import UUID
@@ -11,7 +11,10 @@ from services.contracts.scope import Role
 
 
 class Assertion(Struct, frozen=True, kw_only=True):
-    """Who said a claim: evidence ids are hex, times UTC microseconds."""
+    """Who said a claim: evidence ids are hex, times UTC microseconds.
+
+    One that does not count now says since when: ``retracted_at``, or ``unsupported_at`` where it rests on such alone.
+    """
 
     module: str
     version: int
@@ -23,6 +26,8 @@ class Assertion(Struct, frozen=True, kw_only=True):
     where: str = ""
     valid_from: int | None = None
     valid_to: int | None = None
+    retracted_at: int | None = None
+    unsupported_at: int | None = None
 
 
 class AttributeValue(Struct, frozen=True, kw_only=True):
@@ -68,15 +73,27 @@ class RelationView(Struct, frozen=True, kw_only=True):
 
 
 class EntityQuery(Struct, frozen=True, kw_only=True):
-    """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type."""
+    """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type.
+
+    ``as_of``: what was known at an instant (UTC microseconds), instead of now. ``valid_at``: of that, what its sources
+    say to hold at an instant; who says nothing of when it holds says that it always does. ``withdrawn``: also claims
+    that do not count.
+    """
 
     value: str
     type: str | None = None
     scan: UUID | None = None
+    as_of: int | None = None
+    valid_at: int | None = None
+    withdrawn: bool = False
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
-    """Entities by words and parts of words; ``scan`` narrows to what a scan saw, ``role`` to those of a role there."""
+    """Entities by words and parts of words; ``scan`` narrows to what a scan saw, ``role`` to those of a role there.
+
+    ``as_of`` as in `EntityQuery`. Without a scan, a page then leaves out what was not known yet, and ``total`` and
+    ``facets`` count what is known now.
+    """
 
     text: str = ""
     type: str | None = None
@@ -84,6 +101,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     role: Role | None = None
     limit: int = 50
     cursor: str | None = None
+    as_of: int | None = None
 
 
 class EntityRow(Struct, frozen=True, kw_only=True):
@@ -105,17 +123,8 @@ class SearchPage(Struct, frozen=True, kw_only=True):
     cursor: str | None
 
 
-class ExportQuery(Struct, frozen=True, kw_only=True):
-    """``all``: also what lies outside the scope and, for hosts, names that did not resolve."""
-
-    scan: UUID
-    format: Literal["hosts", "jsonl", "csv", "json"]
-    canonical: bool = False
-    all: bool = False
-
-
 class Chunk(Struct, frozen=True):
-    """A piece of an export, as text."""
+    """A piece of an answer, as text."""
 
     text: str
 
@@ -141,9 +150,18 @@ class DiffQuery(Struct, frozen=True):
     after: UUID
 
 
+class InstantsQuery(Struct, frozen=True, kw_only=True):
+    """What a scan, or without one the workspace, says ``after`` and did not ``before``: instants, UTC microseconds."""
+
+    before: int
+    after: int
+    scan: UUID | None = None
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """``kind``: new, newly_known (those who say it now were not all asked the same before, or did not answer), changed,
-    gone, or unknown (was there, and the sources that said so did not answer this time).
+    gone, or unknown (was there, and the sources that said so did not answer this time). Between instants it is new,
+    changed or gone: what was said is known.
     """
 
     kind: Literal["new", "newly_known", "changed", "gone", "unknown"]
@@ -173,16 +191,21 @@ class RecordView(Struct, frozen=True, kw_only=True):
 
 
 class ClaimsQuery(Struct, frozen=True, kw_only=True):
-    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones."""
+    """Claims of a scan, all or those resting on one evidence record (hex).
+
+    ``as_of``, ``valid_at`` and ``withdrawn`` as in `EntityQuery`.
+    """
 
     scan: UUID
     record: str = ""
     item: UUID | None = None
     withdrawn: bool = False
+    as_of: int | None = None
+    valid_at: int | None = None
 
 
 class ClaimView(Struct, frozen=True, kw_only=True):
-    """A claim with its key (see `claim_key`) and who said it."""
+    """A claim with its key (see `claim_key`) and who said it; whether it counts now as in `Assertion`."""
 
     key: str
     claim: Claim
@@ -190,30 +213,37 @@ class ClaimView(Struct, frozen=True, kw_only=True):
     module: str
     version: int
     evidence: tuple[str, ...]
+    retracted_at: int | None = None
+    unsupported_at: int | None = None
 
 
 class Retract(Struct, frozen=True, kw_only=True):
-    """Claims to withdraw: those of a module, or of one version of it, of a scan, or resting on a record (hex).
+    """Claims to withdraw: of a module or one version of it, of a source, of a scan, or resting on a record (hex).
 
-    Of several of these, what is all of them. ``undo`` restores what was withdrawn by the same words.
+    Of several of these, what is all of them; ``since``: of those, what was observed then or later (UTC microseconds). A
+    source is what manifests call so, or a host that they name; its modules are those that it has when this is said.
+    What comes later is withdrawn, too, until it is undone: ``undo`` restores what was withdrawn by the same words.
     """
 
     module: str = ""
     version: int | None = None
+    source: str = ""
     scan: UUID | None = None
     record: str = ""
+    since: int | None = None
     reason: str = ""
     undo: bool = False
 
 
 class Retracted(Struct, frozen=True):
-    """How many claims a batch has withdrawn, or restored."""
+    """How many claims a batch has withdrawn, or restored; ``derived``: lost their support by it, or got it back."""
 
     claims: int
+    derived: int = 0
 
 
 class Retraction(Struct, frozen=True, kw_only=True):
-    """What is withdrawn, since when and why; fields as in `Retract`."""
+    """What is withdrawn, since when and why; fields as in `Retract`, and the ``modules`` of the source."""
 
     module: str
     version: int | None
@@ -221,6 +251,9 @@ class Retraction(Struct, frozen=True, kw_only=True):
     record: str
     reason: str
     at: int
+    source: str = ""
+    modules: tuple[str, ...] = ()
+    since: int | None = None
 
 
 class SaidBy(Struct, frozen=True, array_like=True):
@@ -258,7 +291,8 @@ class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entity, its place in a scan, and what the scan says of it.
 
     ``said``: that it exists. An entity that only relations name has nothing of its own; its place is there all the
-    same. Of what thousands of items say alike, each module is given 50 times.
+    same, and, in a stream of all, who ``named`` it so. Of what thousands of items say alike, each module is given 50
+    times.
     """
 
     entity: Entity
@@ -269,6 +303,7 @@ class EntityFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     said: tuple[SaidBy, ...] = ()
     attributes: tuple[SaidValue, ...] = ()
     absences: tuple[SaidAbsence, ...] = ()
+    named: tuple[SaidBy, ...] = ()
 
 
 class RelationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):

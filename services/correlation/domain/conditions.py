@@ -30,9 +30,11 @@ def all_hold(conditions: Sequence[Condition], of: Place | Tie, now: int) -> bool
 
 
 def grounds_of(condition: Condition, of: Place | Tie, now: int) -> list[Spoken]:
-    """The values by which a condition that holds does so."""
+    """The values by which a condition that holds does so; those that it only had to find harmless are none."""
+    if condition.quantifier == "none":
+        return []
     spoken = _counted(condition, of)
-    if condition.presence or condition.quantifier == "none":
+    if condition.presence:
         return spoken
     return [value for value in spoken if _passes(condition, value, now)]
 

@@ -23,6 +23,8 @@ NAMESPACE: Final = UUID("5a2f6e0c-4f3b-5d53-9d0a-3f7a1c0b8e11")
 SHOWN: Final = 20
 MAX_GROUNDS: Final = 200
 MAX_ENTITIES: Final = 20
+#: What nobody says of a thing: what it is called, and where a scan has it.
+_OF_ITSELF: Final = frozenset({"value", "distance"})
 #: How many values of one attribute are grounds.
 MAX_VALUES: Final = 5
 MAX_TITLE: Final = 300
@@ -258,7 +260,7 @@ def _condition_grounds(
     asked = condition.property
     if condition.presence in {"absent", "unsaid"}:
         yield Ground(role=name, entity=place.named, predicate=asked, absent=True), place.denied_by(asked)
-    elif asked != "value" and not asked.startswith("key."):
+    elif asked not in _OF_ITSELF and not asked.startswith("key."):
         for value, said in grounds_of(condition, place, now)[:MAX_VALUES]:
             yield Ground(role=name, entity=place.named, predicate=asked, value=value), said
 

@@ -43,7 +43,10 @@ from services.kernel.under_way import let_resume
 #: What of a request is for the service as it is; all else is between the client and this door.
 _PASSED: Final = (b"mirage-seconds", b"last-event-id", b"content-type", b"accept")
 #: What of an answer is for the client.
-_RETURNED: Final = ("content-type", "cache-control", "location", "retry-after", "etag")
+_RETURNED: Final = (
+    *("content-type", "cache-control", "location", "retry-after", "etag"),
+    *("content-disposition", "x-content-type-options"),
+)
 
 #: Told of who is known and asks what he may not.
 Refused = Callable[[Endpoint[Any, Any], Caller], None]

@@ -1,6 +1,6 @@
 """Writes what the collectors found, in whole batches; every row by its natural key, so that twice is once."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from secrets import randbelow
 from typing import Final
@@ -32,7 +32,8 @@ CLAIM: Final = (
 )
 ENTITY: Final = ("workspace", "id", "number", "type", "key", "value", "first_seen", "last_seen")
 RELATION: Final = ("workspace", "source", "id", "number", "type", "target", "qualifiers")
-SIGHTING: Final = ("workspace", "scan", "entity", "type", "first_seen", "last_seen", "role", "distance")
+SIGHTING: Final = ("workspace", "scan", "entity", "type", "first_seen", "last_seen", "recorded_at", "role", "distance")
+ADMISSION: Final = ("workspace", "entity", "scan", "role", "distance", "recorded_at", "first_at", "last_at")
 RECORD: Final = ("workspace", "scan", "result", "id", "blob", "content")
 RESULT: Final = (
     "workspace",
@@ -46,6 +47,7 @@ RESULT: Final = (
     "seen",
     "parts",
     "outcome",
+    "zone",
 )
 
 _UNCLAIMED: Final[tuple[dict[bytes, None], dict[bytes, None]]] = ({}, {})
@@ -86,21 +88,27 @@ async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes
     return {(bytes(workspace), bytes(scan)) for workspace, scan in rows}
 
 
+async def withdrawn_scans(view: Reader, scans: Collection[bytes]) -> set[tuple[bytes, bytes]]:
+    """Those of ``scans`` of which something is withdrawn, as (workspace, scan)."""
+    rows = await view.fetch_in("SELECT workspace, id FROM scan WHERE withdrawn = 1 AND id IN :keys", list(scans))
+    return {(bytes(workspace), bytes(scan)) for workspace, scan in rows}
+
+
 async def note_scans(tx: Tx, scans: Iterable[tuple[UUID, UUID]]) -> None:
     """Note of (workspace, scan) whose it is, when first anything is heard of it."""
     rows = [(workspace.bytes, scan.bytes, 0, 0) for workspace, scan in sorted({*scans})]
     await tx.insert_new("scan", ("workspace", "id", "admissions", "deleted"), ("workspace", "id"), rows)
 
 
-async def write_rows(tx: Tx, rows: Rows) -> Changes:
-    """Write a folded batch; return of what scans say something else now.
+async def write_rows(tx: Tx, rows: Rows, at: int) -> Changes:
+    """Write a folded batch, recorded ``at``; return of what scans say something else now.
 
     That is what anything was claimed of, as if nobody had claimed the same before: a work item hardly ever does.
     Otherwise an entity that claims name as an end, or a scan admits, is what it was unless its place there is another.
     """
     changes = Changes()
     try:
-        numbers = await _write_entities(tx, rows, changes)
+        numbers = await _write_entities(tx, rows, at, changes)
         numbers |= await _write_relations(tx, rows, numbers)
         results = await _write_results(tx, rows)
     except Conflict:
@@ -139,7 +147,7 @@ async def _write_results(tx: Tx, rows: Rows) -> Mapping[Row, int]:
     return numbers
 
 
-async def _write_entities(tx: Tx, rows: Rows, changes: Changes) -> Numbers:
+async def _write_entities(tx: Tx, rows: Rows, at: int, changes: Changes) -> Numbers:
     """Write entities and where they were seen; return their numbers, and note whose place in a scan is another."""
     described = {
         place: (seen.entity.type, key_text(seen.entity), seen.entity.value, seen.first, seen.last)
@@ -166,10 +174,20 @@ async def _write_entities(tx: Tx, rows: Rows, changes: Changes) -> Numbers:
         SIGHTING,
         ("workspace", "entity", "scan"),
         [
-            (space, scan, numbers[space, identity], seen.entity.type, *seen[1:])
-            for (space, scan, identity), seen in rows.sightings.items()
+            (space, scan, numbers[space, identity], entity.type, first, last, at, rank, distance)
+            for (space, scan, identity), (entity, first, last, rank, distance) in rows.sightings.items()
         ],
         {"first_seen": "min", "last_seen": "max", "role": "min", "distance": "min"},
+    )
+    await tx.bulk_upsert(
+        "admission",
+        ADMISSION,
+        ADMISSION[:5],
+        [
+            (space, numbers[space, identity], scan, rank, distance, at, *times)
+            for (space, identity, scan, rank, distance), times in rows.admissions.items()
+        ],
+        {"first_at": "min", "last_at": "max"},
     )
     return numbers
 
@@ -225,7 +243,7 @@ async def _number(
     return numbers, {key for key, number in numbers.items() if number == given[key]}
 
 
-async def count_admissions(tx: Tx, counts: dict[tuple[UUID, UUID], int]) -> None:
+async def count_admissions(tx: Tx, counts: Mapping[tuple[UUID, UUID], int]) -> None:
     """Count messages of admissions per (workspace, scan)."""
     await tx.bulk_upsert(
         "scan",
@@ -262,6 +280,7 @@ async def delete_scan(tx: Tx, workspace: UUID, scan: UUID) -> AsyncIterator[list
     )
     await tx.execute("DELETE FROM claim WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM sighting WHERE workspace = :workspace AND scan = :scan", **values)
+    await tx.execute("DELETE FROM withheld WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM record WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM result WHERE workspace = :workspace AND scan = :scan", **values)
     await tx.execute("DELETE FROM retraction WHERE workspace = :workspace AND scan = :scan", **values)
@@ -277,6 +296,9 @@ async def _forget_entities(tx: Tx, values: Mapping[str, bytes], numbers: Sequenc
     kept = {row[0] for row in rows}
     gone = [number for number in numbers if number not in kept]
     space = values["workspace"]
+    await tx.execute_in(
+        "DELETE FROM admission WHERE workspace = :workspace AND scan = :scan AND entity IN :keys", numbers, **values
+    )
     await tx.execute_in("DELETE FROM entity WHERE workspace = :workspace AND number IN :keys", gone, workspace=space)
     await tx.execute_in("DELETE FROM unindexed WHERE workspace = :workspace AND entity IN :keys", gone, workspace=space)
     await tx.execute_in(

@@ -10,6 +10,7 @@ from services.storage.domain import Question
 from services.storage.store import reading
 from services.storage.store.reading import read_key
 from services.storage.store.records import read_record
+from services.storage.store.when import COUNTS
 
 #: What is said to a target itself; the peer of the others is a resolver or a source.
 DIRECT: Final = frozenset({"http", "tls", "tcp"})
@@ -70,12 +71,12 @@ async def _answered_at(
 async def _resolved(view: Reader, workspace: UUID, scan: UUID, names: Collection[bytes]) -> dict[bytes, set[str]]:
     """The addresses that names have in a scan."""
     rows = await view.fetch_in(
-        "SELECT name.id, address.key FROM entity AS name"
+        "SELECT name.id, address.key FROM entity AS name"  # noqa: S608  a constant
         " JOIN relation ON relation.workspace = name.workspace AND relation.source = name.number"
         " JOIN entity AS address ON address.workspace = name.workspace AND address.number = relation.target"
         " WHERE name.workspace = :workspace AND name.id IN :keys AND relation.type = 'resolves_to'"
         " AND address.type = 'ip_address' AND EXISTS (SELECT 1 FROM claim WHERE claim.workspace = :workspace"
-        " AND claim.about = relation.number AND claim.scan = :scan AND claim.retracted_at IS NULL)",
+        f" AND claim.about = relation.number AND claim.scan = :scan{COUNTS})",
         list(names),
         workspace=workspace.bytes,
         scan=scan.bytes,

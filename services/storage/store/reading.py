@@ -1,6 +1,6 @@
 """Reads entities, relations and claims, in batches by key."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -11,8 +11,7 @@ from services.contracts.resources import Stored
 from services.contracts.scope import Role
 from services.kernel.sql import Reader, Row
 from services.storage import domain
-from services.storage.domain import rank_of, role_of
-from services.storage.store.retractions import withdrawn
+from services.storage.store.when import COUNTS, NOW, When
 
 read_key = msgspec.json.Decoder(tuple[str, ...]).decode
 _qualifiers = msgspec.json.Decoder(dict[str, str]).decode
@@ -23,19 +22,12 @@ ENTITY: Final = "id, number, type, key, first_seen, last_seen"
 RELATION: Final = "id, number, type, source, target, qualifiers"
 CLAIM: Final = (
     "id, claim.scan, claim, about, kind, name, value, item, module, version, subject, at, confidence,"
-    " valid_from, valid_to, place, details, evidence"
+    " valid_from, valid_to, place, details, evidence, claim.retracted_at, claim.unsupported_at"
 )
 CLAIMS: Final = (
     "claim JOIN result ON result.workspace = claim.workspace AND result.number = claim.result"
     " WHERE claim.workspace = :workspace"
 )
-#: What `sighted_entity` reads.
-SIGHTED: Final = (
-    "SELECT entity.id, entity.number, entity.type, entity.key, sighting.first_seen, sighting.last_seen,"
-    " sighting.role, sighting.distance FROM sighting JOIN entity ON entity.workspace = sighting.workspace"
-    " AND entity.number = sighting.entity WHERE sighting.workspace = :workspace AND sighting.scan = :scan"
-)
-STANDING: Final = " AND retracted_at IS NULL"
 
 
 class StoredEntity(NamedTuple):
@@ -82,6 +74,8 @@ class StoredClaim(NamedTuple):
     place: str
     details: str
     evidence: bytes
+    retracted_at: int | None
+    unsupported_at: int | None
 
     @property
     def plain(self) -> str | bool | int | float:
@@ -122,77 +116,7 @@ async def entities_of_value(view: Reader, workspace: UUID, value: str, kind: str
         any=int(kind is None),
         type=kind or "",
     )
-    found = [_entity(row) for row in rows]
-    hidden = await withdrawn(view, workspace, [each.number for each in found])
-    return [each for each in found if each.number not in hidden]
-
-
-async def sighted(
-    view: Reader,
-    workspace: UUID,
-    scan: UUID,
-    *,
-    roles: Sequence[Role] | None = None,
-    types: Sequence[str] | None = None,
-    size: int = 500,
-) -> AsyncIterator[list[StoredEntity]]:
-    """The entities of a scan as it saw them, by type and value, in lists; of ``roles`` and ``types``, if given."""
-    ranks = {f"rank{number}": rank_of(role) for number, role in enumerate(roles or ())}
-    kinds = {f"type{number}": kind for number, kind in enumerate(types or ())}
-    narrowed = (f" AND sighting.role IN ({_names(ranks)})" if roles else "") + (
-        f" AND sighting.type IN ({_names(kinds)})" if types else ""
-    )
-    async for rows in view.stream(
-        f"{SIGHTED}{narrowed} ORDER BY entity.type, entity.value, entity.id",
-        size=size,
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-        **ranks,
-        **kinds,
-    ):
-        hidden = await withdrawn(view, workspace, [row[1] for row in rows], scan)
-        if seen := [row for row in rows if row[1] not in hidden]:
-            yield [sighted_entity(row) for row in seen]
-
-
-async def sighted_after(
-    view: Reader, workspace: UUID, scan: UUID, after: int, *, role: Role | None, type: str | None, limit: int
-) -> list[StoredEntity]:
-    """The next entities of a scan as it saw them, in the order in which they came; of a role and a type, if given."""
-    narrowed = (" AND sighting.role = :role" if role else "") + (" AND sighting.type = :type" if type else "")
-    rows = await view.fetch(
-        f"{SIGHTED} AND sighting.entity > :after{narrowed} ORDER BY sighting.entity LIMIT :limit",
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-        after=after,
-        limit=limit,
-        **({"role": rank_of(role)} if role else {}),
-        **({"type": type} if type else {}),
-    )
-    return [sighted_entity(row) for row in rows]
-
-
-def _names(values: Mapping[str, object]) -> str:
-    return ", ".join(f":{name}" for name in values)
-
-
-async def as_seen(view: Reader, workspace: UUID, scan: UUID, stored: Sequence[StoredEntity]) -> list[StoredEntity]:
-    """Those of ``stored`` that a scan saw: when it did, and their role and distance there."""
-    rows = await view.fetch_in(
-        "SELECT entity, first_seen, last_seen, role, distance FROM sighting"
-        " WHERE workspace = :workspace AND scan = :scan AND entity IN :keys",
-        [each.number for each in stored],
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-    )
-    hidden = await withdrawn(view, workspace, [row[0] for row in rows], scan)
-    seen = {row[0]: row for row in rows if row[0] not in hidden}
-    return [
-        each._replace(first_seen=first, last_seen=last, role=role_of(rank), distance=distance)
-        for each in stored
-        if each.number in seen
-        for _, first, last, rank, distance in (seen[each.number],)
-    ]
+    return [_entity(row) for row in rows]
 
 
 async def relations(view: Reader, workspace: UUID, numbers: Sequence[int]) -> dict[int, StoredRelation]:
@@ -228,30 +152,13 @@ async def relations_to(view: Reader, workspace: UUID, targets: Sequence[int]) ->
     return [read_relation(row) for row in rows]
 
 
-async def leading(
-    view: Reader, workspace: UUID, scan: UUID, sources: Sequence[int], size: int = 500
-) -> AsyncIterator[list[tuple[StoredRelation, Entity]]]:
-    """The relations that a scan found from ``sources``, with their targets; sources as `sighted` orders them."""
-    named = {f"source{place}": number for place, number in enumerate(sources)}
-    async for rows in view.stream(
-        "SELECT relation.id, relation.number, relation.type, relation.source, relation.target, relation.qualifiers,"  # noqa: S608  parameters only
-        " target.type, target.key FROM relation"
-        " JOIN entity AS source ON source.workspace = relation.workspace AND source.number = relation.source"
-        " JOIN entity AS target ON target.workspace = relation.workspace AND target.number = relation.target"
-        f" WHERE relation.workspace = :workspace AND relation.source IN ({_names(named)}) AND EXISTS"
-        " (SELECT 1 FROM claim WHERE claim.workspace = :workspace AND claim.about = relation.number"
-        " AND claim.scan = :scan AND claim.retracted_at IS NULL)"
-        " ORDER BY source.type, source.value, source.id, relation.type, target.value, relation.id",
-        size=size,
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-        **named,
-    ):
-        yield [(read_relation(row[:6]), Entity(row[6], read_key(row[7]))) for row in rows]
-
-
 async def claims_about(
-    view: Reader, workspace: UUID, numbers: Sequence[int], scan: UUID | None, most: int | None = None
+    view: Reader,
+    workspace: UUID,
+    numbers: Sequence[int],
+    scan: UUID | None,
+    most: int | None = None,
+    when: When = NOW,
 ) -> list[StoredClaim]:
     """The claims about entities or relations, of one scan or of all, oldest first.
 
@@ -261,15 +168,24 @@ async def claims_about(
     columns = CLAIM
     if most is not None:
         columns += ", ROW_NUMBER() OVER (PARTITION BY about, kind, name, value, module ORDER BY at, id) AS rank"
-    asked = f"SELECT {columns} FROM {CLAIMS}{STANDING}{narrowed} AND about IN :keys"  # noqa: S608  columns only
+    asked = f"SELECT {columns} FROM {CLAIMS}{when.counts}{narrowed} AND about IN :keys"  # noqa: S608  columns only
     rows = await view.fetch_in(
         asked if most is None else f"SELECT * FROM ({asked}) AS told WHERE rank <= :most",  # noqa: S608  from above
         list(set(numbers)),
         workspace=workspace.bytes,
         **({"scan": scan.bytes} if scan else {}),
         **({"most": most} if most is not None else {}),
+        **when.values,
     )
-    return sorted((StoredClaim._make(row[: len(StoredClaim._fields)]) for row in rows), key=_age)
+    return sorted((_claim(row, when) for row in rows), key=_age)
+
+
+def _claim(row: Row, when: When) -> StoredClaim:
+    """A claim from its columns in `CLAIM`; one that counted at an instant does not say that it was withdrawn later."""
+    claim = StoredClaim._make(row[: len(StoredClaim._fields)])
+    if when.as_of is None or when.withdrawn:
+        return claim
+    return claim._replace(retracted_at=None, unsupported_at=None)
 
 
 def _age(claim: StoredClaim) -> tuple[int, str, str, str, bytes]:
@@ -277,7 +193,7 @@ def _age(claim: StoredClaim) -> tuple[int, str, str, str, bytes]:
 
 
 async def vouching(
-    view: Reader, workspace: UUID, scan: UUID, ends: Sequence[int], most: int
+    view: Reader, workspace: UUID, scan: UUID, ends: Sequence[int], most: int, when: When = NOW
 ) -> dict[int, list[StoredClaim]]:
     """Claims of a scan about relations from and to each of ``ends``: of ``most`` relations each way, oldest first."""
     vouched: dict[int, list[int]] = {}
@@ -287,16 +203,17 @@ async def vouching(
             f" ROW_NUMBER() OVER (PARTITION BY {end} ORDER BY id) AS rank FROM relation"
             f" WHERE workspace = :workspace AND {end} IN :keys AND EXISTS (SELECT 1 FROM claim"
             " WHERE claim.workspace = :workspace AND claim.about = relation.number AND claim.scan = :scan"
-            " AND claim.retracted_at IS NULL)) AS told WHERE rank <= :most",
+            f"{when.counts})) AS told WHERE rank <= :most",
             ends,
             workspace=workspace.bytes,
             scan=scan.bytes,
             most=most,
+            **when.values,
         )
         for relation, entity in rows:
             vouched.setdefault(relation, []).append(entity)
     found: dict[int, list[StoredClaim]] = {}
-    for claim in await claims_about(view, workspace, list(vouched), scan, 1):
+    for claim in await claims_about(view, workspace, list(vouched), scan, 1, when):
         for entity in vouched[claim.about]:
             found.setdefault(entity, []).append(claim)
     return {entity: claims[:most] for entity, claims in found.items()}
@@ -308,31 +225,53 @@ async def claims_of(
     scan: UUID,
     item: UUID | None = None,
     *,
-    with_withdrawn: bool = False,
+    when: When = NOW,
     size: int = 1000,
 ) -> AsyncIterator[list[StoredClaim]]:
     """The claims of a scan, or of one item of it, in the order of their keys."""
-    narrowed = ("" if with_withdrawn else STANDING) + (" AND item = :item" if item else "")
+    narrowed = when.counts + (" AND item = :item" if item else "")
     async for rows in view.stream(
         f"SELECT {CLAIM} FROM {CLAIMS} AND claim.scan = :scan AND result.scan = :scan{narrowed} ORDER BY claim, id",  # noqa: S608  columns only
         size=size,
         workspace=workspace.bytes,
         scan=scan.bytes,
         **({"item": item.bytes} if item else {}),
+        **when.values,
     ):
-        yield [StoredClaim(*row) for row in rows]
+        yield [_claim(row, when) for row in rows]
 
 
 async def told_of(view: Reader, workspace: UUID, scan: UUID, size: int) -> AsyncIterator[list[int]]:
     """What a scan says anything of, but that it is absent: numbers in their order, up to ``size`` at a time."""
     async for rows in view.stream(
         # By the scan first: the order would make the database read all scans of the workspace.
-        "WITH told AS MATERIALIZED (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan"
-        " AND kind <> :absence AND retracted_at IS NULL) SELECT DISTINCT about FROM told ORDER BY about",
+        "WITH told AS MATERIALIZED (SELECT about FROM claim WHERE workspace = :workspace AND scan = :scan"  # noqa: S608  a constant
+        f" AND kind <> :absence{COUNTS}) SELECT DISTINCT about FROM told ORDER BY about",
         size=size,
         workspace=workspace.bytes,
         scan=scan.bytes,
         absence=domain.ABSENCE,
+    ):
+        yield [row[0] for row in rows]
+
+
+async def changed_between(
+    view: Reader, workspace: UUID, scan: UUID | None, before: int, after: int, size: int
+) -> AsyncIterator[list[int]]:
+    """What something was said of, or no more, or again, after one instant and until another: numbers in their order."""
+    narrowed = " AND scan = :scan" if scan else ""
+    spans = " OR ".join(
+        f"({column} > :before AND {column} <= :after)" for column in ("recorded_at", "retracted_at", "unsupported_at")
+    )
+    async for rows in view.stream(
+        f"SELECT about FROM claim WHERE workspace = :workspace{narrowed} AND ({spans})"  # noqa: S608  columns only
+        f" UNION SELECT about FROM withheld WHERE workspace = :workspace{narrowed}"
+        " AND since <= :after AND until > :before ORDER BY about",
+        size=size,
+        workspace=workspace.bytes,
+        before=before,
+        after=after,
+        **({"scan": scan.bytes} if scan else {}),
     ):
         yield [row[0] for row in rows]
 
@@ -423,11 +362,6 @@ async def unseen(view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]
         scan=scan.bytes,
     )
     return {bytes(identity): number for identity, number in rows}
-
-
-def sighted_entity(row: Row) -> StoredEntity:
-    """An entity as a scan saw it, from a row of `SIGHTED`."""
-    return _entity(row)._replace(role=role_of(row[6]), distance=row[7])
 
 
 def _entity(row: Row) -> StoredEntity:

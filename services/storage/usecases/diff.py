@@ -4,21 +4,19 @@ By the same rule it is new only where all who say it were asked the same before 
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
 from uuid import UUID
 
 from msgspec import Struct
 
-from services.contracts.claims import Claim, Entity, Relation, claim_line
 from services.contracts.endpoints import GET_PLAN
 from services.contracts.resources import Change, DiffQuery, ScanId
 from services.kernel.calls import Caller
 from services.kernel.service import Ports
 from services.kernel.sql import Reader
-from services.storage.domain import ABSENCE, ATTRIBUTE, Question, comparable, direct, gone_or_unknown
+from services.storage.domain import Question, comparable, direct, gone_or_unknown
 from services.storage.store import reached, reading, retractions
 from services.storage.store.reading import StoredClaim
+from services.storage.usecases.compared import by_saying, describe, grouped, modules, positive
 
 BATCH = 500
 #: Of an entity that nobody describes, relations each way that tell who named it.
@@ -71,34 +69,16 @@ async def diff(
     earlier = Side(view, workspace, before, comparable, direct)
     later = Side(view, workspace, after, comparable, direct)
     async for subjects in reading.told_of(view, workspace, after, BATCH):
-        old = _grouped(await reading.claims_about(view, workspace, subjects, before))
-        new = _grouped(await reading.claims_about(view, workspace, subjects, after))
+        old = grouped(await reading.claims_about(view, workspace, subjects, before))
+        new = grouped(await reading.claims_about(view, workspace, subjects, after))
         async for change in _compare(earlier, later, subjects, old, new):
             yield change
     async for subjects in reading.told_of(view, workspace, before, BATCH):
-        new = _grouped(await reading.claims_about(view, workspace, subjects, after))
-        missing = [subject for subject in subjects if not _positive(new.get(subject, ()))]
-        old = _grouped(await reading.claims_about(view, workspace, missing, before))
+        new = grouped(await reading.claims_about(view, workspace, subjects, after))
+        missing = [subject for subject in subjects if not positive(new.get(subject, ()))]
+        old = grouped(await reading.claims_about(view, workspace, missing, before))
         async for change in _lost(later, missing, old):
             yield change
-
-
-def _grouped(claims: Sequence[StoredClaim]) -> dict[int, tuple[StoredClaim, ...]]:
-    ordered = sorted(claims, key=attrgetter("about"))
-    return {about: tuple(group) for about, group in groupby(ordered, key=attrgetter("about"))}
-
-
-def _positive(claims: Sequence[StoredClaim]) -> list[StoredClaim]:
-    return [claim for claim in claims if claim.kind != ABSENCE]
-
-
-def _by_saying(claims: Sequence[StoredClaim]) -> dict[tuple[str, str], list[StoredClaim]]:
-    """Attributes by name and value, with all who say so."""
-    said: dict[tuple[str, str], list[StoredClaim]] = {}
-    for claim in claims:
-        if claim.kind == ATTRIBUTE:
-            said.setdefault((claim.name, claim.value), []).append(claim)
-    return said
 
 
 def _asked(claim: StoredClaim) -> Question:
@@ -107,10 +87,6 @@ def _asked(claim: StoredClaim) -> Question:
 
 def _all_asked(claims: Iterable[StoredClaim]) -> set[Question]:
     return set(map(_asked, claims))
-
-
-def _modules(claims: Sequence[StoredClaim]) -> tuple[str, ...]:
-    return tuple(sorted({claim.module for claim in claims}))
 
 
 async def _untold(earlier: Side, later: Side, groups: Sequence[Sequence[StoredClaim]]) -> list[bool]:
@@ -141,10 +117,10 @@ async def _untold(earlier: Side, later: Side, groups: Sequence[Sequence[StoredCl
 async def _led_to(later: Side, entities: Mapping[bytes, int]) -> dict[int | bytes, set[Question]]:
     """The questions whose answers named entities in the later scan, but for those about each itself."""
     numbers = list(entities.values())
-    said = _grouped(await reading.claims_about(later.view, later.workspace, numbers, later.scan))
+    said = grouped(await reading.claims_about(later.view, later.workspace, numbers, later.scan))
     named = await reading.vouching(later.view, later.workspace, later.scan, numbers, NAMING)
     return {
-        entity: _others(_positive(said.get(number, ())), entity) or _others(named.get(number, ()), entity)
+        entity: _others(positive(said.get(number, ())), entity) or _others(named.get(number, ()), entity)
         for entity, number in entities.items()
     }
 
@@ -160,8 +136,8 @@ async def _compare(
     old: dict[int, tuple[StoredClaim, ...]],
     new: dict[int, tuple[StoredClaim, ...]],
 ) -> AsyncIterator[Change]:
-    fresh = [subject for subject in subjects if not _positive(old.get(subject, ()))]
-    untold = await _untold(earlier, later, [_positive(new[subject]) for subject in fresh])
+    fresh = [subject for subject in subjects if not positive(old.get(subject, ()))]
+    untold = await _untold(earlier, later, [positive(new[subject]) for subject in fresh])
     for kind, known in (("new", False), ("newly_known", True)):
         of_kind = [subject for subject, was_untold in zip(fresh, untold, strict=True) if was_untold is known]
         for change in await _describe(later, kind, of_kind, new):
@@ -169,8 +145,8 @@ async def _compare(
     added: list[list[StoredClaim]] = []
     vanished: list[list[StoredClaim]] = []
     for subject in subjects:
-        if _positive(old.get(subject, ())):
-            was, is_now = _by_saying(old[subject]), _by_saying(new[subject])
+        if positive(old.get(subject, ())):
+            was, is_now = by_saying(old[subject]), by_saying(new[subject])
             added += [group for said, group in is_now.items() if said not in was]
             vanished += [group for said, group in was.items() if said not in is_now]
     untold = await _untold(earlier, later, added)
@@ -181,7 +157,7 @@ async def _compare(
         strict=True,
     ):
         kind = "newly_known" if was_untold else "changed"
-        yield _change(kind, spoken, f"now {group[0].name} = {group[0].value}", _modules(group))
+        yield describe(kind, spoken, f"now {group[0].name} = {group[0].value}", modules(group))
     asked = [_asked(claim) for group in vanished for claim in group]
     answered = await later.answered(asked)
     gone = [
@@ -192,13 +168,13 @@ async def _compare(
     for group, spoken in zip(
         gone, await reading.spoken(later.view, later.workspace, [group[0] for group in gone]), strict=True
     ):
-        yield _change("changed", spoken, f"no longer {group[0].name} = {group[0].value}", _modules(group))
+        yield describe("changed", spoken, f"no longer {group[0].name} = {group[0].value}", modules(group))
 
 
 async def _lost(later: Side, subjects: Sequence[int], old: dict[int, tuple[StoredClaim, ...]]) -> AsyncIterator[Change]:
     asked = [_asked(claim) for subject in subjects for claim in old.get(subject, ())]
     answered = await later.answered(asked)
-    groups = [_positive(old.get(subject, ())) for subject in subjects]
+    groups = [positive(old.get(subject, ())) for subject in subjects]
     by_kind: dict[str, list[int]] = {"gone": [], "unknown": []}
     for subject, group, elsewhere in zip(subjects, groups, await later.elsewhere(groups), strict=True):
         kind = "unknown" if elsewhere else gone_or_unknown(list(map(_asked, group)), answered)
@@ -211,29 +187,11 @@ async def _lost(later: Side, subjects: Sequence[int], old: dict[int, tuple[Store
 async def _describe(
     later: Side, kind: str, subjects: Sequence[int], claims: dict[int, tuple[StoredClaim, ...]]
 ) -> Iterator[Change]:
-    first = [_positive(claims[subject])[0] for subject in subjects if _positive(claims.get(subject, ()))]
+    first = [positive(claims[subject])[0] for subject in subjects if positive(claims.get(subject, ()))]
     spoken = await reading.spoken(later.view, later.workspace, first)
     return iter(
         [
-            _change(kind, claim, "", _modules(_positive(claims[row.about])))
+            describe(kind, claim, "", modules(positive(claims[row.about])))
             for row, claim in zip(first, spoken, strict=True)
         ]
-    )
-
-
-def _change(kind: str, claim: Claim, what: str, modules: tuple[str, ...]) -> Change:
-    match claim:
-        case Relation(type=name, source=source, target=target):
-            layer, value = "relation", f"{source.value} → {target.value}"
-        case Entity(type=name):
-            layer, value = "entity", claim.value
-        case _:
-            layer, name, value = "entity", claim.about.type, claim.about.value
-    return Change(
-        kind=kind,  # type: ignore[arg-type]
-        layer=layer,  # type: ignore[arg-type]
-        type=name,
-        value=value,
-        what=what or (claim_line(claim) if isinstance(claim, Relation) and claim.qualifiers else ""),
-        modules=modules,
     )

@@ -10,6 +10,7 @@ from services.kernel.errors import Invalid
 from services.kernel.service import Ports
 from services.storage.domain import record_id, record_ids
 from services.storage.store import reading, records
+from services.storage.store.when import When
 from services.storage.usecases.stored import check_scans
 
 MOST_RECORDS: Final = 10_000
@@ -55,7 +56,11 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
     await check_scans(ports, caller, query.scan)
     async with ports.sql.read() as view:
         async for rows in reading.claims_of(
-            view, caller.workspace, query.scan, query.item, with_withdrawn=query.withdrawn
+            view,
+            caller.workspace,
+            query.scan,
+            query.item,
+            when=When(query.as_of, query.valid_at, query.withdrawn),
         ):
             wanted = [row for row in rows if not record or record in record_ids(row.evidence)]
             for row, claim in zip(wanted, await reading.spoken(view, caller.workspace, wanted), strict=True):
@@ -66,4 +71,6 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
                     module=row.module,
                     version=row.version,
                     evidence=tuple(identity.hex() for identity in record_ids(row.evidence)),
+                    retracted_at=row.retracted_at,
+                    unsupported_at=row.unsupported_at,
                 )

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from services.contracts.facts import MAX_CHANGED
 from services.contracts.resources.storage import (
     EntityFacts,
@@ -15,17 +17,21 @@ from services.contracts.resources.storage import (
     SaidBy,
     SaidValue,
 )
+from services.contracts.scope import Role
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
-from services.storage.store import facts, reading, retractions
-from services.storage.store.facts import Joined
+from services.storage.store import joined, reading, sightings
+from services.storage.store.joined import Joined
 from services.storage.store.reading import StoredClaim, StoredEntity
-from services.storage.usecases.export import ASSERTED
+from services.storage.store.when import NOW, When
 from services.storage.usecases.stored import check_scans
 
+IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
+#: How often a module is shown to have said the same of one thing: of a hub, thousands of items do.
+ASSERTED: Final = 50
 #: Entities, or relations, of a piece of the stream.
 PIECE: Final = 500
 
@@ -40,22 +46,18 @@ async def read_facts(ports: Ports, caller: Caller, query: FactsQuery) -> AsyncGe
 
 async def scan_facts(view: Reader, workspace: UUID, query: FactsQuery) -> AsyncIterator[Facts]:
     """Yield what is in one view of the database."""
-    after, weakest = 0, None if query.all else "in_scope"
-    while stored := await facts.placed_after(
-        view,
-        workspace,
-        query.scan,
-        after,
-        weakest=weakest,  # type: ignore[arg-type]
-        limit=PIECE,
-    ):
-        after = stored[-1].number
-        hidden = await retractions.withdrawn(view, workspace, [each.number for each in stored], query.scan)
-        seen = [each for each in stored if each.number not in hidden]
-        yield Facts(entities=await _entity_facts(view, workspace, query.scan, seen))
-        async for joined in facts.relations_from(view, workspace, [each.number for each in seen], PIECE):
-            if said := await _relation_facts(view, workspace, query.scan, joined):
-                yield Facts(relations=said)
+    after: int | None = 0
+    when, roles = When(query.as_of), None if query.all else IN_SCOPE
+    while after is not None:
+        stored, after = await sightings.sighted_after(
+            view, workspace, query.scan, after, when, roles=roles, limit=PIECE
+        )
+        if stored:
+            told = await _entity_facts(view, workspace, query.scan, stored, when)
+            yield Facts(entities=await _named(view, workspace, query.scan, stored, told, when))
+            async for related in joined.relations_from(view, workspace, [each.number for each in stored], PIECE):
+                if said := await _relation_facts(view, workspace, query.scan, related, when):
+                    yield Facts(relations=said)
 
 
 async def read_facts_of(ports: Ports, caller: Caller, query: FactsOf) -> AsyncGenerator[Facts, None]:
@@ -70,33 +72,54 @@ async def read_facts_of(ports: Ports, caller: Caller, query: FactsOf) -> AsyncGe
 
 async def facts_of(view: Reader, workspace: UUID, query: FactsOf) -> AsyncIterator[Facts]:
     """Yield what is in one view of the database."""
-    stored = await facts.entities_of(view, workspace, query.scan, list(dict.fromkeys(query.entities)))
+    known = await reading.entities_by_id(view, workspace, list(dict.fromkeys(query.entities)))
+    stored = await sightings.as_seen(view, workspace, query.scan, known, NOW)
     for start in range(0, len(stored), PIECE):
-        yield Facts(entities=await _entity_facts(view, workspace, query.scan, stored[start : start + PIECE]))
-    joined = await facts.relations_of(view, workspace, list(dict.fromkeys(query.relations)))
-    for start in range(0, len(joined), PIECE):
-        if said := await _relation_facts(view, workspace, query.scan, joined[start : start + PIECE]):
+        yield Facts(entities=await _entity_facts(view, workspace, query.scan, stored[start : start + PIECE], NOW))
+    related = await joined.relations_of(view, workspace, list(dict.fromkeys(query.relations)))
+    for start in range(0, len(related), PIECE):
+        if said := await _relation_facts(view, workspace, query.scan, related[start : start + PIECE], NOW):
             yield Facts(relations=said)
 
 
 async def _entity_facts(
-    view: Reader, workspace: UUID, scan: UUID, stored: Sequence[StoredEntity]
+    view: Reader, workspace: UUID, scan: UUID, stored: Sequence[StoredEntity], when: When
 ) -> tuple[EntityFacts, ...]:
-    told = await _told(view, workspace, scan, [each.number for each in stored])
+    told = await _told(view, workspace, scan, [each.number for each in stored], when)
     return tuple(_entity(each, told.get(each.number, ())) for each in stored)
 
 
+async def _named(
+    view: Reader, workspace: UUID, scan: UUID, stored: Sequence[StoredEntity], told: Sequence[EntityFacts], when: When
+) -> tuple[EntityFacts, ...]:
+    """The same, with who named those in a relation of which nobody has said anything else."""
+    unsaid = [
+        each.number
+        for each, facts in zip(stored, told, strict=True)
+        if not (facts.said or facts.attributes or facts.absences)
+    ]
+    if not unsaid:
+        return tuple(told)
+    naming = await reading.vouching(view, workspace, scan, unsaid, ASSERTED, when)
+    return tuple(
+        replace(facts, named=_said(naming[each.number])) if each.number in naming else facts
+        for each, facts in zip(stored, told, strict=True)
+    )
+
+
 async def _relation_facts(
-    view: Reader, workspace: UUID, scan: UUID, joined: Sequence[Joined]
+    view: Reader, workspace: UUID, scan: UUID, related: Sequence[Joined], when: When
 ) -> tuple[RelationFacts, ...]:
     """Of those relations that the scan claims."""
-    told = await _told(view, workspace, scan, [relation.number for relation, _, _ in joined])
-    return tuple(_relation(each, told[each[0].number]) for each in joined if each[0].number in told)
+    told = await _told(view, workspace, scan, [relation.number for relation, _, _ in related], when)
+    return tuple(_relation(each, told[each[0].number]) for each in related if each[0].number in told)
 
 
-async def _told(view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int]) -> dict[int, list[StoredClaim]]:
+async def _told(
+    view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int], when: When
+) -> dict[int, list[StoredClaim]]:
     told: dict[int, list[StoredClaim]] = {}
-    for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED):
+    for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED, when):
         told.setdefault(claim.about, []).append(claim)
     return told
 
@@ -121,8 +144,8 @@ def _entity(stored: StoredEntity, claims: Sequence[StoredClaim]) -> EntityFacts:
     )
 
 
-def _relation(joined: Joined, claims: Sequence[StoredClaim]) -> RelationFacts:
-    relation, source, target = joined
+def _relation(related: Joined, claims: Sequence[StoredClaim]) -> RelationFacts:
+    relation, source, target = related
     return RelationFacts(
         type=relation.type,
         source=source,

@@ -7,8 +7,9 @@ from services.contracts.resources import EntityRow, SearchPage, SearchQuery
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.service import Ports
-from services.storage.store import reading, retractions
+from services.storage.store import reading, sightings
 from services.storage.store.reading import StoredEntity
+from services.storage.store.when import When
 from services.storage.usecases import index
 from services.storage.usecases.narrowed import search_scan
 from services.storage.usecases.stored import check_scans
@@ -36,6 +37,7 @@ async def find_entities(ports: Ports, caller: Caller, query: SearchQuery) -> Sea
 
 
 async def _find_anywhere(ports: Ports, caller: Caller, query: SearchQuery) -> SearchPage:
+    """The index has what is known now: of an instant, those are left out of a page that were not known then."""
     found = await ports.search.find(
         caller.workspace,
         index.ENTITIES,
@@ -48,9 +50,10 @@ async def _find_anywhere(ports: Ports, caller: Caller, query: SearchQuery) -> Se
     async with ports.sql.read() as view:
         numbers = [index.number_of(document) for document in found.ids]
         stored = await reading.entities(view, caller.workspace, numbers)
-        hidden = await retractions.withdrawn(view, caller.workspace, numbers)
+        there = [stored[number] for number in numbers if number in stored]
+        known = await sightings.as_known(view, caller.workspace, there, When(query.as_of))
     return SearchPage(
-        entities=tuple(_entity_row(stored[number]) for number in numbers if number in stored and number not in hidden),
+        entities=tuple(map(_entity_row, known)),
         total=found.total,
         facets=found.facets,
         cursor=found.cursor,

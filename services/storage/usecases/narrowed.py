@@ -17,9 +17,9 @@ from services.kernel.errors import Invalid
 from services.kernel.search import COUNTED, Search
 from services.kernel.search.words import fold, terms
 from services.kernel.sql import Reader
-from services.storage.store import reading
+from services.storage.store import reading, sightings
 from services.storage.store.reading import StoredEntity
-from services.storage.store.retractions import withdrawn
+from services.storage.store.when import When
 from services.storage.usecases import index
 
 #: How many entities of a scan are gone through for a page at most; where there are more, it may be short.
@@ -43,32 +43,37 @@ class Narrowed(Struct, frozen=True):
     words: Sequence[str]
     type: str | None
     role: Role | None
+    when: When
 
     async def find(self, view: Reader, after: int, most: int) -> tuple[list[StoredEntity], int | None]:
         """Up to ``most`` entities that came after one, and whom to go on after, None at the end."""
         found: list[StoredEntity] = []
         for _ in range(LOOKED_AT // _AT_ONCE):
-            some = await reading.sighted_after(
-                view, self.workspace, self.scan, after, role=self.role, type=self.type, limit=_AT_ONCE
+            some, last = await sightings.sighted_after(
+                view,
+                self.workspace,
+                self.scan,
+                after,
+                self.when,
+                roles=(self.role,) if self.role else None,
+                type=self.type,
+                limit=_AT_ONCE,
             )
-            hidden = await withdrawn(view, self.workspace, [each.number for each in some], self.scan)
             for each in some:
-                if each.number in hidden:
-                    continue
                 text = fold(each.entity.value) if self.words else ""
                 if all(word in text for word in self.words):
                     found.append(each)
                     if len(found) == most:
                         return found, each.number
-            if len(some) < _AT_ONCE:
+            if last is None:
                 return found, None
-            after = some[-1].number
+            after = last
         return found, after
 
 
 async def search_scan(view: Reader, search: Search, workspace: UUID, scan: UUID, query: SearchQuery) -> Page:
     """Find what a scan saw by words, type and role."""
-    narrowed = Narrowed(workspace, scan, terms(query.text), query.type, query.role)
+    narrowed = Narrowed(workspace, scan, terms(query.text), query.type, query.role, When(query.as_of))
     after = _read_cursor(query.cursor)
     if query.text.strip() and not narrowed.words:
         return Page((), {}, None)
@@ -96,9 +101,8 @@ async def _few(view: Reader, search: Search, narrowed: Narrowed, text: str) -> l
         if cursor is None:
             break
     known = await reading.entities(view, narrowed.workspace, numbers)
-    seen = await reading.as_seen(
-        view, narrowed.workspace, narrowed.scan, [known[number] for number in numbers if number in known]
-    )
+    there = [known[number] for number in numbers if number in known]
+    seen = await sightings.as_seen(view, narrowed.workspace, narrowed.scan, there, narrowed.when)
     return [each for each in seen if narrowed.role in (None, each.role)]
 
 

@@ -18,38 +18,47 @@ from services.kernel.calls import Caller
 from services.kernel.service import Ports
 from services.kernel.sql import Reader
 from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
-from services.storage.store import reading
+from services.storage.store import reading, sightings
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
+from services.storage.store.when import When
 from services.storage.usecases.stored import check_scans
 
 
 async def get_entity(ports: Ports, caller: Caller, query: EntityQuery) -> tuple[EntityView, ...]:
     """Everything that is said of the entities of a value."""
     await check_scans(ports, caller, query.scan)
-    value = query.value
+    value, when = query.value, When(query.as_of, query.valid_at, query.withdrawn)
     with suppress(Malformed):
         value = recognise(query.value, type=query.type).value
     async with ports.sql.read() as view:
-        found = await reading.entities_of_value(view, caller.workspace, value, query.type)
+        found = await _known(view, caller.workspace, value, query.type, when)
         if not found and value != query.value:
-            found = await reading.entities_of_value(view, caller.workspace, query.value, query.type)
-        views = [await _entity_view(view, caller.workspace, stored, query.scan) for stored in found]
+            found = await _known(view, caller.workspace, query.value, query.type, when)
+        views = [await _entity_view(view, caller.workspace, stored, query.scan, when) for stored in found]
     return tuple(shown for shown in views if shown is not None)
 
 
-async def _entity_view(view: Reader, workspace: UUID, stored: StoredEntity, scan: UUID | None) -> EntityView | None:
+async def _known(view: Reader, workspace: UUID, value: str, kind: str | None, when: When) -> list[StoredEntity]:
+    return await sightings.as_known(
+        view, workspace, await reading.entities_of_value(view, workspace, value, kind), when
+    )
+
+
+async def _entity_view(
+    view: Reader, workspace: UUID, stored: StoredEntity, scan: UUID | None, when: When
+) -> EntityView | None:
     touching = [
         *await reading.relations_from(view, workspace, [stored.number]),
         *await reading.relations_to(view, workspace, [stored.number]),
     ]
     numbers = [stored.number, *(relation.number for relation in touching)]
-    claims = await reading.claims_about(view, workspace, numbers, scan)
+    claims = await reading.claims_about(view, workspace, numbers, scan, when=when)
     about: dict[int, list[StoredClaim]] = {}
     for claim in claims:
         about.setdefault(claim.about, []).append(claim)
     said = {relation.number: relation for relation in touching if relation.number in about}
     if scan is not None:
-        seen = await reading.as_seen(view, workspace, scan, [stored])
+        seen = await sightings.as_seen(view, workspace, scan, [stored], when)
         if not seen and not claims:
             return None
         stored = seen[0] if seen else stored
@@ -130,4 +139,6 @@ def _assertion(claim: StoredClaim) -> Assertion:
         where=claim.place,
         valid_from=claim.valid_from,
         valid_to=claim.valid_to,
+        retracted_at=claim.retracted_at,
+        unsupported_at=claim.unsupported_at,
     )

@@ -47,6 +47,9 @@ _ADDRESSES: Final = frozenset(
     {"IP_ADDRESS", "IPV6_ADDRESS", "INTERNAL_IP_ADDRESS", "AFFILIATE_IPADDR", "AFFILIATE_IPV6_ADDRESS"}
 )
 
+#: All that SpiderFoot says of a zone that it was handed.
+_OF_ZONES: Final = frozenset({"INTERNET_NAME", "RAW_DNS_RECORDS", "VULNERABILITY_DISCLOSURE"})
+
 #: What SpiderFoot reads out of pages is by modules of their own: type of event → module.
 _READERS: Final[dict[str, str]] = {
     "BITCOIN_ADDRESS": "sfp_bitcoin",
@@ -77,6 +80,8 @@ def module_of(module: str, type: str) -> str:
         return _READERS.get(type, found)
     if found == "sfp_whois" and type in _OF_REGISTRATIONS:
         return _READERS[type]
+    if found == "sfp_dnszonexfer" and type not in _OF_ZONES:
+        found = "sfp_dnsraw"
     # There a word list finds names; that they resolve, and to what, is found elsewhere.
     if found in _RESOLVERS and (type in _ADDRESSES or (found == "sfp_dnsraw" and type in _NAMES)):
         return "sfp_dnsresolve"

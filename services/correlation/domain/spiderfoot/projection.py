@@ -5,8 +5,9 @@ relation tells more exactly where it was seen (an e-mail address in a registrati
 from there. Whatever does not lead back to a target, or only over what a person called false, is left out.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
+from services.contracts.claims import Entity
 from services.contracts.resources.storage import EntityFacts, Facts, SaidBy, SaidValue
 from services.correlation.domain.spiderfoot.descriptors import (
     CHAINED,
@@ -40,7 +41,12 @@ class Projection:
         self._now = now
         self._score = score
         self._book = Book()
+        # Whoever looks at modules, texts or children may see any.
+        is_open = bool(needs.modules or needs.data or needs.parents)
+        self._kept = DECIDING | {name for name, types in DESCRIBING.items() if is_open or types & needs.types}
         self._root = Event(ROOT, "", "")
+        self._root.place = 0
+        self._events: dict[tuple[int, str, str, str], Event] = {}
 
     def add(self, facts: Facts) -> None:
         for each in facts.entities:
@@ -66,33 +72,33 @@ class Projection:
         thing = self._book.thing(facts.entity)
         thing.role = facts.role
         thing.said = facts.said
-        thing.take(each for each in facts.attributes if each.name in DECIDING or each.name in DESCRIBING)
+        thing.take(each for each in facts.attributes if each.name in self._kept)
         if facts.entity.type == "vulnerability" and "cvss" not in thing.values:
             points = self._score(facts.entity.key[0])
             if points is not None:
                 thing.take((SaidValue("cvss", points, ()),))
 
     def _made_of(self, thing: Thing) -> Iterator[Event]:
-        for place, way in enumerate(thing.ways):
+        for way in thing.ways:
             if way.parent is None or way.parent.first is not None:
-                yield from self._events_by(thing, place, way)
+                yield from self._events_by(thing, way)
         # What there is no event for is described by none.
         for name in thing.values if thing.types else ():
             if name in DESCRIBING:
                 for value in thing.spoken(name):
                     yield from self._events_of(thing, value)
 
-    def _events_by(self, thing: Thing, place: int, way: Way) -> Iterator[Event]:
+    def _events_by(self, thing: Thing, way: Way) -> Iterator[Event]:
         """What a thing is by one way to it."""
         above = self._type_above(way)
         forms = forms_of(thing, way)
         if any(self._is_wanted(form, way.said, above) for form in forms) or (
             forms and forms[0][0] in self._needs.parents
         ):
-            yield self._chain(thing, place, way, forms)
+            yield self._chain(thing, way)
         for form in beside(thing, way):
             if self._is_wanted(form, way.said, above):
-                yield self._event(thing, form, way, self._source(way), place)
+                yield self._event(thing, form, way, self._source(way))
 
     def _events_of(self, thing: Thing, value: SaidValue) -> Iterator[Event]:
         """What an attribute says, once for each module."""
@@ -102,11 +108,11 @@ class Projection:
                 continue
             modules.add(said.module)
             forms = tuple(describe(thing, value.name, value.value, said.module, self._now))
-            for place, way in _ways_of(thing, said, value.name) if forms else ():
-                yield from self._described(thing, place, way, forms, value, said)
+            for way in _ways_of(thing, said, value.name) if forms else ():
+                yield from self._described(thing, way, forms, value, said)
 
     def _described(
-        self, thing: Thing, place: int, way: Way, forms: tuple[Form, ...], value: SaidValue, said: SaidBy
+        self, thing: Thing, way: Way, forms: tuple[Form, ...], value: SaidValue, said: SaidBy
     ) -> Iterator[Event]:
         is_shown = thing.entity.type == "certificate" and value.name in SHOWN
         above = self._type_above(way) if is_shown else thing.types[-1]
@@ -116,17 +122,10 @@ class Projection:
         if server is not None:
             source = self._server(server)
         else:
-            source = self._source(way) if is_shown else self._end(thing, place, way)
-        for name, data in forms:
-            dated = _dated(name, said, self._now)
-            event = Event(
-                dated,
-                data,
-                module_of(said.module, dated),
-                source,
-                about=thing.entity,
-                basis=Basis(thing.entity, value.name, value=value.value, said=said),
-            )
+            source = self._source(way) if is_shown else self._chain(thing, way)
+        for form in forms:
+            basis = Basis(thing.entity, value.name, value=value.value, said=said)
+            event = self._made(form, said, said.module, source, basis)
             yield event
             if value.name in CHAINED:
                 source = event
@@ -166,61 +165,56 @@ class Projection:
         event = at.event if at is not None and at.event is not None else self._root
         for each in reversed(path):
             if each.first is not None and each.types:
-                event = self._chain(each, each.ways.index(each.first), each.first, forms_of(each, each.first))
+                event = self._chain(each, each.first)
             each.event = event
         return event
 
-    def _end(self, thing: Thing, place: int, way: Way) -> Event:
-        """The last of the events that a thing is by a way."""
-        forms = forms_of(thing, way)
-        return self._chain(thing, place, way, forms) if forms else self._event_of(thing)
-
-    def _chain(self, thing: Thing, place: int, way: Way, forms: Iterable[Form]) -> Event:
+    def _chain(self, thing: Thing, way: Way) -> Event:
+        """The last of the events that a thing is by a way; without any, what it was seen at."""
         source = self._source(way)
-        for form in forms:
-            source = self._event(thing, form, way, source, place)
+        for form in forms_of(thing, way):
+            source = self._event(thing, form, way, source)
         return source
 
     def _server(self, link: Link) -> Event:
         """The event of a name server of a zone."""
         ways = (way for way in link.target.ways if way.link is not None and way.link.source is link.source)
         way = next(ways, None) or Way(link.source, link.facts.said[0] if link.facts.said else None, link)
-        form = ("PROVIDER_DNS", link.target.entity.value)
-        return self._event(link.target, form, way, self._event_of(link.source), -1)
+        return self._event(link.target, ("PROVIDER_DNS", link.target.entity.value), way, self._event_of(link.source))
 
-    def _event(self, thing: Thing, form: Form, way: Way, source: Event, place: int) -> Event:
-        """The event of a form by a way, made when it is first asked for."""
-        name = _dated(form[0], way.said, self._now)
-        # A name server of a zone is one event, whoever came to it.
-        key = (id(source) if name == "PROVIDER_DNS" else place, name)
-        made = thing.events.get(key)
-        if made is None:
-            # The target itself is said by the user.
-            module = module_of(way.said.module, name) if way.said is not None and way.parent is not None else TARGET
-            made = Event(name, form[1], module, source, about=thing.entity, basis=_basis(thing, way))
-            thing.events[key] = made
-        return made
+    def _event(self, thing: Thing, form: Form, way: Way, source: Event) -> Event:
+        # The target itself is said by the user.
+        module = way.said.module if way.said is not None and way.parent is not None else ""
+        if way.link is None:
+            return self._made(form, way.said, module, source, Basis(thing.entity, said=way.said))
+        ends = way.link.source.entity, way.link.target.entity
+        basis = Basis(ends[0], way.link.facts.type, target=ends[1], said=way.said)
+        return self._made(form, way.said, module, source, basis, about=thing.entity)
+
+    def _made(
+        self, form: Form, said: SaidBy | None, module: str, source: Event, basis: Basis, about: Entity | None = None
+    ) -> Event:
+        """One event for what is the same, whoever of Mirage's modules said it that are one module there."""
+        name = form[0]
+        if name in HISTORIC and said is not None and said.valid_to is not None and said.valid_to < self._now:
+            name = f"{name}_HISTORIC"
+        called = module_of(module, name) if module else TARGET
+        key = (source.place, name, form[1], called)
+        event = self._events.get(key)
+        if event is None:
+            event = Event(name, form[1], called, source, about=about or basis.entity, basis=basis)
+            event.place = len(self._events) + 1
+            self._events[key] = event
+        return event
 
 
-def _ways_of(thing: Thing, said: SaidBy, name: str) -> list[tuple[int, Way]]:
+def _ways_of(thing: Thing, said: SaidBy, name: str) -> list[Way]:
     """The ways to a thing by which an attribute was seen: that of the same answer, else the first."""
-    ways = [(at, way) for at, way in enumerate(thing.ways) if way.parent is None or way.parent.first is not None]
+    ways = [way for way in thing.ways if way.parent is None or way.parent.first is not None]
     if name == "not_after":
         # What is over matters where it is shown, not where it was ever issued.
-        return [each for each in ways if each[1].relation == "presents"]
-    for at, way in ways:
+        return [way for way in ways if way.relation == "presents"]
+    for way in ways:
         if way.said is not None and (way.said.module, way.said.subject) == (said.module, said.subject):
-            return [(at, way)]
-    return [each for each in ways if each[1] is thing.first]
-
-
-def _dated(name: str, said: SaidBy | None, now: int) -> str:
-    """The type for what is over, where there is one."""
-    over = said is not None and said.valid_to is not None and said.valid_to < now
-    return f"{name}_HISTORIC" if over and name in HISTORIC else name
-
-
-def _basis(thing: Thing, way: Way) -> Basis:
-    if way.link is None:
-        return Basis(thing.entity, said=way.said)
-    return Basis(way.link.source.entity, way.link.facts.type, target=way.link.target.entity, said=way.said)
+            return [way]
+    return [thing.first] if thing.first is not None else []

@@ -125,7 +125,15 @@ def read_rule(text: str) -> SpiderFootRule:
     Raises:
         Invalid: what is wrong, and where in the rule.
     """
-    document = load_document(text)
+    return read_document(load_document(text))
+
+
+def read_document(document: Mapping[str, Any]) -> SpiderFootRule:
+    """The rule of a document that was loaded; one with ``collections`` is of this form.
+
+    Raises:
+        Invalid: what is wrong, and where in the rule.
+    """
     _check_keys(document, _KEYS, "a rule")
     for key in ("id", "meta", "collections", "headline"):
         if not document.get(key):

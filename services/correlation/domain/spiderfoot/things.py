@@ -47,7 +47,7 @@ class Way:
 
 
 class Thing:
-    """An entity: its role, the attributes that matter, the ways to it, and the events that were made of it.
+    """An entity: its role, the attributes that matter, the ways to it, and the event that others come from.
 
     ``first`` is the way by which it was found first; None until it is known to lead back to a target. ``types`` are
     those of its events by that way, the last of them what others come from; without any it is passed over.
@@ -56,7 +56,6 @@ class Thing:
     __slots__ = (
         "entity",
         "event",
-        "events",
         "first",
         "is_false",
         "is_inside",
@@ -78,7 +77,6 @@ class Thing:
         self.is_inside = False
         self.is_false = False
         self.event: Event | None = None
-        self.events: dict[tuple[int, str], Event] = {}
 
     def take(self, values: Iterable[SaidValue]) -> None:
         for each in values:

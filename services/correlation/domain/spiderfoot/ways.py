@@ -66,8 +66,8 @@ class Book:
 def lead(book: Book) -> None:
     """Find the ways to each thing, and the first of them back to a target."""
     _mark(book)
-    search = _Search(book)
-    search.find()
+    trails = _Trails(book)
+    trails.find()
     roots = _roots(book)
     for root in roots:
         # The target is the user's word before it is anybody's.
@@ -75,17 +75,17 @@ def lead(book: Book) -> None:
         _reach(root, root.ways[0])
     below = _below(book.things.values())
     _spread(deque(roots), below)
-    _reach_the_rest(search.spare, below)
-    for thing, said in sorted(search.unplaced, key=_placing) if roots else ():
-        # Whoever was asked about a set of names was asked for the sake of the target.
+    _reach_the_rest(trails.spare, below)
+    for thing, said in sorted(trails.unplaced, key=_placing) if roots else ():
         if any(way.said is not None and way.said.module == said.module for way in thing.ways):
             continue
-        way = Way(roots[0], said)
+        # Whoever was asked about a set or a level of names was asked for the sake of the name above, or the target.
+        way = Way(_above(thing, book) or roots[0], said)
         thing.ways.append(way)
         if thing.first is None and not thing.is_false:
             _reach(thing, way)
             _spread(deque((thing,)), below)
-    _reach_the_rest(search.spare, below)
+    _reach_the_rest(trails.spare, below)
 
 
 def _mark(book: Book) -> None:
@@ -94,12 +94,12 @@ def _mark(book: Book) -> None:
         thing.is_inside = thing.role in _INSIDE
         thing.is_false = thing.value("false_positive") is True
     for link in book.links:
-        if link.facts.type == "resolves_to":
+        if link.facts.type == "resolves_to" and not link.source.is_false:
             link.target.is_inside |= link.source.role in _INSIDE
             link.source.values.setdefault("resolution", [_RESOLVED])
 
 
-class _Search:
+class _Trails:
     """Gives each thing the ways to it, one for each module and parent.
 
     ``unplaced``: who said things when asked about what is not known here. ``spare``: ways to take for want of others.
@@ -157,7 +157,7 @@ def _ends(link: Link, subject: Thing | None, book: Book) -> tuple[Thing | None, 
         return None, None
     if kind == "presents":
         return link.target, _shown_by(link, subject, book)
-    if subject is link.target:
+    if subject is link.target and kind != "covers_name":
         return link.source, link.target
     if subject is link.source or kind in _SEEN_AT_SOURCE or (subject is None and kind == "has_record"):
         return link.target, link.source
@@ -202,6 +202,17 @@ def _spread(waiting: deque[Thing], below: Below) -> None:
             if thing.first is None and not thing.is_false:
                 _reach(thing, way)
                 waiting.append(thing)
+
+
+def _above(thing: Thing, book: Book) -> Thing | None:
+    """The nearest name above a name that leads back to a target."""
+    name = thing.entity.key[0] if thing.entity.type in _NAMES else ""
+    while name:
+        name = name.partition(".")[2]
+        found = book.host(name)
+        if found is not None and found.first is not None:
+            return found
+    return None
 
 
 def _reach_the_rest(spare: list[tuple[Thing, Way]], below: Below) -> None:

@@ -72,6 +72,7 @@ def _plant_servers(scan: Scan) -> None:
     scan.describe(shown, "tls_certificate", OLD, not_after=NOW - DAY)
     scan.join(OLD, "affected_by", e.vulnerability("CVE-2026-0009"), "test")
     beside = scan.place(e.name("shop.example.com"), "co_hosted")
+    scan.join(shown, "covers_name", OLD, "tls_certificate", OLD)
     for name in (WWW, OLD):
         scan.join(shown, "covers_name", beside, "tls_certificate", name)
     bucket, kept = (e.cloud_resource("aws", "bucket", name) for name in ("example-data", "example-kept"))

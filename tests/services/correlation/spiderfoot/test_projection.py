@@ -180,8 +180,8 @@ def test_what_a_person_called_false_is_left_out_with_all_that_leads_through_it()
     scan.join(WWW, "resolves_to", IP, "dns_records", record="A")
     scan.describe(WWW, "person", b"", false_positive=True)
     assert scan.lines() == []
-    scan.thing(IP, "otx")
-    assert scan.lines() == [f"{D} > IP_ADDRESS 203.0.113.7 by sfp_alienvault"]
+    scan.thing(IP, "otx", role="affiliate")
+    assert scan.lines() == [f"{D} > AFFILIATE_IPADDR 203.0.113.7 by sfp_alienvault"]
 
 
 def test_what_leads_back_to_no_target_is_left_out_and_a_circle_leads_nowhere():
@@ -189,6 +189,23 @@ def test_what_leads_back_to_no_target_is_left_out_and_a_circle_leads_nowhere():
     scan.thing(WWW, "crtsh", API)
     scan.thing(API, "crtsh", WWW)
     assert scan.lines() == []
+
+
+def test_what_is_one_module_in_spiderfoot_makes_one_event():
+    scan = Scan()
+    for module in ("whois", "rdap_domain", "other"):
+        scan.describe(DOMAIN, module, DOMAIN, registrar="Registrar Inc")
+    assert scan.lines() == [
+        f"{D} > DOMAIN_REGISTRAR Registrar Inc by other",
+        f"{D} > DOMAIN_REGISTRAR Registrar Inc by sfp_whois",
+    ]
+
+
+def test_what_was_said_of_a_level_of_names_comes_from_the_name_above():
+    scan = Scan()
+    scan.thing(WWW, "crtsh")
+    scan.thing(e.name("a.b.www.example.org"), "brute", b"a level of names")
+    assert "INTERNET_NAME www.example.org > INTERNET_NAME a.b.www.example.org by sfp_dnsbrute" in scan.lines()
 
 
 def test_what_was_said_of_a_set_of_names_comes_from_the_target():

@@ -1,20 +1,18 @@
-"""Reads what a scan says as whole facts need it: places in the order of coming, and things by their ids."""
+"""Reads relations with their ends, whoever claimed them: those from a source, and those of given ids."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
 from services.contracts.claims import Entity
-from services.contracts.scope import Role
 from services.kernel.sql import Reader
-from services.storage.domain import rank_of
 from services.storage.store import reading
 from services.storage.store.reading import StoredEntity, StoredRelation
 
 #: A relation with the entities at its ends.
 Joined = tuple[StoredRelation, Entity, Entity]
 
-_JOINED: Final = (
+_ENDS: Final = (
     "SELECT relation.id, relation.number, relation.type, relation.source, relation.target, relation.qualifiers,"
     " source.type, source.key, target.type, target.key FROM relation"
     " JOIN entity AS source ON source.workspace = relation.workspace AND source.number = relation.source"
@@ -25,22 +23,6 @@ _JOINED: Final = (
 _SOURCES: Final = 32
 
 
-async def placed_after(
-    view: Reader, workspace: UUID, scan: UUID, after: int, *, weakest: Role | None, limit: int
-) -> list[StoredEntity]:
-    """The next entities of a scan as it saw them, in the order of coming; in no weaker a role, if one is given."""
-    narrowed = " AND sighting.role <= :weakest" if weakest else ""
-    rows = await view.fetch(
-        f"{reading.SIGHTED} AND sighting.entity > :after{narrowed} ORDER BY sighting.entity LIMIT :limit",
-        workspace=workspace.bytes,
-        scan=scan.bytes,
-        after=after,
-        limit=limit,
-        **({"weakest": rank_of(weakest)} if weakest else {}),
-    )
-    return [reading.sighted_entity(row) for row in rows]
-
-
 async def relations_from(
     view: Reader, workspace: UUID, sources: Sequence[int], size: int
 ) -> AsyncIterator[list[Joined]]:
@@ -48,17 +30,12 @@ async def relations_from(
     named = {f"source{place}": number for place, number in enumerate(sources)}
     names = ", ".join(f":{name}" for name in named)
     async for rows in view.stream(
-        f"{_JOINED} AND relation.source IN ({names}) ORDER BY relation.source, relation.id",
+        f"{_ENDS} AND relation.source IN ({names}) ORDER BY relation.source, relation.id",
         size=size,
         workspace=workspace.bytes,
         **named,
     ):
         yield [_joined(row) for row in rows]
-
-
-async def entities_of(view: Reader, workspace: UUID, scan: UUID, ids: Sequence[bytes]) -> list[StoredEntity]:
-    """Those of ``ids`` that a scan knows of, as it saw them."""
-    return await reading.as_seen(view, workspace, scan, await reading.entities_by_id(view, workspace, ids))
 
 
 async def relations_of(view: Reader, workspace: UUID, ids: Sequence[tuple[bytes, bytes]]) -> list[Joined]:
@@ -72,7 +49,7 @@ async def relations_of(view: Reader, workspace: UUID, ids: Sequence[tuple[bytes,
         named = {f"source{place}": stored.number for place, stored in enumerate(some)}
         names = ", ".join(f":{name}" for name in named)
         rows = await view.fetch_in(
-            f"{_JOINED} AND relation.source IN ({names}) AND relation.id IN :keys",
+            f"{_ENDS} AND relation.source IN ({names}) AND relation.id IN :keys",
             [identity for stored in some for identity in by_source[stored.id]],
             workspace=workspace.bytes,
             **named,

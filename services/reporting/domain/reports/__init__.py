@@ -1,0 +1,1 @@
+"""Reports: what one says and why, before it has a form."""
