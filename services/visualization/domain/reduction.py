@@ -1,8 +1,8 @@
 """Levels of detail: a large graph as one of few nodes, each of which stands for one or many.
 
 Leaves of one type around one hub become one node with their number. Where that is not enough, communities do, the
-smallest of which are shown one by one as far as there is room, or are put together. Whatever a graph is like, each of its nodes is in
-exactly one node of the smaller one.
+smallest of which are shown one by one as far as there is room, or are put together where there is none. Whatever a
+graph is like, each of its nodes is in exactly one node of the smaller one.
 """
 
 from collections.abc import Callable
