@@ -262,7 +262,9 @@ def record_id(text: str) -> bytes:
 
 
 def record_ids(evidence: bytes) -> list[bytes]:
-    """The ids in a claim's evidence column."""
+    """The ids in a claim's evidence column, most often one."""
+    if len(evidence) == RECORD_ID:
+        return [evidence]
     return [evidence[start : start + RECORD_ID] for start in range(0, len(evidence), RECORD_ID)]
 
 

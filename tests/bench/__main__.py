@@ -42,6 +42,7 @@ ORDER = (
     "confidence",
     "scans_intake",
     "reports",
+    "exports",
     "pages_parse",
     "pages",
     "resolver",

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from services.auth.store.ways import Way
 from services.catalogue import SERVICES
-from services.correlation.store import identity
+from services.correlation.store import findings, gathered, identity, listing
+from services.correlation.store.listing import Wanted
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.sql import Migration, statements
 from services.kernel.sql import postgres_statements as postgres
@@ -44,6 +45,19 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"statement": "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND blob IN :keys"},
         {"statement": "SELECT digest FROM upload WHERE workspace = :workspace AND digest IN :keys"},
     ],
+    "correlation/store/findings.py forget_scan": [{"table": table} for table in findings.OF_SCANS],
+    "correlation/store/gathered.py forget_rules": [{"table": table} for table in gathered.OF_RULES],
+    **{
+        f"correlation/store/listing.py {function}": [
+            {"where": listing.where_of(wanted)[0], "place": place}
+            for wanted in (
+                Wanted(),
+                Wanted(severity="low", status="new", rule="r", entities=(b"e", b"f"), all=True),
+            )
+            for place in ("", " AND (occurrence.severity < :rank OR occurrence.finding > :finding)")
+        ]
+        for function in ("list_findings", "count_findings")
+    },
     "correlation/store/identity.py forget_scan": [{"table": table} for table in identity.TABLES],
     "scans/store/items.py _view": [
         {
@@ -68,13 +82,12 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
             for when in WHENS
             for roles, types in ((None, None), (("target", "in_scope"), ("domain",)))
         ]
-        for function in ("sighted", "sighted_after", "as_seen")
+        for function in ("sighted_after", "as_seen")
     },
     "storage/store/sightings.py _times": [
         {"statement": statement} for statement in (*sightings._NAMING, *sightings._NAMING_IN_SCAN)
     ],
     "storage/store/reading.py relations_from": [{"narrowed": ""}, {"narrowed": " AND type = :type"}],
-    "storage/store/reading.py leading": [{"named": {"source0": 1, "source1": 2}, "when": when} for when in WHENS],
     "storage/store/reading.py claims_about": [
         {
             "most": most,

@@ -36,6 +36,7 @@ MEDIA_TYPES: Final[dict[ReportFormat, str]] = {
     "pdf": "application/pdf",
     "html": "text/html; charset=utf-8",
     "md": "text/markdown; charset=utf-8",
+    "json": "application/json",
 }
 
 

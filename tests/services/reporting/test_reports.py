@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,14 @@ from services.contracts import endpoints as e
 from services.contracts import entities
 from services.contracts.facts import Deleted
 from services.contracts.resources.correlation import Ground
-from services.contracts.resources.reports import NewReport, ReportRef, ReportsQuery, ReportView
+from services.contracts.resources.reports import (
+    NewReport,
+    ReportFile,
+    ReportFormat,
+    ReportRef,
+    ReportsQuery,
+    ReportView,
+)
 from services.contracts.resources.storage import EntityFacts, Facts
 from services.kernel.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from services.kernel.service import Received
@@ -82,6 +89,16 @@ async def test_every_finding_of_the_data_is_in_every_form(press: Press, template
         for view in press.views:
             assert joined(view.finding.title) in text, (form, view.finding.title)
             assert view.finding.entities[0].value in text, form
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_each_form_says_what_it_is_and_is_called(press: Press, form: str) -> None:
+    assert set(FORMS) == set(get_args(ReportFormat))
+    report = await press.make()
+    first, *others = await press.follow(e.READ_REPORT, ReportFile(report=report.id.hex, format=form))  # type: ignore[arg-type]
+    assert first.media_type
+    assert first.name.endswith(f".{form}")
+    assert not any(piece.media_type for piece in others)
 
 
 async def test_the_pdf_says_what_the_data_says(press: Press) -> None:
