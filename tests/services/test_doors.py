@@ -5,10 +5,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Litestar
+from msgspec import inspect
 
-from services.catalogue import load_embedded
+from services.catalogue import load_embedded, load_services
 from services.contracts.endpoints import DIFF
 from services.kernel.app import create_app, identify_operator
 from services.kernel.calls import UNGRANTED, Endpoint
@@ -66,6 +68,19 @@ ENDPOINTS = [endpoint for service in load_embedded() for endpoint in service.ans
 
 def test_what_may_not_be_asked_twice_is_no_get_which_a_client_may_repeat_by_itself() -> None:
     assert all(endpoint.idempotent for endpoint in ENDPOINTS if endpoint.method == "GET")
+
+
+def test_what_comes_in_a_query_is_one_value_each() -> None:
+    """A list would be written as Python shows it, and could not be read on the other side."""
+    many = (inspect.ListType, inspect.VarTupleType, inspect.TupleType, inspect.DictType, inspect.StructType)
+    asked = [each for service in load_services() for each in service.answers if each.method in {"GET", "DELETE"}]
+    lists = [
+        f"{each.service}.{each.name}: {field.name}"
+        for each in asked
+        for field in msgspec.structs.fields(each.takes)
+        if isinstance(inspect.type_info(field.type), many)
+    ]
+    assert lists == []
 
 
 #: What makes sense where a question has a field of this name; whatever else is asked is made up.

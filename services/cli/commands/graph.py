@@ -45,7 +45,9 @@ def path(
         async with session.open() as hull:
             named = await find_scan(hull, session, scan)
             missing = await wait_judged(hull, session, named)
-            query = PathsQuery(scan=named.id, source=source, target=target, types=types, max_hops=hops, limit=limit)
+            query = PathsQuery(
+                scan=named.id, source=source, target=target, types=",".join(types), max_hops=hops, limit=limit
+            )
             paths = await hull.calls.ask(FIND_PATHS, query, session.caller)
         if form == "json":
             write_json(paths)

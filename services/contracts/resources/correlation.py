@@ -134,14 +134,17 @@ class JudgedOf(Struct, frozen=True, kw_only=True):
 
 
 class PathsQuery(Struct, frozen=True, kw_only=True):
-    """How two entities are connected in a scan: the shortest paths, by their values; ``types`` restricts relations."""
+    """How two entities are connected in a scan: the shortest paths, by their values.
+
+    ``types`` restricts relations: words, comma between them.
+    """
 
     scan: UUID
     source: str
     target: str
     source_type: str | None = None
     target_type: str | None = None
-    types: tuple[str, ...] = ()
+    types: str = ""
     max_hops: Annotated[int, Meta(ge=1, le=12)] = 6
     limit: Annotated[int, Meta(ge=1, le=100)] = 5
 
@@ -196,13 +199,14 @@ class GraphPiece(Struct, frozen=True, kw_only=True):
 class GraphQuery(Struct, frozen=True, kw_only=True):
     """The graph of a scan, or what is within ``hops`` of the entity ``around`` (an id, hex).
 
-    ``types`` restricts entities. A hub of which more than ``fan`` relations of one type lead is not walked beyond them.
+    ``types`` restricts entities: words, comma between them. A hub of which more than ``fan`` relations of one type lead
+    is not walked beyond them.
     """
 
     scan: UUID
     around: str = ""
     hops: Annotated[int, Meta(ge=1, le=5)] = 1
-    types: tuple[str, ...] = ()
+    types: str = ""
     fan: Annotated[int, Meta(ge=1, le=10_000)] = 200
 
 

@@ -34,7 +34,8 @@ async def find_paths(ports: Ports, caller: Caller, query: PathsQuery) -> tuple[P
     Raises:
         NotFound: the scan has no such entity.
     """
-    for kind in query.types:
+    types = words(query.types)
+    for kind in types:
         if kind not in RELATION_TYPES:
             raise Invalid(f"{kind[:60]!r} is no type of relation")
     await check_scan(ports, caller, query.scan)
@@ -43,7 +44,7 @@ async def find_paths(ports: Ports, caller: Caller, query: PathsQuery) -> tuple[P
     source = await _entity(world, query.source, query.source_type)
     target = await _entity(world, query.target, query.target_type)
     paths = await ports.graph.paths(
-        space, source.id, target.id, types=query.types, max_hops=query.max_hops, limit=query.limit, seconds=PATIENCE
+        space, source.id, target.id, types=types, max_hops=query.max_hops, limit=query.limit, seconds=PATIENCE
     )
     places = await world.places({node for path in paths for node in path.nodes})
     views = [_view(path, places) for path in paths]
@@ -78,14 +79,20 @@ async def _entity(world: GraphWorld, value: str, kind: str | None) -> Place:
     return found[0]
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Words with comma between them, as a query has several."""
+    return tuple(word for word in text.split(",") if word)
+
+
 async def read_graph(ports: Ports, caller: Caller, query: GraphQuery) -> AsyncGenerator[GraphPiece, None]:
     """The graph of a scan, type by type, each with the relations that lead from there; or what is around an entity."""
-    for kind in query.types:
+    types = words(query.types)
+    for kind in types:
         if kind not in ENTITY_TYPES:
             raise Invalid(f"{kind[:60]!r} is no type of entity")
     await check_scan(ports, caller, query.scan)
     world, _ = await world_of(ports, caller.workspace, query.scan)
-    kinds = query.types or tuple(ENTITY_TYPES)
+    kinds = types or tuple(ENTITY_TYPES)
     if query.around:
         async for piece in _around(world, query, kinds):
             yield piece

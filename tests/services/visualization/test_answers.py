@@ -1,7 +1,10 @@
 """What visualization answers: pieces that a page draws early, made once for all who ask, and kept by their content."""
 
 import asyncio
+import threading
+from collections.abc import Callable
 from contextlib import aclosing
+from typing import NoReturn
 from uuid import UUID
 
 import msgspec
@@ -183,6 +186,26 @@ async def test_what_is_made_ends_with_the_last_who_waits_for_it() -> None:
     assert not begun.is_set()
     over.set()
     assert await making.share("it", make) == 1
+
+
+async def test_a_layout_ends_when_who_asked_for_it_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, loop, ended = asyncio.Event(), asyncio.get_running_loop(), threading.Event()
+
+    def endless(graph: object, wanted: object, key: str, check: Callable[[], None], before: object) -> NoReturn:
+        loop.call_soon_threadsafe(begun.set)
+        try:
+            while True:
+                check()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(picture, "pictured", endless)
+    world.has(company(10))
+    asking = asyncio.create_task(pieces(world))
+    await begun.wait()
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert await asyncio.to_thread(ended.wait, 10)
 
 
 async def test_work_beside_the_loop_ends_at_its_next_step_when_nobody_waits() -> None:
