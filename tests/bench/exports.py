@@ -126,7 +126,7 @@ def graph_bare(form: str, hosts: int) -> int:
 
 
 class Cost(Struct, frozen=True):
-    """Of an export in a process of its own: seconds by the clock and of the processor, MB at most, bytes of the file."""
+    """Of an export in a process of its own: seconds by the clock and of the processor, MB at most, bytes of file."""
 
     seconds: float
     cpu: float
@@ -187,7 +187,7 @@ def measure(options: Options) -> list[Figure]:
         Figure(
             what=f"XLSX of {ROWS:,} rows: processor time, times the bare library's",
             value=middle(book.cpu) / middle(book.bare_cpu), bar=XLSX_RATIO, at_most=True,
-            beside=f"{middle(book.cpu):.0f} s beside {middle(book.bare_cpu):.0f} s; {book.size // 1_000_000} MB of file",
+            beside=f"{middle(book.cpu):.0f} s to {middle(book.bare_cpu):.0f} s; {book.size // 1_000_000} MB of file",
         ),
         Figure(
             what="the same by the clock", value=middle(book.seconds), unit="s", bare=middle(book.bare),
