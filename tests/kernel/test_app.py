@@ -289,7 +289,9 @@ async def test_the_document_describes_every_endpoint_and_every_reference_leads_s
     assert document == describe(sorted(DOORS, key=lambda door: (door.path, door.method)), "/api")
     operations = {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
     assert operations == {"playTune", "composeTune", "fail", "keep", "listen", "stumble", "hold", "sheet", "roll"}
-    assert set(document["components"]["schemas"]) == {"Played", "Nothing", "Upload", "Note", "Hole", "Problem"}
+    assert set(document["components"]["schemas"]) == {
+        *("Played", "Nothing", "Upload", "Note", "Hole", "Piece", "Problem")
+    }
     references = set(re.findall(r'"#/components/schemas/(\w+)"', str(document).replace("'", '"')))
     assert references <= set(document["components"]["schemas"])
 
