@@ -24,6 +24,10 @@ Sources = [
     Action = "allow"
   },
   {
+    Name   = "mirage-storage"
+    Action = "allow"
+  },
+  {
     Name   = "*"
     Action = "deny"
   },

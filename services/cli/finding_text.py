@@ -57,7 +57,10 @@ def write_ground(ground: Ground) -> None:
     else:
         what = f"{named(ground.entity)} {ground.predicate} = {clean(value_words(ground.predicate, ground.value))}"
     click.echo(f"  {what}")
-    write_sayers(ground.modules, ground.evidence, ground.at)
+    if ground.predicate.startswith("known."):
+        click.echo("    published of this version, and known to Mirage by itself")
+    else:
+        write_sayers(ground.modules, ground.evidence, ground.at)
 
 
 def write_sayers(modules: tuple[str, ...], evidence: tuple[str, ...], at: int) -> None:

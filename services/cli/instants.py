@@ -19,7 +19,7 @@ def is_dated(text: str) -> bool:
     return _DATED.match(text) is not None
 
 
-class Instant(click.ParamType):
+class Instant(click.ParamType[int]):
     """An option or argument that is an instant, in UTC microseconds."""
 
     name = "when"

@@ -24,9 +24,12 @@ FORMS: Final = {
     ".gexf": "gexf",
     ".graphml": "graphml",
     ".xlsx": "xlsx",
+    ".pdf": "pdf",
+    ".html": "html",
+    ".md": "md",
 }
 #: What no terminal can show.
-BINARY: Final = frozenset({"xlsx"})
+BINARY: Final = frozenset({"xlsx", "pdf"})
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: What standard output says when it was full, or closed before the command began.
 REFUSED: Final = FULL | {errno.EBADF}

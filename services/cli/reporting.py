@@ -1,8 +1,6 @@
 """Has reports made, and writes their files out."""
 
-import asyncio
 import sys
-import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
@@ -10,18 +8,16 @@ from typing import IO, Final
 
 import click
 
-from services.cli.following import POLL, wait_stored
 from services.cli.hull import Hull
+from services.cli.judging import wait_judged
 from services.cli.options import Session
 from services.cli.output import STDOUT, kept
-from services.cli.text import count
-from services.contracts.endpoints import GET_JUDGED, GET_STORED, MAKE_REPORT
-from services.contracts.resources import Scan, ScanId
-from services.contracts.resources.reports import NewReport, Piece, ReportFormat, ReportView
+from services.contracts.endpoints import MAKE_REPORT, READ_BUNDLE, READ_REPORT
+from services.contracts.resources import Scan
+from services.contracts.resources.reports import BundleQuery, NewReport, ReportFile, ReportFormat, ReportView
+from services.kernel.calls import Piece
 from services.kernel.errors import Invalid, MirageError
 
-#: Seconds that a report waits for all that was found to be judged.
-JUDGING: Final = 60.0
 #: What is said of a step in the making of a report.
 STEPS: Final = {
     "findings": "reading findings",
@@ -36,21 +32,6 @@ ENDINGS: Final[dict[str, ReportFormat]] = {
     ".md": "md",
     ".json": "json",
 }
-
-
-async def wait_judged(hull: Hull, session: Session, scan: Scan) -> str:
-    """Wait until all that a scan found is stored and judged; return what is missing, nothing when all is."""
-    if missing := await wait_stored(hull, session.caller, scan):
-        return missing
-    stored = await hull.calls.ask(GET_STORED, ScanId(scan.id), session.caller)
-    deadline = time.monotonic() + JUDGING
-    while True:
-        judged = await hull.calls.ask(GET_JUDGED, ScanId(scan.id), session.caller)
-        if judged.changes >= stored.changes and not judged.waiting:
-            return ""
-        if time.monotonic() > deadline:
-            return f"{count(max(1, judged.waiting), 'thing')} of it not judged yet"
-        await asyncio.sleep(POLL)
 
 
 async def make_report(hull: Hull, session: Session, new: NewReport) -> ReportView:
@@ -69,7 +50,7 @@ async def write_file(pieces: AsyncGenerator[Piece, None], output: str, then: str
     with kept(output, then), _opened(output) as out:
         async with aclosing(pieces):
             async for piece in pieces:
-                out.write(piece.content)
+                out.write(piece.data)
 
 
 def format_of(output: str | None, form: ReportFormat | None) -> ReportFormat:
@@ -92,3 +73,42 @@ def _opened(output: str) -> Iterator[IO[bytes]]:
         return
     with Path(output).open("wb") as out:
         yield out
+
+
+async def write_report(
+    hull: Hull,
+    session: Session,
+    scan: Scan,
+    new: NewReport,
+    form: ReportFormat,
+    output: str | None,
+    *,
+    bundle: bool = False,
+    bodies: bool = False,
+) -> int:
+    """Make a report and write it out, to a file of its own where none is named; return the exit code."""
+    missing = await wait_judged(hull, session, scan)
+    report = await make_report(hull, session, new)
+    short = str(report.id)[:8]
+    where = output or f"report-{short}.{'zip' if bundle else form}"
+    again = session.line(f"report show {short} --output FILE" + " --bundle" * bundle)
+    pieces = pieces_of(hull, session, report, form, bundle=bundle, bodies=bodies)
+    await write_file(pieces, where, f"the report {short} is kept, write it out again with: {again}")
+    if where != STDOUT:
+        click.echo(f"Report {short}: {told(report)}; written to {where}", err=True)
+    if missing:
+        click.echo(f"mirage: the report is incomplete: {missing}", err=True)
+    return 3 if missing else 0
+
+
+def pieces_of(
+    hull: Hull, session: Session, report: ReportView, form: ReportFormat, *, bundle: bool, bodies: bool
+) -> AsyncGenerator[Piece, None]:
+    if bundle:
+        return hull.calls.follow(READ_BUNDLE, BundleQuery(report=str(report.id), bodies=bodies), session.caller)
+    return hull.calls.follow(READ_REPORT, ReportFile(report=str(report.id), format=form), session.caller)
+
+
+def told(report: ReportView) -> str:
+    more = f", of which it tells {report.shown:,}" if report.shown < report.findings else ""
+    return f"{report.template}, {report.findings:,} {'finding' if report.findings == 1 else 'findings'}{more}"

@@ -56,5 +56,5 @@ def write_summary(session: Session, scan: Scan, *, interrupted: bool = False) ->
         return
     form = "hosts" if scan.entities.keys() & {"domain", "hostname"} else "csv"
     target = quote(scan.targets[0].value) if scan.targets else "NAME"
-    following = (f"export {short} --format {form}", f"show {target}", f"evidence verify {short}")
+    following = (f"findings {short}", f"export {short} --format {form}", f"show {target}", f"evidence verify {short}")
     click.echo("Next: " + "\n      ".join(session.line(words) for words in following))

@@ -8,11 +8,11 @@ from services.kernel.calls import Endpoint
 from services.reporting.usecases import bundling, exports, reports
 
 DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
-    e.EXPORT: exports.export_scan,
     e.MAKE_REPORT: reports.make,
     e.LIST_REPORTS: reports.list_reports,
     e.GET_REPORT: reports.get,
     e.READ_REPORT: reports.read,
     e.READ_BUNDLE: bundling.read_bundle,
     e.DELETE_REPORT: reports.delete,
+    e.EXPORT: exports.export_scan,
 }

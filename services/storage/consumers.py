@@ -10,12 +10,12 @@ from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql import Reader
 from services.storage.domain import Rows
 from services.storage.store import intake
-from services.storage.usecases import changes, index
+from services.storage.usecases import index, take_in
 
 
 async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected]]) -> None:
     """Store claims, evidence records and how far each work item is; a deleted scan's are dropped."""
-    await intake.hold_entities(unit.tx, (received.workspace for received in batch))
+    await take_in.hold(unit.tx, (received.workspace for received in batch))
     deleted = await intake.deleted_scans(unit.tx, list({received.message.scan.bytes for received in batch}))
     rows = Rows()
     recorded_at = now()
@@ -23,13 +23,13 @@ async def collected(ports: Ports, unit: Unit, batch: Sequence[Received[Collected
         if (received.workspace.bytes, received.message.scan.bytes) not in deleted:
             rows.add(received.workspace, received.message, recorded_at)
     await intake.note_scans(unit.tx, ((received.workspace, received.message.scan) for received in batch))
-    await changes.say(unit, await intake.write_rows(unit.tx, rows, recorded_at))
+    await take_in.take_in(ports, unit, rows, recorded_at)
     unit.then(index.waker(ports).set)
 
 
 async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]) -> None:
     """Store roles and distances, and the entities that only the scan itself named."""
-    await intake.hold_entities(unit.tx, (received.workspace for received in batch))
+    await take_in.hold(unit.tx, (received.workspace for received in batch))
     deleted = await intake.deleted_scans(unit.tx, list({received.message.scan.bytes for received in batch}))
     rows = Rows()
     counts: dict[tuple[UUID, UUID], int] = {}
@@ -40,9 +40,7 @@ async def admitted(ports: Ports, unit: Unit, batch: Sequence[Received[Admitted]]
             counts[place] = counts.get(place, 0) + 1
     # Before entities, as above: who makes a scan's row waits for theirs, which wait for it.
     await intake.note_scans(unit.tx, counts)
-    changed = await intake.write_rows(unit.tx, rows, now())
-    await intake.count_admissions(unit.tx, counts)
-    await changes.say(unit, changed)
+    await take_in.take_in(ports, unit, rows, now(), counts)
     unit.then(index.waker(ports).set)
 
 

@@ -47,7 +47,10 @@ Question: TypeAlias = tuple[str, bytes]
 
 
 class PartialResult(NamedTuple):
-    """How far a result is: its parts that are here, how many there are once that is known, and what came of it."""
+    """How far a result is: its parts that are here, how many there are once that is known, and what came of it.
+
+    ``zone``: of which zone its subject is, where that is a set of names or a level.
+    """
 
     module: str
     version: int
@@ -55,6 +58,7 @@ class PartialResult(NamedTuple):
     seen: int
     parts: int
     outcome: str
+    zone: str
 
 
 #: Of what is said to have changed, as much as one message has: ids of entities, and of relations with their sources.
@@ -109,12 +113,15 @@ class Rows:
         self.claims: list[ClaimRow] = []
         self.records: list[RecordRow] = []
         self.results: dict[Turn, PartialResult] = {}
+        #: Workspaces and scans that anything is of.
+        self.places: set[tuple[bytes, bytes]] = set()
         #: Of which entities and relations something is claimed in a scan, by workspace and scan.
         self.claimed: dict[tuple[bytes, bytes], tuple[dict[bytes, None], dict[bytes, None]]] = {}
 
     def add(self, workspace: UUID, message: Collected, recorded_at: int) -> None:
         """Take in one part of a result."""
         space, scan, item = workspace.bytes, message.scan.bytes, message.item.bytes
+        self.places.add((space, scan))
         result = (space, scan, item, message.turn)
         self.results[result] = _join(self.results.get(result), message)
         of_entities, of_relations = self.claimed.setdefault((space, scan), ({}, {}))
@@ -147,6 +154,7 @@ class Rows:
     def admit(self, workspace: UUID, message: Admitted, at: int) -> None:
         """Take in the places of entities in a scan."""
         space, scan = workspace.bytes, message.scan.bytes
+        self.places.add((space, scan))
         for admission in message.admissions:
             place = (space, scan, self._see(space, scan, admission.entity, at))
             seen = self.sightings[place]
@@ -200,8 +208,9 @@ def _widen(seen: Seen | None, entity: Entity, at: int) -> Seen:
 
 def _join(known: PartialResult | None, message: Collected) -> PartialResult:
     if known is None:
-        subject = subject_id(message.subject)
-        return PartialResult(message.module, message.version, subject, 1, message.parts, message.outcome or "")
+        subject, zone = message.subject, getattr(message.subject, "zone", "")
+        outcome = message.outcome or ""
+        return PartialResult(message.module, message.version, subject_id(subject), 1, message.parts, outcome, zone)
     return known._replace(
         seen=known.seen + 1,
         parts=max(known.parts, message.parts),
@@ -253,7 +262,9 @@ def record_id(text: str) -> bytes:
 
 
 def record_ids(evidence: bytes) -> list[bytes]:
-    """The ids in a claim's evidence column."""
+    """The ids in a claim's evidence column, most often one."""
+    if len(evidence) == RECORD_ID:
+        return [evidence]
     return [evidence[start : start + RECORD_ID] for start in range(0, len(evidence), RECORD_ID)]
 
 
@@ -294,23 +305,56 @@ class Told(NamedTuple):
 
 def retraction_id(retraction: Retraction) -> bytes:
     """16 bytes that are the same for the same words, whenever and why they were said."""
-    words = (retraction.module, retraction.version, retraction.scan, retraction.record)
+    words: tuple[object, ...] = (retraction.module, retraction.version, retraction.scan, retraction.record)
+    if retraction.source or retraction.since is not None:
+        words += (retraction.source, retraction.since)
     return hashlib.blake2b(_encode(words), digest_size=16).digest()
 
 
 def takes_in(retraction: Retraction, told: Told) -> bool:
-    """Whether a retraction is about a result, of which it may still name one record alone."""
+    """Whether a retraction is about a result, of which it may still name one record alone, or what was asked later."""
     return (
         retraction.module in ("", told.module)
+        and (not retraction.source or told.module in retraction.modules)
         and retraction.version in (None, told.version)
         and (retraction.scan is None or retraction.scan.bytes == told.scan)
     )
 
 
-def is_withdrawn(retractions: Sequence[Retraction], told: Told, evidence: bytes) -> bool:
-    """Whether any of ``retractions`` takes in a claim of a result."""
+def is_withdrawn(retractions: Sequence[Retraction], told: Told, evidence: bytes, at: int) -> bool:
+    """Whether any of ``retractions`` takes in a claim of a result, by its evidence and when it was observed."""
     cited = {identity.hex() for identity in record_ids(evidence)}
-    return any(takes_in(each, told) and (not each.record or each.record in cited) for each in retractions)
+    return any(
+        takes_in(each, told) and (not each.record or each.record in cited) and (each.since is None or at >= each.since)
+        for each in retractions
+    )
+
+
+class Marks:
+    """A set of numbers that were given one after the other, in a bit each: a million take some hundred kilobytes."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, bytearray] = {}
+
+    def add(self, number: int) -> bool:
+        """Mark a number; return whether it was not marked before."""
+        page = self._pages.setdefault(number >> 16, bytearray(1 << 13))
+        place, bit = number >> 3 & 0x1FFF, 1 << (number & 7)
+        if page[place] & bit:
+            return False
+        page[place] |= bit
+        return True
+
+    def __contains__(self, number: int) -> bool:
+        page = self._pages.get(number >> 16)
+        return page is not None and bool(page[number >> 3 & 0x1FFF] & 1 << (number & 7))
+
+
+def zones_above(name: str) -> Iterator[str]:
+    """A host name, and every name above it."""
+    while name:
+        yield name
+        name = name.partition(".")[2]
 
 
 def gone_or_unknown(responsible: Sequence[tuple[str, bytes]], answered: set[tuple[str, bytes]]) -> str:

@@ -26,10 +26,10 @@ service: Final = Service(
         e.READ_FACTS,
         e.READ_FACTS_OF,
     ),
-    asks=(e.GET_PLAN,),
+    asks=(e.GET_PLAN, e.LIST_MODULES),
     doors="services.storage.api:DOORS",
     consumers="services.storage.consumers:CONSUMERS",
-    tasks="services.storage.usecases.index:TASKS",
+    tasks="services.storage.usecases.support:TASKS",
     migrations="services.storage.migrations",
     cache_mib=8,
 )

@@ -53,6 +53,8 @@ ACROSS: Final = {
     "auth.api_token_digest": "a token is found by what is shown of it, and says its workspace",
     "collector.tombstone_scan": "whose a scan is that a message names, by whatever workspace it comes from",
     "collector.hold_holder": "a collector says of all its work at once that it goes on",
+    "correlation.scan_id": "whose a scan is that a message names",
+    "correlation.scan_work": "whoever works takes the next scan of any workspace, and names it from then on",
     "reporting.report_scan_id": "whose a scan is that a message names",
     "scans.scan_id": "whose a scan is that a message names",
     "scans.scan_number": "numbers of scans are the installation's (D3), and found by (workspace, id) alone",

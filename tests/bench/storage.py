@@ -3,7 +3,8 @@
 `Collected` messages as a scan of a large organisation brings them (per host: DNS, web, TLS, registries; per two hundred
 hosts a list of names) go through the real bus and inbox into storage, and its index follows. They are made while the
 clock stands still, 50,000 claims at a time; what changed is said on the bus as it is in a process, to nobody. Then all
-facts of the scan are read, and those of 1,000 entities and of relations from them. The bare limit writes the same rows,
+facts of the scan are read, those of 1,000 entities and of relations from them, and a module's claims are withdrawn,
+which has all of the scan gone through for what rests on them. The bare limit writes the same rows,
 already folded, by executemany into tables without keys and indexes.
 """
 
@@ -27,8 +28,10 @@ from services.contracts import attributes, entities, relations
 from services.contracts.claims import Claim, Entity
 from services.contracts.evidence import EvidenceRecord, seal
 from services.contracts.facts import Admission, Admitted, Collected, Said
+from services.contracts.resources import Retract
 from services.contracts.resources.storage import FactsOf, FactsQuery
 from services.kernel.bus.sqlite import SqliteBus
+from services.kernel.calls import operator
 from services.kernel.inbox import Inbox
 from services.kernel.messages import NAMESPACE, Envelope, bundle, derive, envelop, message_type, open_bundle
 from services.kernel.once_store import MIGRATIONS
@@ -41,9 +44,10 @@ from services.kernel.streams import consumers_of, streams_of
 from services.storage.consumers import CONSUMERS
 from services.storage.domain import Rows
 from services.storage.service import service
-from services.storage.store.intake import CLAIM
+from services.storage.store.intake import CLAIM, RESULT
 from services.storage.usecases.facts import facts_of, scan_facts
 from services.storage.usecases.index import index_new
+from services.storage.usecases.retract import retract
 from tests.bench.declaration import Bench, Figure, Options, middle, span
 
 MILLION, FIRST, ROUND, BATCH, BAR = 1_000_000, 200_000, 50_000, 8, 5_000
@@ -167,7 +171,10 @@ def messages() -> Iterator[tuple[int, Envelope]]:
             admitted = Admitted(
                 scan=SCAN,
                 ordinal=ordinal,
-                admissions=tuple(Admission(each, "in_scope", 0) for each in dict.fromkeys(taken)),
+                admissions=(
+                    Admission(entities.domain("example.org"), "target", 0),
+                    *(Admission(each, "in_scope", 0) for each in dict.fromkeys(taken) if each.type != "domain"),
+                ),
             )
             yield 0, envelop(admitted, source="scans", workspace=WORKSPACE, id=derive(NAMESPACE, f"admitted {ordinal}"))
 
@@ -175,7 +182,8 @@ def messages() -> Iterator[tuple[int, Envelope]]:
 class Taken(Struct):
     """``walls`` and ``cpus``: seconds for each `ROUND` claims; ``size``: bytes of the database.
 
-    ``facts`` and ``facts_of``: seconds to read the facts of the scan, and of `SOME` entities with their relations.
+    ``facts`` and ``facts_of``: seconds to read the facts of the scan, and of `SOME` entities with their relations;
+    ``retracted``: to withdraw the claims of one module.
     """
 
     walls: list[float]
@@ -185,6 +193,7 @@ class Taken(Struct):
     size: int = 0
     facts: float = 0.0
     facts_of: float = 0.0
+    retracted: float = 0.0
 
 
 class Store:
@@ -272,6 +281,10 @@ async def read_back(store: Store, taken: Taken) -> None:
         async for _ in facts_of(view, WORKSPACE, query):
             pass
     taken.facts_of = time.perf_counter() - started
+    started = time.perf_counter()
+    async for _ in retract(store.ports, operator(WORKSPACE), Retract(module="reverse_dns", reason="wrong")):
+        pass
+    taken.retracted = time.perf_counter() - started
 
 
 def bare(path: Path, envelopes: list[Envelope]) -> float:
@@ -288,7 +301,13 @@ def bare(path: Path, envelopes: list[Envelope]) -> float:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    for table, width in (("entity", 7), ("relation", 6), ("claim", len(CLAIM)), ("record", 6), ("result", 10)):
+    for table, width in (
+        ("entity", 7),
+        ("relation", 6),
+        ("claim", len(CLAIM)),
+        ("record", 6),
+        ("result", len(RESULT) - 1),
+    ):
         connection.execute(f"CREATE TABLE {table} ({', '.join(f'c{n}' for n in range(width))})")
     started = time.perf_counter()
     for rows in batches:
@@ -358,6 +377,12 @@ def run(options: Options) -> list[Figure]:
             unit="s",
             spread=span([each.facts_of for each in runs]),
         ),
+        Figure(
+            what="withdrawing a module of a scan of a million claims",
+            value=middle([each.retracted for each in runs]),
+            unit="s",
+            spread=span([each.retracted for each in runs]),
+        ),
         Figure(what="kept of the rate", value=middle(kept), bar=0.8, spread=span(kept), beside=kept_of_cpu),
     ]
 
@@ -372,5 +397,6 @@ if __name__ == "__main__":
         print(f"{at * ROUND:>9,}: {rates}, {own / used:.0%} on the loop")
     print(f"bare {1 / found.bare:,.0f} claims/s, {found.size / 1e6:,.0f} MB")
     print(f"facts of all {found.facts:.1f} s, of {SOME:,} entities {found.facts_of:.3f} s")
+    print(f"withdrawing a module {found.retracted:.1f} s")
     if recorded:
         pstats.Stats(recorded).sort_stats("tottime").print_stats(30)

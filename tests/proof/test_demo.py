@@ -6,6 +6,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -79,3 +81,28 @@ def test_the_demo_reports_sixty_entities_of_twelve_types_from_fifteen_modules(ex
 def test_the_demo_can_be_verified_and_replayed_when_its_lab_is_gone(demo: Mirage) -> None:
     assert "0 differences" in demo.output("replay", "last", "--workspace", "demo")
     assert demo.run("evidence", "verify", "last", "--workspace", "demo").returncode == 0
+
+
+def drawn(svg: str) -> set[str]:
+    """What the nodes of a drawing are, by the first 100 signs."""
+    return {(title.text or "")[:100] for title in ET.fromstring(svg).iterfind(".//{*}circle/{*}title")}
+
+
+def called(entity: Any) -> str:
+    return f"{entity['type']}: {entity['value']}"[:100]
+
+
+@pytest.mark.parametrize("layout", ["force", "layered", "radial"])
+def test_the_graph_of_the_demo_is_drawn_with_all_that_it_has(
+    demo: Mirage, export: list[dict[str, object]], tmp_path: Path, layout: str
+) -> None:
+    file = tmp_path / "graph.svg"
+    demo.output("graph", "show", "last", "--layout", layout, "--output", str(file), "--workspace", "demo")
+    assert drawn(file.read_text("utf-8")) >= {called(line) for line in export if line["layer"] == "entity"}
+
+
+def test_what_is_near_an_entity_is_drawn_alone(demo: Mirage, export: list[dict[str, Any]]) -> None:
+    name = "www.halyard-freight.example"
+    svg = demo.output("graph", "show", "last", "--around", name, "--hops", "1", "--workspace", "demo")
+    pairs = [(line["source"], line["target"]) for line in export if line["layer"] == "relation"]
+    assert drawn(svg) == {called(end) for pair in pairs if name in {end["value"] for end in pair} for end in pair}

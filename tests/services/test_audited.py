@@ -21,10 +21,21 @@ from services.contracts.audit import Chain, write_line
 from services.contracts.commands import Record
 from services.contracts.permissions import ACCOUNT, Role, permissions_of
 from services.contracts.resources.confidence import PolicyChange
+from services.contracts.resources.correlation import (
+    Named,
+    RuleRef,
+    SetFinding,
+    SetRule,
+    Suppress,
+    SuppressionRef,
+    WrittenRule,
+)
 from services.contracts.resources.identity import DecideHypothesis
 from services.contracts.resources.reports import BundleQuery, NewReport, ReportFile, ReportRef
 from services.contracts.resources.storage import RelationFacts, SaidBy
 from services.correlation.domain.identity.hypotheses import hypothesis_id
+from services.correlation.domain.judging import Found
+from services.correlation.store import findings
 from services.correlation.usecases import identity
 from services.kernel.calls import ANYBODY, A, Caller, Endpoint, Nothing, Q, operator
 from services.kernel.errors import Conflict, Denied, MirageError, NotFound, Unauthenticated
@@ -107,6 +118,7 @@ async def do_everything(world: World) -> Caller:
     await log_in_otherwise(world, owner)
     await run_scans(world, owner)
     await judge(world, owner)
+    await stand(world, owner)
     await world.ask(e.CHANGE_PASSWORD, r.ChangePassword(old=PASSWORD, new=ANOTHER), owner)
     await world.ask(e.LOG_OUT, Nothing(), owner)
     return owner
@@ -228,6 +240,25 @@ async def judge(world: World, owner: Caller) -> None:
     await world.ask(
         e.DECIDE_HYPOTHESIS, DecideHypothesis(hypothesis=hypothesis, verdict="accept", reason=CANARY), owner
     )
+
+
+async def stand(world: World, owner: Caller) -> None:
+    """Write a rule, put findings aside, and say where one stands with one."""
+    text = f"id: ours\nversion: 1\ntitle: {CANARY}\ncategory: dns\nseverity: low\ndescription: d\nheadline: h\n"
+    await world.ask(e.WRITE_RULE, WrittenRule(text + "things: {host: {type: hostname}}"), owner)
+    await world.ask(e.SET_RULE, SetRule(rule="ours", enabled=False), owner)
+    aside = await world.ask(e.SUPPRESS, Suppress(rule="ours", reason=CANARY), owner)
+    await world.ask(e.LIFT_SUPPRESSION, SuppressionRef(aside.id), owner)
+    await world.ask(e.REMOVE_RULE, RuleRef("ours"), owner)
+    found = Found(
+        id=UUID(int=78), rule="ours", version=1, category="dns", severity="low", confidence=100, title=CANARY,
+        entities=(Named(bytes(16).hex(), "hostname", "www.example.org"),), matches=1, grounds=(),
+    )  # fmt: skip
+    async with world.runtime.ports["correlation"].sql.begin() as tx:
+        await findings.note_findings(tx, DEFAULT, UUID(int=79), [found], now())
+        await findings.write_found(tx, DEFAULT, UUID(int=79), [found])
+    said = SetFinding(finding=str(found.id), status="accepted", reason=CANARY)
+    await world.ask(e.SET_FINDING, said, owner)
 
 
 async def test_each_question_that_changes_something_has_one_entry(

@@ -25,14 +25,18 @@ from services.contracts.facts import (
     Admission,
     Admitted,
     Announced,
+    Changed,
     Collected,
     Deleted,
+    Finished,
     OperatorChanged,
     Said,
+    Started,
     Superseded,
 )
 from services.contracts.resources import NewScan, ScanId, Upload
 from services.contracts.resources.reports import NewReport
+from services.correlation.usecases import follow
 from services.kernel.calls import operator
 from services.kernel.inbox import durable
 from services.kernel.messages import EVERYWHERE, envelop, message_type, workspace_id
@@ -94,6 +98,15 @@ MESSAGES: Final[Mapping[str, Make]] = {
         items=(WorkItem(uuid4(), entities.domain("example.org"), "target"),),
     ),
     "collector__deleted": lambda world: Deleted(scan=world.scan, words=world.words, made=2**60),
+    "correlation__changed": lambda world: Changed(scan=world.scan, ordinal=99, entities=(NAME.id,)),
+    "correlation__started": lambda world: Started(
+        scan=world.scan, run=7, targets=(entities.domain("example.org"),), profile="passive", target_count=1
+    ),
+    "correlation__finished": lambda world: Finished(
+        scan=world.scan, run=1, state="finished", reason="", results=0, admissions=0, outcomes={}, evidence_root=b"",
+        at=5,
+    ),
+    "correlation__deleted": lambda world: Deleted(scan=world.scan),
     "reporting__deleted": lambda world: Deleted(scan=world.scan),
     "registry__announced": lambda world: Announced(digest="another", modules=()),
     "auth__operator_changed": lambda world: OperatorChanged(account=uuid4(), at=1),
@@ -110,7 +123,13 @@ def test_every_consumer_is_looked_at_and_no_other() -> None:
 
 
 @pytest.fixture
-async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
+async def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
+    """What correlation heard stays to be done: else rows would change by themselves, while it is looked at them."""
+
+    async def rest(*_: object) -> None:
+        """Take no step."""
+
+    monkeypatch.setattr(follow, "take_step", rest)
     nowhere = tmp_path / "nowhere.json"
     nowhere.write_text(json.dumps({"version": 1, "entries": []}))
     settings = Settings(data=str(tmp_path / "data"), dial_table=str(nowhere), resolvers=("192.0.2.53",))

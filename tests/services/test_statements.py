@@ -13,14 +13,15 @@ from msgspec import Struct
 
 from services.auth.store.ways import Way
 from services.catalogue import SERVICES
-from services.correlation.store import identity
+from services.correlation.store import findings, gathered, identity, listing
+from services.correlation.store.listing import Wanted
 from services.kernel.once_store import MIGRATIONS
 from services.kernel.sql import Migration, statements
 from services.kernel.sql import postgres_statements as postgres
 from services.kernel.sql.migrations import load
 from services.kernel.sql.sqlite import SqliteSql
 from services.scans.store.scans import _SWEPT_BY, OUTCOMES
-from services.storage.store import reading, retractions, sightings
+from services.storage.store import reading, retractions, sightings, withheld
 from services.storage.store.when import When
 from services.users.store.audit import NARROWED
 from tests.servers.databases import MakeDatabase
@@ -32,7 +33,7 @@ TAKE: Final = {"fetch", "fetch_one", "stream", "execute", "execute_many", "fetch
 HANDLES: Final = {"tx", "view", "unit.tx"}
 
 #: Now, and an instant; of what holds at one, too.
-WHENS: Final = (When(), When(as_of=1), When(as_of=1, valid_at=1))
+WHENS: Final = (When(), When(as_of=1), When(as_of=1, valid_at=1), When(as_of=1, valid_at=1, withdrawn=True))
 
 #: What the names in a statement stand for that is put together where it runs: every form that it takes.
 FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
@@ -44,6 +45,19 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"statement": "SELECT DISTINCT blob FROM exchange WHERE workspace = :workspace AND blob IN :keys"},
         {"statement": "SELECT digest FROM upload WHERE workspace = :workspace AND digest IN :keys"},
     ],
+    "correlation/store/findings.py forget_scan": [{"table": table} for table in findings.OF_SCANS],
+    "correlation/store/gathered.py forget_rules": [{"table": table} for table in gathered.OF_RULES],
+    **{
+        f"correlation/store/listing.py {function}": [
+            {"where": listing.where_of(wanted)[0], "place": place}
+            for wanted in (
+                Wanted(),
+                Wanted(severity="low", status="new", rule="r", entities=(b"e", b"f"), all=True),
+            )
+            for place in ("", " AND (occurrence.severity < :rank OR occurrence.finding > :finding)")
+        ]
+        for function in ("list_findings", "count_findings")
+    },
     "correlation/store/identity.py forget_scan": [{"table": table} for table in identity.TABLES],
     "scans/store/items.py _view": [
         {
@@ -68,13 +82,12 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
             for when in WHENS
             for roles, types in ((None, None), (("target", "in_scope"), ("domain",)))
         ]
-        for function in ("sighted", "sighted_after", "as_seen")
+        for function in ("sighted_after", "as_seen")
     },
     "storage/store/sightings.py _times": [
         {"statement": statement} for statement in (*sightings._NAMING, *sightings._NAMING_IN_SCAN)
     ],
     "storage/store/reading.py relations_from": [{"narrowed": ""}, {"narrowed": " AND type = :type"}],
-    "storage/store/reading.py leading": [{"named": {"source0": 1, "source1": 2}, "when": when} for when in WHENS],
     "storage/store/reading.py claims_about": [
         {
             "most": most,
@@ -95,15 +108,14 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
     "storage/store/reading.py claims_of": [
         {"narrowed": ""},
         *({"narrowed": f"{when.counts} AND item = :item"} for when in WHENS),
-        *({"narrowed": when.recorded} for when in WHENS),
     ],
     "storage/store/records.py find_records": [{"column": "id"}, {"column": "blob"}],
-    "storage/store/retractions.py withdrawn": [{"scan": scan, "when": when} for scan in (None, 1) for when in WHENS],
-    "storage/store/retractions.py _withhold": [{"column": column} for column in get_args(retractions.Column)],
+    "storage/store/withheld.py withdrawn": [{"scan": scan, "when": when} for scan in (None, 1) for when in WHENS],
+    "storage/store/withheld.py withhold": [{"column": column} for column in get_args(withheld.Column)],
     "storage/store/retractions.py results_of": [
         {
             "asked": f"SELECT {retractions.TOLD} FROM result WHERE workspace = :workspace AND number > :after"
-            " AND module = :module AND version = :version AND scan = :scan"
+            " AND module IN (:module0, :module1) AND module = :module AND version = :version AND scan = :scan"
         }
     ],
 }

@@ -10,12 +10,16 @@ from services.cli.following import wait_stored
 from services.cli.instants import WHEN, Instant
 from services.cli.options import Session, data_options, run_async
 from services.cli.output import check_form, check_output, form_by_ending
+from services.cli.reporting import write_report
 from services.contracts.resources import EXPORT_FORMATS, TLP, ExportQuery
+from services.contracts.resources.reports import NewReport, ReportFormat
 from services.kernel.errors import Invalid
 
 #: The forms that claims without time and scan have, and those that have a place for a marking.
 CANONICAL: Final = ("jsonl", "json")
 MARKED: Final = ("stix", "misp")
+#: The forms that a report has, which `report` makes for other readers, too.
+REPORTED: Final[tuple[ReportFormat, ...]] = ("pdf", "html", "md")
 
 
 @click.command("export")
@@ -23,7 +27,7 @@ MARKED: Final = ("stix", "misp")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(EXPORT_FORMATS),
+    type=click.Choice([*EXPORT_FORMATS, *REPORTED]),
     help="Without it what the ending of FILE says (.txt: hosts); else hosts, and jsonl with --canonical.",
 )
 @click.option("--canonical", is_flag=True, help="What was claimed by which module, without when and by which scan.")
@@ -62,12 +66,13 @@ def command(
     column not-asked.
 
     stix is a bundle of STIX 2.1, misp an event; gexf and graphml are graphs, for Gephi and others; xlsx is a workbook.
+    pdf, html and md are the technical report; `report` has others.
     """
     chosen = form or form_by_ending(output) or ("jsonl" if canonical else "hosts")
     if canonical and chosen not in CANONICAL:
         raise Invalid(f"--canonical is written as {' or '.join(CANONICAL)}, not as {chosen}")
-    if tlp and chosen not in MARKED:
-        raise Invalid(f"--tlp marks {' and '.join(MARKED)}, and {chosen} has no place for it")
+    if tlp and chosen not in {*MARKED, *REPORTED}:
+        raise Invalid(f"--tlp marks {', '.join(MARKED)} and reports, and {chosen} has no place for it")
     if profile != "opencti" and chosen != "stix":
         raise Invalid("--profile is of stix")
     check_form(chosen, output)
@@ -76,6 +81,10 @@ def command(
     async def work() -> int:
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
+            if chosen in REPORTED:
+                marked = {"tlp": tlp} if tlp else {}
+                new = NewReport(scan=scan.id, template="technical", as_of=as_of, **marked)  # type: ignore[arg-type]
+                return await write_report(hull, session, scan, new, chosen, output)
             missing = await wait_stored(hull, session.caller, scan) if as_of is None else ""
             query = ExportQuery(
                 scan=scan.id,

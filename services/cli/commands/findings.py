@@ -9,7 +9,7 @@ import msgspec
 from services.cli.finding import find_scan
 from services.cli.finding_text import write_row
 from services.cli.hull import Hull
-from services.cli.judging import wait_until_judged
+from services.cli.judging import wait_judged
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import JsonDocument, count
 from services.contracts.endpoints import LIST_FINDINGS
@@ -37,7 +37,7 @@ def command(
     async def work() -> int:
         async with session.open() as hull:
             named = await find_scan(hull, session, scan)
-            judged = await wait_until_judged(hull, session, named.id)
+            missing = await wait_judged(hull, session, named)
             query = FindingsQuery(
                 scan=named.id,
                 severity=cast("Severity", severity),
@@ -47,7 +47,7 @@ def command(
                 all=everything,
                 limit=PAGE,
             )
-            document = JsonDocument({"scan": named.id, "judged": judged}, "findings") if form == "json" else None
+            document = JsonDocument({"scan": named.id, "judged": not missing}, "findings") if form == "json" else None
             counts: dict[Severity, int] = {}
             async for page in pages(hull, session, query):
                 counts = page.counts
@@ -60,9 +60,9 @@ def command(
             document.close({"counts": counts})
         else:
             click.echo(summed_up(counts))
-            if not judged:
-                click.echo("mirage: not everything was judged yet; ask again", err=True)
-        return 0 if judged else 3
+        if missing:
+            click.echo(f"mirage: not everything was judged: {missing}", err=True)
+        return 3 if missing else 0
 
     return run_async(work())
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 OF_ROOT: Final = "/var/lib/mirage"
 OF_OTHERS: Final = "~/.local/share/mirage-fleet"
 #: What is brought up on top of what a fleet needs, by the word for it.
-EXTRA: Final = {"graph": "neo4j", "metrics": "prometheus"}
+EXTRA: Final = {"metrics": "prometheus"}
 #: Whoever asks about the fleet asks for no workspace of its own.
 OPERATOR: Final = operator(workspace_id("default"))
 #: Seconds for a number of instances to be what was asked for.
@@ -58,7 +58,7 @@ def data_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command("up")
 @data_option
-@click.option("--with", "extra", multiple=True, type=click.Choice([*EXTRA]), help="Neo4j or Prometheus from now on.")
+@click.option("--with", "extra", multiple=True, type=click.Choice([*EXTRA]), help="Prometheus from now on.")
 @click.option("--without", "less", multiple=True, type=click.Choice([*EXTRA]), help="No more; its data stay.")
 @click.option("--listen", metavar="ADDRESS:PORT", default="", help="Where the gateway listens (127.0.0.1:8080).")
 @click.option(

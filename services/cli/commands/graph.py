@@ -9,7 +9,7 @@ from services.cli.exporting import is_kept
 from services.cli.finding import find_scan
 from services.cli.finding_text import write_path
 from services.cli.hull import Hull
-from services.cli.judging import wait_until_judged
+from services.cli.judging import wait_judged
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.output import check_output, kept, opened
 from services.cli.text import clean, escaped, write_json
@@ -44,7 +44,7 @@ def path(
     async def work() -> int:
         async with session.open() as hull:
             named = await find_scan(hull, session, scan)
-            judged = await wait_until_judged(hull, session, named.id)
+            missing = await wait_judged(hull, session, named)
             query = PathsQuery(scan=named.id, source=source, target=target, types=types, max_hops=hops, limit=limit)
             paths = await hull.calls.ask(FIND_PATHS, query, session.caller)
         if form == "json":
@@ -54,7 +54,9 @@ def path(
         if not paths:
             click.echo(f"mirage: {clean(source)} and {clean(target)} are not connected within {hops} steps", err=True)
             return 1
-        return 0 if judged else 3
+        if missing:
+            click.echo(f"mirage: not everything was taken in: {missing}", err=True)
+        return 3 if missing else 0
 
     return run_async(work())
 
@@ -96,7 +98,7 @@ def show(
     async def work() -> int:
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
-            judged = await wait_until_judged(hull, session, scan.id)
+            missing = await wait_judged(hull, session, scan)
             query = LayoutQuery(
                 scan=scan.id,
                 layout=layout,
@@ -106,9 +108,9 @@ def show(
                 limit=limit,
             )
             await _write(hull, session, query, output)
-        if not judged:
-            click.echo("mirage: the graph is incomplete: not all that is stored is in it yet", err=True)
-        return 0 if judged else 3
+        if missing:
+            click.echo(f"mirage: the graph is incomplete: {missing}", err=True)
+        return 3 if missing else 0
 
     return run_async(work())
 
@@ -135,4 +137,4 @@ async def _write(hull: Hull, session: Session, query: LayoutQuery, output: str |
         shown = escaped if out.isatty() else str
         async with aclosing(hull.calls.follow(DRAW_GRAPH, query, session.caller)) as chunks:
             async for chunk in chunks:
-                out.write(shown(chunk.text))
+                out.write(shown(chunk.data.decode()))

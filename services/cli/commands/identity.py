@@ -7,6 +7,7 @@ import click
 from services.cli.finding import find_scan
 from services.cli.folder_options import GroupOnData
 from services.cli.hull import Hull
+from services.cli.judging import wait_until_judged
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, instant, write_json, write_table
 from services.contracts.endpoints import DECIDE_HYPOTHESIS, GET_CLUSTER, LIST_HYPOTHESES
@@ -43,11 +44,14 @@ def list_hypotheses(
     async def work() -> int:
         async with session.open() as hull:
             scan = (await find_scan(hull, session, scan_id)).id if scan_id else None
+            missing = "" if scan is None else await wait_until_judged(hull, session, scan)
             query = HypothesesQuery(scan=scan, status=status, least=least, limit=limit)
             found = await hull.calls.ask(LIST_HYPOTHESES, query, session.caller)
+        if missing:
+            click.echo(f"mirage: not everything was compared: {missing}", err=True)
         if form == "json":
             write_json(found)
-            return 0
+            return 3 if missing else 0
         write_table(
             ("id", "score", "status", "type", "one", "other", "because"),
             (
@@ -67,7 +71,7 @@ def list_hypotheses(
         )
         if found.cursor is not None:
             click.echo(f"mirage: there are more than {limit}; say --limit or --least", err=True)
-        return 0
+        return 3 if missing else 0
 
     return run_async(work())
 

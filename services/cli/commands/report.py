@@ -1,6 +1,5 @@
 """`mirage report`: a report of a scan that can be handed on, those that were made, and the key that signs them."""
 
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Final, get_args
 
@@ -8,10 +7,9 @@ import click
 
 from services.cli.finding import find_scan
 from services.cli.folder_options import GroupOnData
-from services.cli.hull import Hull
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.output import STDOUT, check_output
-from services.cli.reporting import format_of, make_report, wait_judged, write_file
+from services.cli.reporting import format_of, pieces_of, told, write_file, write_report
 from services.cli.text import clean, instant, moment, write_json, write_table
 from services.contracts.bundles import Template, Tlp
 from services.contracts.endpoints import (
@@ -19,16 +17,11 @@ from services.contracts.endpoints import (
     GET_REPORT,
     LIST_REPORTS,
     PUBLISH_WORKSPACE_KEYS,
-    READ_BUNDLE,
-    READ_REPORT,
     SHOW_CALLER,
 )
 from services.contracts.resources import WorkspaceRef
 from services.contracts.resources.reports import (
-    BundleQuery,
     NewReport,
-    Piece,
-    ReportFile,
     ReportFormat,
     ReportRef,
     ReportsQuery,
@@ -98,27 +91,8 @@ def make(
     async def work() -> int:
         async with session.open() as hull:
             scan = await find_scan(hull, session, scan_id)
-            missing = await wait_judged(hull, session, scan)
             new = NewReport(scan=scan.id, template=template, tlp=tlp, title=title, as_of=as_of)
-            report = await make_report(hull, session, new)
-            short = str(report.id)[:8]
-            where = output or f"report-{short}.{'zip' if bundle else chosen}"
-            again = session.line(f"report show {short} --output FILE" + " --bundle" * bundle)
-            if bundle:
-                pieces = hull.calls.follow(
-                    READ_BUNDLE, BundleQuery(report=str(report.id), bodies=bodies), session.caller
-                )
-            else:
-                pieces = hull.calls.follow(
-                    READ_REPORT, ReportFile(report=str(report.id), format=chosen), session.caller
-                )
-            await write_file(pieces, where, f"the report {short} is kept, write it out again with: {again}")
-        if where != STDOUT:
-            click.echo(f"Report {short}: {_told(report)}; written to {where}", err=True)
-        if missing:
-            click.echo(f"mirage: the report is incomplete: {missing}", err=True)
-            return 3
-        return 0
+            return await write_report(hull, session, scan, new, chosen, output, bundle=bundle, bodies=bodies)
 
     return run_async(work())
 
@@ -170,13 +144,13 @@ def show(session: Session, report_id: str, form: str | None, output: str | None,
             report = await hull.calls.ask(GET_REPORT, ReportRef(report_id), session.caller)
             if whole:
                 again = session.line(f"report show {str(report.id)[:8]} --output FILE" + " --bundle" * bundle)
-                pieces = _pieces(hull, session, report, chosen, bundle=bundle, bodies=bodies)
+                pieces = pieces_of(hull, session, report, chosen, bundle=bundle, bodies=bodies)
                 await write_file(pieces, output or STDOUT, f"write it out again with: {again}")
         return report
 
     report = run_async(work())
     if not whole:
-        click.echo(f"{clean(report.title)}: {_told(report)}")
+        click.echo(f"{clean(report.title)}: {told(report)}")
         click.echo(
             f"report {report.id} of the scan {report.scan}, as of {instant(report.as_of)}, TLP:{report.tlp.upper()}"
         )
@@ -214,14 +188,6 @@ def key(session: Session) -> int:
     return run_async(work())
 
 
-def _pieces(
-    hull: Hull, session: Session, report: ReportView, form: ReportFormat, *, bundle: bool, bodies: bool
-) -> AsyncGenerator[Piece, None]:
-    if bundle:
-        return hull.calls.follow(READ_BUNDLE, BundleQuery(report=str(report.id), bodies=bodies), session.caller)
-    return hull.calls.follow(READ_REPORT, ReportFile(report=str(report.id), format=form), session.caller)
-
-
 def _as_of(text: str | None) -> int | None:
     if text is None:
         return None
@@ -230,8 +196,3 @@ def _as_of(text: str | None) -> int | None:
         return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1_000_000)
     except (ValueError, OverflowError):
         raise Invalid(f"{text[:64]!a} is neither a day nor a time: say 2026-12-31, or 2026-12-31T18:00") from None
-
-
-def _told(report: ReportView) -> str:
-    more = f", of which it tells {report.shown:,}" if report.shown < report.findings else ""
-    return f"{report.template}, {report.findings:,} {'finding' if report.findings == 1 else 'findings'}{more}"

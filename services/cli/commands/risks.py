@@ -4,7 +4,7 @@ import click
 
 from services.cli.finding import find_scan
 from services.cli.finding_text import named
-from services.cli.judging import wait_until_judged
+from services.cli.judging import wait_judged
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import write_json
 from services.contracts.endpoints import GET_RISKS
@@ -22,9 +22,9 @@ def command(session: Session, scan: str, limit: int, form: str) -> int:
 
     async def work() -> int:
         async with session.open() as hull:
-            found = (await find_scan(hull, session, scan)).id
-            judged = await wait_until_judged(hull, session, found)
-            risks = await hull.calls.ask(GET_RISKS, RiskQuery(scan=found, limit=limit), session.caller)
+            found = await find_scan(hull, session, scan)
+            missing = await wait_judged(hull, session, found)
+            risks = await hull.calls.ask(GET_RISKS, RiskQuery(scan=found.id, limit=limit), session.caller)
         if form == "json":
             write_json(risks)
         else:
@@ -32,7 +32,9 @@ def command(session: Session, scan: str, limit: int, form: str) -> int:
             for each in risks.entities:
                 if each.entity is not None:
                     click.echo(f"{each.score:>3}  {named(each.entity)}: {_counts(each)}")
-        return 0 if judged else 3
+        if missing:
+            click.echo(f"mirage: not everything was judged: {missing}", err=True)
+        return 3 if missing else 0
 
     return run_async(work())
 

@@ -7,7 +7,7 @@ import click
 
 from services.cli.finding import find_scan
 from services.cli.finding_text import named, write_finding
-from services.cli.judging import wait_until_judged
+from services.cli.judging import wait_judged
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, count, write_json
 from services.contracts.endpoints import (
@@ -158,12 +158,12 @@ def backtest(session: Session, file: Path, scans: str, form: str) -> int:
         text = read_text(file)
         results = []
         async with session.open() as hull:
-            ids = [(await find_scan(hull, session, each.strip())).id for each in scans.split(",") if each.strip()]
-            for each in ids:
-                await wait_until_judged(hull, session, each)
-            question = Backtest(text=text, scans=tuple(ids))
-            async with aclosing(hull.calls.follow(BACKTEST_RULE, question, session.caller)) as tried:
-                async for result in tried:
+            tried = [await find_scan(hull, session, each.strip()) for each in scans.split(",") if each.strip()]
+            for each in tried:
+                await wait_judged(hull, session, each)
+            question = Backtest(text=text, scans=tuple(each.id for each in tried))
+            async with aclosing(hull.calls.follow(BACKTEST_RULE, question, session.caller)) as answers:
+                async for result in answers:
                     results.append(result)
                     if form == "text":
                         write_backtest(result)
@@ -272,9 +272,9 @@ def why_not(session: Session, rule: str, entity: str, scan_id: str, form: str) -
 
     async def work() -> int:
         async with session.open() as hull:
-            scan = (await find_scan(hull, session, scan_id)).id
-            await wait_until_judged(hull, session, scan)
-            query = WhyNotQuery(rule=rule, scan=scan, entity=entity)
+            scan = await find_scan(hull, session, scan_id)
+            await wait_judged(hull, session, scan)
+            query = WhyNotQuery(rule=rule, scan=scan.id, entity=entity)
             told = await hull.calls.ask(EXPLAIN_ABSENCE, query, session.caller)
         if form == "json":
             write_json(told)

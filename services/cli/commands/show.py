@@ -26,6 +26,7 @@ ASSERTIONS_SHOWN = 5
 @click.option("--as-of", "as_of", type=Instant(), help=f"What was known at this instant: {WHEN}.")
 @click.option("--valid-at", "valid_at", type=Instant(), help="Only what sources say to hold at this instant.")
 @click.option("--confidence", "judged", is_flag=True, help="How sure one can be of each statement, and why.")
+@click.option("--withdrawn", is_flag=True, help="Also what is withdrawn, or rests on such claims alone.")
 @format_option("text", "json")
 @data_options
 def command(
@@ -38,10 +39,14 @@ def command(
     form: str,
     *,
     judged: bool,
+    withdrawn: bool,
 ) -> int:
     """Show the entities of a value: attributes, relations, who said so, when, from what evidence."""
     if kind is not None and kind not in ENTITY_TYPES:
         raise Invalid(f"there is no type of entity {kind!a}; there are {', '.join(sorted(ENTITY_TYPES))}")
+
+    if judged and (as_of is not None or valid_at is not None or withdrawn):
+        raise Invalid("how sure one can be is said of what stands now alone")
 
     async def work() -> int:
         async with session.open() as hull:
@@ -51,7 +56,9 @@ def command(
                 how_sure = ConfidenceQuery(value=value, type=kind, scan=scan)
                 found = await hull.calls.ask(GET_CONFIDENCE, how_sure, session.caller)
             else:
-                query = EntityQuery(value=value, type=kind, scan=scan, as_of=as_of, valid_at=valid_at)
+                query = EntityQuery(
+                    value=value, type=kind, scan=scan, as_of=as_of, valid_at=valid_at, withdrawn=withdrawn
+                )
                 found = await hull.calls.ask(GET_ENTITY, query, session.caller)
         if form == "json":
             write_json(found)
@@ -106,7 +113,14 @@ def _write_assertions(assertions: tuple[Assertion, ...], indent: str) -> None:
         where = f" at {clean(assertion.where)}" if assertion.where else ""
         click.echo(
             f"{indent}said by {assertion.module}@{assertion.version} on {instant(assertion.at)}{sure},"
-            f" evidence {evidence}{where}"
+            f" evidence {evidence}{where}{_doubt(assertion)}"
         )
     if len(assertions) > ASSERTIONS_SHOWN:
         click.echo(f"{indent}and {len(assertions) - ASSERTIONS_SHOWN} times more")
+
+
+def _doubt(assertion: Assertion) -> str:
+    if assertion.retracted_at is not None:
+        return f", withdrawn on {instant(assertion.retracted_at)}"
+    since = assertion.unsupported_at
+    return "" if since is None else f", unsupported since {instant(since)}: what led to it is withdrawn"

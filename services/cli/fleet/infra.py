@@ -15,8 +15,8 @@ from services.kernel.scheduler.nomad_hcl import Value
 JOBS: Final = programs.ROOT / "jobs/infra"
 #: What there is, in the order in which it is started.
 INFRA: Final = ("nats", "postgresql", "mongodb", "elasticsearch", "redis", "neo4j", "prometheus")
-#: What a fleet has without being asked; the graph's server is there when something feeds it, or somebody asks for it.
-STANDING_ON: Final = ("nats", "postgresql", "mongodb", "elasticsearch", "redis")
+#: What a fleet has without being asked.
+STANDING_ON: Final = ("nats", "postgresql", "mongodb", "elasticsearch", "redis", "neo4j")
 #: The name that a fleet has with all that it signs in to, and as whom PostgreSQL runs where we are root.
 USER: Final = "mirage"
 POSTGRES: Final = "postgres"

@@ -22,6 +22,8 @@ from services.kernel.streams import consumers_of, stream_of, streams_of
 
 #: What the keys and services of a fleet begin with in Consul, and what it keeps in the stores.
 NAMESPACE: Final = "mirage"
+#: The one user that the community's server of the graph has.
+GRAPH_USER: Final = "neo4j"
 
 
 def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
@@ -36,7 +38,7 @@ def urls(service: str, password: str, ports: Ports) -> dict[str, str]:
         "documents": mongo,
         "blobs": mongo,
         "search": f"elasticsearch://{HOST}:{ports.elasticsearch}/{NAMESPACE}-{service}",
-        "graph": f"neo4j://{HOST}:{ports.neo4j}",
+        "graph": f"neo4j://{GRAPH_USER}:{password}@{HOST}:{ports.neo4j}",
         "directory": consul,
         "values": consul,
         "locks": consul,
@@ -100,5 +102,6 @@ def secrets_of_infra(services: Sequence[Service], secrets: Secrets, ports: Ports
         "postgresql": login,
         "mongodb": login,
         "elasticsearch": {"user": "elastic", "password": secrets.admin},
-        "neo4j": {"user": "neo4j", "password": secrets.admin},
+        # The community's server has one user, who is correlation.
+        "neo4j": {"user": GRAPH_USER, "password": secrets.services["correlation"]},
     }

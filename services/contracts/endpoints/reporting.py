@@ -6,10 +6,6 @@ from services.contracts.resources import ExportQuery
 from services.contracts.resources import reports as r
 from services.kernel.calls import Endpoint, Nothing, Piece
 
-EXPORT: Final = Endpoint(
-    service="reporting", name="export", method="GET", path="/v1/scans/{scan}/export", needs="results.read",
-    takes=ExportQuery, answers=Piece, summary="Export a scan.", streams=True, file=True, audited=True,
-)  # fmt: skip
 MAKE_REPORT: Final = Endpoint(
     service="reporting", name="make_report", method="POST", path="/v1/reports", needs="reports.make",
     takes=r.NewReport, answers=r.Making, streams=True, summary="Make a report of a scan, and keep it.",
@@ -24,14 +20,19 @@ GET_REPORT: Final = Endpoint(
 )  # fmt: skip
 READ_REPORT: Final = Endpoint(
     service="reporting", name="read_report", method="GET", path="/v1/reports/{report}/file", needs="results.read",
-    takes=r.ReportFile, answers=r.Piece, streams=True, audited=True, summary="Read a report as PDF, HTML or Markdown.",
+    takes=r.ReportFile, answers=Piece, streams=True, file=True, audited=True,
+    summary="Read a report as PDF, HTML or Markdown.",
 )  # fmt: skip
 READ_BUNDLE: Final = Endpoint(
     service="reporting", name="read_bundle", method="GET", path="/v1/reports/{report}/bundle", needs="evidence.read",
-    takes=r.BundleQuery, answers=r.Piece, streams=True, audited=True,
+    takes=r.BundleQuery, answers=Piece, streams=True, file=True, audited=True,
     summary="Read a report with all that it rests on, signed.",
 )  # fmt: skip
 DELETE_REPORT: Final = Endpoint(
     service="reporting", name="delete_report", method="DELETE", path="/v1/reports/{report}", needs="reports.make",
     takes=r.ReportRef, answers=Nothing, summary="Forget a report.",
+)  # fmt: skip
+EXPORT: Final = Endpoint(
+    service="reporting", name="export", method="GET", path="/v1/scans/{scan}/export", needs="results.read",
+    takes=ExportQuery, answers=Piece, summary="Export a scan.", streams=True, file=True, audited=True,
 )  # fmt: skip

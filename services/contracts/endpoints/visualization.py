@@ -3,8 +3,7 @@
 from typing import Final
 
 from services.contracts.resources import visualization as r
-from services.contracts.resources.storage import Chunk
-from services.kernel.calls import Endpoint
+from services.kernel.calls import Endpoint, Piece
 
 LAY_OUT: Final = Endpoint(
     service="visualization", name="lay_out", method="GET", path="/v1/scans/{scan}/layout", needs="results.read",
@@ -13,7 +12,7 @@ LAY_OUT: Final = Endpoint(
 )  # fmt: skip
 DRAW_GRAPH: Final = Endpoint(
     service="visualization", name="draw_graph", method="GET", path="/v1/scans/{scan}/layout/drawing",
-    needs="results.read", takes=r.LayoutQuery, answers=Chunk, streams=True,
+    needs="results.read", takes=r.LayoutQuery, answers=Piece, streams=True, file=True,
     summary="Draw the graph of a scan, or of a part of it, as SVG.",
 )  # fmt: skip
 GET_SERIES: Final = Endpoint(
@@ -34,6 +33,6 @@ GET_WORLD: Final = Endpoint(
 )  # fmt: skip
 DRAW_CHART: Final = Endpoint(
     service="visualization", name="draw_chart", method="GET", path="/v1/scans/{scan}/charts/{of}",
-    needs="results.read", takes=r.ChartQuery, answers=Chunk, streams=True,
+    needs="results.read", takes=r.ChartQuery, answers=Piece, streams=True, file=True,
     summary="Draw a series, a timeline or the map of a scan as SVG.",
 )  # fmt: skip

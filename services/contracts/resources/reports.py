@@ -79,9 +79,3 @@ class BundleQuery(Struct, frozen=True, kw_only=True):
 
     report: str
     bodies: bool = False
-
-
-class Piece(Struct, frozen=True):
-    """A piece of a file."""
-
-    content: bytes

@@ -11,7 +11,10 @@ from services.contracts.scope import Role
 
 
 class Assertion(Struct, frozen=True, kw_only=True):
-    """Who said a claim: evidence ids are hex, times UTC microseconds."""
+    """Who said a claim: evidence ids are hex, times UTC microseconds.
+
+    One that does not count now says since when: ``retracted_at``, or ``unsupported_at`` where it rests on such alone.
+    """
 
     module: str
     version: int
@@ -23,6 +26,8 @@ class Assertion(Struct, frozen=True, kw_only=True):
     where: str = ""
     valid_from: int | None = None
     valid_to: int | None = None
+    retracted_at: int | None = None
+    unsupported_at: int | None = None
 
 
 class AttributeValue(Struct, frozen=True, kw_only=True):
@@ -71,7 +76,8 @@ class EntityQuery(Struct, frozen=True, kw_only=True):
     """An entity by its value; ``scan`` narrows to what one scan says, ``type`` to one type.
 
     ``as_of``: what was known at an instant (UTC microseconds), instead of now. ``valid_at``: of that, what its sources
-    say to hold at an instant; who says nothing of when it holds says that it always does.
+    say to hold at an instant; who says nothing of when it holds says that it always does. ``withdrawn``: also claims
+    that do not count.
     """
 
     value: str
@@ -79,6 +85,7 @@ class EntityQuery(Struct, frozen=True, kw_only=True):
     scan: UUID | None = None
     as_of: int | None = None
     valid_at: int | None = None
+    withdrawn: bool = False
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
@@ -184,9 +191,9 @@ class RecordView(Struct, frozen=True, kw_only=True):
 
 
 class ClaimsQuery(Struct, frozen=True, kw_only=True):
-    """Claims of a scan, all or those resting on one evidence record (hex); with ``withdrawn`` also retracted ones.
+    """Claims of a scan, all or those resting on one evidence record (hex).
 
-    ``as_of`` and ``valid_at`` as in `EntityQuery`.
+    ``as_of``, ``valid_at`` and ``withdrawn`` as in `EntityQuery`.
     """
 
     scan: UUID
@@ -198,7 +205,7 @@ class ClaimsQuery(Struct, frozen=True, kw_only=True):
 
 
 class ClaimView(Struct, frozen=True, kw_only=True):
-    """A claim with its key (see `claim_key`) and who said it."""
+    """A claim with its key (see `claim_key`) and who said it; whether it counts now as in `Assertion`."""
 
     key: str
     claim: Claim
@@ -206,30 +213,37 @@ class ClaimView(Struct, frozen=True, kw_only=True):
     module: str
     version: int
     evidence: tuple[str, ...]
+    retracted_at: int | None = None
+    unsupported_at: int | None = None
 
 
 class Retract(Struct, frozen=True, kw_only=True):
-    """Claims to withdraw: those of a module, or of one version of it, of a scan, or resting on a record (hex).
+    """Claims to withdraw: of a module or one version of it, of a source, of a scan, or resting on a record (hex).
 
-    Of several of these, what is all of them. ``undo`` restores what was withdrawn by the same words.
+    Of several of these, what is all of them; ``since``: of those, what was observed then or later (UTC microseconds). A
+    source is what manifests call so, or a host that they name; its modules are those that it has when this is said.
+    What comes later is withdrawn, too, until it is undone: ``undo`` restores what was withdrawn by the same words.
     """
 
     module: str = ""
     version: int | None = None
+    source: str = ""
     scan: UUID | None = None
     record: str = ""
+    since: int | None = None
     reason: str = ""
     undo: bool = False
 
 
 class Retracted(Struct, frozen=True):
-    """How many claims a batch has withdrawn, or restored."""
+    """How many claims a batch has withdrawn, or restored; ``derived``: lost their support by it, or got it back."""
 
     claims: int
+    derived: int = 0
 
 
 class Retraction(Struct, frozen=True, kw_only=True):
-    """What is withdrawn, since when and why; fields as in `Retract`."""
+    """What is withdrawn, since when and why; fields as in `Retract`, and the ``modules`` of the source."""
 
     module: str
     version: int | None
@@ -237,6 +251,9 @@ class Retraction(Struct, frozen=True, kw_only=True):
     record: str
     reason: str
     at: int
+    source: str = ""
+    modules: tuple[str, ...] = ()
+    since: int | None = None
 
 
 class SaidBy(Struct, frozen=True, array_like=True):

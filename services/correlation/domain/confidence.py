@@ -195,14 +195,21 @@ class Judge:
         values = [value for value in facts.attributes if value.name == name]
         if not values:
             return None
+        absent = absences(facts, name)
         if len(values) == 1:
             (only,) = values
-            return only, self.number_of(name, only.said, absences(facts, name))
-        said = {value.value: value for value in values}
-        ranked = self.weigh(name, {value.value: _words(value.said) for value in values}, _words(absences(facts, name)))
-        best = next(each for each in ranked if not each.absent)
-        assert best.value is not None
-        return said[best.value], number(best.confidence)
+            return only, self.number_of(name, only.said, absent)
+        weights = [self.weight_of(name, value.said) for value in values]
+        place = weights.index(max(weights))
+        best = values[place]
+        if weights.count(weights[place]) > 1:
+            ranked = self.weigh(name, {value.value: _words(value.said) for value in values}, _words(absent))
+            first = next(each.value for each in ranked if not each.absent)
+            best = next(value for value in values if value.value == first)
+        if ATTRIBUTES[name].many:
+            return best, self.number_of(name, best.said, absent)
+        rivals = [*weights[:place], *weights[place + 1 :], self.weight_of(name, absent)]
+        return best, number(confidence_of(odds_of(weights[place]), map(odds_of, rivals)))
 
     def weigh(
         self, predicate: str, values: Mapping[Value, Sequence[Word]], absent: Sequence[Word] = ()

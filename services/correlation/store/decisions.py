@@ -8,6 +8,7 @@ import msgspec
 
 from services.correlation.domain.identity.clusters import Verdict
 from services.correlation.domain.identity.hypotheses import Evidence
+from services.correlation.domain.identity.names import plain_value
 from services.correlation.domain.identity.traits import Subject
 from services.kernel.sql import Reader, Tx
 
@@ -71,8 +72,9 @@ async def list_pairs(view: Reader, workspace: UUID, wanted: Wanted) -> list[tupl
         " ON identity_decision.workspace = :workspace AND identity_decision.id = pair.id"
         " WHERE pair.score >= :least"
         " AND (:status = '' OR COALESCE(identity_decision.status, 'proposed') = :status)"
-        " AND (:entity = '' OR pair.one_value = :entity OR pair.other_value = :entity)"
-        " AND (:other = '' OR pair.one_value = :other OR pair.other_value = :other)"
+        " AND (:entity = '' OR pair.one_value IN (:entity, :plain_entity)"
+        " OR pair.other_value IN (:entity, :plain_entity))"
+        " AND (:other = '' OR pair.one_value IN (:other, :plain_other) OR pair.other_value IN (:other, :plain_other))"
         " AND (pair.score < :score OR (pair.score = :score AND pair.id > :after))"
         " ORDER BY pair.score DESC, pair.id LIMIT :limit",
         workspace=workspace.bytes,
@@ -83,7 +85,9 @@ async def list_pairs(view: Reader, workspace: UUID, wanted: Wanted) -> list[tupl
         least=wanted.least,
         status=wanted.status or "",
         entity=wanted.entity,
+        plain_entity=plain_value(wanted.entity),
         other=wanted.other,
+        plain_other=plain_value(wanted.other),
         score=score,
         after=after,
         limit=wanted.limit,
@@ -143,12 +147,13 @@ async def decisions_about(view: Reader, workspace: UUID, entities: Collection[by
 async def decided_entities(view: Reader, workspace: UUID, value: str, kind: str | None, limit: int) -> set[bytes]:
     """The entities of a value of which anything was decided."""
     rows = await view.fetch(
-        "SELECT one AS entity FROM identity_decision WHERE workspace = :workspace AND one_value = :value"
+        "SELECT one AS entity FROM identity_decision WHERE workspace = :workspace AND one_value IN (:value, :plain)"
         " AND (:kind = '' OR type = :kind)"
-        " UNION SELECT other FROM identity_decision WHERE workspace = :workspace AND other_value = :value"
+        " UNION SELECT other FROM identity_decision WHERE workspace = :workspace AND other_value IN (:value, :plain)"
         " AND (:kind = '' OR type = :kind) ORDER BY entity LIMIT :limit",
         workspace=workspace.bytes,
         value=value,
+        plain=plain_value(value),
         kind=kind or "",
         limit=limit,
     )

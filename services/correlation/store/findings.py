@@ -21,6 +21,16 @@ _FINDING: Final = (
 )  # fmt: skip
 _ABOUT: Final = ("workspace", "scan", "entity", "finding")
 
+#: Tables of what a scan has, all of it.
+OF_SCANS: Final = ("about", "hit", "tally")
+#: Drops what is of findings that a scan has and no other.
+_NOWHERE_ELSE: Final = (
+    "DELETE FROM {table} WHERE workspace = :workspace AND {id} IN"
+    " (SELECT finding FROM occurrence WHERE workspace = :workspace AND scan = :scan)"
+    " AND NOT EXISTS (SELECT 1 FROM occurrence AS other WHERE other.workspace = :workspace"
+    " AND other.finding = {table}.{id} AND other.scan <> :scan)"
+)
+
 _encode = msgspec.json.Encoder().encode
 _named = msgspec.json.Decoder(tuple[Named, ...]).decode
 _grounds = msgspec.json.Decoder(tuple[Ground, ...]).decode
@@ -259,21 +269,17 @@ async def prune(tx: Tx, workspace: UUID, ids: Sequence[UUID]) -> None:
 async def forget_scan(tx: Tx, workspace: UUID, scan: UUID) -> None:
     """Forget what a scan has; findings that no other scan has go with it, the others are of the newest of those."""
     values = {"workspace": workspace.bytes, "scan": scan.bytes}
-    for table in ("about", "hit", "tally"):
+    for table in OF_SCANS:
         await tx.execute(f"DELETE FROM {table} WHERE workspace = :workspace AND scan = :scan", **values)  # noqa: S608 - from here
-    only_here = (
-        "workspace = :workspace AND {id} IN"
-        " (SELECT finding FROM occurrence WHERE workspace = :workspace AND scan = :scan)"
-        " AND NOT EXISTS (SELECT 1 FROM occurrence AS other WHERE other.workspace = :workspace"
-        " AND other.finding = {table}.{id} AND other.scan <> :scan)"
-    )
-    for table, identity in (("status_change", "finding"), ("finding", "id")):
-        where = only_here.format(id=identity, table=table)
-        await tx.execute(f"DELETE FROM {table} WHERE {where}", **values)  # noqa: S608 - from here
+    await tx.execute(_NOWHERE_ELSE.format(id="finding", table="status_change"), **values)
+    await tx.execute(_NOWHERE_ELSE.format(id="id", table="finding"), **values)
     await tx.execute(
-        "UPDATE finding SET last_scan = (SELECT max(other.scan) FROM occurrence AS other"
-        " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan)"
+        "UPDATE finding SET last_scan = (SELECT other.scan FROM occurrence AS other"
+        " JOIN scan ON scan.workspace = other.workspace AND scan.id = other.scan"
+        " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan"
+        " ORDER BY scan.began DESC, other.scan LIMIT 1)"
         " WHERE workspace = :workspace AND last_scan = :scan AND EXISTS (SELECT 1 FROM occurrence AS other"
+        " JOIN scan ON scan.workspace = other.workspace AND scan.id = other.scan"
         " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan)",
         **values,
     )

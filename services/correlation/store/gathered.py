@@ -12,6 +12,8 @@ from services.kernel.sql import Reader, Tx
 
 _HIT: Final = ("workspace", "scan", "rule", "first", "place", "member", "content")
 _TALLY: Final = ("workspace", "scan", "rule", "member", "firsts")
+#: Tables of what is kept of a rule in a scan.
+OF_RULES: Final = ("hit", "tally")
 #: Hits of one group that are read to judge it; a group of more is judged by these.
 MOST: Final = 100_000
 
@@ -87,7 +89,7 @@ async def tally_of(view: Reader, workspace: UUID, scan: UUID, rule: str) -> dict
 
 async def forget_rules(tx: Tx, workspace: UUID, scan: UUID, rules: Iterable[str]) -> None:
     """Forget all hits of some rules."""
-    for table in ("hit", "tally"):
+    for table in OF_RULES:
         await tx.execute_in(
             f"DELETE FROM {table} WHERE workspace = :workspace AND scan = :scan AND rule IN :keys",  # noqa: S608 - from here
             sorted(rules),

@@ -17,10 +17,13 @@ from services.contracts.relations import RELATION_TYPES
 from services.contracts.resources.storage import EntityFacts, RelationFacts
 from services.correlation.domain.confidence import Judge
 from services.correlation.domain.world import UNDATED, Direction, Place, Tie
-from services.kernel.graph import MAX_LIMIT, Edge, Graph, Node, NodePattern, Pattern
+from services.kernel.graph import MAX_LIMIT, Condition, Edge, Graph, Node, NodePattern, Pattern
 
 #: The property that has what was said, as JSON; the others are for who draws the graph or looks along it.
 FACTS: Final = "facts"
+#: The property by which an entity is found that a person names, as far as it is kept.
+VALUE: Final = "value"
+MAX_VALUE: Final = 1_000
 #: Seconds that one question of a judgement may take.
 PATIENCE: Final = 60.0
 #: Entities that are kept beside each other while rules are judged.
@@ -38,7 +41,7 @@ def space_of(workspace: UUID, scan: UUID) -> UUID:
 
 async def declare(graph: Graph) -> None:
     """Make every type of entity and relation known."""
-    await graph.declare(dict.fromkeys(ENTITY_TYPES, ()), list(RELATION_TYPES))
+    await graph.declare(dict.fromkeys(ENTITY_TYPES, (VALUE,)), list(RELATION_TYPES))
 
 
 async def put_facts(
@@ -48,8 +51,8 @@ async def put_facts(
     await graph.put_nodes(
         space,
         [
-            Node(each.entity.id, each.entity.type, {FACTS: _encode(each).decode(), "value": each.entity.value[:1000]})
-            for each in entities
+            Node(each.entity.id, each.entity.type, {FACTS: _encode(each).decode(), VALUE: value[:MAX_VALUE]})
+            for each, value in ((each, each.entity.value) for each in entities)
         ],
     )
     await graph.put_edges(space, [_edge(each) for each in relations])
@@ -101,6 +104,17 @@ class GraphWorld:
                 cursor = page.cursor
                 if cursor is None:
                     break
+
+    async def find(self, value: str, types: Collection[str]) -> list[Place]:
+        """The entities of these types that are called so, a hundred at most, in the order of the types."""
+        called = Condition(VALUE, "=", value[:MAX_VALUE])
+        found: list[Place] = []
+        for kind in types:
+            pattern = Pattern((NodePattern("it", (kind,), (called,)),))
+            page = await self._graph.match(self._space, pattern, limit=100, seconds=PATIENCE)
+            known = await self.places([match.nodes["it"] for match in page.matches])
+            found += [place for place in known.values() if place.value == value]
+        return found[:100]
 
     async def places(self, ids: Collection[bytes]) -> dict[bytes, Place]:
         found: dict[bytes, Place] = {}

@@ -51,7 +51,7 @@ async def list_findings(
     view: Reader, workspace: UUID, scan: UUID, wanted: Wanted, *, at: int, limit: int
 ) -> list[FindingRow]:
     """The next findings of a scan."""
-    where, values = _where(wanted)
+    where, values = where_of(wanted)
     place = ""
     if wanted.after is not None:
         place = " AND (occurrence.severity < :rank OR (occurrence.severity = :rank AND occurrence.finding > :finding))"
@@ -70,7 +70,7 @@ async def list_findings(
 
 async def count_findings(view: Reader, workspace: UUID, scan: UUID, wanted: Wanted, *, at: int) -> dict[Severity, int]:
     """How many there are in all, by severity, the worst first."""
-    where, values = _where(wanted)
+    where, values = where_of(wanted)
     rows = await view.fetch(
         f"SELECT occurrence.severity, COUNT(*){_JOINED}{where} GROUP BY occurrence.severity",
         workspace=workspace.bytes,
@@ -103,7 +103,7 @@ async def find_finding(view: Reader, workspace: UUID, low: bytes, high: bytes) -
     return [(UUID(bytes=bytes(identity)), UUID(bytes=bytes(scan))) for identity, scan in rows]
 
 
-def _where(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+def where_of(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     conditions, values = [], dict[str, Any]()
     if wanted.severity != "info":
         conditions.append("occurrence.severity >= :least")

@@ -5,9 +5,7 @@ from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
-from services.contracts.claims import Malformed
 from services.contracts.endpoints import GET_PLAN, GET_STORED
-from services.contracts.entities import ENTITY_TYPES
 from services.contracts.findings import SEVERITIES
 from services.contracts.resources import ScanId
 from services.contracts.resources.correlation import (
@@ -19,7 +17,6 @@ from services.contracts.resources.correlation import (
     JudgedOf,
     SetFinding,
 )
-from services.contracts.targets import recognise
 from services.correlation.domain.forms import AnyRule
 from services.correlation.domain.rule import Rule
 from services.correlation.store import findings, listing, pending
@@ -27,6 +24,7 @@ from services.correlation.store.listing import Wanted
 from services.correlation.store.pending import NOTHING, REBUILD
 from services.correlation.usecases import rules
 from services.correlation.usecases.follow import waker
+from services.correlation.usecases.worlds import named_in, world_of
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid, NotFound
 from services.kernel.messages import now
@@ -43,12 +41,16 @@ async def list_findings(ports: Ports, caller: Caller, query: FindingsQuery) -> F
     """A page of findings of a scan; one that was never judged is judged from now on."""
     judged = (await get_judged(ports, caller, ScanId(query.scan))).waiting == 0
     at = now()
+    entities = None
+    if query.entity:
+        world, _ = await world_of(ports, caller.workspace, query.scan)
+        entities = tuple(place.id for place in await named_in(world, query.entity))
     async with ports.sql.read() as view:
         wanted = Wanted(
             severity=query.severity,
             status=query.status,
             rule=query.rule,
-            entities=_ids_of(query.entity) if query.entity else None,
+            entities=entities,
             all=query.all,
             after=None if query.cursor is None else _read_cursor(query.cursor),
         )
@@ -144,17 +146,6 @@ async def _find(ports: Ports, caller: Caller, text: str) -> tuple[UUID, UUID]:
     if len(found) > 1:
         raise Invalid(f"several findings begin with {text[:40]}; say more of the id")
     return found[0]
-
-
-def _ids_of(value: str) -> tuple[bytes, ...]:
-    """The ids of whatever a value may be of."""
-    found = []
-    for kind in ENTITY_TYPES:
-        try:
-            found.append(recognise(value, type=kind).id)
-        except Malformed:
-            continue
-    return tuple(found)
 
 
 def _write_cursor(last: FindingRow) -> str:

@@ -201,9 +201,11 @@ async def _follow_some(ports: Ports, state: ScanState, world: GraphWorld, in_for
     ties = {(tie.type, tie.source, tie.target) for tie in (*map(Tie, relations), *lost)}
     touched = {each.entity.id: each.entity.type for each in entities} | dict.fromkeys(gone, "")
     await judge.judge_touched(ports, state, world, in_force.rules, touched, ties)
-    lost_ids = [*gone, *(tie.id for tie in lost)]
+    # Not only what the graph lost: a crash may have come after that, and before this.
+    said = {each.id for each in relations}
+    unsaid = [*gone, *(tie.id for tie in lost), *(each for _, each in keys if each and each not in said)]
     async with ports.sql.begin() as tx:
-        await identity.follow(ports, tx, state.workspace, state.scan, entities, relations, lost_ids)
+        await identity.follow(ports, tx, state.workspace, state.scan, entities, relations, unsaid)
         await pending.drop_pending(tx, state, keys)
     return True
 

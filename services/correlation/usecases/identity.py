@@ -20,7 +20,7 @@ from services.kernel.service import Ports
 from services.kernel.sql import Reader, Tx
 
 #: Pairs that are compared at a time: their traits are in memory together.
-PAIRS: Final = 1_000
+PAIRS: Final = 4000
 
 #: Sureness by (kind, value), those of registrations among it.
 Known = Mapping[tuple[str, str], int]

@@ -1,10 +1,8 @@
 """How two entities of a scan are connected, and what is around one."""
 
 from collections.abc import AsyncGenerator, Collection
-from contextlib import suppress
 from typing import Final
 
-from services.contracts.claims import Malformed
 from services.contracts.entities import ENTITY_TYPES
 from services.contracts.relations import RELATION_TYPES
 from services.contracts.resources.correlation import (
@@ -16,11 +14,11 @@ from services.contracts.resources.correlation import (
     PathStep,
     PathView,
 )
-from services.contracts.targets import recognise
 from services.correlation.domain.world import Place, Tie
 from services.correlation.store import graph as graphs
 from services.correlation.store.graph import GraphWorld
 from services.correlation.usecases.findings import check_scan
+from services.correlation.usecases.worlds import named_in, world_of
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid, NotFound
 from services.kernel.graph import Path
@@ -40,9 +38,8 @@ async def find_paths(ports: Ports, caller: Caller, query: PathsQuery) -> tuple[P
         if kind not in RELATION_TYPES:
             raise Invalid(f"{kind[:60]!r} is no type of relation")
     await check_scan(ports, caller, query.scan)
-    await graphs.declare(ports.graph)
     space = graphs.space_of(caller.workspace, query.scan)
-    world = GraphWorld(ports.graph, space)
+    world, _ = await world_of(ports, caller.workspace, query.scan)
     source = await _entity(world, query.source, query.source_type)
     target = await _entity(world, query.target, query.target_type)
     paths = await ports.graph.paths(
@@ -75,17 +72,10 @@ def _view(path: Path, places: dict[bytes, Place]) -> PathView:
 
 async def _entity(world: GraphWorld, value: str, kind: str | None) -> Place:
     """The entity of a value in a scan: of the type that is said, or of the first that it can be."""
-    if kind is not None and kind not in ENTITY_TYPES:
-        raise Invalid(f"{kind[:60]!r} is no type of entity")
-    ids = []
-    for each in [kind] if kind else ENTITY_TYPES:
-        with suppress(Malformed):
-            ids.append(recognise(value, type=each).id)
-    found = await world.places(ids)
-    for identity in ids:
-        if identity in found:
-            return found[identity]
-    raise NotFound(f"the scan has no {kind or 'entity'} {value[:200]}")
+    found = await named_in(world, value, kind)
+    if not found:
+        raise NotFound(f"the scan has no {kind or 'entity'} {value[:200]}")
+    return found[0]
 
 
 async def read_graph(ports: Ports, caller: Caller, query: GraphQuery) -> AsyncGenerator[GraphPiece, None]:
@@ -94,8 +84,7 @@ async def read_graph(ports: Ports, caller: Caller, query: GraphQuery) -> AsyncGe
         if kind not in ENTITY_TYPES:
             raise Invalid(f"{kind[:60]!r} is no type of entity")
     await check_scan(ports, caller, query.scan)
-    await graphs.declare(ports.graph)
-    world = GraphWorld(ports.graph, graphs.space_of(caller.workspace, query.scan))
+    world, _ = await world_of(ports, caller.workspace, query.scan)
     kinds = query.types or tuple(ENTITY_TYPES)
     if query.around:
         async for piece in _around(world, query, kinds):
@@ -145,13 +134,10 @@ def _within_fan(tie: Tie, edge: Collection[bytes], fans: dict[tuple[bytes, str, 
 
 def _node(place: Place) -> GraphNode:
     facts = place.facts
-    sure = max((said.confidence for said in facts.said), default=100)
-    return GraphNode(place.id, place.type, place.value, facts.role or "", facts.first_seen, sure)
+    return GraphNode(place.id, place.type, place.value, facts.role or "", facts.first_seen, place.judge.exists(facts))
 
 
 def _edge(tie: Tie) -> GraphEdge:
     said = tie.facts.said
     first = min((each.at for each in said), default=0)
-    return GraphEdge(
-        tie.id, tie.type, tie.source, tie.target, first, max((each.confidence for each in said), default=100)
-    )
+    return GraphEdge(tie.id, tie.type, tie.source, tie.target, first, tie.judge.number_of(tie.type, said))

@@ -1,12 +1,9 @@
 """Tries rules: whether a text is one, what it would have found, and why one found nothing at an entity."""
 
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
-from services.contracts.claims import Malformed
-from services.contracts.entities import ENTITY_TYPES
 from services.contracts.resources.correlation import (
     Backtest,
     Backtested,
@@ -17,7 +14,6 @@ from services.contracts.resources.correlation import (
     WhyNotQuery,
     WrittenRule,
 )
-from services.contracts.targets import recognise
 from services.correlation.domain.absence import explain
 from services.correlation.domain.evaluating import judge_everything
 from services.correlation.domain.forms import AnyRule, read_any
@@ -25,13 +21,12 @@ from services.correlation.domain.judging import Found
 from services.correlation.domain.rule import Rule
 from services.correlation.domain.spiderfoot.engine import explain as explain_events
 from services.correlation.domain.testing import run_tests
-from services.correlation.domain.world import Place
-from services.correlation.store import findings, pending
-from services.correlation.store import graph as graphs
+from services.correlation.store import findings
 from services.correlation.store.graph import GraphWorld
 from services.correlation.usecases import rules
 from services.correlation.usecases.events import judge_events, project
 from services.correlation.usecases.findings import check_scan
+from services.correlation.usecases.worlds import named_in, world_of
 from services.kernel.calls import Caller
 from services.kernel.errors import Invalid, MirageError
 from services.kernel.service import Ports
@@ -59,7 +54,6 @@ async def check_rule(ports: Ports, caller: Caller, question: WrittenRule) -> Che
 async def backtest_rule(ports: Ports, caller: Caller, question: Backtest) -> AsyncGenerator[Backtested, None]:
     """What a rule would have found in each scan; nothing of it is kept."""
     rule = read_any(question.text)
-    await graphs.declare(ports.graph)
     for scan in dict.fromkeys(question.scans):
         await check_scan(ports, caller, scan)
         found = await _judge(ports, caller, scan, rule)
@@ -86,22 +80,18 @@ async def _judge(ports: Ports, caller: Caller, scan: UUID, rule: AnyRule) -> lis
 
 
 async def _world(ports: Ports, caller: Caller, scan: UUID) -> tuple[GraphWorld, int]:
-    """The facts of a scan, and as of when it is judged."""
-    async with ports.sql.read() as view:
-        state = await pending.read_scan(view, caller.workspace, scan)
-    if state is None:
+    world, began = await world_of(ports, caller.workspace, scan)
+    if not began:
         raise Invalid(f"the scan {scan} was not judged yet; ask for its findings first")
-    judge = (await rules.in_force(ports, caller.workspace, state.began)).judge
-    return GraphWorld(ports.graph, graphs.space_of(caller.workspace, scan), judge), state.began
+    return world, began
 
 
 async def explain_absence(ports: Ports, caller: Caller, query: WhyNotQuery) -> WhyNot:
     """Why a rule did not fire on an entity."""
     rule = await rules.find_rule(ports, caller.workspace, query.rule)
     await check_scan(ports, caller, query.scan)
-    await graphs.declare(ports.graph)
     world, began = await _world(ports, caller, query.scan)
-    there = await _entities(world, query.entity)
+    there = await named_in(world, query.entity)
     if not there:
         return WhyNot(rule=rule.id, entity=None, fires=False, steps=(), stopped="the scan has no such entity")
     if isinstance(rule, Rule):
@@ -114,12 +104,3 @@ async def explain_absence(ports: Ports, caller: Caller, query: WhyNotQuery) -> W
         stopped = "" if looked.stopped is None else f"{looked.stopped.where}: {looked.stopped.what}"
         steps = tuple(f"{step.where}: {step.what}, {step.left:,} left" for step in looked.steps if step.asked)
     return WhyNot(rule=rule.id, entity=place.named, fires=not stopped, steps=steps, stopped=stopped)
-
-
-async def _entities(world: GraphWorld, value: str) -> list[Place]:
-    ids = []
-    for kind in ENTITY_TYPES:
-        with suppress(Malformed):
-            ids.append(recognise(value, type=kind).id)
-    found = await world.places(ids)
-    return [found[each] for each in ids if each in found]

@@ -19,9 +19,9 @@ from services.contracts import endpoints as e
 from services.contracts.bundles import Manifest, Member, ReportStatement
 from services.contracts.claims import Entity
 from services.contracts.resources import BlobQuery, NewStatement, RecordView, ScanId, ScanRef, WorkspaceRef
-from services.contracts.resources.reports import BundleQuery, Piece, ReportFormat, ReportRef, ReportView
+from services.contracts.resources.reports import BundleQuery, ReportFormat, ReportRef, ReportView
 from services.contracts.resources.storage import EntityFacts, FactsQuery, RelationFacts, SaidBy
-from services.kernel.calls import Caller
+from services.kernel.calls import Caller, Piece
 from services.kernel.errors import Exhausted, NotFound
 from services.kernel.service import Ports
 from services.kernel.trail import say_about
@@ -31,7 +31,7 @@ from services.reporting.domain.reports.words import cut
 from services.reporting.store import reports as store
 from services.reporting.usecases.gathering import authorisation_of
 from services.reporting.usecases.rendering import render
-from services.reporting.usecases.reports import PIECE, document_of, get
+from services.reporting.usecases.reports import PIECE, document_of, get, name_of
 
 FORMS: Final[tuple[ReportFormat, ...]] = ("pdf", "html", "md", "json")
 #: Bytes of an archive: what a zip without extensions has room for.
@@ -86,8 +86,9 @@ async def read_bundle(ports: Ports, caller: Caller, query: BundleQuery) -> Async
     with TemporaryFile() as file:
         await Bundle(ports, caller, report, document).write(file, bodies=query.bodies)
         file.seek(0)
+        yield Piece(data=b"", media_type="application/zip", name=name_of(report, "zip"))
         while content := await asyncio.to_thread(file.read, PIECE):
-            yield Piece(content)
+            yield Piece(data=content)
 
 
 class Bundle:

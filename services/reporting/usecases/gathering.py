@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -41,6 +42,7 @@ class Gathering:
         self._caller = caller
         self._new = new
         self._as_of = as_of
+        self._unsaid: dict[UUID, int] = {}
 
     async def gather(self) -> AsyncGenerator[str, None]:
         """Ask everybody.
@@ -76,6 +78,7 @@ class Gathering:
             authorisation=scan.authorisation,
             tally=tally,
             findings=tuple(findings),
+            unsaid=self._unsaid,
             judged=judged,
             inventory=inventory,
             changes=changes,
@@ -99,6 +102,7 @@ class Gathering:
         """A finding with no more grounds than are told, and what was said of it by then."""
         view = await self._calls.ask(e.GET_FINDING, FindingRef(finding=finding, scan=self._new.scan), self._caller)
         grounds = tuple(replace(each, evidence=each.evidence[:RECORDS]) for each in view.grounds[:GROUNDS])
+        self._unsaid[view.finding.id] = len(view.grounds) - len(grounds)
         history = tuple(each for each in view.history if each.at <= self._as_of)
         return replace(view, grounds=grounds, history=history)
 

@@ -11,13 +11,13 @@ from services.contracts.bundles import digest
 from services.contracts.resources.reports import (
     Making,
     NewReport,
-    Piece,
     ReportFile,
+    ReportFormat,
     ReportRef,
     ReportsQuery,
     ReportView,
 )
-from services.kernel.calls import Caller, Nothing
+from services.kernel.calls import Caller, Nothing, Piece
 from services.kernel.errors import Corrupt, Invalid, NotFound
 from services.kernel.messages import NAMESPACE, derive, now
 from services.kernel.service import Ports
@@ -32,6 +32,12 @@ from services.reporting.usecases.rendering import render, write_document
 #: Bytes of a document, which the port keeps as one; and of a piece that is read.
 LARGEST: Final = 14_000_000
 PIECE: Final = 262_144
+MEDIA_TYPES: Final[dict[ReportFormat, str]] = {
+    "pdf": "application/pdf",
+    "html": "text/html; charset=utf-8",
+    "md": "text/markdown; charset=utf-8",
+    "json": "application/json",
+}
 
 
 async def make(ports: Ports, caller: Caller, new: NewReport) -> AsyncGenerator[Making, None]:
@@ -103,13 +109,22 @@ async def get(ports: Ports, caller: Caller, ref: ReportRef) -> ReportView:
     return found
 
 
+def name_of(report: ReportView, ending: str) -> str:
+    """What the file of a report is called."""
+    return f"mirage-{report.scan.hex[:8]}-{report.template}.{ending}"
+
+
 async def read(ports: Ports, caller: Caller, query: ReportFile) -> AsyncGenerator[Piece, None]:
     """A report in a form, piece by piece."""
     report = await get(ports, caller, ReportRef(query.report))
     say_about(report=report.id, scan=report.scan)
     content = await render(ports, await document_of(ports, caller, report), query.format)
     for start in range(0, len(content), PIECE):
-        yield Piece(content[start : start + PIECE])
+        piece = content[start : start + PIECE]
+        if start:
+            yield Piece(data=piece)
+        else:
+            yield Piece(data=piece, media_type=MEDIA_TYPES[query.format], name=name_of(report, query.format))
 
 
 async def delete(ports: Ports, caller: Caller, ref: ReportRef) -> Nothing:

@@ -7,18 +7,22 @@ from services.kernel.sql import Tx
 from services.storage.domain import Changes
 
 
-async def count_changes(tx: Tx, workspace: UUID, scan: UUID, messages: int) -> int:
+async def count_changes(tx: Tx, workspace: UUID, scan: UUID, messages: int, *, withdrawn: bool) -> int:
     """Count messages of what changed in a scan; return the ordinal of the last one.
+
+    ``withdrawn``: something of the scan is withdrawn, so that it has to be worked out what is left unsupported.
 
     Whoever is about to say more of the scan waits for the end of the transaction: nothing else is to be done in it.
     """
     rows = await tx.fetch(
-        "INSERT INTO scan (workspace, id, admissions, deleted, changes)"
-        " VALUES (:workspace, :scan, 0, 0, CAST(:messages AS BIGINT)) ON CONFLICT (workspace, id)"
-        " DO UPDATE SET changes = scan.changes + excluded.changes RETURNING changes",
+        "INSERT INTO scan (workspace, id, admissions, deleted, changes, withdrawn)"
+        " VALUES (:workspace, :scan, 0, 0, CAST(:messages AS BIGINT), CAST(:withdrawn AS SMALLINT))"
+        " ON CONFLICT (workspace, id) DO UPDATE SET changes = scan.changes + excluded.changes,"
+        " withdrawn = CASE WHEN excluded.withdrawn = 1 THEN 1 ELSE scan.withdrawn END RETURNING changes",
         workspace=workspace.bytes,
         scan=scan.bytes,
         messages=messages,
+        withdrawn=int(withdrawn),
     )
     return int(rows[0][0])
 

@@ -1,6 +1,6 @@
 """Writes what the collectors found, in whole batches; every row by its natural key, so that twice is once."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from secrets import randbelow
 from typing import Final
@@ -47,6 +47,7 @@ RESULT: Final = (
     "seen",
     "parts",
     "outcome",
+    "zone",
 )
 
 _UNCLAIMED: Final[tuple[dict[bytes, None], dict[bytes, None]]] = ({}, {})
@@ -84,6 +85,12 @@ async def scan_owners(view: Reader, scans: Iterable[UUID]) -> dict[UUID, UUID]:
 async def deleted_scans(view: Reader, scans: Sequence[bytes]) -> set[tuple[bytes, bytes]]:
     """Those of ``scans`` that are to be forgotten, as (workspace, scan)."""
     rows = await view.fetch_in("SELECT workspace, id FROM scan WHERE deleted = 1 AND id IN :keys", scans)
+    return {(bytes(workspace), bytes(scan)) for workspace, scan in rows}
+
+
+async def withdrawn_scans(view: Reader, scans: Collection[bytes]) -> set[tuple[bytes, bytes]]:
+    """Those of ``scans`` of which something is withdrawn, as (workspace, scan)."""
+    rows = await view.fetch_in("SELECT workspace, id FROM scan WHERE withdrawn = 1 AND id IN :keys", list(scans))
     return {(bytes(workspace), bytes(scan)) for workspace, scan in rows}
 
 
@@ -236,7 +243,7 @@ async def _number(
     return numbers, {key for key, number in numbers.items() if number == given[key]}
 
 
-async def count_admissions(tx: Tx, counts: dict[tuple[UUID, UUID], int]) -> None:
+async def count_admissions(tx: Tx, counts: Mapping[tuple[UUID, UUID], int]) -> None:
     """Count messages of admissions per (workspace, scan)."""
     await tx.bulk_upsert(
         "scan",

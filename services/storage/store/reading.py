@@ -22,7 +22,7 @@ ENTITY: Final = "id, number, type, key, first_seen, last_seen"
 RELATION: Final = "id, number, type, source, target, qualifiers"
 CLAIM: Final = (
     "id, claim.scan, claim, about, kind, name, value, item, module, version, subject, at, confidence,"
-    " valid_from, valid_to, place, details, evidence"
+    " valid_from, valid_to, place, details, evidence, claim.retracted_at, claim.unsupported_at"
 )
 CLAIMS: Final = (
     "claim JOIN result ON result.workspace = claim.workspace AND result.number = claim.result"
@@ -74,6 +74,8 @@ class StoredClaim(NamedTuple):
     place: str
     details: str
     evidence: bytes
+    retracted_at: int | None
+    unsupported_at: int | None
 
     @property
     def plain(self) -> str | bool | int | float:
@@ -175,7 +177,15 @@ async def claims_about(
         **({"most": most} if most is not None else {}),
         **when.values,
     )
-    return sorted((StoredClaim._make(row[: len(StoredClaim._fields)]) for row in rows), key=_age)
+    return sorted((_claim(row, when) for row in rows), key=_age)
+
+
+def _claim(row: Row, when: When) -> StoredClaim:
+    """A claim from its columns in `CLAIM`; one that counted at an instant does not say that it was withdrawn later."""
+    claim = StoredClaim._make(row[: len(StoredClaim._fields)])
+    if when.as_of is None or when.withdrawn:
+        return claim
+    return claim._replace(retracted_at=None, unsupported_at=None)
 
 
 def _age(claim: StoredClaim) -> tuple[int, str, str, str, bytes]:
@@ -216,11 +226,10 @@ async def claims_of(
     item: UUID | None = None,
     *,
     when: When = NOW,
-    with_withdrawn: bool = False,
     size: int = 1000,
 ) -> AsyncIterator[list[StoredClaim]]:
     """The claims of a scan, or of one item of it, in the order of their keys."""
-    narrowed = (when.recorded if with_withdrawn else when.counts) + (" AND item = :item" if item else "")
+    narrowed = when.counts + (" AND item = :item" if item else "")
     async for rows in view.stream(
         f"SELECT {CLAIM} FROM {CLAIMS} AND claim.scan = :scan AND result.scan = :scan{narrowed} ORDER BY claim, id",  # noqa: S608  columns only
         size=size,
@@ -229,7 +238,7 @@ async def claims_of(
         **({"item": item.bytes} if item else {}),
         **when.values,
     ):
-        yield [StoredClaim(*row) for row in rows]
+        yield [_claim(row, when) for row in rows]
 
 
 async def told_of(view: Reader, workspace: UUID, scan: UUID, size: int) -> AsyncIterator[list[int]]:

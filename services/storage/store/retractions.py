@@ -1,136 +1,116 @@
-"""Retractions: which claims were withdrawn, and what nobody but they named."""
+"""Retractions: what is withdrawn, and the claims that they take in."""
 
-from collections.abc import Collection, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from services.contracts.resources import Retraction
-from services.kernel.sql import Reader, Row, Tx
-from services.storage.domain import Told, is_withdrawn, rank_of, retraction_id, takes_in
-from services.storage.store.when import NOW, When
+from services.kernel.sql import Merge, Reader, Row, Tx
+from services.storage.domain import Told, is_withdrawn, retraction_id, takes_in
+from services.storage.store.withheld import withhold
 
-#: Why a claim does not count, as the column that says since when.
-Column = Literal["retracted_at", "unsupported_at"]
 TOLD: Final = "number, module, version, scan"
-_COLUMNS: Final = ("workspace", "id", "module", "version", "scan", "record", "reason", "at")
-
-
-def _named(conditions: str, scan: str) -> str:
-    """That an entity is named by claims about it, or about a relation of which it is an end."""
-    claims = f"claim.workspace = :workspace{scan and f' AND claim.{scan}'}{conditions}"
-    relations = f"SELECT 1 FROM relation JOIN claim ON claim.about = relation.number AND {claims}"  # noqa: S608  from here
-    ends = (
-        f" OR EXISTS ({relations} WHERE relation.workspace = :workspace AND relation.{end} = entity.number)"
-        for end in ("source", "target")
-    )
-    return f"(EXISTS (SELECT 1 FROM claim WHERE claim.about = entity.number AND {claims}){''.join(ends)})"  # noqa: S608  as above
-
-
-def _hidden(scan: str, when: When) -> str:
-    """The statement of `withdrawn`, in one scan or in all of them."""
-    targets, given = ("sighting", "") if when.as_of is None else ("admission", " AND admission.recorded_at <= :as_of")
-    seen = f"{targets}.workspace = :workspace AND {targets}.entity = entity.number{scan and f' AND {targets}.{scan}'}"
-    return (
-        "SELECT number FROM entity WHERE workspace = :workspace AND number IN :keys"  # noqa: S608  from here
-        f" AND NOT {_named(when.counts, scan)} AND {_named(when.recorded, scan)}"
-        f" AND NOT EXISTS (SELECT 1 FROM {targets} WHERE {seen}{given} AND {targets}.role = :target)"
-    )
-
-
-_ANY: Final = "SELECT 1 FROM retraction WHERE workspace = :workspace LIMIT 1"
-_EVER: Final = "SELECT 1 FROM withheld WHERE workspace = :workspace LIMIT 1"
-_IN_SCAN: Final = "scan = :scan"
-
-
-async def withdrawn(
-    view: Reader, workspace: UUID, entities: Sequence[int], scan: UUID | None = None, when: When = NOW
-) -> set[int]:
-    """Those of ``entities`` that claims name which do not count, in a scan or anywhere, and no others.
-
-    A target was named by who made the scan, and what no claim ever named by the scan itself: these stay.
-    """
-    if not entities or not await _is_any(view, workspace, when):
-        return set()
-    when = When(when.as_of)
-    rows = await view.fetch_in(
-        _hidden(_IN_SCAN if scan else "", when),
-        entities,
-        workspace=workspace.bytes,
-        target=rank_of("target"),
-        **({} if scan is None else {"scan": scan.bytes}),
-        **when.values,
-    )
-    return {row[0] for row in rows}
-
-
-async def _is_any(view: Reader, workspace: UUID, when: When) -> bool:
-    """Whether anything may be withdrawn, or may have been at an instant."""
-    found = await view.fetch_one(_ANY, workspace=workspace.bytes)
-    if found is None and when.as_of is not None:
-        found = await view.fetch_one(_EVER, workspace=workspace.bytes)
-    return found is not None
+_COLUMNS: Final = (
+    "workspace",
+    "id",
+    "module",
+    "version",
+    "source",
+    "modules",
+    "scan",
+    "record",
+    "since",
+    "reason",
+    "at",
+    "ending",
+)
 
 
 async def doubted(
     view: Reader, workspace: UUID, scan: UUID, answers: Collection[tuple[str, bytes]]
 ) -> set[tuple[str, bytes]]:
-    """Those of a scan's answers, as (module, subject), of which something is withdrawn."""
+    """Those of a scan's answers, as (module, subject), of which something is withdrawn or that are unsupported."""
     stand = await standing(view, workspace)
     if not stand:
         return set()
     records = {bytes.fromhex(each.record) for each in stand if each.record}
     rows = await view.fetch_in(
-        f"SELECT {TOLD}, subject FROM result WHERE workspace = :workspace AND scan = :scan AND subject IN :keys",  # noqa: S608  columns only
+        f"SELECT {TOLD}, subject, unsupported_at FROM result"  # noqa: S608  columns only
+        " WHERE workspace = :workspace AND scan = :scan AND subject IN :keys",
         list({subject for _, subject in answers}),
         workspace=workspace.bytes,
         scan=scan.bytes,
     )
     resting = await _resting_on(view, workspace, records)
     found = set()
-    for *told, subject in rows:
+    for *told, subject, unsupported_at in rows:
         result = _told(told)
-        if any(takes_in(each, result) and (not each.record or result.number in resting) for each in stand):
+        taken_in = any(takes_in(each, result) and (not each.record or result.number in resting) for each in stand)
+        if taken_in or unsupported_at is not None:
             found.add((result.module, bytes(subject)))
     return found
 
 
-async def standing(view: Reader, workspace: UUID) -> list[Retraction]:
-    """What is withdrawn in a workspace, oldest first."""
+async def standing(view: Reader, workspace: UUID, *, with_ending: bool = False) -> list[Retraction]:
+    """What is withdrawn in a workspace, oldest first; ``with_ending``: what is being undone, too."""
     rows = await view.fetch(
-        "SELECT module, version, scan, record, reason, at FROM retraction WHERE workspace = :workspace ORDER BY at, id",
+        "SELECT module, version, source, modules, scan, record, since, reason, at FROM retraction"
+        " WHERE workspace = :workspace AND ending <= :ending ORDER BY at, id",
         workspace=workspace.bytes,
+        ending=int(with_ending),
     )
     return [
         Retraction(
             module=module,
             version=version,
+            source=source,
+            modules=tuple(modules.split()),
             scan=None if scan is None else UUID(bytes=bytes(scan)),
             record="" if record is None else bytes(record).hex(),
+            since=since,
             reason=reason,
             at=at,
         )
-        for module, version, scan, record, reason, at in rows
+        for module, version, source, modules, scan, record, since, reason, at in rows
     ]
 
 
-async def hold(tx: Tx, workspace: UUID) -> None:
-    """Let nobody else withdraw or restore anything in a workspace until the transaction ends."""
-    await tx.lock(f"retractions {workspace.hex}")
+async def hold(tx: Tx, workspaces: Iterable[UUID], *, alone: bool = True) -> None:
+    """Let nobody else withdraw or restore anything in workspaces until the transaction ends.
+
+    Who writes claims holds it beside others: so whoever withdraws sees all that was written by who did not know of it.
+    """
+    for workspace in sorted({*workspaces}):
+        await tx.lock(f"retractions {workspace.hex}", shared=not alone)
 
 
 async def note(tx: Tx, workspace: UUID, retraction: Retraction) -> None:
-    """Write a retraction; said again, the first time counts and the newest reason."""
+    """Write a retraction; said again, the first time counts, and the newest reason and modules."""
     row = (
         workspace.bytes,
         retraction_id(retraction),
         retraction.module,
         retraction.version,
+        retraction.source,
+        " ".join(retraction.modules),
         None if retraction.scan is None else retraction.scan.bytes,
         bytes.fromhex(retraction.record) or None,
+        retraction.since,
         retraction.reason,
         retraction.at,
+        0,
     )
-    await tx.bulk_upsert("retraction", _COLUMNS, ("workspace", "id"), [row], {"reason": "replace"})
+    replaced: dict[str, Merge] = {"reason": "replace", "modules": "replace", "ending": "replace"}
+    await tx.bulk_upsert("retraction", _COLUMNS, ("workspace", "id"), [row], replaced)
+
+
+async def begin_undoing(tx: Tx, workspace: UUID, retraction: Retraction) -> None:
+    """Have a retraction take in nothing that comes from now on; it is listed until all is restored."""
+    await tx.execute(
+        "UPDATE retraction SET ending = 1 WHERE workspace = :workspace AND id = :id",
+        workspace=workspace.bytes,
+        id=retraction_id(retraction),
+    )
 
 
 async def drop(tx: Tx, workspace: UUID, retraction: Retraction) -> None:
@@ -143,7 +123,8 @@ async def drop(tx: Tx, workspace: UUID, retraction: Retraction) -> None:
 
 async def results_of(view: Reader, workspace: UUID, retraction: Retraction, after: int, limit: int) -> list[Told]:
     """The next results, by their numbers, whose claims a retraction is about."""
-    conditions, values = [], {}
+    values: dict[str, object] = {f"module{place}": module for place, module in enumerate(retraction.modules)}
+    conditions = [f" AND module IN ({', '.join(f':{name}' for name in values)})"] if values else []
     for column, value in (
         ("module", retraction.module or None),
         ("version", retraction.version),
@@ -162,6 +143,20 @@ async def results_of(view: Reader, workspace: UUID, retraction: Retraction, afte
     page = [number for number in numbers if number > after][:limit]
     rows = await view.fetch_in(f"{asked} AND number IN :keys", page, workspace=workspace.bytes, after=after, **values)
     return sorted(_told(row) for row in rows)
+
+
+async def results_with(view: Reader, workspace: UUID, items: Collection[tuple[bytes, bytes]]) -> list[Told]:
+    """The results of all turns of items, by their scans: a claim of two turns is kept with the first."""
+    found: list[Told] = []
+    for scan in sorted({scan for scan, _ in items}):
+        rows = await view.fetch_in(
+            f"SELECT {TOLD} FROM result WHERE workspace = :workspace AND scan = :scan AND item IN :keys",  # noqa: S608  columns only
+            [item for of, item in items if of == scan],
+            workspace=workspace.bytes,
+            scan=scan,
+        )
+        found += map(_told, rows)
+    return found
 
 
 async def _resting_on(view: Reader, workspace: UUID, records: Collection[bytes]) -> set[int]:
@@ -188,7 +183,7 @@ async def refold(
     rows: list[Row] = []
     for scan in {told.scan for told in results}:
         rows += await tx.fetch_in(
-            "SELECT about, scan, id, result, evidence, retracted_at FROM claim"
+            "SELECT about, scan, id, result, evidence, at, retracted_at FROM claim"
             " WHERE workspace = :workspace AND scan = :scan AND result IN :keys",
             [told.number for told in results if told.scan == scan],
             workspace=workspace.bytes,
@@ -197,41 +192,11 @@ async def refold(
     # In the order of their key, as the intake takes them.
     changed = sorted(
         (about, bytes(scan), bytes(identity), was)
-        for about, scan, identity, result, evidence, was in rows
-        if is_withdrawn(stand, by_number[result], bytes(evidence)) == (was is None)
+        for about, scan, identity, result, evidence, said_at, was in rows
+        if is_withdrawn(stand, by_number[result], bytes(evidence), said_at) == (was is None)
     )
-    await _withhold(tx, workspace, "retracted_at", changed, at)
+    await withhold(tx, workspace, "retracted_at", changed, at)
     return [(scan, about) for about, scan, _, _ in changed]
-
-
-async def _withhold(
-    tx: Tx, workspace: UUID, column: Column, changed: Sequence[tuple[int, bytes, bytes, int | None]], at: int
-) -> None:
-    """Let claims, as (about, scan, id, since when they do not count), not count from ``at`` on, or count again.
-
-    Of those that do, it is kept when they did not.
-    """
-    await tx.execute_many(
-        f"UPDATE claim SET {column} = :at WHERE workspace = :workspace AND about = :about AND scan = :scan"  # noqa: S608  two literals
-        " AND id = :id",
-        [
-            {
-                "workspace": workspace.bytes,
-                "about": about,
-                "scan": scan,
-                "id": identity,
-                "at": at if was is None else None,
-            }
-            for about, scan, identity, was in changed
-        ],
-    )
-    await tx.bulk_upsert(
-        "withheld",
-        ("workspace", "about", "scan", "id", "since", "until"),
-        ("workspace", "about", "scan", "id", "since"),
-        [(workspace.bytes, *claim, was, at) for *claim, was in changed if was is not None and was < at],
-        {"until": "max"},
-    )
 
 
 def _told(row: Sequence[Any]) -> Told:

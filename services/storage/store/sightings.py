@@ -14,8 +14,8 @@ from services.contracts.scope import Role
 from services.kernel.sql import Reader, Row
 from services.storage.domain import rank_of, role_of
 from services.storage.store.reading import StoredEntity, read_key
-from services.storage.store.retractions import withdrawn
 from services.storage.store.when import When
+from services.storage.store.withheld import withdrawn
 
 _SEEN: Final = (
     "SELECT entity.id, entity.number, entity.type, entity.key, sighting.first_seen, sighting.last_seen,"

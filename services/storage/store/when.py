@@ -24,16 +24,19 @@ _VALID: Final = (
 class When(Struct, frozen=True):
     """What was known at ``as_of``, now without it; of that, what its sources say to hold at ``valid_at``, if given.
 
-    Both are UTC microseconds. ``counts`` and ``recorded`` are conditions on the table `claim` for statements that are
-    given ``values``: which claims count, and which of any kind were there.
+    Both are UTC microseconds. With ``withdrawn`` also claims count that do not. ``counts`` and ``recorded`` are
+    conditions on the table `claim` for statements that are given ``values``: which claims count, and which of any kind
+    were there.
     """
 
     as_of: int | None = None
     valid_at: int | None = None
+    withdrawn: bool = False
 
     @property
     def counts(self) -> str:
-        return (COUNTS if self.as_of is None else _COUNTED) + ("" if self.valid_at is None else _VALID)
+        counted = COUNTS if self.as_of is None else _COUNTED
+        return (self.recorded if self.withdrawn else counted) + ("" if self.valid_at is None else _VALID)
 
     @property
     def recorded(self) -> str:

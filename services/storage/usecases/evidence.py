@@ -60,8 +60,7 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
             caller.workspace,
             query.scan,
             query.item,
-            when=When(query.as_of, query.valid_at),
-            with_withdrawn=query.withdrawn,
+            when=When(query.as_of, query.valid_at, query.withdrawn),
         ):
             wanted = [row for row in rows if not record or record in record_ids(row.evidence)]
             for row, claim in zip(wanted, await reading.spoken(view, caller.workspace, wanted), strict=True):
@@ -72,4 +71,6 @@ async def list_claims(ports: Ports, caller: Caller, query: ClaimsQuery) -> Async
                     module=row.module,
                     version=row.version,
                     evidence=tuple(identity.hex() for identity in record_ids(row.evidence)),
+                    retracted_at=row.retracted_at,
+                    unsupported_at=row.unsupported_at,
                 )

@@ -99,6 +99,3 @@ async def index_some(ports: Ports, made: str) -> bool:
         for workspace, documents in by_workspace.items():
             await indexing.note_indexed(tx, workspace, list(documents))
     return more or len(rows) == BATCH
-
-
-TASKS: Final = (index_new,)

@@ -27,7 +27,7 @@ from services.storage.usecases.stored import check_scans
 async def get_entity(ports: Ports, caller: Caller, query: EntityQuery) -> tuple[EntityView, ...]:
     """Everything that is said of the entities of a value."""
     await check_scans(ports, caller, query.scan)
-    value, when = query.value, When(query.as_of, query.valid_at)
+    value, when = query.value, When(query.as_of, query.valid_at, query.withdrawn)
     with suppress(Malformed):
         value = recognise(query.value, type=query.type).value
     async with ports.sql.read() as view:
@@ -139,4 +139,6 @@ def _assertion(claim: StoredClaim) -> Assertion:
         where=claim.place,
         valid_from=claim.valid_from,
         valid_to=claim.valid_to,
+        retracted_at=claim.retracted_at,
+        unsupported_at=claim.unsupported_at,
     )

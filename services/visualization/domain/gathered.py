@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from services.contracts.resources.correlation import GraphEdge, GraphNode
-from services.kernel.errors import Invalid
+from services.kernel.errors import Corrupt, Invalid
 from services.visualization.domain.network import Ints, Network, network
 
 MOST_NODES: Final = 1_000_000
@@ -129,7 +129,7 @@ class Gathering:
 
 def _sixteen(id: bytes) -> bytes:
     if len(id) != ID_BYTES:
-        raise Invalid("an id in a graph has 16 bytes")
+        raise Corrupt("an id in a graph has 16 bytes")
     return id
 
 

@@ -1,8 +1,8 @@
 """Levels of detail: a large graph as one of few nodes, each of which stands for one or many.
 
 Leaves of one type around one hub become one node with their number. Where that is not enough, communities do, the
-smallest of which are shown one by one as far as there is room. Whatever a graph is like, each of its nodes is in
-exactly one node of the smaller one.
+smallest of which are shown one by one as far as there is room, or are put together where there is none. Whatever a
+graph is like, each of its nodes is in exactly one node of the smaller one.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def reduced(
         count = np.bincount(inside, minlength=graph.size)
         stands = np.where(count > 1, 1, 0).astype(np.int8)
     if len(np.unique(inside)) > limit:
-        inside, stands = _clustered(graph, inside, kinds, limit, check)
+        inside, stands = _clustered(graph, inside, limit, check)
     numbers, place = np.unique(inside, return_inverse=True)
     inside = place.astype(np.int32)
     order = np.lexsort((ids, -degrees, inside))
@@ -104,7 +104,7 @@ def _without_leaves(graph: Network, degrees: Ints, kinds: Ints) -> Ints:
     return inside
 
 
-def _clustered(graph: Network, inside: Ints, kinds: Ints, limit: int, check: Check) -> tuple[Ints, NDArray[np.int8]]:
+def _clustered(graph: Network, inside: Ints, limit: int, check: Check) -> tuple[Ints, NDArray[np.int8]]:
     """Put what hangs together into one, until there are few enough."""
     numbers, bundle = np.unique(inside, return_inverse=True)
     small = network(len(numbers), bundle[graph.source], bundle[graph.target], graph.weight)
@@ -113,20 +113,18 @@ def _clustered(graph: Network, inside: Ints, kinds: Ints, limit: int, check: Che
         if int(label.max()) + 1 <= limit:
             break
     sizes = np.bincount(label)
-    if len(sizes) > limit:  # parts that nothing joins: the smallest become one
+    kept = len(sizes)
+    if len(sizes) > limit:
+        # Nothing joins them, or only a hub does that has its own: the largest stay, the others are put together evenly.
         order = np.lexsort((np.arange(len(sizes)), -sizes))
-        rest = np.zeros(len(sizes), dtype=bool)
-        rest[order[limit - 1 :]] = True
-        number = np.cumsum(~rest) - 1
-        number[rest] = limit - 1
+        kept = limit // 2
+        number = np.empty(len(sizes), dtype=np.int64)
+        number[order[:kept]] = np.arange(kept)
+        number[order[kept:]] = kept + np.arange(len(order) - kept) * (limit - kept) // (len(order) - kept)
         label = number[label].astype(np.int32)
         sizes = np.bincount(label)
-        last = limit - 1
-    else:
-        last = -1
     # The smallest are shown one by one as far as there is room.
     order = np.lexsort((np.arange(len(sizes)), sizes))
-    order = order[order != last]
     room = len(sizes) + np.cumsum(sizes[order] - 1)
     split = np.zeros(len(sizes), dtype=bool)
     split[order[room <= limit]] = True
@@ -138,8 +136,8 @@ def _clustered(graph: Network, inside: Ints, kinds: Ints, limit: int, check: Che
     leaves = np.bincount(inside, minlength=graph.size) > 1
     stands[leaves] = 1
     stands[numbers[lowest[~split & (sizes > 1)]]] = 2
-    if last >= 0:
-        stands[numbers[lowest[last]]] = 3
+    rest = np.arange(len(sizes)) >= kept
+    stands[numbers[lowest[rest & ~split & (sizes > 1)]]] = 3
     return new, stands
 
 

@@ -72,20 +72,26 @@ class TypesCounted:
 class ProvidersCounted:
     """Addresses by country and by provider: their own, or those of the networks that they are in.
 
-    Of all that a scan has, networks are kept and nothing else. ``all``: also addresses that are none of the target's.
+    What is kept of a scan are its networks and the names of organisations. ``all``: also addresses that are none of the
+    target's.
     """
 
     def __init__(self, *, all: bool = False) -> None:
         self._all = all
         self._addresses: set[bytes] = set()
         self._country: dict[bytes, str] = {}
-        self._provider: dict[bytes, str] = {}
+        self._provider: dict[bytes, Entity] = {}
+        self._names: dict[bytes, str] = {}
         self._within: dict[bytes, list[bytes]] = {}
 
     def add(self, facts: Facts) -> None:
         for each in facts.entities:
             if each.entity.type in NETWORKS:
                 self._add_network(each)
+            elif each.entity.type == "organization":
+                self._names.update(
+                    (each.entity.id, str(value.value)) for value in each.attributes if value.name == "display_name"
+                )
         for relation in facts.relations:
             if relation.source.type in NETWORKS:
                 self._add_relation(relation)
@@ -102,7 +108,7 @@ class ProvidersCounted:
             case "located_at" if country := country_of(relation.target):
                 self._country.setdefault(relation.source.id, country)
             case "operated_by":
-                self._provider.setdefault(relation.source.id, relation.target.value)
+                self._provider.setdefault(relation.source.id, relation.target)
             case "part_of" | "announced_by":
                 self._within.setdefault(relation.source.id, []).append(relation.target.id)
 
@@ -111,9 +117,12 @@ class ProvidersCounted:
         for address in self._addresses:
             around = self._around(address)
             country = next((self._country[each] for each in around if each in self._country), UNKNOWN)
-            provider = next((self._provider[each] for each in around if each in self._provider), UNKNOWN)
-            counted[country, provider] += 1
+            provider = next((self._provider[each] for each in around if each in self._provider), None)
+            counted[country, self._name(provider)] += 1
         return series("providers", counted)
+
+    def _name(self, provider: Entity | None) -> str:
+        return UNKNOWN if provider is None else self._names.get(provider.id, provider.value)
 
     def _around(self, address: bytes) -> list[bytes]:
         """An address and what it is within, the nearest first."""

@@ -25,7 +25,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Times:
-    """Times of things by their groups: ten bytes each, so that a million are 12 MB."""
+    """Times of things by their groups, of which there are few: ten bytes each, so that a million are 10 MB."""
 
     def __init__(self) -> None:
         self._at, self._group = array("q"), array("H")
@@ -37,9 +37,8 @@ class Times:
         if not EARLIEST <= at < LATEST:
             self._outside += 1
             return
-        number = self._numbers.setdefault(group, len(self._numbers)) if len(self._numbers) < 65_535 else 0
         self._at.append(at)
-        self._group.append(self._numbers.get(group, number))
+        self._group.append(self._numbers.setdefault(group, len(self._numbers)))
 
     def timeline(self, of: TimelineName) -> Timeline:
         """Return the counts, the largest groups first."""

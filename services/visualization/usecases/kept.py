@@ -12,7 +12,7 @@ from services.kernel.service import Ports
 T = TypeVar("T")
 
 #: Seconds, and the most bytes of one: a picture of 20,000 nodes is 4 MB.
-KEEPING: Final = 7 * 86_400.0
+KEEPING: Final = 86_400.0
 LARGEST: Final = 8 << 20
 
 

@@ -8,9 +8,8 @@ from uuid import UUID
 from services.contracts.endpoints import GET_JUDGED, READ_GRAPH
 from services.contracts.resources import ScanId
 from services.contracts.resources.correlation import GraphQuery
-from services.contracts.resources.storage import Chunk
 from services.contracts.resources.visualization import LayoutPiece, LayoutQuery
-from services.kernel.calls import Caller
+from services.kernel.calls import Caller, Piece
 from services.kernel.errors import Invalid
 from services.kernel.service import Ports
 from services.visualization.usecases import kept
@@ -32,12 +31,14 @@ async def lay_out(ports: Ports, caller: Caller, question: LayoutQuery) -> AsyncG
         yield piece
 
 
-async def draw_graph(ports: Ports, caller: Caller, question: LayoutQuery) -> AsyncGenerator[Chunk, None]:
+async def draw_graph(ports: Ports, caller: Caller, question: LayoutQuery) -> AsyncGenerator[Piece, None]:
     """The picture as SVG."""
     from services.visualization.domain.drawing.graph import draw
 
-    for text in draw(await picture(ports, caller, question)):
-        yield Chunk(text)
+    drawn = await picture(ports, caller, question)
+    yield Piece(data=b"", media_type="image/svg+xml", name=f"mirage-{question.scan.hex[:8]}.svg")
+    for text in draw(drawn):
+        yield Piece(data=text.encode())
 
 
 async def picture(ports: Ports, caller: Caller, question: LayoutQuery) -> list[LayoutPiece]:
@@ -63,7 +64,8 @@ async def _picture(ports: Ports, caller: Caller, question: LayoutQuery, wanted: 
         seen = await kept.find(ports, caller.workspace, named, list[LayoutPiece])
         if seen:
             return seen
-    key, pieces = await _made(ports, caller, question, wanted)
+    async with making_of(ports).turn:
+        key, pieces = await _made(ports, caller, question, wanted)
     if asked:
         await kept.keep(ports, caller.workspace, asked, key)
     return pieces

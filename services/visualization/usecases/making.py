@@ -1,6 +1,7 @@
 """What takes long is made once for all who ask for it at the same time, and beside the event loop.
 
-A layout is some seconds of one core: two at a time, and what nobody waits for any more ends at its next step.
+A layout is some seconds of one core and its graph up to 150 MB: two at a time, read and laid out. What nobody waits for
+any more ends at its next step.
 """
 
 import asyncio
@@ -25,7 +26,8 @@ class Making:
     """What is being made, by what it is."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        #: Held by who reads a graph and lays it out.
+        self.turn = asyncio.Semaphore(AT_ONCE)
         self._made: dict[Any, _Made] = {}
 
     async def share(self, what: Any, make: Callable[[], Awaitable[T]]) -> T:
@@ -51,16 +53,15 @@ class Making:
             if gone.is_set():
                 raise Abandoned
 
-        async with self._turn:
-            running = asyncio.get_running_loop().run_in_executor(None, work, check)
-            try:
-                return await asyncio.shield(running)
-            except asyncio.CancelledError:
-                gone.set()
-                # Its turn is over when it has ended, which is one step away.
-                await asyncio.wait([running])
-                running.exception()
-                raise
+        running = asyncio.get_running_loop().run_in_executor(None, work, check)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            gone.set()
+            # Whoever is next has his turn when this one has ended, which is one step away.
+            await asyncio.wait([running])
+            running.exception()
+            raise
 
 
 class _Made:

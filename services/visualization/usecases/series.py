@@ -12,7 +12,7 @@ import msgspec
 from services.contracts.endpoints import GET_SCAN, GET_STORED, LIST_FINDINGS, READ_FACTS
 from services.contracts.resources import ScanId, ScanRef
 from services.contracts.resources.correlation import FindingRow, FindingsQuery
-from services.contracts.resources.storage import Chunk, Facts, FactsQuery
+from services.contracts.resources.storage import Facts, FactsQuery
 from services.contracts.resources.visualization import (
     ChartQuery,
     MapQuery,
@@ -23,7 +23,7 @@ from services.contracts.resources.visualization import (
     TimelineQuery,
     World,
 )
-from services.kernel.calls import Caller
+from services.kernel.calls import Caller, Piece
 from services.kernel.service import Ports
 from services.visualization.domain.series import ProvidersCounted, SeveritiesCounted, TypesCounted, outcomes
 from services.visualization.domain.world import Places
@@ -89,7 +89,7 @@ async def get_map(ports: Ports, caller: Caller, question: MapQuery) -> MapView:
     return await _of_facts(ports, caller.through("visualization"), question, places, MapView, all=question.all)
 
 
-async def draw_chart(ports: Ports, caller: Caller, question: ChartQuery) -> AsyncGenerator[Chunk, None]:
+async def draw_chart(ports: Ports, caller: Caller, question: ChartQuery) -> AsyncGenerator[Piece, None]:
     """A series, a timeline or the map as SVG."""
     from services.visualization.domain.drawing import charts
 
@@ -103,8 +103,9 @@ async def draw_chart(ports: Ports, caller: Caller, question: ChartQuery) -> Asyn
             )
         case "types" | "outcomes" | "severities" | "providers" as of:
             text = charts.draw_series(await get_series(ports, caller, SeriesQuery(scan=scan, of=of, all=everything)))
+    yield Piece(data=b"", media_type="image/svg+xml", name=f"mirage-{scan.hex[:8]}-{question.of}.svg")
     for part in text:
-        yield Chunk(part)
+        yield Piece(data=part.encode())
 
 
 @lru_cache(maxsize=1)

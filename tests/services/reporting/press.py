@@ -216,11 +216,11 @@ class Press:
 
     async def read(self, report: ReportView, form: Any) -> bytes:
         pieces = await self.follow(e.READ_REPORT, ReportFile(report=report.id.hex, format=form))
-        return b"".join(piece.content for piece in pieces)
+        return b"".join(piece.data for piece in pieces)
 
     async def bundle(self, report: ReportView, *, bodies: bool = False) -> bytes:
         pieces = await self.follow(e.READ_BUNDLE, BundleQuery(report=report.id.hex, bodies=bodies))
-        return b"".join(piece.content for piece in pieces)
+        return b"".join(piece.data for piece in pieces)
 
     @property
     def counts(self) -> Counter[Severity]:

@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,15 @@ from selectolax.lexbor import LexborHTMLParser
 from services.contracts import endpoints as e
 from services.contracts import entities
 from services.contracts.facts import Deleted
-from services.contracts.resources.reports import NewReport, ReportRef, ReportsQuery, ReportView
+from services.contracts.resources.correlation import Ground
+from services.contracts.resources.reports import (
+    NewReport,
+    ReportFile,
+    ReportFormat,
+    ReportRef,
+    ReportsQuery,
+    ReportView,
+)
 from services.contracts.resources.storage import EntityFacts, Facts
 from services.kernel.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from services.kernel.service import Received
@@ -81,6 +89,16 @@ async def test_every_finding_of_the_data_is_in_every_form(press: Press, template
         for view in press.views:
             assert joined(view.finding.title) in text, (form, view.finding.title)
             assert view.finding.entities[0].value in text, form
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_each_form_says_what_it_is_and_is_called(press: Press, form: str) -> None:
+    assert set(FORMS) == set(get_args(ReportFormat))
+    report = await press.make()
+    first, *others = await press.follow(e.READ_REPORT, ReportFile(report=report.id.hex, format=form))  # type: ignore[arg-type]
+    assert first.media_type
+    assert first.name.endswith(f".{form}")
+    assert not any(piece.media_type for piece in others)
 
 
 async def test_the_pdf_says_what_the_data_says(press: Press) -> None:
@@ -333,6 +351,25 @@ async def test_a_pdf_that_takes_more_than_it_may_takes_nothing_else_down(
         with pytest.raises(Unavailable):
             await press.read(report, "pdf")
     assert (await press.read(report, "pdf")).startswith(b"%PDF")
+
+
+async def test_a_finding_with_many_grounds_tells_some_and_says_how_many_more_there_are(press: Press) -> None:
+    view = press.views[0]
+    grounds = [replace(view.grounds[2], value=f"Another title {number}") for number in range(40)]
+    press.views[0] = replace(view, grounds=tuple(grounds))
+    text = (await press.read(await press.make("technical"), "md")).decode()
+    assert "28 further grounds in the finding itself" in text
+    assert text.count("Another title") == 12
+
+
+async def test_what_follows_from_the_scan_has_no_time_and_no_module(press: Press) -> None:
+    view = press.views[0]
+    ground = Ground(role="host", entity=view.finding.entities[0], predicate="distance", value=0)
+    press.views[0] = replace(view, grounds=(*view.grounds, ground))
+    for template in ("technical", "evidence"):
+        text = (await press.read(await press.make(template), "md")).decode()
+        assert "the scan itself" in text
+        assert "1970" not in text
 
 
 async def test_what_people_have_put_aside_is_counted_and_not_told(press: Press) -> None:

@@ -13,9 +13,9 @@ from services.contracts import endpoints as e
 from services.contracts import entities
 from services.contracts.claims import Claim, Entity
 from services.contracts.evidence import EvidenceRecord, seal
-from services.contracts.facts import Admission, Admitted, Collected, Deleted, Outcome, Said
+from services.contracts.facts import Admission, Admitted, Collected, DeclaredModule, Deleted, Outcome, Said
 from services.contracts.plan import Limits, Plan, PlannedModule
-from services.contracts.resources import ExportQuery, Scan, ScanId, ScanRef
+from services.contracts.resources import ExportQuery, Health, Module, Scan, ScanId, ScanRef
 from services.contracts.scope import scope
 from services.contracts.subjects import CarriedSubject
 from services.kernel.bus.sqlite import SqliteBus
@@ -35,7 +35,7 @@ from services.storage.api import DOORS
 from services.storage.consumers import CONSUMERS
 from services.storage.service import service
 from services.storage.store import intake
-from services.storage.usecases import index
+from services.storage.usecases import index, support
 from tests.stores import open_store
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -84,6 +84,14 @@ def result(
     )
 
 
+def declared_module(module: str, source: str, hosts: tuple[str, ...]) -> DeclaredModule:
+    return DeclaredModule(
+        id=module, version=1, title=module, activity="passive", source=source, format="", consumes=(), produces=(),
+        hosts=hosts, options={}, key=None, key_required=False, rate=0, burst=1, concurrency=1, cost=1, freshness=1,
+        timeout=1, licence="", code="",
+    )  # fmt: skip
+
+
 def admitted(*places: tuple[Entity, str, int], of: UUID = SCAN, ordinal: int = 1) -> Admitted:
     return Admitted(scan=of, ordinal=ordinal, admissions=tuple(Admission(*place) for place in places))
 
@@ -104,7 +112,8 @@ def wrapped(message: Collected | Admitted | Deleted, workspace: UUID = WORKSPACE
 class Depot:
     """The service; ``modules`` are those of every scan's plan, by id, with their activity; ``planned`` changes a plan.
 
-    All scans are known but those that are ``unknown``.
+    All scans are known but those that are ``unknown``. ``sources``: of modules of the registry, the source and its
+    hosts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -112,10 +121,12 @@ class Depot:
         self.modules = {"dns_records": "dns", "brute": "guess", "web": "active", "crtsh": "passive"}
         self.planned: dict[UUID, Callable[[Plan], Plan]] = {}
         self.unknown: set[UUID] = set()
+        self.sources: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.sql = open_store(folder / "storage.db")
         self.search = FtsSearch(folder / "search.db")
         self.calls = LocalCalls({"storage": service.asks, "reporting": reporting.asks})
-        self.calls.serve(None, {e.GET_PLAN: self._get_plan, e.GET_SCAN: self._get_scan})
+        known = {e.GET_PLAN: self._get_plan, e.GET_SCAN: self._get_scan, e.LIST_MODULES: self._list_modules}
+        self.calls.serve(None, known)
         self.calls.serve(Ports("reporting", calls=CallsOf("reporting", self.calls)), REPORTING)
         self.ports = Ports("storage", sql=self.sql, search=self.search, calls=CallsOf("storage", self.calls))
         self.ports.outbox = Outbox(self.sql, None, "storage")  # type: ignore[arg-type]
@@ -199,6 +210,20 @@ class Depot:
                 named = [tuple(ids[k][v] if k else v for k, v in zip(kinds, row, strict=True)) for row in rows]
                 found[name] = sorted(named, key=repr)
         return found
+
+    async def settle(self) -> None:
+        """Work out what is unsupported, as the service does by itself."""
+        while await support.work_out_all(self.ports):
+            pass
+
+    async def _list_modules(self, *_: object) -> tuple[Module, ...]:
+        return tuple(
+            Module(
+                declared=declared_module(module, source, hosts), enabled=True, options={}, health=Health(), live=True,
+                has_key=False,
+            )
+            for module, (source, hosts) in self.sources.items()
+        )  # fmt: skip
 
     async def _get_scan(self, _: object, caller: Caller, question: ScanRef) -> Scan:
         return Scan(

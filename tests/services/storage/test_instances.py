@@ -10,13 +10,17 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from services.contracts import endpoints as e
 from services.contracts import entities, relations
+from services.contracts.claims import claim_line
 from services.contracts.facts import Changed, Collected, Deleted
+from services.contracts.resources import ClaimsQuery, Retract
 from services.kernel.messages import message_type
 from services.storage.domain import Rows
 from services.storage.store import intake
 from tests.examples import seeds
-from tests.services.storage.depot import SCAN, WORKSPACE, Depot, admitted, depot, result
+from tests.services.storage.depot import LATER, SCAN, WORKSPACE, Depot, admitted, depot, result
+from tests.services.storage.support_worlds import World, world
 
 pytestmark = pytest.mark.parametrize("stores", [pytest.param("postgres", marks=pytest.mark.server)], indirect=True)
 OTHER = UUID(int=7)
@@ -91,6 +95,29 @@ async def test_what_several_say_of_a_scan_at_once_is_counted_without_a_gap(both:
         ordinals = sorted(each.ordinal for each in said if each.scan == scan)
         assert ordinals == list(range(1, len(ordinals) + 1))
         assert len(ordinals) >= 20
+
+
+@pytest.mark.parametrize("seed", seeds(4))
+async def test_what_comes_while_another_withdraws_and_restores_is_what_stands_in_the_end(
+    both: list[Depot], seed: int
+) -> None:
+    rng, known = random.Random(seed), World()
+    events = [each for _ in range(3) for each in world(rng)]
+    for happened in events:
+        known.add(happened)
+
+    async def work(instance: Depot, *, retracts: bool) -> None:
+        for happened in events:
+            if isinstance(happened, Retract) and retracts:
+                await instance.follow(e.RETRACT, happened)
+            elif not (isinstance(happened, Retract) or retracts):
+                await instance.take(happened)
+
+    await asyncio.gather(work(both[0], retracts=False), work(both[1], retracts=True))
+    await both[0].settle()
+    for scan in (SCAN, LATER):
+        shown = await both[0].follow(e.LIST_CLAIMS, ClaimsQuery(scan=scan))
+        assert {(each.module, each.version, claim_line(each.claim)) for each in shown} == known.visible(scan)[0]
 
 
 async def test_who_was_first_to_hear_of_a_scan_waits_for_nobody_who_waits_for_him(both: list[Depot]) -> None:

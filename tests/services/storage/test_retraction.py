@@ -181,14 +181,64 @@ async def test_an_undoing_that_was_broken_off_leaves_it_listed_until_it_is_made_
     assert await store.ask(e.LIST_RETRACTIONS, Nothing()) == ()
 
 
-async def test_what_comes_later_counts_until_it_is_withdrawn_too(store: Depot) -> None:
+async def test_what_comes_later_is_withdrawn_as_it_comes(store: Depot) -> None:
     await store.take(result("web", WWW))
+    await retract(store, module="web", version=1)
+    await store.take(result("web", API, subject=WWW), result("web", API, subject=WWW, of=LATER, turn=1))
+    await store.take(result("web", WWW, version=2, turn=2))
+    assert await values_of_export(store) == {"www.example.org"}
+    assert await store.export(of=LATER) == ""
+    assert await retract(store, module="web", version=1) == 0
+    assert await retract(store, module="web", version=1, undo=True) == 3
+    await store.take(result("web", ADDRESS, subject=API))
+    assert await values_of_export(store) == {"www.example.org", "api.example.org", "192.0.2.1"}
+
+
+async def test_what_comes_while_it_is_restored_is_not_withdrawn(store: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retracting, "BATCH", 1)
+    await store.take(result("web", WWW), result("web", API, subject=WWW))
     await retract(store, module="web")
-    await store.take(result("web", API, subject=WWW))
-    assert await values_of_export(store) == {"api.example.org"}
-    await store.take(result("web", WWW))
-    assert await values_of_export(store) == {"api.example.org"}
-    assert await retract(store, module="web") == 1
+    batches = store.calls.follow(e.RETRACT, Retract(module="web", undo=True), operator(WORKSPACE))
+    assert (await anext(batches)).claims == 1
+    await store.take(result("web", ADDRESS, subject=WWW))
+    await batches.aclose()
+    assert "192.0.2.1" in await values_of_export(store)
+    assert len(await store.ask(e.LIST_RETRACTIONS, Nothing())) == 1
+    await retract(store, module="web", undo=True)
+    assert await values_of_export(store) == {"www.example.org", "api.example.org", "192.0.2.1"}
+
+
+async def test_a_claim_whose_record_becomes_a_withdrawn_one_is_withdrawn_with_it(store: Depot) -> None:
+    least, other = sorted((record("GET /1"), record("GET /2")), key=lambda each: each.id)
+    await store.take(result("web", WWW, records=[other]))
+    await retract(store, record=least.id.hex())
+    await store.take(result("web", WWW, records=[least], turn=1))
+    assert await store.export() == ""
+
+
+async def test_a_source_is_the_modules_that_name_it_or_its_hosts(store: Depot) -> None:
+    store.sources = {"crtsh": ("crt.sh", ("crt.sh", "mirror.example")), "web": ("the target itself", ())}
+    await store.take(result("crtsh", WWW), result("web", API), result("dns_records", ADDRESS))
+    assert await retract(store, source="Mirror.example") == 1
+    assert await values_of_export(store) == {"api.example.org", "192.0.2.1"}
+    (one,) = await store.ask(e.LIST_RETRACTIONS, Nothing())
+    assert (one.source, one.modules) == ("Mirror.example", ("crtsh",))
+    store.sources = {}
+    await store.take(result("crtsh", WWW, turn=1, subject=WWW))
+    assert await values_of_export(store) == {"api.example.org", "192.0.2.1"}
+    assert await retract(store, source="Mirror.example", undo=True) == 2
+    for undo in (False, True):
+        with pytest.raises(NotFound):
+            await retract(store, source="nobody.example", undo=undo)
+
+
+async def test_what_was_observed_since_an_instant_is_withdrawn_and_what_was_before_stays(store: Depot) -> None:
+    await store.take(result("web", WWW, at=9), result("web", API, subject=WWW, at=10), result("crtsh", API, at=10))
+    assert await retract(store, module="web", since=10) == 1
+    await store.take(result("web", ADDRESS, subject=API, at=9), result("web", TARGET, subject=ADDRESS, at=11))
+    assert await values_of_export(store) == {"www.example.org", "api.example.org", "192.0.2.1"}
+    assert await retract(store, since=10) == 1
+    assert await values_of_export(store) == {"www.example.org", "192.0.2.1"}
 
 
 async def values_of_export(store: Depot) -> set[str]:

@@ -244,7 +244,7 @@ async def test_every_chart_is_drawn(world: World, of: str) -> None:
     world.findings = [finding(1, "exposure", "high")]
     question = msgspec.convert({"scan": str(SCAN), "of": of}, ChartQuery)
     async with aclosing(world.calls.follow(DRAW_CHART, question, CALLER)) as chunks:
-        text = "".join([chunk.text async for chunk in chunks])
+        text = "".join([chunk.data.decode() async for chunk in chunks])
     assert text.startswith("<svg ")
     assert text.endswith("</svg>\n")
 
@@ -252,7 +252,7 @@ async def test_every_chart_is_drawn(world: World, of: str) -> None:
 async def test_a_graph_is_drawn_in_chunks(world: World) -> None:
     world.has(company(600))
     async with aclosing(world.calls.follow(DRAW_GRAPH, LayoutQuery(scan=SCAN), CALLER)) as chunks:
-        parts = [chunk.text async for chunk in chunks]
+        parts = [chunk.data.decode() async for chunk in chunks]
     assert len(parts) > 5
     assert "example.org" in "".join(parts)
 

@@ -98,6 +98,7 @@ def test_an_address_is_where_the_nearest_network_is_that_says_so() -> None:
                 fact(IP("198.51.100.1"), "external"),
                 fact(inner, "external", country="DE"),
                 fact(system, "external", country="US"),
+                fact(acme, "external", display_name="Acme, Inc."),
             ),
             relations=tuple(
                 related(each)
@@ -112,7 +113,7 @@ def test_an_address_is_where_the_nearest_network_is_that_says_so() -> None:
             ),
         )
     )
-    assert table(counting.made()) == {("DE", "acme"): 1, ("US", "acme"): 1}
+    assert table(counting.made()) == {("DE", "Acme, Inc."): 1, ("US", "Acme, Inc."): 1}
 
 
 def test_networks_within_each_other_are_walked_once() -> None:
@@ -227,5 +228,7 @@ def test_the_map_has_every_country_within_the_world() -> None:
             assert len(ring) % 2 == 0
             assert all(-180 <= longitude <= 180 for longitude in ring[::2])
             assert all(-90 <= latitude <= 90 for latitude in ring[1::2])
+        wide = [max(ring[::2]) - min(ring[::2]) for ring in country.rings]
+        assert not wide or max(wide) < 180 or country.code == "AQ", "a shape is drawn right across the map"
     shaped = {country.code for country in countries if country.rings}
     assert {"DE", "US", "CN", "BR", "ZA", "AU", "IN", "FR", "NO", "XK"} <= shaped

@@ -35,6 +35,8 @@ _LATIN: Final = str.maketrans({
 #: Umlauts are written in two ways, Müller and Mueller: both become one.
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
+_COUNTRY: Final = re.compile(r"(.+) \(([A-Za-z]{2})\)")
+
 MOST_WORDS: Final = 12
 LONGEST: Final = 256
 
@@ -63,6 +65,12 @@ def _without(words: list[str], ends: frozenset[str]) -> list[str]:
     while first < last and words[first] in ends:
         first += 1
     return words[first:last] or words
+
+
+def plain_value(text: str) -> str:
+    """What somebody writes of an organisation or account as its key has it: in small letters but for the country."""
+    named = _COUNTRY.fullmatch(" ".join(text.split()))
+    return f"{named[1].casefold()} ({named[2].upper()})" if named else " ".join(text.split()).casefold()
 
 
 def name_blocks(plain: str) -> list[str]:

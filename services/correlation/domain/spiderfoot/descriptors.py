@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from services.contracts.claims import Value
+from services.correlation.domain.spiderfoot.event_types import EVENT_TYPES
 from services.correlation.domain.spiderfoot.things import Form, Thing
 
 #: Of attributes that decide which event an entity is, beside those that are events.
@@ -213,8 +214,37 @@ _SPECIAL: Final[dict[str, Describe]] = {
     "upload_form": _itself("URL_UPLOAD"),
 }
 
-#: The attributes that are events.
-DESCRIBING: Final = frozenset({*_VERDICTS, *_PLAIN, *_SPECIAL})
+
+def _types(*words: str) -> frozenset[str]:
+    """The types that have one of some words in them."""
+    return frozenset(name for name in EVENT_TYPES if any(word in name for word in words))
+
+
+#: The attributes that are events, each with the types that it may be.
+DESCRIBING: Final[dict[str, frozenset[str]]] = {
+    **{name: frozenset({found}) for name, found in _PLAIN.items()},
+    "accepts_mail": _types("DELIVERABLE"),
+    "anonymiser": frozenset(_ANONYMISERS.values()),
+    "author": frozenset({"RAW_FILE_META_DATA", "HUMAN_NAME"}),
+    "balance": frozenset(_BALANCES.values()),
+    "banner": frozenset({"TCP_PORT_OPEN_BANNER", "UDP_PORT_OPEN_INFO"}),
+    "biography": _types("DESCRIPTION_ABSTRACT"),
+    "category": _types("DESCRIPTION_CATEGORY"),
+    "description": _types("DESCRIPTION_ABSTRACT"),
+    "display_name": frozenset({"HUMAN_NAME"}),
+    "disposable": frozenset({"EMAILADDR_DISPOSABLE"}),
+    "form_target": _types("URL_FORM"),
+    "latitude": frozenset({"PHYSICAL_COORDINATES"}),
+    "listed_by": _types("BLACKLISTED_", "MALICIOUS_EMAILADDR"),
+    "login_form": _types("URL_PASSWORD"),
+    "maliciousness": _types("MALICIOUS_"),
+    "not_after": _types("SSL_CERTIFICATE_EXPIR"),
+    "open_zone_transfer": frozenset({"VULNERABILITY_DISCLOSURE"}),
+    "public_access": frozenset({"CLOUD_STORAGE_BUCKET_OPEN"}),
+    "takeover_candidate": frozenset({"AFFILIATE_INTERNET_NAME_HIJACKABLE"}),
+    "trust_error": frozenset({"SSL_CERTIFICATE_MISMATCH"}),
+    "upload_form": _types("URL_UPLOAD"),
+}
 
 #: Events of which each is the source of the next.
 CHAINED: Final = frozenset({"author"})

@@ -20,6 +20,7 @@ __all__ = ["Explanation", "Needs", "Result", "Step", "evaluate", "explain", "nee
 
 #: Events and entities of one result beyond these are counted, not named.
 MAX_GROUNDS: Final = 20
+MAX_HEADLINE: Final = 2_000
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -73,12 +74,13 @@ def evaluate(rule: SpiderFootRule, events: Events) -> list[Result]:
 def explain(rule: SpiderFootRule, events: Events, about: bytes | None = None) -> Explanation:
     """How a rule came to what it says: of everything, or of the entity with the id ``about``."""
     steps: list[Step] = []
+    part = rule.aggregation.part if rule.aggregation else ""
 
     def note(where: str, what: str, items: Iterable[Event | Item]) -> None:
         left = asked = 0
         for item in items:
             left += 1
-            asked += about is None or _touches(item if isinstance(item, Event) else item.event, about)
+            asked += about is None or _touches(item if isinstance(item, Event) else item.event, part, about)
         steps.append(Step(where=where, what=what, left=left, asked=asked))
 
     _left(rule, events, note)
@@ -109,7 +111,7 @@ def _left(rule: SpiderFootRule, events: Events, note: Note) -> Buckets:
         buckets = {"": items} if items else {}
     else:
         buckets = _aggregate(rule.aggregation, items)
-        note("aggregation", f"a {rule.aggregation}", _all(buckets))
+        note("aggregation", f"has a {rule.aggregation}", _all(buckets))
     for place, step in enumerate(rule.analysis):
         ANALYSES[step.method](step, buckets)
         note(f"analysis[{place}]", step.method, _all(buckets))
@@ -199,7 +201,7 @@ def _results(rule: SpiderFootRule, buckets: Buckets) -> list[Result]:
 def _headline(text: str, first: Item) -> str:
     """The text with what its places name of the first event: the first line of it."""
     fields = {place: first.values(_field(place)) for place in set(PLACE.findall(text))}
-    return PLACE.sub(lambda found: _line(fields[found[1]]), text)
+    return PLACE.sub(lambda found: _line(fields[found[1]]), text)[:MAX_HEADLINE]
 
 
 def _line(values: Sequence[str]) -> str:
@@ -217,9 +219,17 @@ def _about(part: Part, first: Item) -> Entity | None:
     return next((event.about for event in (*parts, first.event) if event.about is not None), None)
 
 
-def _touches(event: Event, id: bytes) -> bool:
-    """Whether an entity is what an event names, or what it or one above it is about."""
+def _touches(event: Event, part: Part, id: bytes) -> bool:
+    """Whether an entity is what an event is about, or the part of it by which a rule aggregates."""
     basis = event.basis
     if basis is not None and (basis.entity.id == id or (basis.target is not None and basis.target.id == id)):
         return True
-    return any(each.about is not None and each.about.id == id for each in (event, event.source))
+    parts = [event]
+    if part == "child":
+        parts += event.children
+    elif part:
+        above = event.source
+        while part == "entity" and not above.is_stop and above.source is not above:
+            above = above.source
+        parts.append(above)
+    return any(each.about is not None and each.about.id == id for each in parts)

@@ -41,6 +41,9 @@ class Projection:
         self._now = now
         self._score = score
         self._book = Book()
+        # Whoever looks at modules, texts or children may see any.
+        is_open = bool(needs.modules or needs.data or needs.parents)
+        self._kept = DECIDING | {name for name, types in DESCRIBING.items() if is_open or types & needs.types}
         self._root = Event(ROOT, "", "")
         self._root.place = 0
         self._events: dict[tuple[int, str, str, str], Event] = {}
@@ -69,7 +72,7 @@ class Projection:
         thing = self._book.thing(facts.entity)
         thing.role = facts.role
         thing.said = facts.said
-        thing.take(each for each in facts.attributes if each.name in DECIDING or each.name in DESCRIBING)
+        thing.take(each for each in facts.attributes if each.name in self._kept)
         if facts.entity.type == "vulnerability" and "cvss" not in thing.values:
             points = self._score(facts.entity.key[0])
             if points is not None:

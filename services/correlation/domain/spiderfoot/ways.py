@@ -17,8 +17,6 @@ _SEEN_AT_SOURCE: Final = frozenset(
         *("member_of", "located_at", "leaked_in", "affected_by", "mentions", "uses"),
     }
 )
-#: What is at the target of these was not seen at their source, but at what was asked about.
-_SEEN_TOGETHER: Final = frozenset({"same_as", "serves"})
 _INSIDE: Final = frozenset({"target", "in_scope"})
 _NAMES: Final = frozenset({"domain", "hostname"})
 _RESOLVED: Final = SaidValue("resolution", "resolved", ())
@@ -77,10 +75,10 @@ def lead(book: Book) -> None:
     _spread(deque(roots), below)
     _reach_the_rest(trails.spare, below)
     for thing, said in sorted(trails.unplaced, key=_placing) if roots else ():
-        # Whoever was asked about a set of names was asked for the sake of the target.
         if any(way.said is not None and way.said.module == said.module for way in thing.ways):
             continue
-        way = Way(roots[0], said)
+        # Whoever was asked about a set or a level of names was asked for the sake of the name above, or the target.
+        way = Way(_above(thing, book) or roots[0], said)
         thing.ways.append(way)
         if thing.first is None and not thing.is_false:
             _reach(thing, way)
@@ -94,13 +92,13 @@ def _mark(book: Book) -> None:
         thing.is_inside = thing.role in _INSIDE
         thing.is_false = thing.value("false_positive") is True
     for link in book.links:
-        if link.facts.type == "resolves_to":
+        if link.facts.type == "resolves_to" and not link.source.is_false:
             link.target.is_inside |= link.source.role in _INSIDE
             link.source.values.setdefault("resolution", [_RESOLVED])
 
 
 class _Trails:
-    """Gives each thing the ways to it, one for each module and parent.
+    """Gives each thing the ways to it, one for each module, parent and type of relation.
 
     ``unplaced``: who said things when asked about what is not known here. ``spare``: ways to take for want of others.
     """
@@ -128,9 +126,7 @@ class _Trails:
         for thing, said in alone:
             self._place(thing, said)
         for thing in self._book.things.values():
-            # Of several ways by one module from one parent, the first.
             thing.ways.sort(key=_order)
-            thing.ways = list({_origin(way): way for way in reversed(thing.ways)}.values())[::-1]
 
     def _place(self, thing: Thing, said: SaidBy) -> None:
         """Put a thing that was named without a relation to where it was seen below what was asked about."""
@@ -144,7 +140,7 @@ class _Trails:
             self.unplaced.append((thing, said))
 
     def _add(self, thing: Thing, way: Way) -> None:
-        key = (id(thing), *_origin(way), way.relation)
+        key = (id(thing), way.said.module if way.said else "", id(way.parent), way.relation)
         if thing is not way.parent and key not in self._known:
             self._known.add(key)
             thing.ways.append(way)
@@ -153,11 +149,11 @@ class _Trails:
 def _ends(link: Link, subject: Thing | None, book: Book) -> tuple[Thing | None, Thing | None]:
     """Which end of a relation was seen at which other; neither, where both were seen at what was asked about."""
     kind = link.facts.type
-    if kind in _SEEN_TOGETHER:
+    if kind == "serves":
         return None, None
     if kind == "presents":
         return link.target, _shown_by(link, subject, book)
-    if subject is link.target and kind != "covers_name":
+    if subject is link.target:
         return link.source, link.target
     if subject is link.source or kind in _SEEN_AT_SOURCE or (subject is None and kind == "has_record"):
         return link.target, link.source
@@ -204,6 +200,17 @@ def _spread(waiting: deque[Thing], below: Below) -> None:
                 waiting.append(thing)
 
 
+def _above(thing: Thing, book: Book) -> Thing | None:
+    """The nearest name above a name that leads back to a target."""
+    name = thing.entity.key[0] if thing.entity.type in _NAMES else ""
+    while name:
+        name = name.partition(".")[2]
+        found = book.host(name)
+        if found is not None and found.first is not None:
+            return found
+    return None
+
+
 def _reach_the_rest(spare: list[tuple[Thing, Way]], below: Below) -> None:
     """Take second-best ways to what none of the others leads to, until that helps no further."""
     while True:
@@ -221,10 +228,6 @@ def _reach_the_rest(spare: list[tuple[Thing, Way]], below: Below) -> None:
 def _reach(thing: Thing, way: Way) -> None:
     thing.first = way
     thing.types = tuple(name for name, _ in forms_of(thing, way))
-
-
-def _origin(way: Way) -> tuple[str, int]:
-    return (way.said.module if way.said else "", id(way.parent))
 
 
 def _placing(pair: tuple[Thing, SaidBy]) -> tuple[object, ...]:

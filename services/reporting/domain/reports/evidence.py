@@ -67,7 +67,8 @@ def _card(inputs: Inputs, cited: Citations, place: int) -> Card:
 
 def _chain(inputs: Inputs, claim: CitedClaim, told: set[str]) -> Iterator[tuple[str, str]]:
     """From a claim to its bytes; of a record that was ``told`` before, its id alone."""
-    yield "Said by", f"{listed(claim.modules) or 'nobody'}, {instant(claim.at)}"
+    by = listed(claim.modules)
+    yield "Said by", f"{by}, {instant(claim.at)}" if by else "the scan itself, by where it stands there"
     if not claim.evidence:
         yield "Record", "none is cited"
     for each in claim.evidence:

@@ -84,7 +84,7 @@ def _first(inputs: Inputs, cited: Citations) -> list[Block]:
     said = []
     for views in sorted(rules.values(), key=weight)[:FIRST]:
         places = list(dict.fromkeys(cut(v.finding.entities[0].value, 120) for v in views if v.finding.entities))
-        where = f" Concerns {listed(places, 3)}." if places else ""
+        where = f" Concerns {listed(places, 3)}." if len(places) > 1 else ""
         advice = cut(views[0].advice) or "Look at it, and say where you stand with it."
         said.append(Statement(f"{cut(views[0].finding.title)}: {advice}{where}", _numbers(views, cited)))
     return [Bullets(tuple(said), ordered=True)]

@@ -110,7 +110,10 @@ class Cited(Struct, frozen=True):
 
 
 class Inputs(Struct, frozen=True, kw_only=True):
-    """All that a report says comes from here; ``version`` is Mirage's, ``judged`` whether all that is stored was."""
+    """All that a report says comes from here; ``version`` is Mirage's, ``judged`` whether all that is stored was.
+
+    ``unsaid``: how many grounds of a finding are not among those that it is told with.
+    """
 
     template: Template
     tlp: Tlp
@@ -123,6 +126,7 @@ class Inputs(Struct, frozen=True, kw_only=True):
     authorisation: AuthorisationStatement | None
     tally: Tally
     findings: tuple[FindingView, ...]
+    unsaid: Mapping[UUID, int]
     judged: bool
     inventory: Inventory
     changes: Changes | None

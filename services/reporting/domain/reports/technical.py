@@ -31,8 +31,9 @@ ENTITIES, HISTORY, REFERENCES = 8, 5, 5
 def sections(inputs: Inputs, cited: Citations) -> tuple[Section, ...]:
     made = [Section("Overview", tuple(_overview(inputs, cited)))]
     for severity in WORST_FIRST:
-        cards = tuple(finding_card(view, cited) for view in inputs.findings if view.finding.severity == severity)
-        if cards:
+        found = [view for view in inputs.findings if view.finding.severity == severity]
+        if found:
+            cards = tuple(finding_card(view, cited, inputs.unsaid[view.finding.id]) for view in found)
             made.append(Section(f"Findings: {severity}", cards))
     return (*made, inventory_section(inputs), sources_section(inputs), made_section(inputs))
 
@@ -52,8 +53,8 @@ def _overview(inputs: Inputs, cited: Citations) -> list[Block]:
     return [Paragraph(said), severity_bars(inputs), Table(("Category", "Findings"), (3, 1), rows), *left_out(inputs)]
 
 
-def finding_card(view: FindingView, cited: Citations) -> Card:
-    """A finding with what it means, what to do, and what it rests on."""
+def finding_card(view: FindingView, cited: Citations, unsaid: int) -> Card:
+    """A finding with what it means, what to do, and what it rests on; ``unsaid`` are grounds that are not told."""
     found, number = view.finding, cited.number(view)
     blocks: list[Block] = []
     if view.description:
@@ -63,7 +64,7 @@ def finding_card(view: FindingView, cited: Citations) -> Card:
     places = [f"{kind(each.type)} {cut(each.value, 160)}" for each in found.entities]
     if places:
         blocks.append(Fields((("About", listed(places, ENTITIES)),)))
-    blocks.append(_grounds(view, cited.claims_of(view)))
+    blocks.append(_grounds(cited.claims_of(view), unsaid))
     if view.references:
         blocks.append(Fields((("See", listed([cut(each, 200) for each in view.references], REFERENCES)),)))
     for change in view.history[-HISTORY:]:
@@ -83,19 +84,22 @@ def finding_line(view: FindingView) -> str:
     )
 
 
-def _grounds(view: FindingView, claims: list[CitedClaim]) -> Table:
+def _grounds(claims: list[CitedClaim], unsaid: int) -> Table:
     rows = tuple(
         Row(
-            (cut(claim.about, 160), _said(claim), listed(claim.modules, 3), instant(claim.at).removesuffix(" UTC")),
+            (cut(claim.about, 160), _said(claim), listed(claim.modules, 3) or "the scan itself", _at(claim)),
             "",
             (),
             (claim.number,),
         )
         for claim in claims
     )
-    more = len({(g.entity.id, g.predicate, str(g.value), g.target and g.target.id) for g in view.grounds}) - len(rows)
-    left = f"{count(more, 'further ground')} in the findings themselves" if more > 0 else ""
+    left = f"{count(unsaid, 'further ground')} in the finding itself" if unsaid else ""
     return Table(("On", "Is said", "By", "At (UTC)"), (5, 6, 4, 4), rows, (0, 1), left)
+
+
+def _at(claim: CitedClaim) -> str:
+    return instant(claim.at).removesuffix(" UTC") if claim.at else ""
 
 
 def _said(claim: CitedClaim) -> str:

@@ -39,7 +39,7 @@ def draw_series(series: Series) -> Iterator[str]:
     colours = colours_of(series.columns)
     swatches, top = legend(colours.items(), 10, 54, WIDTH - 20)
     yield opening(WIDTH, top + len(series.rows) * ROW + 20, _TITLES[series.of])
-    yield label(10, 26, _TITLES[series.of], size=15) + "\n" + swatches
+    yield label(10, 26, _TITLES[series.of], most=120, size=15) + "\n" + swatches
     of_row: dict[int, list[tuple[int, int]]] = {}
     for cell in series.cells:
         of_row.setdefault(cell.row, []).append((cell.column, cell.count))
@@ -68,7 +68,7 @@ def draw_timeline(timeline: Timeline) -> Iterator[str]:
     swatches, top = legend(colours.items(), 10, 54, WIDTH - 20)
     base = top + TALL
     yield opening(WIDTH, base + 40, _TITLES[timeline.of])
-    yield label(10, 26, f"{_TITLES[timeline.of]}, by {timeline.step}", size=15) + "\n" + swatches
+    yield label(10, 26, f"{_TITLES[timeline.of]}, by {timeline.step}", most=120, size=15) + "\n" + swatches
     steps = len(timeline.begins)
     totals = [sum(group[step] for group in timeline.counts) for step in range(steps)]
     largest = max(totals, default=1) or 1
@@ -102,7 +102,8 @@ def draw_map(view: MapView, world: World) -> Iterator[str]:
     height = (NORTH - SOUTH) * scale + 70
     yield opening(WIDTH, height, "Where in the world")
     total = sum(view.countries.values())
-    yield label(10, 26, f"{total:,} in {len(view.countries)} countries, {len(view.points):,} points", size=15) + "\n"
+    told = f"{total:,} by country ({len(view.countries)}), {sum(point.count for point in view.points):,} by point"
+    yield label(10, 26, told, most=120, size=15) + "\n"
     largest = max(view.countries.values(), default=1)
 
     def at(longitude: float, latitude: float) -> str:

@@ -23,6 +23,9 @@ FIRST, BETWEEN, LAST, GROWN = 200, 60, 80, 60
 #: How much less what was there before moves than what is new.
 HELD: Final = 0.05
 
+#: From so many neighbours on a node is a hub.
+HUB: Final = 8
+
 Check = Callable[[], None]
 
 
@@ -138,6 +141,9 @@ def _settled(
     mass = radius * 2.0
     rest = radius[graph.source] + radius[graph.target] + 0.2
     strength = mass[graph.source] * mass[graph.target] / rest**3
+    # A hub pulls each of its neighbours less, or all that it joins would lie in one ball round it.
+    degrees = graph.degrees()
+    strength *= np.minimum(1.0, np.sqrt(HUB / np.maximum(degrees[graph.source], degrees[graph.target])))
     furthest = heat * float(np.median(rest)) * np.geomspace(1.0, 0.04, steps)
     limit = np.ones(graph.size) if move is None else move
     for most in furthest:

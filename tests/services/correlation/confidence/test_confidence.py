@@ -206,6 +206,34 @@ def test_a_tie_is_won_by_more_origins_then_by_the_newest_word() -> None:
     assert [each.value for each in policy.weigh(SINGLE, values) if each.wins] == ["b"]
 
 
+saying = st.builds(
+    SaidBy, module=modules, version=st.just(1), at=st.sampled_from([NOW, NOW - 90 * DAY]),
+    confidence=st.sampled_from([50, 100]), subject=st.just(b""), evidence=st.just(()),
+)  # fmt: skip
+several = st.lists(saying, min_size=1, max_size=3).map(tuple)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["one", "two", "three"]), several, min_size=1),
+    st.lists(saying, max_size=2).map(tuple),
+    st.sampled_from([SINGLE, MANY]),
+)
+def test_the_quick_winner_is_that_of_the_terms(
+    values: dict[str, tuple[SaidBy, ...]], absent: tuple[SaidBy, ...], name: str
+) -> None:
+    facts = EntityFacts(
+        entity=NAME, role=None, distance=None, first_seen=1, last_seen=2,
+        attributes=tuple(SaidValue(name, value, said) for value, said in values.items()),
+        absences=(SaidAbsence(name, absent),),
+    )  # fmt: skip
+    plain = {value: [Word(each.module, 1, each.at, each.confidence) for each in said] for value, said in values.items()}
+    denied = [Word(each.module, 1, each.at, each.confidence) for each in absent]
+    first = next(each for each in JUDGE.weigh(name, plain, denied) if not each.absent)
+    found = JUDGE.winner(facts, name)
+    assert found is not None
+    assert (found[0].value, found[1]) == (first.value, number(first.confidence))
+
+
 def test_the_winner_of_facts_is_that_of_their_words() -> None:
     by = {name: SaidBy(name, 1, NOW, 100, b"", ()) for name in ("rdap_domain", "otx", "dns_records")}
     facts = EntityFacts(

@@ -176,6 +176,14 @@ async def test_it_is_narrowed_to_a_scan_a_score_a_status_and_the_beginning_of_an
         await listed(keeper, id="' OR 1=1 --")
 
 
+async def test_it_is_found_by_what_somebody_would_write(keeper: Keeper) -> None:
+    await propose(keeper, (ACME, LTD))
+    assert len(await listed(keeper, entity="ACME  GmbH (de)", other="Acme LTD")) == 1
+    await decide(keeper, ACME, LTD, "accept")
+    assert len(await keeper.ask(e.GET_CLUSTER, ClusterQuery(value="Acme Ltd", type="organization"))) == 1
+    assert await keeper.ask(e.GET_CLUSTER, ClusterQuery(value="Acme Ltd", type="person")) == ()
+
+
 async def test_nobody_decides_of_what_is_in_another_workspace_or_nowhere(keeper: Keeper) -> None:
     await propose(keeper, (ACME, LTD))
     asked = DecideHypothesis(hypothesis=hypothesis_id(ACME.id, LTD.id), verdict="accept")

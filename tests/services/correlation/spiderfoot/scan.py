@@ -18,10 +18,11 @@ Subject = Entity | bytes
 
 
 class Scan:
-    """A scan of example.org; `add` says things of it, later ones later."""
+    """A scan of example.org; what is said later is later, unless all is said ``at_once``."""
 
-    def __init__(self, target: Entity = DOMAIN) -> None:
+    def __init__(self, target: Entity = DOMAIN, *, at_once: bool = False) -> None:
         self.target = target
+        self._step = 0 if at_once else 1
         self._at = 0
         self._roles: dict[Entity, Role | None] = {target: "target"}
         self._said: dict[Entity, list[SaidBy]] = {target: []}
@@ -29,7 +30,7 @@ class Scan:
         self._relations: dict[bytes, tuple[RelationFacts, list[SaidBy]]] = {}
 
     def say(self, module: str, subject: Subject, valid_to: int | None = None) -> SaidBy:
-        self._at += 1
+        self._at += self._step
         asked = subject if isinstance(subject, bytes) else subject.id
         return SaidBy(module, 1, self._at, 100, asked, (bytes(32),), None, valid_to)
 

@@ -9,8 +9,10 @@ from services.contracts import entities as e
 from services.contracts.attributes import ATTRIBUTES
 from services.contracts.entities import ENTITY_TYPES
 from services.contracts.relations import RELATION_TYPES
+from services.correlation.domain.spiderfoot.descriptors import DESCRIBING
 from services.correlation.domain.spiderfoot.event_types import EVENT_TYPES
-from tests.services.correlation.spiderfoot.scan import DAY, DOMAIN, NOW, Scan
+from services.correlation.domain.spiderfoot.needs import Needs
+from tests.services.correlation.spiderfoot.scan import DAY, DOMAIN, NOW, Scan, line_of
 
 WWW = e.name("www.example.org")
 OTHER = e.name("www.example.net")
@@ -515,6 +517,28 @@ def made() -> set[str]:
         plant(scan)
         found |= {event.type for event in scan.events().all}
     return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_of_a_type_the_same_is_made_whether_others_are_asked_for_or_not(name):
+    plant, _ = CASES[name]
+    scan = Scan()
+    plant(scan)
+    everything = scan.events().all
+    for kind in {event.type for event in everything}:
+        alone = scan.events(Needs(types=frozenset({kind}))).all
+        assert sorted(line_of(event) for event in alone if event.type == kind) == sorted(
+            line_of(event) for event in everything if event.type == kind
+        )
+
+
+def test_an_attribute_makes_no_other_types_than_those_that_it_may():
+    for plant, _ in CASES.values():
+        scan = Scan()
+        plant(scan)
+        for event in scan.events().all:
+            predicate = event.basis.predicate if event.basis else ""
+            assert event.type in DESCRIBING.get(predicate, EVENT_TYPES), event
 
 
 #: Why a type that the vocabulary names is not made here.

@@ -105,6 +105,26 @@ def test_names_of_a_certificate_come_from_the_host_that_showed_it():
     ]
 
 
+def test_a_certificate_is_shown_also_when_the_same_answer_says_whose_it_is():
+    scan = Scan(at_once=True)
+    scan.thing(WWW, "crtsh")
+    scan.join(CERTIFICATE, "covers_name", WWW, "tls_certificate", WWW)
+    scan.join(PORT, "presents", CERTIFICATE, "tls_certificate", WWW, sni="www.example.org")
+    scan.describe(CERTIFICATE, "tls_certificate", WWW, not_after=NOW - 1)
+    assert any("INTERNET_NAME www.example.org > SSL_CERTIFICATE_EXPIRED" in line for line in scan.lines())
+
+
+def test_a_host_that_serves_a_zone_and_takes_its_mail_is_both():
+    scan = Scan(at_once=True)
+    for relation in ("uses_nameserver", "uses_mailserver"):
+        scan.join(DOMAIN, relation, OTHER, "dns_records")
+    assert scan.lines() == [
+        f"{D} > AFFILIATE_INTERNET_NAME www.example.net by sfp_dnsresolve",
+        f"{D} > PROVIDER_DNS www.example.net by sfp_dnsraw",
+        f"{D} > PROVIDER_MAIL www.example.net by sfp_dnsraw",
+    ]
+
+
 def test_a_certificate_that_nobody_shows_any_more_is_not_expired():
     scan = Scan()
     scan.thing(CERTIFICATE, "certspotter", DOMAIN)
@@ -119,7 +139,12 @@ def test_what_a_name_server_hands_out_comes_from_the_name_server():
     server = scan.join(DOMAIN, "uses_nameserver", OTHER, "dns_records")
     scan.thing(WWW, "zone_transfer", server)
     scan.describe(DOMAIN, "zone_transfer", server, open_zone_transfer="192.0.2.53")
+    scan.join(WWW, "resolves_to", IP, "zone_transfer", server, record="A")
+    scan.join(DOMAIN, "uses_mailserver", API, "zone_transfer", server)
     lines = scan.lines()
+    # There the zone alone is by that module.
+    assert "INTERNET_NAME www.example.org > IP_ADDRESS 203.0.113.7 by sfp_dnsresolve" in lines
+    assert f"{D} > PROVIDER_MAIL api.example.org by sfp_dnsraw" in lines
     assert "PROVIDER_DNS www.example.net > INTERNET_NAME www.example.org by sfp_dnszonexfer" in lines
     assert any(line.startswith("PROVIDER_DNS www.example.net > VULNERABILITY_DISCLOSURE") for line in lines)
     assert sum("> PROVIDER_DNS" in line for line in lines) == 1
@@ -130,6 +155,21 @@ def test_the_domain_above_a_target_is_its_parent():
     scan.place(DOMAIN, "external")
     scan.join(WWW, "part_of", DOMAIN, "dns_records")
     assert scan.lines() == ["INTERNET_NAME www.example.org > DOMAIN_NAME_PARENT example.org by sfp_dnsraw"]
+
+
+@pytest.mark.parametrize(
+    ("address", "internal"),
+    [
+        ("10.0.0.1", True), ("100.64.0.1", True), ("100.128.0.1", False), ("127.0.0.1", True), ("169.254.1.1", True),
+        ("172.16.0.1", True), ("172.31.255.1", True), ("172.32.0.1", False), ("172.15.0.1", False),
+        ("192.168.0.1", True), ("192.169.0.1", False), ("101.0.0.1", False), ("203.0.113.7", False),
+        ("::1", True), ("fd00::1", True), ("fe80::1", True), ("2001:db8::1", False), ("fec0::1", False),
+    ],
+)  # fmt: skip
+def test_addresses_that_are_none_of_the_internets_are_internal(address, internal):
+    scan = Scan()
+    scan.thing(e.ip_address(address))
+    assert any("INTERNAL_IP_ADDRESS" in line for line in scan.lines()) is internal
 
 
 def test_an_address_is_the_targets_when_one_of_its_names_leads_there():
@@ -180,8 +220,8 @@ def test_what_a_person_called_false_is_left_out_with_all_that_leads_through_it()
     scan.join(WWW, "resolves_to", IP, "dns_records", record="A")
     scan.describe(WWW, "person", b"", false_positive=True)
     assert scan.lines() == []
-    scan.thing(IP, "otx")
-    assert scan.lines() == [f"{D} > IP_ADDRESS 203.0.113.7 by sfp_alienvault"]
+    scan.thing(IP, "otx", role="affiliate")
+    assert scan.lines() == [f"{D} > AFFILIATE_IPADDR 203.0.113.7 by sfp_alienvault"]
 
 
 def test_what_leads_back_to_no_target_is_left_out_and_a_circle_leads_nowhere():
@@ -191,16 +231,41 @@ def test_what_leads_back_to_no_target_is_left_out_and_a_circle_leads_nowhere():
     assert scan.lines() == []
 
 
+def test_what_is_one_module_in_spiderfoot_makes_one_event():
+    scan = Scan()
+    for module in ("whois", "rdap_domain", "other"):
+        scan.describe(DOMAIN, module, DOMAIN, registrar="Registrar Inc")
+    assert scan.lines() == [
+        f"{D} > DOMAIN_REGISTRAR Registrar Inc by other",
+        f"{D} > DOMAIN_REGISTRAR Registrar Inc by sfp_whois",
+    ]
+
+
+def test_what_was_said_of_a_level_of_names_comes_from_the_name_above():
+    scan = Scan()
+    scan.thing(WWW, "crtsh")
+    scan.thing(e.name("a.b.www.example.org"), "brute", b"a level of names")
+    assert "INTERNET_NAME www.example.org > INTERNET_NAME a.b.www.example.org by sfp_dnsbrute" in scan.lines()
+
+
 def test_what_was_said_of_a_set_of_names_comes_from_the_target():
     scan = Scan()
     scan.thing(WWW, "permutations", b"a set of names..")
     scan.thing(API, "crtsh")
     scan.thing(API, "permutations", b"another set.....")
+    scan.thing(WWW, "brute", API)
+    scan.thing(WWW, "brute", b"a level of names")
     assert scan.lines() == [
         f"{D} > INTERNET_NAME api.example.org by sfp_crt",
         f"{D} > INTERNET_NAME api.example.org by sfp_dnsbrute",
         f"{D} > INTERNET_NAME www.example.org by sfp_dnsbrute",
+        "INTERNET_NAME api.example.org > INTERNET_NAME www.example.org by sfp_dnsbrute",
     ]
+    scan = Scan()
+    scan.thing(API, "crtsh")
+    scan.thing(WWW, "brute", API)
+    scan.thing(WWW, "brute", b"a level of names")
+    assert scan.lines()[1:] == ["INTERNET_NAME api.example.org > INTERNET_NAME www.example.org by sfp_dnsbrute"]
 
 
 def test_what_is_in_scope_stands_for_targets_where_there_are_none():

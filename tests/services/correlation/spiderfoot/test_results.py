@@ -37,6 +37,13 @@ def test_a_headline_has_the_first_line_alone_and_nothing_is_replaced_twice():
     ]
 
 
+def test_a_headline_ends_somewhere():
+    tree = Tree()
+    tree.add("TCP_PORT_OPEN_BANNER", "x" * 50_000)
+    [headline] = headlines(tree, [block("type", "TCP_PORT_OPEN_BANNER")])
+    assert headline == "x" * 2_000
+
+
 def published(*collections: int, by: str = "") -> list[tuple[str, list[str]]]:
     tree = Tree()
     tree.add("NETBLOCK_OWNER", "192.0.2.0/24")
@@ -135,7 +142,7 @@ def test_the_first_condition_that_left_nothing_is_named():
         "collections[0].collect[1]",
         "data matches zz",
     )
-    assert stopped(NAMES, by="child.data") == ("aggregation", "a child.data")
+    assert stopped(NAMES, by="child.data") == ("aggregation", "has a child.data")
     assert stopped(NAMES, by="data", **threshold(minimum=2)) == ("analysis[0]", "threshold")
     unpublished = {"text": "x", "publish_collections": [1]}
     assert stopped(NAMES, [block("type", "EMAILADDR")], headline=unpublished) == ("headline.publish_collections", "1")
@@ -157,3 +164,19 @@ def test_of_an_entity_the_condition_is_named_that_left_nothing_of_it():
     )
     steps = explain(rule_of(narrowed), hosts().events, WWW.id).steps
     assert [(step.left, step.asked) for step in steps] == [(2, 1), (1, 0), (1, 0)]
+
+
+def test_an_entity_is_asked_for_as_what_a_rule_aggregates_by():
+    tree = hosts()
+    www, mail = tree.made[1:]
+    page = tree.add("LINKED_URL_INTERNAL", "https://www.example.org/", source=www)
+    for status, source in (("404", page), ("200", mail)):
+        tree.add("HTTP_CODE", status, source=source)
+    broken = [block("type", "HTTP_CODE"), block("data", "404")]
+    assert stopped(broken, about=WWW, tree=tree, by="entity.data") is None
+    assert stopped(broken, about=WWW, tree=tree, by="source.data") == (
+        "collections[0].collect[0]",
+        "type is HTTP_CODE",
+    )
+    assert stopped(broken, about=MAIL, tree=tree, by="entity.data") == ("collections[0].collect[1]", "data is 404")
+    assert stopped(broken, about=MAIL, tree=tree) == ("collections[0].collect[0]", "type is HTTP_CODE")
