@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from services.kernel import errors
 from services.kernel.app import Identify, create_app, identify_operator, serve_hosts
-from services.kernel.calls import Answering, Caller, Endpoint, LocalCalls, Nothing
+from services.kernel.calls import Answering, Caller, Endpoint, LocalCalls, Nothing, Piece
 from services.kernel.errors import Conflict, NotFound
 
 
@@ -72,6 +72,7 @@ KEEP = endpoint("keep", "PUT", "/v1/files/{name}", Upload, Upload)
 LISTEN = endpoint("listen", "GET", "/v1/notes", Nothing, Note, streams=True)
 STUMBLE = endpoint("stumble", "GET", "/v1/stumbles/{name}", Named, Note, streams=True)
 HOLD = endpoint("hold", "GET", "/v1/long", Nothing, Note, streams=True)
+SHEET = msgspec.structs.replace(endpoint("sheet", "GET", "/v1/sheets/{name}", Named, Piece, streams=True), file=True)
 ROLL = msgspec.structs.replace(endpoint("roll", "GET", "/v1/roll", From, Hole, streams=True), resumes=True)
 
 
@@ -119,8 +120,15 @@ async def roll(organ: Organ, caller: Caller, question: From) -> AsyncGenerator[H
         yield Hole(number + 1)
 
 
+async def sheet(organ: Organ, caller: Caller, question: Named) -> AsyncGenerator[Piece, None]:
+    yield Piece(data=b"\x00\xff", media_type="application/x-notes", name="sheet.notes")
+    yield Piece(data=b"da")
+    yield Piece(data=b"", lacks="the second voice")
+
+
 DOORS = {
     ROLL: roll,
+    SHEET: sheet,
     PLAY: play, COMPOSE: play, FAIL: fail, KEEP: keep, LISTEN: listen, STUMBLE: stumble, HOLD: hold,
 }  # fmt: skip
 

@@ -288,8 +288,10 @@ async def test_the_document_describes_every_endpoint_and_every_reference_leads_s
     document = (await request(app, "GET", "/api/openapi.json")).json()
     assert document == describe(sorted(DOORS, key=lambda door: (door.path, door.method)), "/api")
     operations = {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
-    assert operations == {"playTune", "composeTune", "fail", "keep", "listen", "stumble", "hold", "roll"}
-    assert set(document["components"]["schemas"]) == {"Played", "Nothing", "Upload", "Note", "Hole", "Problem"}
+    assert operations == {"playTune", "composeTune", "fail", "keep", "listen", "stumble", "hold", "sheet", "roll"}
+    assert set(document["components"]["schemas"]) == {
+        *("Played", "Nothing", "Upload", "Note", "Hole", "Piece", "Problem")
+    }
     references = set(re.findall(r'"#/components/schemas/(\w+)"', str(document).replace("'", '"')))
     assert references <= set(document["components"]["schemas"])
 

@@ -8,16 +8,14 @@ from contextlib import contextmanager
 
 import pytest
 from litestar.exceptions import LitestarException
-from msgspec.structs import replace
 
 from services.kernel.app import create_app, serve_hosts
 from services.kernel.calls import Caller, LocalCalls, Piece
 from services.kernel.errors import Conflict, NotFound
 from services.kernel.openapi import describe
 from tests.kernel.asgi import Reply, request
-from tests.kernel.organ import EVERYBODY, Named, endpoint
+from tests.kernel.organ import EVERYBODY, SHEET, Named
 
-SHEET = replace(endpoint("sheet", "GET", "/v1/sheets/{name}", Named, Piece, streams=True), file=True)
 EVENTS = {"Accept": "text/event-stream"}
 
 

@@ -17,7 +17,7 @@ from services.kernel.http_calls import Broken, Http, HttpCalls, Unheard
 from services.kernel.http_questions import Asked, write_question
 from services.kernel.request import trace_id, work
 from tests.kernel.keys import signer
-from tests.kernel.organ import FAIL, LISTEN, PLAY, STUMBLE, Named, Organ, Tune, play
+from tests.kernel.organ import FAIL, LISTEN, PLAY, SHEET, STUMBLE, Named, Organ, Tune, play
 from tests.kernel.served import LOOK, STRIKE, TUNE_UP, WAIT, WAIT_ONCE, Instances, Served
 
 Serve = Callable[..., Awaitable[Served]]
@@ -215,6 +215,7 @@ async def test_a_stream_comes_part_by_part_and_fails_as_it_does_there(calls: Htt
     assert [note.pitch async for note in calls.follow(LISTEN, Nothing(), CALLER)] == [1, 2]
     with pytest.raises(NotFound, match="no such notes"):
         await anext(calls.follow(STUMBLE, Named("first"), CALLER))
+    assert b"".join([piece.data async for piece in calls.follow(SHEET, Named("one"), CALLER)]) == b"\x00\xffda"
     parts = calls.follow(STUMBLE, Named("later"), CALLER)
     assert (await anext(parts)).pitch == 1
     with pytest.raises(Conflict, match="lost the page"):

@@ -35,7 +35,7 @@ from services.kernel.settings import Settings
 from services.kernel.trail import open_trail
 from tests.kernel.asgi import Reply, request
 from tests.kernel.keys import GATEWAY, asking, known_by, signer
-from tests.kernel.organ import HOLD, KEEP, LISTEN, PLAY, ROLL
+from tests.kernel.organ import HOLD, KEEP, LISTEN, PLAY, ROLL, SHEET
 from tests.kernel.served import DOORS, KNOCK, WAIT_ONCE, Instances, Served
 
 Serve = Callable[[], Awaitable[Served]]
@@ -155,6 +155,18 @@ async def test_a_stream_passes_and_goes_on_where_it_was(door: Door, serve: Serve
     assert reply.events() == [("", '{"pitch":1}'), ("", '{"pitch":2}'), ("end", "")]
     reply = await request(door, "GET", "/api" + ROLL.path, headers={**KNOWN, "Last-Event-ID": "2"})
     assert [data for _, data in reply.events()] == ['{"sequence":3}', '{"sequence":4}', ""]
+
+
+async def test_a_file_passes_as_the_file_that_it_is(door: Door, serve: Serve) -> None:
+    await serve()
+    path = "/api" + SHEET.path.format(name="one")
+    reply = await request(door, "GET", path, headers={**KNOWN, "Accept": "*/*"})
+    assert (reply.status, reply.body) == (200, b"\x00\xffda")
+    assert reply.headers["content-type"] == "application/x-notes"
+    assert reply.headers["content-disposition"] == 'attachment; filename="sheet.notes"'
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    events = await request(door, "GET", path, headers={**KNOWN, "Accept": "text/event-stream"})
+    assert events.events()[-1] == ("end", "")
 
 
 async def test_a_stream_whose_instance_goes_away_ends_with_an_event_that_says_so(door: Door, serve: Serve) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 from services.contracts.claims import Entity
 from services.contracts.resources.storage import EntityFacts, Facts, RelationFacts
 from services.reporting.domain.exports.export import About, Export, all_said, evidence_of, modules_of
-from services.reporting.domain.exports.stix_ids import stamp
 from services.reporting.domain.exports.texts import in_xml
+from services.reporting.domain.exports.times import stamp
 from services.reporting.domain.exports.waiting import Ends, Scratch, Spool
 
 #: What nodes and edges say of themselves, and as what.

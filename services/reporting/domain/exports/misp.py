@@ -25,12 +25,14 @@ from services.reporting.domain.exports.export import (
 )
 from services.reporting.domain.exports.findings import packed, unpacked
 from services.reporting.domain.exports.misp_objects import Part, category_of, parts_of, template_of
-from services.reporting.domain.exports.stix_ids import MIRAGE, stamp
 from services.reporting.domain.exports.texts import sound, sound_all
+from services.reporting.domain.exports.times import stamp
 from services.reporting.domain.exports.waiting import Ends, Scratch, Spool
 
 #: How bad an event is (4: undefined), how far it was looked into (2: completed), and who is to get it (0: who has it).
 UNDEFINED, COMPLETED, OWN = "4", "2", "0"
+#: What ids of objects are made of, and templates that MISP does not have.
+MIRAGE: Final = uuid5(UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8"), "https://mirage.invalid/misp")
 #: As much as a comment of MISP holds.
 LONGEST: Final = 65_000
 

@@ -25,10 +25,11 @@ from services.reporting.domain.exports.stix_extension import (
     mirage,
 )
 from services.reporting.domain.exports.stix_findings import finding_object
-from services.reporting.domain.exports.stix_ids import mirage_id, stamp
+from services.reporting.domain.exports.stix_ids import mirage_id
 from services.reporting.domain.exports.stix_objects import Made, Stix, Values, id_of, is_standard, made
 from services.reporting.domain.exports.stix_relations import relationship_type
 from services.reporting.domain.exports.texts import sound_all
+from services.reporting.domain.exports.times import stamp
 from services.reporting.domain.exports.waiting import Ends, Scratch, Spool
 
 #: As much as ``number_observed`` may be.

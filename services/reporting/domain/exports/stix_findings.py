@@ -6,8 +6,9 @@ from typing import Any, Final
 from services.contracts.claims import Entity
 from services.contracts.resources.correlation import FindingView, Ground
 from services.reporting.domain.exports.stix_extension import MIRAGE_IDENTITY
-from services.reporting.domain.exports.stix_ids import mirage_id, stamp
+from services.reporting.domain.exports.stix_ids import mirage_id
 from services.reporting.domain.exports.stix_objects import id_of
+from services.reporting.domain.exports.times import stamp
 
 #: Categories of rules that judge a thing to be hostile, and not weak or odd.
 MALICIOUS: Final = frozenset({"malicious", "threat"})

@@ -1,19 +1,15 @@
-"""Identifiers of STIX 2.1 that are the same whenever the same is exported, and its timestamps.
+"""Identifiers of STIX 2.1 that are the same whenever the same is exported.
 
 Observables have the id that the specification gives them (section 2.9): a UUIDv5 of the namespace of OASIS over the
 canonical JSON (RFC 8785) of the properties that contribute to it. Everything else has one of a namespace of Mirage.
 """
 
 import json
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 OBSERVABLES: Final = UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 MIRAGE: Final = uuid5(UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8"), "https://mirage.invalid/stix")
-#: The last whole second that a timestamp can name.
-_LAST: Final = 253_402_300_799
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -26,17 +22,3 @@ def observable_id(kind: str, contributing: dict[str, Any]) -> str:
 def mirage_id(kind: str, what: str) -> str:
     """The id of an object that has no id of its specification, by what tells it from others of its kind."""
     return f"{kind}--{uuid5(MIRAGE, f'{kind}|{what}')}"
-
-
-def stamp(at: int) -> str:
-    """UTC microseconds as a timestamp, in milliseconds; the nearest one that there is."""
-    seconds, rest = divmod(at, 1_000_000)
-    if not 0 <= seconds <= _LAST:
-        seconds, rest = (0, 0) if seconds < 0 else (_LAST, 0)
-    return f"{_to_seconds(seconds)}.{rest // 1000:03}Z"
-
-
-@lru_cache(maxsize=16_384)
-def _to_seconds(seconds: int) -> str:
-    # 32-bit clocks do not matter here, and years below 1000 cannot come up.
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -12,7 +12,8 @@ from services.contracts.claims import Entity
 from services.contracts.entities import ip_address, url
 from services.reporting.domain.exports.places import box_of
 from services.reporting.domain.exports.stix_extension import EXTENSION
-from services.reporting.domain.exports.stix_ids import mirage_id, observable_id, stamp
+from services.reporting.domain.exports.stix_ids import mirage_id, observable_id
+from services.reporting.domain.exports.times import stamp
 
 Stix = dict[str, Any]
 #: Values of attributes by their names.

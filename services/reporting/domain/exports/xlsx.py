@@ -11,8 +11,8 @@ from typing import Any, Final
 from services.contracts.resources.correlation import FindingView
 from services.contracts.resources.storage import EntityFacts, Facts, RelationFacts, SaidBy
 from services.reporting.domain.exports.export import About, Export, all_said, evidence_of, modules_of
-from services.reporting.domain.exports.stix_ids import stamp
 from services.reporting.domain.exports.texts import in_cell
+from services.reporting.domain.exports.times import stamp
 from services.reporting.domain.exports.waiting import Scratch
 
 #: Rows of a sheet, and UTF-16 units of a cell, by the limits of Excel.
