@@ -17,7 +17,7 @@ from services.contracts import entities, relations
 from services.contracts.claims import Entity, claim_line
 from services.contracts.facts import Changed
 from services.contracts.resources import ClaimsQuery, EntityQuery, Retract
-from services.contracts.resources.storage import FactsOf, FactsQuery
+from services.contracts.resources.storage import EntityFacts, FactsOf, FactsQuery
 from services.contracts.subjects import Level
 from services.kernel.messages import message_type, now
 from services.storage.domain import Marks
@@ -32,8 +32,10 @@ LINK = relations.resolves_to(API, ADDRESS, record="A")
 
 
 def plain(fact: Any) -> Any:
-    """A fact but for when an entity was seen, of which nobody is told."""
-    return msgspec.structs.replace(fact, first_seen=0, last_seen=0) if hasattr(fact, "first_seen") else fact
+    """A fact but for when an entity was seen and who named it in relations, of which nobody is told."""
+    if isinstance(fact, EntityFacts):
+        return msgspec.structs.replace(fact, first_seen=0, last_seen=0, named=())
+    return fact
 
 
 class Follower:
