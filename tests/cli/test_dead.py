@@ -20,7 +20,7 @@ from services.kernel.messages import Envelope, workspace_id
 from services.kernel.settings import Settings
 from tests.cli.conftest import Mirage
 
-KIND = "mirage.evt.scans.finished.v1"
+KIND = "mirage.evt.collector.superseded.v1"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_dead_letters_are_counted_shown_and_dropped(mirage: Mirage, data: Path) 
     assert (code, check["ok"]) == (1, False)
     assert check["says"].startswith("3 that could not be taken in; see: ./mirage dead list")
     letters = listed(mirage, data)
-    assert {(letter["consumer"], letter["type"]) for letter in letters} == {("registry__finished", KIND)}
+    assert {(letter["consumer"], letter["type"]) for letter in letters} == {("scans__superseded", KIND)}
     first = str(letters[0]["id"])
     assert '{"n":1}' in mirage("dead", "show", first[:8], *at)[1]
     assert mirage("dead", "drop", first[:8], *at)[:2] == (0, "1 dead letter dropped.\n")

@@ -26,6 +26,7 @@ REFUSED = (
 #: What asks no server, whatever is said, or says what it could not.
 OTHERS = {
     "up", "demo", "backup", "restore", "dead drop", "dead list", "dead retry", "dead show", "modules check", "doctor",
+    "verify",
 }  # fmt: skip
 ASKING = sorted(
     name

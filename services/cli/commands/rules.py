@@ -155,9 +155,9 @@ def backtest(session: Session, file: Path, scans: str, form: str) -> int:
     """Say what the rule FILE would have found in scans; nothing of it is kept."""
 
     async def work() -> int:
-        text = read_text(file)
         results = []
         async with session.open() as hull:
+            text = read_text(file)
             tried = [await find_scan(hull, session, each.strip()) for each in scans.split(",") if each.strip()]
             for each in tried:
                 await wait_judged(hull, session, each)
