@@ -1,5 +1,6 @@
 """A folder for a fleet; whatever runs in it ends with the test, and with the test run."""
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -18,15 +19,25 @@ from tests.servers.plugin import require
 from tests.servers.running import Stable
 
 #: What a fleet needs, and what it scans: small enough for a few minutes, large enough for every kind of work item.
-SERVERS = ("consul", "nomad", "nats", "postgresql", "mongodb", "elasticsearch", "redis")
+SERVERS = ("consul", "nomad", "nats", "postgresql", "mongodb", "elasticsearch", "redis", "neo4j")
 HOSTS, SEED, WORDS = 80, 7, 1500
 
 
+#: What lists all findings of the last scan.
+FINDINGS = ("findings", "last", "--all", "--format", "json")
+
+
+def found(listed: str) -> set[tuple[str, str]]:
+    """Findings as they are listed: which they are, and what they say."""
+    return {(each["id"], each["title"]) for each in json.loads(listed)["findings"]}
+
+
 class Undisturbed(NamedTuple):
-    """What an embedded scan claims, and how often it asked the resolver what."""
+    """What an embedded scan claims, how often it asked the resolver what, and what is found by rules."""
 
     claims: list[str]
     questions: Counter[tuple[str, str]]
+    findings: set[tuple[str, str]]
 
 
 @pytest.fixture
@@ -71,7 +82,8 @@ def undisturbed(lab: Lab, how: tuple[str, ...], tmp_path_factory: pytest.TempPat
     mirage = Mirage(tmp_path_factory.mktemp("embedded") / "data", lab)
     lab.reset()
     mirage.scan(*how)
-    return Undisturbed(mirage.canonical(), lab.questions())
+    asked = lab.questions()
+    return Undisturbed(mirage.canonical(), asked, found(mirage.output(*FINDINGS)))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The whole fleet on Nomad does what one process does, for whoever only knows its address."""
 
 import asyncio
+import json
 import logging
 import re
 import subprocess
@@ -33,7 +34,7 @@ from services.kernel.messages import workspace_id
 from services.kernel.scheduler.nomad import Nomad
 from services.kernel.server import Server
 from services.kernel.values.consul import ConsulValues
-from tests.fleet.conftest import Undisturbed
+from tests.fleet.conftest import FINDINGS, Undisturbed, found
 from tests.fleet.running import SCANNING, Fleet, eventually, instances, sizes
 from tests.proof.processes import Lab
 
@@ -55,6 +56,26 @@ def test_a_scan_through_the_gateway_finishes_and_claims_what_an_embedded_one_doe
     assert not differing, "\n".join(sorted(differing))
     assert claims == undisturbed.claims
     assert len(claims) > 1000
+
+
+def test_it_judges_on_its_own_stores_as_one_process_does(fleet: Fleet, undisturbed: Undisturbed) -> None:
+    findings = found(fleet.ask(*FINDINGS))
+    assert findings == undisturbed.findings
+    assert len(findings) > 10
+
+
+def test_what_it_found_is_reported_exported_and_drawn(fleet: Fleet, tmp_path: Path) -> None:
+    for name in ("bundle.zip", "report.pdf", "found.stix.json", "found.xlsx", "graph.svg"):
+        verb = {"bundle.zip": ("report", "last", "--bundle"), "report.pdf": ("report", "last")}.get(name)
+        verb = verb or (("graph", "show", "last") if name == "graph.svg" else ("export", "last"))
+        fleet.ask(*verb, "--output", str(tmp_path / name))
+    assert "0 faults" in fleet.ask("verify", str(tmp_path / "bundle.zip"))
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert json.loads((tmp_path / "found.stix.json").read_bytes())["type"] == "bundle"
+    assert (tmp_path / "found.xlsx").read_bytes().startswith(b"PK")
+    assert (tmp_path / "graph.svg").read_bytes().startswith(b"<svg")
+    path = fleet.ask("graph", "path", "last", f"www.{fleet.lab.target}", fleet.lab.target, "--limit", "1")
+    assert "part_of" in path
 
 
 async def test_bringing_it_up_again_changes_nothing(fleet: Fleet) -> None:
