@@ -20,6 +20,8 @@ from services.contracts.endpoints import (
     GET_STORED,
     PAUSE_SCAN,
     SWEPT_BY_COLLECTOR,
+    SWEPT_BY_CORRELATION,
+    SWEPT_BY_REPORTING,
     SWEPT_BY_SCANS,
     SWEPT_BY_STORAGE,
     WATCH_SCAN,
@@ -182,7 +184,7 @@ async def wait_stored(hull: Hull, caller: Caller, scan: Scan) -> str:
 async def wait_swept(hull: Hull, caller: Caller, scan: UUID) -> list[str]:
     """Wait until nobody has anything left of a deleted scan; return the services that still have."""
     deadline = time.monotonic() + SWEEPING
-    left = [SWEPT_BY_SCANS, SWEPT_BY_STORAGE, SWEPT_BY_COLLECTOR]
+    left = [SWEPT_BY_SCANS, SWEPT_BY_STORAGE, SWEPT_BY_COLLECTOR, SWEPT_BY_CORRELATION, SWEPT_BY_REPORTING]
     while True:
         left = [endpoint for endpoint in left if not (await hull.calls.ask(endpoint, ScanId(scan), caller)).swept]
         if not left or time.monotonic() > deadline:

@@ -12,6 +12,7 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.GET_FINDING: findings.get_finding,
     e.SET_FINDING: findings.set_finding,
     e.GET_JUDGED: findings.get_judged,
+    e.SWEPT_BY_CORRELATION: findings.swept,
     e.FIND_PATHS: paths.find_paths,
     e.READ_GRAPH: paths.read_graph,
     e.GET_CONFIDENCE: confidence.get_confidence,

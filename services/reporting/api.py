@@ -14,5 +14,6 @@ DOORS: Final[dict[Endpoint[Any, Any], Callable[..., Any]]] = {
     e.READ_REPORT: reports.read,
     e.READ_BUNDLE: bundling.read_bundle,
     e.DELETE_REPORT: reports.delete,
+    e.SWEPT_BY_REPORTING: reports.swept,
     e.EXPORT: exports.export_scan,
 }

@@ -11,7 +11,10 @@ service: Final = Service(
     needs=("bus", "documents", "sql"),
     publishes=(Record,),
     consumes=(Deleted,),
-    answers=(*(e.MAKE_REPORT, e.LIST_REPORTS, e.GET_REPORT, e.READ_REPORT, e.READ_BUNDLE, e.DELETE_REPORT, e.EXPORT),),
+    answers=(
+        *(e.MAKE_REPORT, e.LIST_REPORTS, e.GET_REPORT, e.READ_REPORT, e.READ_BUNDLE, e.DELETE_REPORT),
+        *(e.EXPORT, e.SWEPT_BY_REPORTING),
+    ),
     asks=(
         *(e.GET_SCAN, e.GET_PLAN, e.LIST_SCANS, e.GET_AUTHORISATION, e.LIST_FINDINGS, e.GET_FINDING),
         *(e.READ_FACTS, e.LIST_RECORDS, e.DIFF, e.GET_BLOB, e.SIGN_STATEMENT, e.PUBLISH_WORKSPACE_KEYS),

@@ -83,6 +83,7 @@ from services.contracts.endpoints.correlation import (
     SET_POLICY,
     SET_RULE,
     SUPPRESS,
+    SWEPT_BY_CORRELATION,
     WRITE_RULE,
 )
 from services.contracts.endpoints.discovery import (
@@ -104,6 +105,7 @@ from services.contracts.endpoints.reporting import (
     MAKE_REPORT,
     READ_BUNDLE,
     READ_REPORT,
+    SWEPT_BY_REPORTING,
 )
 from services.contracts.endpoints.scans import (
     CREATE_SCAN,
@@ -326,6 +328,8 @@ __all__ = [
     "STOP_SCAN",
     "SUPPRESS",
     "SWEPT_BY_COLLECTOR",
+    "SWEPT_BY_CORRELATION",
+    "SWEPT_BY_REPORTING",
     "SWEPT_BY_SCANS",
     "SWEPT_BY_STORAGE",
     "TRACE_NAME",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.contracts.resources import ScanId
+from services.contracts.resources import ScanId, Swept
 from services.contracts.resources import confidence as c
 from services.contracts.resources import correlation as r
 from services.contracts.resources import identity as i
@@ -23,6 +23,11 @@ SET_FINDING: Final = Endpoint(
 GET_JUDGED: Final = Endpoint(
     service="correlation", name="get_judged", method="GET", path="/v1/scans/{scan}/judged", needs="results.read",
     takes=ScanId, answers=r.JudgedOf, summary="Say how far a scan was judged.",
+)  # fmt: skip
+SWEPT_BY_CORRELATION: Final = Endpoint(
+    service="correlation", name="swept_by_correlation", method="GET", path="/v1/scans/{scan}/swept/correlation",
+    needs="scans.delete",
+    takes=ScanId, answers=Swept, summary="Say whether nothing is left of the graph and findings of a deleted scan.",
 )  # fmt: skip
 FIND_PATHS: Final = Endpoint(
     service="correlation", name="find_paths", method="GET", path="/v1/scans/{scan}/paths", needs="results.read",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.contracts.resources import ExportQuery
+from services.contracts.resources import ExportQuery, ScanId, Swept
 from services.contracts.resources import reports as r
 from services.kernel.calls import Endpoint, Nothing, Piece
 
@@ -27,6 +27,11 @@ READ_BUNDLE: Final = Endpoint(
     service="reporting", name="read_bundle", method="GET", path="/v1/reports/{report}/bundle", needs="evidence.read",
     takes=r.BundleQuery, answers=Piece, streams=True, file=True, audited=True,
     summary="Read a report with all that it rests on, signed.",
+)  # fmt: skip
+SWEPT_BY_REPORTING: Final = Endpoint(
+    service="reporting", name="swept_by_reporting", method="GET", path="/v1/scans/{scan}/swept/reporting",
+    needs="scans.delete",
+    takes=ScanId, answers=Swept, summary="Say whether nothing is left of the reports of a deleted scan.",
 )  # fmt: skip
 DELETE_REPORT: Final = Endpoint(
     service="reporting", name="delete_report", method="DELETE", path="/v1/reports/{report}", needs="reports.make",

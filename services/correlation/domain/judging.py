@@ -108,11 +108,13 @@ def group_keys(rule: Rule, hit: Hit) -> tuple[str, ...]:
     return (" ".join(named[name].id for name in rule.each or (rule.first.name,)),)
 
 
-def judge_group(rule: Rule, key: str, hits: Sequence[Hit]) -> Found | None:
-    """The finding of one group, if it is one."""
+def judge_group(rule: Rule, key: str, hits: Sequence[Hit], firsts: int = 0) -> Found | None:
+    """The finding of one group, if it is one; ``firsts`` is how many first things it has, where ``hits`` lack some."""
     count = len(hits)
     if rule.group is not None:
         count = _count(rule, hits)
+        if rule.group.count == Part(rule.first.name) and rule.within is None:
+            count = max(count, firsts)
         if count < rule.group.least or (rule.group.most is not None and count > rule.group.most):
             return None
     return _found(rule, key, hits, count)

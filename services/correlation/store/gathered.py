@@ -14,8 +14,8 @@ _HIT: Final = ("workspace", "scan", "rule", "first", "place", "member", "content
 _TALLY: Final = ("workspace", "scan", "rule", "member", "firsts")
 #: Tables of what is kept of a rule in a scan.
 OF_RULES: Final = ("hit", "tally")
-#: Hits of one group that are read to judge it; a group of more is judged by these.
-MOST: Final = 100_000
+#: Hits of one group that are read to judge it; what a group of more is about is told by these.
+MOST: Final = 20_000
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Hit).decode

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.contracts.endpoints import GET_PLAN, GET_STORED
 from services.contracts.findings import SEVERITIES
-from services.contracts.resources import ScanId
+from services.contracts.resources import ScanId, Swept
 from services.contracts.resources.correlation import (
     FindingPage,
     FindingRef,
@@ -82,6 +82,13 @@ async def get_judged(ports: Ports, caller: Caller, question: ScanId) -> JudgedOf
         waiting=0 if done else max(waiting, 1),
         findings=sum(found.values()),
     )
+
+
+async def swept(ports: Ports, caller: Caller, question: ScanId) -> Swept:
+    """Whether a scan was deleted here: its tombstone is written with the last of its rows."""
+    async with ports.sql.read() as view:
+        mine = (await pending.owners(view, [question.scan])).get(question.scan) == caller.workspace
+        return Swept(question.scan, mine and question.scan in await pending.deleted(view, [question.scan]))
 
 
 async def _have_judged(ports: Ports, workspace: UUID, scan: UUID) -> None:

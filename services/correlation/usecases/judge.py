@@ -135,7 +135,7 @@ async def _judge_members(ports: Ports, state: ScanState, rule: Rule, members: Co
             found: list[Found] = []
             for member in piece:
                 hits: list[Hit] = await gathered.hits_of(tx, state.workspace, state.scan, rule.id, member)
-                one = judge_group(rule, member, hits) if hits else None
+                one = judge_group(rule, member, hits, tally.get(member, 0)) if hits else None
                 found += [] if one is None else [one]
             await _keep(tx, state, found)
             kept |= {one.id for one in found}

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.contracts.bundles import digest
+from services.contracts.resources import ScanId, Swept
 from services.contracts.resources.reports import (
     Making,
     NewReport,
@@ -125,6 +126,12 @@ async def read(ports: Ports, caller: Caller, query: ReportFile) -> AsyncGenerato
             yield Piece(data=piece)
         else:
             yield Piece(data=piece, media_type=MEDIA_TYPES[query.format], name=name_of(report, query.format))
+
+
+async def swept(ports: Ports, caller: Caller, question: ScanId) -> Swept:
+    """Whether no report of a scan is kept."""
+    async with ports.sql.read() as view:
+        return Swept(question.scan, not await store.of_scan(view, caller.workspace, question.scan))
 
 
 async def delete(ports: Ports, caller: Caller, ref: ReportRef) -> Nothing:

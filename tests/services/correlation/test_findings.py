@@ -7,7 +7,15 @@ import pytest
 
 from services.contracts import entities, relations
 from services.contracts.claims import Entity
-from services.contracts.endpoints import FIND_PATHS, GET_FINDING, GET_JUDGED, LIST_FINDINGS, READ_GRAPH, SET_FINDING
+from services.contracts.endpoints import (
+    FIND_PATHS,
+    GET_FINDING,
+    GET_JUDGED,
+    LIST_FINDINGS,
+    READ_GRAPH,
+    SET_FINDING,
+    SWEPT_BY_CORRELATION,
+)
 from services.contracts.facts import Deleted
 from services.contracts.resources import ScanId
 from services.contracts.resources.correlation import (
@@ -256,6 +264,9 @@ async def test_a_deleted_scan_takes_its_findings_along_but_not_those_of_others(w
         await watch.ask(GET_FINDING, FindingRef(finding=str(wildcard.id)))
     with pytest.raises(NotFound):
         await listed(watch, SCAN)
+    assert (await watch.ask(SWEPT_BY_CORRELATION, ScanId(SCAN))).swept
+    assert not (await watch.ask(SWEPT_BY_CORRELATION, ScanId(LATER))).swept
+    assert not (await watch.ask(SWEPT_BY_CORRELATION, ScanId(SCAN), ELSEWHERE)).swept
     await watch.take(watch.book().say(SCAN))  # what was still on its way revives nothing
     await watch.work()
     async with watch.sql.read() as view:
