@@ -20,6 +20,7 @@ from urllib.parse import quote
 import pyotp
 import pytest
 
+from services.contracts.resources import EXPORT_FORMATS
 from services.kernel.folder import MASTER_KEY
 from services.kernel.tokens import make_token
 from tests.attacks.hulls import KINDS, ROOT, LocalHull, Reply, eventually, good
@@ -132,7 +133,7 @@ def work(told: Told, token: str) -> list[str]:
     eventually(lambda: told.ask("GET", f"/v1/scans/{scan}", token=token)["state"] not in {"queued", "running"})
     out = []
     for path in (
-        *(f"/v1/scans/{scan}/export?format={each}&all=true" for each in ("hosts", "jsonl", "csv", "json")),
+        *(f"/v1/scans/{scan}/export?format={each}&all=true" for each in EXPORT_FORMATS if each != "xlsx"),
         f"/v1/scans/{scan}", f"/v1/scans/{scan}/items", f"/v1/scans/{scan}/plan", "/v1/modules", "/v1/keys",
         "/v1/members", "/v1/tokens", "/v1/sessions", "/v1/invitations", "/openapi.json", "/v1/jwks",
     ):  # fmt: skip
