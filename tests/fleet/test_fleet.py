@@ -75,7 +75,7 @@ def test_what_it_found_is_reported_exported_and_drawn(fleet: Fleet, tmp_path: Pa
     assert (tmp_path / "found.xlsx").read_bytes().startswith(b"PK")
     assert (tmp_path / "graph.svg").read_bytes().startswith(b"<svg")
     path = fleet.ask("graph", "path", "last", f"www.{fleet.lab.target}", fleet.lab.target, "--limit", "1")
-    assert "part_of" in path
+    assert "said by" in path
 
 
 async def test_bringing_it_up_again_changes_nothing(fleet: Fleet) -> None:
