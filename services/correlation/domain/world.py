@@ -177,6 +177,14 @@ class FactBook:
         self._places = {place.id: place for place in (Place(each, judge) for each in entities)}
         self._ties = sorted((Tie(each, judge) for each in relations), key=lambda tie: tie.id)
 
+    @property
+    def all_places(self) -> list[Place]:
+        return list(self._places.values())
+
+    @property
+    def all_ties(self) -> list[Tie]:
+        return list(self._ties)
+
     async def of_types(self, types: Collection[str]) -> AsyncIterator[Sequence[Place]]:
         yield [place for _, place in sorted(self._places.items()) if place.type in types]
 
