@@ -81,9 +81,8 @@ def _read_link_condition(key: Any, said: Any, types: Sequence[str], where: str) 
 def _check_pairs(link: Link, things: Mapping[str, Thing], where: str) -> None:
     """A link that can never be is a fault of the rule."""
     source, target = things[link.source], things[link.target]
-    for name in link.types:
-        pairs = RELATION_TYPES[name].pairs
-        ends = [(a, b) for a in source.types for b in target.types]
-        ends += [(b, a) for a, b in ends] if link.either else []
-        if not any(pair in pairs for pair in ends):
-            raise Invalid(f"{where}: {name} never leads from {'/'.join(source.types)} to {'/'.join(target.types)}")
+    ends = [(a, b) for a in source.types for b in target.types]
+    ends += [(b, a) for a, b in ends] if link.either else []
+    if link.types and not any(pair in RELATION_TYPES[name].pairs for name in link.types for pair in ends):
+        names = " or ".join(link.types)
+        raise Invalid(f"{where}: {names} never leads from {'/'.join(source.types)} to {'/'.join(target.types)}")
