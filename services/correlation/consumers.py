@@ -7,11 +7,10 @@ from uuid import UUID
 from services.contracts.facts import Changed, Deleted, Finished, Started
 from services.correlation.store import findings, pending
 from services.correlation.store import graph as graphs
-from services.correlation.store.pending import FOLLOW, JUDGE
+from services.correlation.store.pending import FOLLOW, JUDGE, REBUILD
 from services.correlation.usecases import identity
 from services.correlation.usecases.follow import waker
 from services.correlation.usecases.targets import digest_of
-from services.kernel.messages import now
 from services.kernel.service import Handles, Ports, Received, Unit
 from services.kernel.sql import Reader
 
@@ -21,20 +20,19 @@ NO_ID: Final = b""
 
 async def changed(ports: Ports, unit: Unit, batch: Sequence[Received[Changed]]) -> None:
     """List what is to be read again."""
-    ticket = now()
     forgotten = await pending.deleted(unit.tx, (each.message.scan for each in batch))
     for received in batch:
         message = received.message
         if message.scan not in forgotten:
             keys = [*((entity, NO_ID) for entity in message.entities), *message.relations]
-            await pending.add_pending(unit.tx, received.workspace, message.scan, keys, ticket)
-    counts: dict[tuple[UUID, UUID], int] = {}
+            await pending.add_pending(unit.tx, received.workspace, message.scan, keys)
+    heard: dict[tuple[UUID, UUID], set[int]] = {}
     for received in batch:
         if received.message.scan not in forgotten:
-            place = (received.workspace, received.message.scan)
-            counts[place] = counts.get(place, 0) + 1
-    for (workspace, scan), count in sorted(counts.items()):
-        await pending.want(unit.tx, workspace, scan, FOLLOW, count)
+            heard.setdefault((received.workspace, received.message.scan), set()).add(received.message.ordinal)
+    for (workspace, scan), ordinals in sorted(heard.items()):
+        await pending.hear(unit.tx, workspace, scan, ordinals)
+        await pending.want(unit.tx, workspace, scan, await _at_least(unit, scan, FOLLOW))
     unit.then(waker(ports).set)
 
 
@@ -44,7 +42,9 @@ async def started(ports: Ports, unit: Unit, batch: Sequence[Received[Started]]) 
     for received in sorted(batch, key=lambda each: each.message.scan):
         message, workspace = received.message, received.workspace
         if message.scan not in forgotten:
-            await pending.want(unit.tx, workspace, message.scan, JUDGE if message.run > 1 else FOLLOW)
+            # Of a scan that began before anybody told us, all that is stored has to be taken in.
+            work = await _at_least(unit, message.scan, JUDGE) if message.run > 1 else FOLLOW
+            await pending.want(unit.tx, workspace, message.scan, work)
             digest = digest_of(message.targets, message.target_count)
             await pending.note_run(unit.tx, workspace, message.scan, message.run, received.at, digest)
     unit.then(waker(ports).set)
@@ -56,9 +56,14 @@ async def finished(ports: Ports, unit: Unit, batch: Sequence[Received[Finished]]
     for received in sorted(batch, key=lambda each: each.message.scan):
         message, workspace = received.message, received.workspace
         if message.scan not in forgotten:
-            await pending.want(unit.tx, workspace, message.scan, FOLLOW)
+            await pending.want(unit.tx, workspace, message.scan, await _at_least(unit, message.scan, FOLLOW))
             await pending.note_end(unit.tx, workspace, message.scan, message.run, message.at)
     unit.then(waker(ports).set)
+
+
+async def _at_least(unit: Unit, scan: UUID, work: int) -> int:
+    """What is to be done with a scan: everything, when this is the first that is heard of it."""
+    return work if scan in await pending.owners(unit.tx, [scan]) else REBUILD
 
 
 async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:

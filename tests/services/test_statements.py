@@ -46,6 +46,7 @@ FORMS: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"statement": "SELECT digest FROM upload WHERE workspace = :workspace AND digest IN :keys"},
     ],
     "correlation/store/findings.py forget_scan": [{"table": table} for table in findings.OF_SCANS],
+    "correlation/store/findings.py no_longer_said": [{"among": "'new', 'confirmed'"}],
     "correlation/store/gathered.py forget_rules": [{"table": table} for table in gathered.OF_RULES],
     **{
         f"correlation/store/listing.py {function}": [

@@ -9,6 +9,7 @@ from services.correlation.domain.judging import Found, Hit, judge, take_down
 from services.correlation.domain.matching import match
 from services.correlation.domain.rule import Rule
 from services.correlation.domain.world import Place, World
+from services.kernel.errors import MirageError, NotFound, Unavailable
 
 #: First things that are matched at once.
 BATCH: Final = 2_000
@@ -37,21 +38,30 @@ async def hits_everywhere(
         for kind in rule.first.types:
             by_type.setdefault(kind, []).append(rule)
     broken: set[str] = set()
+
+    def fail(rule: Rule, error: Exception) -> None:
+        broken.add(rule.id)
+        failed(rule, error)
+
     for kind in sorted(by_type):
         async for places in world.of_types([kind]):
             for start in range(0, len(places), BATCH):
                 batch = places[start : start + BATCH]
                 for rule in by_type[kind]:
-                    if rule.id in broken:
-                        continue
-                    try:
-                        hits = await find_hits(rule, world, batch, now)
-                    except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
-                        broken.add(rule.id)
-                        failed(rule, error)
-                        continue
-                    if hits:
+                    if rule.id not in broken and (hits := await _try(rule, world, batch, now, fail)):
                         yield Hits(rule, tuple(place.id for place in batch), hits)
+
+
+async def _try(
+    rule: Rule, world: World, batch: Sequence[Place], now: int, failed: Callable[[Rule, Exception], None]
+) -> dict[bytes, list[Hit]]:
+    try:
+        return await find_hits(rule, world, batch, now)
+    except (Unavailable, NotFound):  # no fault of the rule
+        raise
+    except (MirageError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
+        failed(rule, error)
+        return {}
 
 
 async def judge_everything(rule: Rule, world: World, now: int) -> list[Found]:

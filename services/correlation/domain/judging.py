@@ -28,6 +28,8 @@ _OF_ITSELF: Final = frozenset({"value", "distance"})
 #: How many values of one attribute are grounds.
 MAX_VALUES: Final = 5
 MAX_TITLE: Final = 300
+#: A finding of each pair of things has the ids of up to eight of them.
+MAX_KEY: Final = 300
 #: What stands in a title for a value that there is not.
 UNKNOWN: Final = "?"
 
@@ -95,7 +97,18 @@ def judge(rule: Rule, hits: Sequence[Hit]) -> list[Found]:
 
 
 def group_keys(rule: Rule, hit: Hit) -> tuple[str, ...]:
-    """Which groups a hit belongs to: one for each finding that it can be part of."""
+    """Which groups a hit belongs to, in at most `MAX_KEY` characters: one for each finding that it can be part of."""
+    return tuple(map(_shortened, _group_keys(rule, hit)))
+
+
+def _shortened(key: str) -> str:
+    """A key as it is kept; of what strangers wrote at length the beginning, and what tells it from others."""
+    if len(key) <= MAX_KEY:
+        return key
+    return f"{key[:100]}… {hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
+
+
+def _group_keys(rule: Rule, hit: Hit) -> tuple[str, ...]:
     if rule.unusual is not None:
         return tuple(_text(value) for value in hit.values[_written(rule.unusual.of)])
     if rule.group is not None:

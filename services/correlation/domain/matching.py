@@ -1,5 +1,6 @@
 """Finds what a rule looks for: first things that fit, joined with what their links lead to, batch by batch."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -8,7 +9,11 @@ from msgspec import Struct
 from services.correlation.domain.conditions import all_hold
 from services.correlation.domain.rule import Link, Rule, Thing
 from services.correlation.domain.world import Direction, Place, Tie, World
+from services.kernel.errors import Exhausted
 
+#: How many things one batch may be tried with along one link, and after how many others have their turn.
+MAX_TRIED: Final = 5_000_000
+TURN: Final = 5_000
 #: How many matches of one first thing are looked at; a hub of which there are more says no more by that.
 MAX_MATCHES: Final = 10_000
 
@@ -59,20 +64,32 @@ async def follow(rule: Rule, link: Link, near: str, world: World, matches: Seque
         starting.setdefault(each.places[near].id, []).append(each)
     found: dict[tuple[bytes, ...], Match] = {}
     counts: dict[bytes, int] = {}
+    tried = 0
     async for begin, way, place in _lead(rule, link, near, world, starting, now):
         for each in starting[begin]:
-            known = each.places.get(far)
-            if known is not None:
-                if known.id != place.id:
-                    continue
-            elif any(other.id == place.id for other in each.places.values()):
+            tried += 1
+            if tried % TURN == 0:
+                await asyncio.sleep(0)
+            if tried > MAX_TRIED:
+                raise Exhausted(f"the rule {rule.id} looks at too much: what is at {far} has too many others")
+            if not _may_be(each, far, place):
+                continue
+            first = each.places[rule.first.name].id
+            if counts.get(first, 0) >= MAX_MATCHES:
                 continue
             longer = Match(each.places | {far: place}, (*each.ties, way))
-            anchor = longer.places[rule.first.name].id
-            if longer.key not in found and counts.get(anchor, 0) < MAX_MATCHES:
-                counts[anchor] = counts.get(anchor, 0) + 1
+            if longer.key not in found:
+                counts[first] = counts.get(first, 0) + 1
                 found[longer.key] = longer
     return list(found.values())
+
+
+def _may_be(match: Match, name: str, place: Place) -> bool:
+    """Whether a place can stand under a name of a match: different names stand for different places."""
+    known = match.places.get(name)
+    if known is not None:
+        return known.id == place.id
+    return all(other.id != place.id for other in match.places.values())
 
 
 async def _lead(

@@ -1,18 +1,21 @@
--- A scan by how far it was taken in and judged. ``changes``: messages of storage; ``work``: what is to be done (0 nothing, 1 what is pending, 2 everything is
--- judged again, 3 the graph is made again), by ``holder``, who has it until ``held``; ``wishes``: how often something was to be done; ``due``: not before when; ``run`` and ``began``: its last run, as of
--- the beginning of which it is judged; ``targets``: a digest of what it was asked for; ``ended``: when that run ended; ``rules``: a digest of those it was judged by.
+-- A scan by how far it was taken in and judged. ``base``: storage's ordinal up to which all was taken in; ``work``: what is to be done (0 nothing, 1 what is pending,
+-- 2 everything is judged again, 3 the graph is made again), by ``holder``, who has it until ``held`` (without one it rests until then); ``wishes`` and ``orders``: how
+-- often something, and how often more than what is pending, was to be done; ``due``: not before when; ``run`` and ``began``: its last run, as of the beginning of which
+-- it is judged; ``ended``: when the run ``ended_run`` ended; ``targets``: a digest of what it was asked for; ``rules``: a digest of those it was judged by.
 CREATE TABLE scan (
     workspace BYTEA NOT NULL,
     id BYTEA NOT NULL,
-    changes BIGINT NOT NULL,
+    base BIGINT NOT NULL,
     work SMALLINT NOT NULL,
     held BIGINT NOT NULL,
     holder BIGINT NOT NULL,
     wishes BIGINT NOT NULL,
+    orders BIGINT NOT NULL,
     due BIGINT NOT NULL,
     run BIGINT NOT NULL,
     began BIGINT NOT NULL,
-    ended BIGINT,
+    ended_run BIGINT NOT NULL,
+    ended BIGINT NOT NULL,
     targets BYTEA,
     rules BYTEA,
     deleted SMALLINT NOT NULL,
@@ -22,7 +25,15 @@ CREATE INDEX scan_work ON scan (work, held);
 CREATE INDEX scan_id ON scan (id);
 CREATE INDEX scan_targets ON scan (workspace, targets);
 
--- What is to be read again from storage: entities (no id), and relations by their source. Who says so again, gives another ticket.
+-- Ordinals of what storage said of a scan beyond its base: all is taken in where none is missing.
+CREATE TABLE heard (
+    workspace BYTEA NOT NULL,
+    scan BYTEA NOT NULL,
+    ordinal BIGINT NOT NULL,
+    PRIMARY KEY (workspace, scan, ordinal)
+);
+
+-- What is to be read again from storage: entities (no id), and relations by their source. ``ticket`` counts how often it was listed.
 CREATE TABLE pending (
     workspace BYTEA NOT NULL,
     scan BYTEA NOT NULL,
@@ -39,6 +50,7 @@ CREATE TABLE finding (
     rule TEXT NOT NULL,
     status TEXT NOT NULL,
     reason TEXT NOT NULL,
+    status_at BIGINT NOT NULL,
     first_found BIGINT NOT NULL,
     last_found BIGINT NOT NULL,
     last_scan BYTEA NOT NULL,

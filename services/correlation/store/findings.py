@@ -17,10 +17,12 @@ _OCCURRENCE: Final = (
     "entities", "matches", "grounds",
 )  # fmt: skip
 _FINDING: Final = (
-    "workspace", "id", "rule", "status", "reason", "first_found", "last_found", "last_scan", "told",
+    "workspace", "id", "rule", "status", "reason", "status_at", "first_found", "last_found", "last_scan", "told",
 )  # fmt: skip
 _ABOUT: Final = ("workspace", "scan", "entity", "finding")
 
+#: What can still be fixed.
+OPEN: Final = ("new", "confirmed", "accepted", "reopened")
 #: Tables of what a scan has, all of it.
 OF_SCANS: Final = ("about", "hit", "tally")
 #: Drops what is of findings that a scan has and no other.
@@ -29,6 +31,17 @@ _NOWHERE_ELSE: Final = (
     " (SELECT finding FROM occurrence WHERE workspace = :workspace AND scan = :scan)"
     " AND NOT EXISTS (SELECT 1 FROM occurrence AS other WHERE other.workspace = :workspace"
     " AND other.finding = {table}.{id} AND other.scan <> :scan)"
+)
+
+_ELSEWHERE: Final = (
+    " FROM occurrence AS other JOIN scan ON scan.workspace = other.workspace AND scan.id = other.scan"
+    " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan"
+)
+_NEWEST: Final = f"{_ELSEWHERE} ORDER BY scan.began DESC, other.scan LIMIT 1"
+#: Has findings that a scan had last be those of the newest other one that has them.
+_LAST_ELSEWHERE: Final = (
+    f"UPDATE finding SET last_scan = (SELECT other.scan{_NEWEST}), last_found = (SELECT scan.began{_NEWEST})"  # noqa: S608 - from here
+    f" WHERE workspace = :workspace AND last_scan = :scan AND EXISTS (SELECT 1{_ELSEWHERE})"
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -40,6 +53,7 @@ class Kept(Struct, frozen=True):
     """What was known of a finding before."""
 
     status: FindingStatus
+    status_at: int
     first_found: int
     last_found: int
     last_scan: UUID
@@ -48,14 +62,14 @@ class Kept(Struct, frozen=True):
 async def standing(view: Reader, workspace: UUID, ids: Collection[UUID]) -> dict[UUID, Kept]:
     """What is known of findings by now."""
     rows = await view.fetch_in(
-        "SELECT id, status, first_found, last_found, last_scan FROM finding"
+        "SELECT id, status, status_at, first_found, last_found, last_scan FROM finding"
         " WHERE workspace = :workspace AND id IN :keys",
         [each.bytes for each in ids],
         workspace=workspace.bytes,
     )
     return {
-        UUID(bytes=bytes(identity)): Kept(status, first, last, UUID(bytes=bytes(scan)))
-        for identity, status, first, last, scan in rows
+        UUID(bytes=bytes(identity)): Kept(status, at, first, last, UUID(bytes=bytes(scan)))
+        for identity, status, at, first, last, scan in rows
     }
 
 
@@ -139,6 +153,7 @@ async def drop_found(tx: Tx, workspace: UUID, scan: UUID, ids: Iterable[UUID]) -
     await tx.execute_in(
         "DELETE FROM occurrence WHERE workspace = :workspace AND scan = :scan AND finding IN :keys", keys, **values
     )
+    await tx.execute_in(f"{_LAST_ELSEWHERE} AND id IN :keys", keys, **values)
 
 
 async def _forget_about(tx: Tx, workspace: UUID, scan: UUID, keys: Sequence[bytes]) -> None:
@@ -156,7 +171,7 @@ async def note_findings(tx: Tx, workspace: UUID, scan: UUID, found: Iterable[Fou
         "finding",
         _FINDING,
         ("workspace", "id"),
-        [(workspace.bytes, each.id.bytes, each.rule, "new", "", at, at, scan.bytes, 0) for each in found],
+        [(workspace.bytes, each.id.bytes, each.rule, "new", "", 0, at, at, scan.bytes, 0) for each in found],
         {"first_found": "min", "last_found": "max"},
     )
     # The scan that has it last is the one that began last.
@@ -174,11 +189,13 @@ async def set_status(
 ) -> None:
     """Say where one stands with findings, and keep that it was said."""
     await tx.execute_in(
-        "UPDATE finding SET status = :status, reason = :reason WHERE workspace = :workspace AND id IN :keys",
+        "UPDATE finding SET status = :status, reason = :reason, status_at = :at"
+        " WHERE workspace = :workspace AND id IN :keys",
         [each.bytes for each in ids],
         workspace=workspace.bytes,
         status=status,
         reason=reason,
+        at=at,
     )
     await tx.bulk_upsert(
         "status_change",
@@ -225,6 +242,11 @@ async def untold(view: Reader, workspace: UUID, scan: UUID, limit: int) -> list[
     return [UUID(bytes=bytes(row[0])) for row in rows]
 
 
+async def hold_statuses(tx: Tx, workspace: UUID) -> None:
+    """Let nobody else say where one stands with findings until the transaction ends."""
+    await tx.lock(f"statuses {workspace.hex}")
+
+
 async def set_told(tx: Tx, workspace: UUID, ids: Sequence[UUID], told: bool) -> None:
     await tx.execute_in(
         "UPDATE finding SET told = :told WHERE workspace = :workspace AND id IN :keys",
@@ -234,25 +256,19 @@ async def set_told(tx: Tx, workspace: UUID, ids: Sequence[UUID], told: bool) -> 
     )
 
 
-async def no_longer_said(
-    view: Reader, workspace: UUID, scan: UUID, earlier: Sequence[UUID]
-) -> dict[UUID, tuple[UUID, tuple[Ground, ...]]]:
-    """Findings that earlier scans had last and a scan does not have: of which scan, and what they rest on there."""
+async def no_longer_said(view: Reader, workspace: UUID, scan: UUID, earlier: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Open findings that earlier scans had last and a scan does not have, each with the scan that had it last."""
+    among = ", ".join(f"'{status}'" for status in OPEN)
     rows = await view.fetch_in(
-        "SELECT finding.id, occurrence.scan, occurrence.grounds FROM finding"
-        " JOIN occurrence ON occurrence.workspace = finding.workspace AND occurrence.finding = finding.id"
-        " AND occurrence.scan = finding.last_scan"
-        " WHERE finding.workspace = :workspace AND finding.last_scan IN :keys"
-        " AND finding.status IN ('new', 'confirmed', 'accepted', 'reopened') AND NOT EXISTS"
+        f"SELECT finding.id, finding.last_scan FROM finding WHERE finding.workspace = :workspace"  # noqa: S608 - from here
+        f" AND finding.last_scan IN :keys AND finding.status IN ({among}) AND NOT EXISTS"
         " (SELECT 1 FROM occurrence AS here WHERE here.workspace = finding.workspace"
         " AND here.scan = :scan AND here.finding = finding.id)",
         [each.bytes for each in earlier],
         workspace=workspace.bytes,
         scan=scan.bytes,
     )
-    return {
-        UUID(bytes=bytes(finding)): (UUID(bytes=bytes(where)), _grounds(grounds)) for finding, where, grounds in rows
-    }
+    return {UUID(bytes=bytes(finding)): UUID(bytes=bytes(last)) for finding, last in rows}
 
 
 async def prune(tx: Tx, workspace: UUID, ids: Sequence[UUID]) -> None:
@@ -273,16 +289,7 @@ async def forget_scan(tx: Tx, workspace: UUID, scan: UUID) -> None:
         await tx.execute(f"DELETE FROM {table} WHERE workspace = :workspace AND scan = :scan", **values)  # noqa: S608 - from here
     await tx.execute(_NOWHERE_ELSE.format(id="finding", table="status_change"), **values)
     await tx.execute(_NOWHERE_ELSE.format(id="id", table="finding"), **values)
-    await tx.execute(
-        "UPDATE finding SET last_scan = (SELECT other.scan FROM occurrence AS other"
-        " JOIN scan ON scan.workspace = other.workspace AND scan.id = other.scan"
-        " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan"
-        " ORDER BY scan.began DESC, other.scan LIMIT 1)"
-        " WHERE workspace = :workspace AND last_scan = :scan AND EXISTS (SELECT 1 FROM occurrence AS other"
-        " JOIN scan ON scan.workspace = other.workspace AND scan.id = other.scan"
-        " WHERE other.workspace = :workspace AND other.finding = finding.id AND other.scan <> :scan)",
-        **values,
-    )
+    await tx.execute(_LAST_ELSEWHERE, **values)
     await tx.execute("DELETE FROM occurrence WHERE workspace = :workspace AND scan = :scan", **values)
 
 

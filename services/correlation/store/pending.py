@@ -1,19 +1,19 @@
 """What is to be taken in and judged: scans, and of each what changed in it."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
 
-from services.kernel.sql import Merge, Reader, Row, Tx
+from services.kernel.sql import Merge, Reader, Tx
 
 #: What is to be done with a scan, the most first.
 NOTHING, FOLLOW, JUDGE, REBUILD = range(4)
 
 _SCAN: Final = (
-    "workspace", "id", "changes", "work", "held", "holder", "wishes", "due", "run", "began", "ended", "targets",
-    "rules", "deleted",
+    "workspace", "id", "base", "work", "held", "holder", "wishes", "orders", "due", "run", "began", "ended_run",
+    "ended", "targets", "rules", "deleted",
 )  # fmt: skip
 _KEY: Final = ("workspace", "id")
 #: An entity (with an empty id), or the relation with an id from it.
@@ -21,14 +21,14 @@ Key = tuple[bytes, bytes]
 
 
 class ScanState(Struct, frozen=True):
-    """A row of the table `scan`."""
+    """A row of the table `scan`; ``ended`` is None as long as its last run goes on."""
 
     workspace: UUID
     scan: UUID
-    changes: int
     work: int
     holder: int
     wishes: int
+    orders: int
     run: int
     began: int
     ended: int | None
@@ -36,13 +36,13 @@ class ScanState(Struct, frozen=True):
     rules: bytes | None
 
 
-def _fresh(workspace: UUID, scan: UUID) -> Row:
-    return (workspace.bytes, scan.bytes, 0, NOTHING, 0, 0, 1, 0, 0, 0, None, None, None, 0)
+def _fresh(workspace: UUID, scan: UUID) -> list[Any]:
+    return [workspace.bytes, scan.bytes, 0, NOTHING, 0, 0, 1, 0, 0, 0, 0, 0, 0, None, None, 0]
 
 
 async def note_scans(tx: Tx, scans: Iterable[tuple[UUID, UUID]]) -> None:
     """Note of (workspace, scan) whose it is, when first anything is heard of it."""
-    await tx.insert_new("scan", _SCAN, _KEY, [_fresh(*each) for each in sorted({*scans})])
+    await tx.insert_new("scan", _SCAN, _KEY, [tuple(_fresh(*each)) for each in sorted({*scans})])
 
 
 async def owners(view: Reader, scans: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -59,24 +59,58 @@ async def deleted(view: Reader, scans: Iterable[UUID]) -> set[UUID]:
     return {UUID(bytes=bytes(row[0])) for row in rows}
 
 
-async def add_pending(tx: Tx, workspace: UUID, scan: UUID, keys: Iterable[Key], ticket: int) -> None:
+async def swept(view: Reader, scans: Iterable[UUID]) -> set[UUID]:
+    """Those of ``scans`` that are to be forgotten, and that nobody works on any more."""
+    rows = await view.fetch_in(
+        "SELECT id FROM scan WHERE deleted = 1 AND holder = 0 AND id IN :keys", [each.bytes for each in {*scans}]
+    )
+    return {UUID(bytes=bytes(row[0])) for row in rows}
+
+
+async def add_pending(tx: Tx, workspace: UUID, scan: UUID, keys: Iterable[Key]) -> None:
     """List what is to be read again."""
-    rows = [(workspace.bytes, scan.bytes, source, identity, ticket) for source, identity in sorted({*keys})]
     await tx.bulk_upsert(
         "pending",
         ("workspace", "scan", "source", "id", "ticket"),
         ("workspace", "scan", "source", "id"),
-        rows,
-        {"ticket": "max"},
+        [(workspace.bytes, scan.bytes, source, identity, 1) for source, identity in sorted({*keys})],
+        {"ticket": "sum"},
     )
 
 
-async def want(tx: Tx, workspace: UUID, scan: UUID, work: int, messages: int = 0) -> None:
-    """Say what is to be done with a scan, and that so many messages of storage were taken in."""
-    row = [*_fresh(workspace, scan)]
-    row[2:4] = [messages, work]
-    merged: dict[str, Merge] = {"changes": "sum", "work": "max", "wishes": "sum", "due": "min"}
+async def want(tx: Tx, workspace: UUID, scan: UUID, work: int) -> None:
+    """Say what is to be done with a scan."""
+    row = _fresh(workspace, scan)
+    row[_SCAN.index("work")] = work
+    row[_SCAN.index("orders")] = int(work > FOLLOW)
+    merged: dict[str, Merge] = {"work": "max", "wishes": "sum", "orders": "sum", "due": "min"}
     await tx.bulk_upsert("scan", _SCAN, _KEY, [tuple(row)], merged)
+
+
+async def hear(tx: Tx, workspace: UUID, scan: UUID, ordinals: Iterable[int]) -> None:
+    """Note what storage has said of a scan."""
+    rows = [(workspace.bytes, scan.bytes, ordinal) for ordinal in sorted({*ordinals})]
+    await tx.insert_new("heard", ("workspace", "scan", "ordinal"), ("workspace", "scan", "ordinal"), rows)
+
+
+async def set_base(tx: Tx, state: ScanState, base: int) -> None:
+    """Note that all was taken in that storage said of a scan up to an ordinal."""
+    values = {"workspace": state.workspace.bytes, "id": state.scan.bytes, "base": base}
+    await tx.execute(
+        "UPDATE scan SET base = :base WHERE workspace = :workspace AND id = :id AND base < :base", **values
+    )
+    await tx.execute("DELETE FROM heard WHERE workspace = :workspace AND scan = :id AND ordinal <= :base", **values)
+
+
+async def changes(view: Reader, workspace: UUID, scan: UUID) -> int:
+    """Up to which of storage's ordinals all was taken in, gaps left aside: it is all when this is storage's last."""
+    row = await view.fetch_one(
+        "SELECT base + (SELECT COUNT(*) FROM heard WHERE heard.workspace = scan.workspace AND heard.scan = scan.id"
+        " AND heard.ordinal > scan.base) FROM scan WHERE workspace = :workspace AND id = :id",
+        workspace=workspace.bytes,
+        id=scan.bytes,
+    )
+    return int(row[0]) if row else 0
 
 
 async def take_scan(tx: Tx, holder: int, at: int, until: int) -> tuple[UUID, UUID] | None:
@@ -107,20 +141,25 @@ async def hold_on(tx: Tx, state: ScanState, until: int) -> bool:
     return bool(changed)
 
 
-async def let_go(tx: Tx, state: ScanState, work: int, rules: bytes | None, due: int = 0) -> None:
-    """Hold a scan no longer; ``work`` is left to do of it, when it is ``due``, or more if anybody said so meanwhile."""
+async def let_go(tx: Tx, state: ScanState, work: int, rules: bytes | None, *, due: int = 0, rest: int = 0) -> None:
+    """Hold a scan no longer; ``work`` is left to do of it when it is ``due``, and what somebody wanted meanwhile.
+
+    Nobody takes it before ``rest`` (UTC microseconds), whatever comes.
+    """
     await tx.execute(
-        "UPDATE scan SET held = 0, holder = 0, rules = :rules,"
-        " work = CASE WHEN wishes = :wishes THEN :work ELSE work END,"
+        "UPDATE scan SET held = CAST(:rest AS BIGINT), holder = 0, rules = :rules,"
+        " work = CASE WHEN orders <> :orders THEN work WHEN wishes = :wishes THEN :work ELSE 1 END,"
         " due = CASE WHEN wishes = :wishes THEN CAST(:due AS BIGINT) ELSE 0 END"
         " WHERE workspace = :workspace AND id = :id AND holder = :holder",
         workspace=state.workspace.bytes,
         id=state.scan.bytes,
         holder=state.holder,
         wishes=state.wishes,
+        orders=state.orders,
         work=work,
         rules=rules,
         due=due,
+        rest=rest,
     )
 
 
@@ -134,6 +173,17 @@ async def give_back(tx: Tx, state: ScanState) -> None:
     )
 
 
+async def rest(tx: Tx, state: ScanState, until: int) -> None:
+    """Hold a scan no longer, and let nobody take it before a time."""
+    await tx.execute(
+        "UPDATE scan SET held = :until, holder = 0 WHERE workspace = :workspace AND id = :id AND holder = :holder",
+        workspace=state.workspace.bytes,
+        id=state.scan.bytes,
+        holder=state.holder,
+        until=until,
+    )
+
+
 async def forget_holders(tx: Tx) -> None:
     """Have nobody hold anything: those who did are gone."""
     await tx.execute("UPDATE scan SET held = 0, holder = 0 WHERE holder <> 0")
@@ -141,15 +191,21 @@ async def forget_holders(tx: Tx) -> None:
 
 async def read_scan(view: Reader, workspace: UUID, scan: UUID) -> ScanState | None:
     row = await view.fetch_one(
-        "SELECT changes, work, holder, wishes, run, began, ended, targets, rules FROM scan"
+        "SELECT work, holder, wishes, orders, run, began, ended_run, ended, targets, rules FROM scan"
         " WHERE workspace = :workspace AND id = :id AND deleted = 0",
         workspace=workspace.bytes,
         id=scan.bytes,
     )
     if row is None:
         return None
-    *numbers, targets, rules = row
-    return ScanState(workspace, scan, *numbers, *(None if each is None else bytes(each) for each in (targets, rules)))
+    work, holder, wishes, orders, run, began, ended_run, ended, targets, rules = row
+    return ScanState(
+        workspace,
+        scan,
+        *(work, holder, wishes, orders, run, began),
+        ended if ended_run >= run and ended else None,
+        *(None if each is None else bytes(each) for each in (targets, rules)),
+    )
 
 
 async def next_pending(view: Reader, state: ScanState, limit: int) -> dict[Key, int]:
@@ -191,20 +247,10 @@ async def drop_pending(tx: Tx, state: ScanState, done: dict[Key, int]) -> None:
     )
 
 
-async def drop_all_pending(tx: Tx, state: ScanState, ticket: int) -> None:
-    """Strike off all that was listed up to a ticket."""
-    await tx.execute(
-        "DELETE FROM pending WHERE workspace = :workspace AND scan = :scan AND ticket <= :ticket",
-        workspace=state.workspace.bytes,
-        scan=state.scan.bytes,
-        ticket=ticket,
-    )
-
-
 async def note_run(tx: Tx, workspace: UUID, scan: UUID, run: int, began: int, targets: bytes) -> None:
     """Note that a run began, as of which the scan is judged from now on."""
     await tx.execute(
-        "UPDATE scan SET run = :run, began = :began, targets = :targets, ended = NULL"
+        "UPDATE scan SET run = :run, began = :began, targets = :targets"
         " WHERE workspace = :workspace AND id = :id AND run < :run",
         workspace=workspace.bytes,
         id=scan.bytes,
@@ -217,7 +263,7 @@ async def note_run(tx: Tx, workspace: UUID, scan: UUID, run: int, began: int, ta
 async def note_end(tx: Tx, workspace: UUID, scan: UUID, run: int, at: int) -> None:
     """Note that a run ended."""
     await tx.execute(
-        "UPDATE scan SET ended = :at WHERE workspace = :workspace AND id = :id AND run = :run",
+        "UPDATE scan SET ended = :at, ended_run = :run WHERE workspace = :workspace AND id = :id AND ended_run <= :run",
         workspace=workspace.bytes,
         id=scan.bytes,
         run=run,
@@ -242,3 +288,4 @@ async def forget(tx: Tx, workspace: UUID, scan: UUID) -> None:
     values = {"workspace": workspace.bytes, "scan": scan.bytes}
     await tx.execute("UPDATE scan SET deleted = 1, work = 0 WHERE workspace = :workspace AND id = :scan", **values)
     await tx.execute("DELETE FROM pending WHERE workspace = :workspace AND scan = :scan", **values)
+    await tx.execute("DELETE FROM heard WHERE workspace = :workspace AND scan = :scan", **values)

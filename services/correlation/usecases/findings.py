@@ -71,8 +71,8 @@ async def get_judged(ports: Ports, caller: Caller, question: ScanId) -> JudgedOf
     async with ports.sql.read() as view:
         state = await pending.read_scan(view, caller.workspace, question.scan)
         waiting = await pending.count_pending(view, caller.workspace, question.scan)
+        changes = await pending.changes(view, caller.workspace, question.scan)
         found = await listing.count_findings(view, caller.workspace, question.scan, Wanted(all=True), at=0)
-    changes = state.changes if state is not None else 0
     if state is None or (state.rules != digest and state.work == NOTHING):
         await _have_judged(ports, caller.workspace, question.scan)
     done = state is not None and state.work == NOTHING and changes >= stored.changes and state.rules == digest
@@ -88,7 +88,7 @@ async def swept(ports: Ports, caller: Caller, question: ScanId) -> Swept:
     """Whether a scan was deleted here: its tombstone is written with the last of its rows."""
     async with ports.sql.read() as view:
         mine = (await pending.owners(view, [question.scan])).get(question.scan) == caller.workspace
-        return Swept(question.scan, mine and question.scan in await pending.deleted(view, [question.scan]))
+        return Swept(question.scan, mine and question.scan in await pending.swept(view, [question.scan]))
 
 
 async def _have_judged(ports: Ports, workspace: UUID, scan: UUID) -> None:
@@ -133,10 +133,13 @@ async def set_finding(ports: Ports, caller: Caller, question: SetFinding) -> Fin
     identity, scan = await _find(ports, caller, question.finding)
     say_about(finding=str(identity))
     async with ports.outbox.unit() as unit:
+        await findings.hold_statuses(unit.tx, caller.workspace)
         await findings.set_status(
             unit.tx, caller.workspace, [identity], question.status, who=caller.name, reason=reason, at=now()
         )
         rows = await listing.rows_of(unit.tx, caller.workspace, scan, [identity])
+        if not rows:
+            raise NotFound(f"no scan has the finding {question.finding} any more")
     return rows[0]
 
 

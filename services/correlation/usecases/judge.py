@@ -1,6 +1,7 @@
 """Judges a scan, by all rules or by what changed alone, and keeps its findings as they are now."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from services.correlation.domain.world import World
 from services.correlation.store import findings, gathered
 from services.correlation.store.pending import ScanState
 from services.correlation.usecases.events import judge_events, project
+from services.correlation.usecases.holding import writing
 from services.correlation.usecases.rules import InForce
-from services.kernel.errors import MirageError, Unavailable
+from services.kernel.errors import MirageError, NotFound, Unavailable
 from services.kernel.service import Ports
 from services.kernel.sql import Tx
 
@@ -38,7 +40,7 @@ async def judge_everything(ports: Ports, state: ScanState, world: World, in_forc
     gathering = {rule.id for rule in rules if rule.is_gathered}
     seen: dict[str, set[UUID]] = {rule.id: set() for rule in rules}
     failed: set[str] = set()
-    async with ports.sql.begin() as tx:
+    async with writing(ports, state) as tx:
         await gathered.forget_rules(tx, state.workspace, state.scan, gathering)
         old = await findings.rules_with_findings(tx, state.workspace, state.scan)
 
@@ -47,20 +49,39 @@ async def judge_everything(ports: Ports, state: ScanState, world: World, in_forc
         _log.warning("a rule failed", rule=rule.id, scan=str(state.scan), reason=str(error))
 
     async for each in hits_everywhere(rules, world, state.began, fail):
-        async with ports.sql.begin() as tx:
-            if each.rule.is_gathered:
-                await gathered.replace_hits(tx, state.workspace, state.scan, each.rule, each.firsts, each.hits)
-            else:
-                found = judge(each.rule, in_order(each.hits))
-                await _keep(tx, state, found)
-                seen[each.rule.id] |= {one.id for one in found}
+        if each.rule.id not in failed:
+            with _told_of(each.rule, fail):
+                seen[each.rule.id] |= await _take_in(ports, state, each)
     for rule in rules:
         if rule.is_gathered and rule.id not in failed:
-            seen[rule.id] = await _judge_members(ports, state, rule, None)
+            with _told_of(rule, fail):
+                seen[rule.id] = await _judge_members(ports, state, rule, None)
     for name in sorted((old | seen.keys()) - failed - {rule.id for rule in in_force.spiderfoot}):
-        async with ports.sql.begin() as tx:
+        async with writing(ports, state) as tx:
             there = await findings.of_rule(tx, state.workspace, state.scan, name)
             await _drop(tx, state, there - seen.get(name, set()))
+
+
+@contextmanager
+def _told_of(rule: Rule, fail: Callable[[Rule, Exception], None]) -> Iterator[None]:
+    """Tell of a rule that fails, and let the others go on."""
+    try:
+        yield
+    except (Unavailable, NotFound):  # no fault of the rule: a store is away, or the scan is somebody else's
+        raise
+    except FAULTS as error:
+        fail(rule, error)
+
+
+async def _take_in(ports: Ports, state: ScanState, each: Hits) -> set[UUID]:
+    """Keep what a rule found at some first things; return the findings that these are already."""
+    async with writing(ports, state) as tx:
+        if each.rule.is_gathered:
+            await gathered.replace_hits(tx, state.workspace, state.scan, each.rule, each.firsts, each.hits)
+            return set()
+        found = judge(each.rule, in_order(each.hits))
+        await _keep(tx, state, found)
+        return {one.id for one in found}
 
 
 async def judge_by_events(ports: Ports, state: ScanState, world: World, in_force: InForce) -> None:
@@ -74,11 +95,11 @@ async def judge_by_events(ports: Ports, state: ScanState, world: World, in_force
         except FAULTS as error:
             _log.warning("a rule failed", rule=rule.id, scan=str(state.scan), reason=str(error))
             continue
-        async with ports.sql.begin() as tx:
+        async with writing(ports, state) as tx:
             before = await findings.of_rule(tx, state.workspace, state.scan, rule.id)
             await _drop(tx, state, before - {each.id for each in found})
         for piece in pieces(found, 500):
-            async with ports.sql.begin() as tx:
+            async with writing(ports, state) as tx:
                 await _keep(tx, state, piece)
 
 
@@ -91,8 +112,12 @@ async def judge_touched(
     ties: Collection[ChangedTie],
 ) -> None:
     """Judge again what may be otherwise since entities (with their types) and relations changed."""
+
+    def fail(rule: Rule, error: Exception) -> None:
+        _log.warning("a rule failed", rule=rule.id, scan=str(state.scan), reason=str(error))
+
     for rule in rules:
-        try:
+        with _told_of(rule, fail):
             firsts = sorted(await touched_firsts(rule, world, entities, ties))
             members: set[str] = set()
             for piece in pieces(firsts, BATCH):
@@ -101,15 +126,11 @@ async def judge_touched(
                 members |= await _replace(ports, state, Hits(rule, tuple(piece), hits))
             if members:
                 await _judge_members(ports, state, rule, members)
-        except Unavailable:
-            raise
-        except FAULTS as error:
-            _log.warning("a rule failed", rule=rule.id, scan=str(state.scan), reason=str(error))
 
 
 async def _replace(ports: Ports, state: ScanState, each: Hits) -> set[str]:
     """Let first things have these hits and no others; return the groups that have to be judged for it."""
-    async with ports.sql.begin() as tx:
+    async with writing(ports, state) as tx:
         if each.rule.is_gathered:
             return await gathered.replace_hits(tx, state.workspace, state.scan, each.rule, each.firsts, each.hits)
         found = judge(each.rule, in_order(each.hits))
@@ -131,7 +152,7 @@ async def _judge_members(ports: Ports, state: ScanState, rule: Rule, members: Co
         judged = set(tally) if members is None else set(members)
         chosen = judged & tally.keys()
     for piece in pieces(sorted(chosen), 100):
-        async with ports.sql.begin() as tx:
+        async with writing(ports, state) as tx:
             found: list[Found] = []
             for member in piece:
                 hits: list[Hit] = await gathered.hits_of(tx, state.workspace, state.scan, rule.id, member)
@@ -144,7 +165,7 @@ async def _judge_members(ports: Ports, state: ScanState, rule: Rule, members: Co
         async with ports.sql.read() as view:
             gone |= await findings.of_rule(view, state.workspace, state.scan, rule.id) - kept
     for some in pieces(sorted(gone), 1_000):
-        async with ports.sql.begin() as tx:
+        async with writing(ports, state) as tx:
             await _drop(tx, state, some)
     return kept
 
@@ -156,7 +177,8 @@ async def _keep(tx: Tx, state: ScanState, found: Sequence[Found]) -> None:
     known = await findings.standing(tx, state.workspace, [each.id for each in found])
     reopened: FindingStatus = "reopened"
     back = [each.id for each in found if each.id in known and known[each.id].status == "fixed"]
-    newer = [each for each in back if known[each].last_found <= state.began]
+    # An older scan that is judged anew has had it before it was fixed.
+    newer = [each for each in back if known[each].status_at <= state.began]
     await findings.note_findings(tx, state.workspace, state.scan, found, state.began)
     await findings.write_found(tx, state.workspace, state.scan, found)
     if newer:

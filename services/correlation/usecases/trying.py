@@ -1,5 +1,6 @@
 """Tries rules: whether a text is one, what it would have found, and why one found nothing at an entity."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Final
 from uuid import UUID
@@ -33,13 +34,18 @@ from services.kernel.service import Ports
 
 #: Findings of a back-test that are shown of each scan.
 SHOWN: Final = 100
+#: Seconds that the tests of a rule may take.
+PATIENCE: Final = 10.0
 
 
 async def check_rule(ports: Ports, caller: Caller, question: WrittenRule) -> CheckedRule:
     """Whether a text is a rule, and how its tests end; what is wrong with it is the answer, not an error."""
     try:
         rule = read_any(question.text)
-        outcomes = await run_tests(rule) if isinstance(rule, Rule) else []
+        async with asyncio.timeout(PATIENCE):
+            outcomes = await run_tests(rule) if isinstance(rule, Rule) else []
+    except TimeoutError:
+        return CheckedRule(rule=None, fault=f"its tests take longer than {PATIENCE:g} s")
     except MirageError as error:
         return CheckedRule(rule=None, fault=str(error))
     return CheckedRule(

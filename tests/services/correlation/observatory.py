@@ -175,9 +175,12 @@ class Observatory:
                 await handle(self.ports, unit, [Received(message, WORKSPACE, at)])
 
     async def work(self) -> None:
-        """Do all that there is to do."""
-        while await take_step(self.ports) is not None:
-            pass
+        """Do all that there is to do, without the rests that are for who scans."""
+        while True:
+            async with self.sql.begin() as tx:
+                await tx.execute("UPDATE scan SET held = 0 WHERE holder = 0")
+            if not await take_step(self.ports):
+                return
 
     async def catch_up(self, scan: UUID = SCAN) -> None:
         """Say what changed in a scan, and have it judged."""

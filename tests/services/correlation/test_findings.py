@@ -1,6 +1,7 @@
 """Which findings there are, where one stands with them, and what becomes of them from scan to scan."""
 
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,7 @@ from services.contracts.endpoints import (
     SET_FINDING,
     SWEPT_BY_CORRELATION,
 )
-from services.contracts.facts import Deleted
+from services.contracts.facts import Deleted, Started
 from services.contracts.resources import ScanId
 from services.contracts.resources.correlation import (
     FindingPage,
@@ -28,14 +29,18 @@ from services.contracts.resources.correlation import (
     SetFinding,
 )
 from services.contracts.resources.storage import EntityFacts, RelationFacts, SaidBy, SaidValue
+from services.correlation.domain import evaluating
 from services.correlation.domain.reading import read_rule
-from services.kernel.errors import Invalid, NotFound
+from services.correlation.store import graph as graphs
+from services.kernel.errors import Invalid, NotFound, Unavailable
+from services.kernel.messages import now
 from tests.services.correlation.observatory import (
     BEGAN,
     DAY,
     ELSEWHERE,
     LATER,
     SCAN,
+    WORKSPACE,
     Observatory,
     answered,
     observatory,
@@ -238,7 +243,7 @@ async def test_nothing_is_said_of_a_scan_before_it_has_ended_and_all_of_it_was_j
     await watch.catch_up()
     assert await watch.said() == []
     watch.book().changes += 1
-    await watch.finish(SCAN, *answered("tcp_ports"))
+    await watch.finish(SCAN, *answered("tcp_ports"), at=now())
     await watch.work()
     assert await watch.said() == []
     watch.book().changes -= 1
@@ -369,3 +374,144 @@ async def test_the_graph_of_a_scan_and_what_is_around_an_entity(watch: Observato
     assert sorted(edge.type for piece in whole for edge in piece.edges) == ["exposes", "resolves_to"]
     near = await watch.follow(READ_GRAPH, GraphQuery(scan=SCAN, around=HOST.id.hex()))
     assert sorted(node.value for piece in near for node in piece.nodes) == ["192.0.2.7", "www.example.org"]
+
+
+async def test_what_led_to_a_thing_has_to_be_asked_again_too_before_its_finding_is_fixed(watch: Observatory) -> None:
+    await begin(watch)
+    watch.book().put(*OPENED, facts(HOST), tie(HOST, ADDRESS, "dns_records"))
+    await watch.catch_up()
+    await watch.finish(SCAN, *answered("tcp_ports", "dns_records"))
+    await watch.work()
+    await begin(watch, LATER, BEGAN + DAY)
+    await watch.catch_up(LATER)
+    await watch.finish(LATER, *answered("tcp_ports"))  # who knew of the address was not to be asked
+    await watch.work()
+    assert (await only(watch)).status == "new"
+
+
+async def test_a_finding_that_comes_and_goes_within_a_scan_is_still_that_of_the_scan_before(watch: Observatory) -> None:
+    await begin(watch)
+    watch.book().put(*OPENED)
+    await watch.catch_up()
+    row = await only(watch)
+    await begin(watch, LATER, BEGAN + DAY)
+    watch.book(LATER).put(*OPENED)
+    await watch.catch_up(LATER)
+    watch.book(LATER).take_away(*OPENED)
+    await watch.catch_up(LATER)
+    assert (await watch.ask(GET_FINDING, FindingRef(finding=str(row.id)))).finding.scan == SCAN
+    said = await watch.ask(SET_FINDING, SetFinding(finding=str(row.id), status="accepted", reason="known"))
+    assert said.status == "accepted"
+
+
+async def test_an_older_scan_that_is_judged_anew_brings_nothing_back(watch: Observatory) -> None:
+    await begin(watch)
+    watch.book().put(*OPENED)
+    await watch.catch_up()
+    await watch.finish(SCAN, *answered("tcp_ports"))
+    await watch.work()
+    await begin(watch, LATER, BEGAN + DAY)
+    await watch.catch_up(LATER)
+    await watch.finish(LATER, *answered("tcp_ports"))
+    await watch.work()
+    watch.use(OPEN)
+    await listed(watch)
+    await watch.work()
+    assert (await only(watch, all=True)).status == "fixed"
+
+
+async def test_a_scan_of_which_a_change_is_the_first_that_is_heard_is_taken_in_as_a_whole(watch: Observatory) -> None:
+    watch.use(OPEN, WILD)
+    await watch.start(SCAN, TARGET)
+    async with watch.sql.begin() as tx:
+        await tx.execute("DELETE FROM scan")
+    watch.book().put(*OPENED)
+    watch.book().say(SCAN)  # to nobody
+    watch.book().put(facts(HOST, wildcard=True))
+    await watch.catch_up()
+    page = await listed(watch)
+    assert page.judged
+    assert [row.rule for row in page.findings] == ["database_exposed", "wildcard"]
+
+
+async def test_an_end_that_is_heard_before_the_beginning_counts(watch: Observatory) -> None:
+    watch.use(OPEN, WILD)
+    book = watch.book()
+    began = Started(scan=SCAN, run=1, targets=(TARGET,), profile="passive", target_count=1)
+    await watch.start(SCAN, TARGET)
+    async with watch.sql.begin() as tx:
+        await tx.execute("DELETE FROM scan")
+    book.put(*OPENED)
+    await watch.finish(SCAN, *answered("tcp_ports"))
+    await watch.take(began)
+    await watch.catch_up()
+    assert [each.became for each in await watch.said()] == ["new"]
+
+
+async def test_a_scan_that_is_deleted_while_it_is_judged_leaves_nothing(
+    watch: Observatory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await begin(watch)
+    watch.book().put(*OPENED)
+    await watch.take(watch.book().say(SCAN))
+    judged = evaluating.find_hits
+
+    async def find(*arguments: Any) -> Any:
+        if watch.scans:
+            watch.scans.clear()
+            await watch.take(Deleted(scan=SCAN))
+            assert not (await watch.ask(SWEPT_BY_CORRELATION, ScanId(SCAN))).swept
+        return await judged(*arguments)
+
+    monkeypatch.setattr("services.correlation.usecases.judge.find_hits", find)
+    monkeypatch.setattr("services.correlation.domain.evaluating.find_hits", find)
+    await watch.work()
+    assert (await watch.ask(SWEPT_BY_CORRELATION, ScanId(SCAN))).swept
+    async with watch.sql.read() as view:
+        for table in ("occurrence", "finding", "about", "pending", "heard"):
+            assert await view.fetch(f"SELECT 1 FROM {table}") == [], table
+    counts = await watch.graph.counts(graphs.space_of(WORKSPACE, SCAN))
+    assert (counts.nodes, counts.edges) == ({}, {})
+
+
+async def test_a_removal_that_was_cut_short_after_the_graph_is_judged_all_the_same(
+    watch: Observatory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.correlation.usecases.follow.STEP", 1)
+    await begin(watch)
+    watch.book().put(*OPENED)
+    await watch.catch_up()
+    assert len((await listed(watch)).findings) == 1
+    watch.book().take_away(OPENED[2])
+    await watch.take(watch.book().say(SCAN))
+    with monkeypatch.context() as patch:
+
+        async def fail(*_: object) -> None:
+            raise Unavailable("the store is away")
+
+        patch.setattr("services.correlation.usecases.judge.judge_touched", fail)
+        with pytest.raises(Unavailable):
+            await watch.work()
+    await watch.work()
+    assert (await listed(watch)).findings == ()
+
+
+async def test_what_a_stranger_wrote_at_length_can_be_a_group(watch: Observatory) -> None:
+    rule = read_rule(
+        """
+id: same_issuer
+version: 1
+title: t
+category: certificate
+severity: low
+description: d
+things: {certificate: {type: certificate, issuer: {said: true}}}
+group: {by: certificate.issuer, count: certificate, least: 1}
+headline: "{count} of one issuer"
+"""
+    )
+    await begin(watch)
+    watch.use(rule)
+    watch.book().put(facts(entities.certificate("ab" * 32), issuer="CN=" + "".join(map(str, range(1300)))))
+    await watch.catch_up()
+    assert (await only(watch)).title == "1 of one issuer"

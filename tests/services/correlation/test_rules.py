@@ -116,6 +116,7 @@ async def test_a_rule_in_the_form_of_spiderfoot_judges_beside_ours(watch: Observ
     watch.book().put(*OPENED)
     await write(watch, SPIDERFOOT)
     await watch.catch_up()
+    await watch.finish(SCAN)  # while it runs, this is done from time to time only
     rows = {row.rule: row for row in (await listed(watch)).findings}
     assert rows["sf_open_port"].title == "open: 192.0.2.7:5432"
     view = await watch.ask(GET_FINDING, FindingRef(finding=str(rows["sf_open_port"].id)))
