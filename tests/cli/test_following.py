@@ -45,11 +45,14 @@ async def left(monkeypatch: pytest.MonkeyPatch, seconds: float, **times: int) ->
 
 
 async def test_a_deletion_waits_until_every_service_has_swept(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await left(monkeypatch, 30.0, scans=3, storage=1, collector=2) == []
+    assert await left(monkeypatch, 30.0, scans=3, storage=1, collector=2, correlation=2, reporting=1) == []
 
 
 async def test_a_deletion_that_takes_too_long_says_who_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await left(monkeypatch, 0.02, scans=1, storage=10**9, collector=10**9) == ["storage", "collector"]
+    assert await left(monkeypatch, 0.02, scans=1, storage=10**9, collector=10**9, correlation=1, reporting=1) == [
+        "storage",
+        "collector",
+    ]
 
 
 LATER = 1_790_000_000_000_000

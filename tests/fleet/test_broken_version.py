@@ -36,7 +36,7 @@ SLOWLY = 4.0
 def code(tmp_path: Path) -> Path:
     """The next version of Mirage, whose jobs give it less patience."""
     folder = tmp_path / "next"
-    for name in ("services", "jobs", "consul", "tests/servers/java"):
+    for name in ("services", "templates", "jobs", "consul", "tests/servers/java"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("mirage", "requirements.lock", "requirements-fleet.lock"):
         shutil.copy2(ROOT / name, folder / name)

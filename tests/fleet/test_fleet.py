@@ -105,7 +105,7 @@ def test_its_status_is_well_and_says_where_everything_runs(fleet: Fleet) -> None
     assert standing["well"], standing
     assert standing["agents"] == {"consul": True, "nomad-server": True, "nomad-client": True}
     assert {store["name"] for store in standing["stores"] if store["running"] and store["node"]} == {
-        "nats", "postgresql", "mongodb", "elasticsearch", "redis"
+        "nats", "postgresql", "mongodb", "elasticsearch", "redis", "neo4j"
     }  # fmt: skip
     for service in standing["fleet"]["services"]:
         assert service["running"] == service["wanted"] == len(service["instances"]) >= 1
