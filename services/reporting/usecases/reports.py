@@ -116,16 +116,14 @@ def name_of(report: ReportView, ending: str) -> str:
 
 
 async def read(ports: Ports, caller: Caller, query: ReportFile) -> AsyncGenerator[Piece, None]:
-    """A report in a form, piece by piece."""
+    """A report in a form, piece by piece; the file begins before it is made."""
     report = await get(ports, caller, ReportRef(query.report))
     say_about(report=report.id, scan=report.scan)
-    content = await render(ports, await document_of(ports, caller, report), query.format)
+    document = await document_of(ports, caller, report)
+    yield Piece(data=b"", media_type=MEDIA_TYPES[query.format], name=name_of(report, query.format))
+    content = await render(ports, document, query.format)
     for start in range(0, len(content), PIECE):
-        piece = content[start : start + PIECE]
-        if start:
-            yield Piece(data=piece)
-        else:
-            yield Piece(data=piece, media_type=MEDIA_TYPES[query.format], name=name_of(report, query.format))
+        yield Piece(data=content[start : start + PIECE])
 
 
 async def swept(ports: Ports, caller: Caller, question: ScanId) -> Swept:

@@ -280,6 +280,31 @@ async def test_a_graph_is_drawn_in_chunks(world: World) -> None:
     assert "example.org" in "".join(parts)
 
 
+async def test_a_drawing_begins_before_its_layout_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def endless(graph: object, wanted: object, key: str, check: Callable[[], None], before: object) -> NoReturn:
+        try:
+            while True:
+                check()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(picture, "pictured", endless)
+    monkeypatch.setattr("services.visualization.usecases.making.MOMENT", 0.1)
+    world.has(company(10))
+    async with aclosing(world.calls.follow(DRAW_GRAPH, LayoutQuery(scan=SCAN), CALLER)) as chunks:
+        assert (await anext(chunks)).media_type == "image/svg+xml"
+    assert await asyncio.to_thread(ended.wait, 10), "who leaves ends the work"
+
+
+async def test_what_is_not_there_to_be_drawn_is_told_before_the_file_begins(world: World) -> None:
+    for question in (LayoutQuery(scan=UUID(int=1)), LayoutQuery(scan=SCAN, around="xyz")):
+        with pytest.raises((NotFound, Invalid)):
+            async with aclosing(world.calls.follow(DRAW_GRAPH, question, CALLER)) as chunks:
+                await anext(chunks)
+
+
 async def test_the_world_is_given_with_where_it_is_from(world: World) -> None:
     given = await world.calls.ask(GET_WORLD, WorldQuery(), CALLER)
     assert "Natural Earth" in given.source
