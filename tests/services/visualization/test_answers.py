@@ -90,6 +90,15 @@ async def test_a_large_graph_is_shown_as_few_nodes_that_can_be_opened(world: Wor
     assert head(opened).nodes_shown == 2 + 150 + 1
 
 
+async def test_so_much_that_is_opened_that_no_picture_shows_it_is_refused(world: World) -> None:
+    world.has(hub(400, kinds=7))
+    closed = [each.id for part in await pieces(world, limit=10) for each in part.nodes if each.count > 1]
+    assert len(closed) == 7
+    assert head(await pieces(world, limit=10, opened=",".join(closed[:3]))).nodes_shown < 50
+    with pytest.raises(Invalid, match="open fewer"):
+        await pieces(world, limit=10, opened=",".join(closed))
+
+
 async def test_what_is_opened_does_not_move_the_rest(world: World) -> None:
     world.has(hub(300, kinds=3))
     before = await pieces(world, limit=200)
@@ -250,6 +259,17 @@ async def test_series_are_counted_again_when_storage_has_more(world: World) -> N
     assert (await world.calls.ask(GET_SERIES, question, CALLER)).total == 6
     assert (await world.calls.ask(GET_TIMELINE, TimelineQuery(scan=SCAN, of="entities"), CALLER)).total == 6
     assert (await world.calls.ask(GET_MAP, MapQuery(scan=SCAN), CALLER)).countries == {}
+
+
+async def test_what_is_counted_waits_for_its_turn(world: World) -> None:
+    world.facts = [Facts(entities=(entity(1),))]
+    turn = making_of(world.ports).turn
+    async with turn, turn:
+        counting = asyncio.create_task(world.calls.ask(GET_SERIES, SeriesQuery(scan=SCAN, of="types"), CALLER))
+        done, _ = await asyncio.wait({counting}, timeout=0.1)
+        assert not done
+        assert not world.read
+    assert (await counting).total == 1
 
 
 async def test_findings_of_all_pages_are_counted(world: World) -> None:
