@@ -18,6 +18,7 @@ from selectolax.lexbor import LexborHTMLParser
 from services.contracts import endpoints as e
 from services.contracts import entities
 from services.contracts.facts import Deleted
+from services.contracts.resources import ScanId
 from services.contracts.resources.correlation import Ground
 from services.contracts.resources.reports import (
     BundleQuery,
@@ -440,6 +441,19 @@ async def test_two_that_make_the_same_at_once_keep_one(keeping: Press) -> None:
     assert one == other
     assert await keeping.ask(e.LIST_REPORTS, ReportsQuery()) == (one,)
     assert await keeping.read(one, "json") == await keeping.read(other, "json")
+
+
+async def test_no_report_is_kept_of_a_scan_that_was_deleted_while_it_was_made(keeping: Press) -> None:
+    handle = CONSUMERS[0].handle
+    assert handle is not None
+    await keeping.make("executive")
+    assert not (await keeping.ask(e.SWEPT_BY_REPORTING, ScanId(SCAN))).swept
+    async with keeping.ports.outbox.unit() as unit:
+        await handle(keeping.ports, unit, [Received(Deleted(scan=SCAN), WORKSPACE, 0)])
+    with pytest.raises(NotFound, match="was deleted"):
+        await keeping.make("technical")
+    assert await documents(keeping) == set()
+    assert (await keeping.ask(e.SWEPT_BY_REPORTING, ScanId(SCAN))).swept
 
 
 async def test_reports_go_with_their_scan(keeping: Press) -> None:
