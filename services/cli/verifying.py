@@ -141,8 +141,8 @@ class _Contents:
         self._archive = archive
         self._members = {member.name: member for member in manifest.members}
         self._absent = frozenset(manifest.absent)
-        #: Of each member with lines, the places of those that are not as they were.
-        self._altered: dict[str, list[int]] = {}
+        #: Of each member with lines, the place of the first that is not as it was, and how many are not.
+        self._altered: dict[str, tuple[int, int]] = {}
         self.statements = list(islice(self._read(bundles.STATEMENTS, CitedStatement), MOST))
         self._claims = {claim.number: claim for claim in islice(self._read(bundles.CLAIMS, CitedClaim), MOST)}
         self.records: dict[str, str | None] = {}
@@ -186,11 +186,11 @@ class _Contents:
         return right and (size, whole.hexdigest()) == (member.size, member.sha256)
 
     def _faults_of_lines(self, name: str) -> Iterator[Fault]:
-        altered = self._altered.get(name, [])
-        if not altered and not self._is_sound(self._members[name]):
+        first, count = self._altered.get(name, (0, 0))
+        if not count and not self._is_sound(self._members[name]):
             yield Fault(f"{name} was altered", self._on(name), whole=True)
-        elif altered:
-            lines = f"line {altered[0]}" if len(altered) == 1 else f"{len(altered):,} lines from line {altered[0]} on"
+        elif count:
+            lines = f"line {first}" if count == 1 else f"{count:,} lines from line {first} on"
             yield Fault(f"{name} was altered: {lines}", self._on(name))
 
     def _faults_of_evidence(self) -> Iterator[Fault]:
@@ -234,7 +234,7 @@ class _Contents:
         return {artefact: tuple(statements) for artefact, statements in found.items()}
 
     def _read(self, name: str, form: type[T]) -> Iterator[T]:
-        """The lines of a member that are as they were; notes the places of the others."""
+        """The lines of a member that are as they were; notes where the others begin, and is done at one too many."""
         member = self._members.get(name)
         if member is None or name not in self._archive.members:
             return
@@ -244,11 +244,17 @@ class _Contents:
             if place <= len(member.lines) and bundles.digest(line) == member.lines[place - 1]:
                 made = _decode(line, form)
             if made is None:
-                self._altered.setdefault(name, []).append(place)
+                self._note_altered(name, place)
             else:
                 yield made
+            if place > len(member.lines):
+                return
         if place < len(member.lines):
-            self._altered.setdefault(name, []).extend(range(place + 1, len(member.lines) + 1))
+            self._note_altered(name, place + 1, len(member.lines) - place)
+
+    def _note_altered(self, name: str, place: int, count: int = 1) -> None:
+        first, before = self._altered.get(name, (place, 0))
+        self._altered[name] = (first, before + count)
 
 
 def _decode(content: bytes, form: type[T]) -> T | None:

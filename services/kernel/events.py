@@ -23,7 +23,8 @@ FIRST_SECONDS: Final = 1.0
 #: A comment is sent when nothing else was for so long, so that nobody between takes the stream for dead.
 PING_SECONDS: Final = 15.0
 SILENT: Final = b": nothing new\r\n\r\n"
-_END: Final = object()
+#: After the last part.
+END: Final = object()
 
 _log = structlog.get_logger(__name__)
 
@@ -83,11 +84,11 @@ class EventStream(ASGIResponse):
         try:
             while True:
                 self._next = self._next or asyncio.create_task(self._take())
-                if not await _comes(self._next, ending):
+                if not await comes(self._next, ending):
                     await _send_body(send, SILENT)
                     continue
                 part, self._next = self._next.result(), None
-                if part is _END:
+                if part is END:
                     break
                 await _send_body(send, _event(part, id=str(part.sequence) if self._resumes else ""))
         except Exception as error:  # noqa: BLE001  whoever reads the stream learns of it
@@ -99,7 +100,7 @@ class EventStream(ASGIResponse):
             ending.cancel()
 
     async def _take(self) -> Any:
-        return await anext(self._parts, _END)
+        return await anext(self._parts, END)
 
     async def _close(self) -> None:
         try:
@@ -111,7 +112,7 @@ class EventStream(ASGIResponse):
             self._at_last()
 
 
-async def _comes(part: asyncio.Task[Any], ending: asyncio.Task[Any]) -> bool:
+async def comes(part: asyncio.Task[Any], ending: asyncio.Task[Any]) -> bool:
     """Wait for a part until somebody should hear something; whether it is there."""
     done, _ = await asyncio.wait({part, ending}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     if ending in done:

@@ -5,14 +5,13 @@ with their media type and a name to save them by. A file that breaks off ends wi
 takes the beginning for the whole.
 """
 
-from collections.abc import AsyncGenerator
+import asyncio
 from typing import Any
 
 from litestar.types import Send
 
 from services.kernel.calls import Piece
-from services.kernel.errors import Unauthenticated
-from services.kernel.events import REVOKED, EventStream
+from services.kernel.events import END, EventStream, comes
 from services.kernel.http_questions import EVENTS
 
 
@@ -22,29 +21,30 @@ def takes_file(accept: str) -> bool:
 
 
 class FileStream(EventStream):
-    """Sends the bytes of ``parts``, whose first one says what the file is and is called."""
+    """Sends the bytes of ``parts``, whose first one says what the file is and is called.
 
-    def __init__(self, parts: AsyncGenerator[Any, None], *others: Any) -> None:
-        super().__init__(parts, *others)
-        self._first: Piece | None = None
-
-    async def begin(self) -> None:
-        """Wait for the first piece; raise what it raises."""
-        try:
-            self._first = await anext(self._parts)
-        except BaseException:
-            await self._close()
-            raise
+    Whoever leaves, or may ask no longer, ends the work on the next part, be it the first.
+    """
 
     async def _send(self, send: Send) -> None:
-        assert self._first is not None
-        await send({"type": "http.response.start", "status": 200, "headers": headers_of(self._first)})
-        await _send_body(send, self._first.data)
-        async for piece in self._parts:
-            if self._revoked.is_set():
-                raise Unauthenticated(REVOKED)
-            await _send_body(send, piece.data)
-        await _send_body(send, b"", last=True)
+        ending = asyncio.create_task(self._revoked.wait())
+        try:
+            piece = await self._part(ending)
+            await send({"type": "http.response.start", "status": 200, "headers": headers_of(piece)})
+            while piece is not END:
+                await _send_body(send, piece.data)
+                piece = await self._part(ending)
+            await _send_body(send, b"", last=True)
+        finally:
+            ending.cancel()
+
+    async def _part(self, ending: asyncio.Task[Any]) -> Any:
+        """The next piece, or `END`; of one that is long in the making nothing can be said meanwhile."""
+        self._next = self._next or asyncio.create_task(self._take())
+        while not await comes(self._next, ending):
+            pass
+        part, self._next = self._next.result(), None
+        return part
 
 
 def headers_of(first: Piece) -> list[tuple[bytes, bytes]]:

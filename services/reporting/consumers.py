@@ -12,7 +12,9 @@ from services.reporting.store import reports
 
 async def deleted(ports: Ports, unit: Unit, batch: Sequence[Received[Deleted]]) -> None:
     """Forget the reports of a scan with it: they tell what it found."""
-    for received in batch:
+    for received in sorted(batch, key=lambda each: each.message.scan):
+        await reports.hold_scan(unit.tx, received.workspace, received.message.scan)
+        await reports.note_deleted(unit.tx, received.workspace, received.message.scan)
         for report in await reports.of_scan(unit.tx, received.workspace, received.message.scan):
             await reports.forget(ports.documents, received.workspace, report)
             await reports.delete(unit.tx, received.workspace, report)

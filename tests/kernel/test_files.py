@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from litestar.exceptions import LitestarException
 
+from services.kernel import events
 from services.kernel.app import create_app, serve_hosts
 from services.kernel.calls import Caller, LocalCalls, Piece
 from services.kernel.errors import Conflict, NotFound
@@ -21,13 +22,16 @@ EVENTS = {"Accept": "text/event-stream"}
 
 class Printer:
     def __init__(self) -> None:
-        self.revoked = asyncio.Event()
+        self.begun, self.revoked = asyncio.Event(), asyncio.Event()
         self.closed = False
 
     async def sheet(self, _: object, caller: Caller, question: Named) -> AsyncGenerator[Piece, None]:
         try:
             if question.name == "none":
                 raise NotFound("there is no such sheet")
+            if question.name == "slow":
+                self.begun.set()
+                await asyncio.Event().wait()
             yield Piece(data=b"\x00\xff", media_type="application/x-notes", name="sheet.notes")
             if question.name == "torn":
                 raise Conflict("the page is torn")
@@ -39,7 +43,9 @@ class Printer:
             self.closed = True
 
 
-async def ask(printer: Printer, name: str, headers: dict[str, str] | None = None) -> Reply:
+async def ask(
+    printer: Printer, name: str, headers: dict[str, str] | None = None, *, leaving: asyncio.Event | None = None
+) -> Reply:
     calls = LocalCalls()
     calls.serve(None, {SHEET: printer.sheet})
 
@@ -49,7 +55,7 @@ async def ask(printer: Printer, name: str, headers: dict[str, str] | None = None
 
     hosts = serve_hosts("127.0.0.1:8080")
     app = create_app(calls, calls.endpoints, hosts=hosts, identify=EVERYBODY, watched=watched, public=True)
-    return await request(app, "GET", f"/v1/sheets/{name}", headers=headers)
+    return await request(app, "GET", f"/v1/sheets/{name}", headers=headers, leaving=leaving)
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json, */*;q=0.1"])
@@ -83,6 +89,23 @@ async def test_a_file_that_breaks_off_has_no_end(name: str) -> None:
     printer = Printer()
     with pytest.raises((LitestarException, Conflict)):
         await ask(printer, name)
+    assert printer.closed
+
+
+async def test_who_leaves_before_a_file_begins_ends_the_work_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "FIRST_SECONDS", 0.01)
+    printer = Printer()
+    await ask(printer, "slow", leaving=printer.begun)
+    assert printer.closed
+
+
+async def test_who_may_ask_no_longer_before_a_file_begins_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "FIRST_SECONDS", 0.01)
+    printer = Printer()
+    asking = asyncio.create_task(ask(printer, "slow"))
+    await printer.begun.wait()
+    printer.revoked.set()
+    assert (await asking).status == 401
     assert printer.closed
 
 

@@ -25,6 +25,26 @@ async def hold(tx: Tx, workspace: UUID, report: UUID) -> None:
     await tx.lock(f"report {workspace.hex} {report.hex}")
 
 
+async def hold_scan(tx: Tx, workspace: UUID, scan: UUID) -> None:
+    """Let nobody else keep a report of a scan, or forget those that there are, until the transaction ends."""
+    await tx.lock(f"reports of {workspace.hex} {scan.hex}")
+
+
+async def note_deleted(tx: Tx, workspace: UUID, scan: UUID) -> None:
+    """Note that a scan was deleted, so that no report of it is kept any more."""
+    columns = ("workspace", "scan")
+    await tx.insert_new("deleted_scan", columns, columns, [(workspace.bytes, scan.bytes)])
+
+
+async def is_deleted(view: Reader, workspace: UUID, scan: UUID) -> bool:
+    rows = await view.fetch(
+        "SELECT scan FROM deleted_scan WHERE workspace = :workspace AND scan = :scan",
+        workspace=workspace.bytes,
+        scan=scan.bytes,
+    )
+    return bool(rows)
+
+
 async def insert(tx: Tx, workspace: UUID, report: ReportView) -> None:
     row = (
         *(workspace.bytes, report.id.bytes, report.scan.bytes, report.template, report.tlp, report.title),

@@ -36,6 +36,8 @@ from services.reporting.usecases.reports import PIECE, document_of, get, name_of
 FORMS: Final[tuple[ReportFormat, ...]] = ("pdf", "html", "md", "json")
 #: Bytes of an archive: what a zip without extensions has room for.
 LARGEST: Final = 2_000_000_000
+#: Bundles that are made at once by a process of the service: each may fill a disk with its archive.
+AT_ONCE: Final = 2
 _NEVER: Final = (1980, 1, 1, 0, 0, 0)
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -79,14 +81,16 @@ class Archive:
 
 
 async def read_bundle(ports: Ports, caller: Caller, query: BundleQuery) -> AsyncGenerator[Piece, None]:
-    """The archive, piece by piece."""
+    """The archive, piece by piece; the file begins before it is made."""
     report = await get(ports, caller, ReportRef(query.report))
     say_about(report=report.id, scan=report.scan)
     document = await document_of(ports, caller, report)
+    yield Piece(data=b"", media_type="application/zip", name=name_of(report, "zip"))
+    places: asyncio.Semaphore = ports.state.setdefault("bundling", asyncio.Semaphore(AT_ONCE))
     with TemporaryFile() as file:
-        await Bundle(ports, caller, report, document).write(file, bodies=query.bodies)
+        async with places:
+            await Bundle(ports, caller, report, document).write(file, bodies=query.bodies)
         file.seek(0)
-        yield Piece(data=b"", media_type="application/zip", name=name_of(report, "zip"))
         while content := await asyncio.to_thread(file.read, PIECE):
             yield Piece(data=content)
 

@@ -83,6 +83,9 @@ async def make(ports: Ports, caller: Caller, new: NewReport) -> AsyncGenerator[M
     )
     findings = [msgspec.to_builtins(view) for view in gathering.inputs.findings]
     async with ports.outbox.unit() as unit:
+        await store.hold_scan(unit.tx, caller.workspace, new.scan)
+        if await store.is_deleted(unit.tx, caller.workspace, new.scan):
+            raise NotFound(f"the scan {new.scan} was deleted")
         await store.hold(unit.tx, caller.workspace, identity)
         other = await store.within(unit.tx, caller.workspace, identity.bytes, identity.bytes)
         if not other:
@@ -116,22 +119,20 @@ def name_of(report: ReportView, ending: str) -> str:
 
 
 async def read(ports: Ports, caller: Caller, query: ReportFile) -> AsyncGenerator[Piece, None]:
-    """A report in a form, piece by piece."""
+    """A report in a form, piece by piece; the file begins before it is made."""
     report = await get(ports, caller, ReportRef(query.report))
     say_about(report=report.id, scan=report.scan)
-    content = await render(ports, await document_of(ports, caller, report), query.format)
+    document = await document_of(ports, caller, report)
+    yield Piece(data=b"", media_type=MEDIA_TYPES[query.format], name=name_of(report, query.format))
+    content = await render(ports, document, query.format)
     for start in range(0, len(content), PIECE):
-        piece = content[start : start + PIECE]
-        if start:
-            yield Piece(data=piece)
-        else:
-            yield Piece(data=piece, media_type=MEDIA_TYPES[query.format], name=name_of(report, query.format))
+        yield Piece(data=content[start : start + PIECE])
 
 
 async def swept(ports: Ports, caller: Caller, question: ScanId) -> Swept:
-    """Whether no report of a scan is kept."""
+    """Whether a scan was deleted here: its tombstone is written with the last of its reports."""
     async with ports.sql.read() as view:
-        return Swept(question.scan, not await store.of_scan(view, caller.workspace, question.scan))
+        return Swept(question.scan, await store.is_deleted(view, caller.workspace, question.scan))
 
 
 async def delete(ports: Ports, caller: Caller, ref: ReportRef) -> Nothing:

@@ -15,6 +15,7 @@ from services.contracts.resources.visualization import (
     PlacedEdge,
     PlacedNode,
 )
+from services.kernel.errors import Invalid
 from services.visualization.domain.gathered import Graph
 from services.visualization.domain.layouts.force import force
 from services.visualization.domain.layouts.layered import layered
@@ -28,6 +29,8 @@ VERSION: Final = 1
 #: Nodes in a piece, and edges shown for each node that may be.
 PIECE: Final = 500
 EDGES_A_NODE: Final = 5
+#: With what is opened, so many times the nodes that were asked for are shown at most.
+MOST_TIMES: Final = 5
 #: A node that stands for many is at most this much larger.
 LARGEST: Final = 4.0
 #: A name in a picture has so many characters at most: an entity's own page has all of it.
@@ -51,6 +54,8 @@ def pictured(graph: Graph, wanted: Wanted, key: str, check: Check, before: Place
     found = reduced(graph.network, graph.ids, graph.kinds, wanted.limit, wanted.opened, check)
     small = between(graph.network, found)
     heads = np.array([group.head for group in found.groups], dtype=np.int64)
+    if len(found.groups) > MOST_TIMES * wanted.limit:
+        raise Invalid(f"{len(found.groups):,} nodes are more than one picture shows; open fewer of them at once")
     counts = np.array([group.count for group in found.groups], dtype=np.int64)
     size = OWN * np.minimum(LARGEST, 1 + 0.5 * np.log2(np.maximum(counts, 1)))
     kinds = graph.kinds[heads] if len(heads) else graph.kinds

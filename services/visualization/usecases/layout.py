@@ -13,7 +13,7 @@ from services.kernel.calls import Caller, Piece
 from services.kernel.errors import Invalid
 from services.kernel.service import Ports
 from services.visualization.usecases import kept
-from services.visualization.usecases.making import making_of
+from services.visualization.usecases.making import begun, making_of
 
 if TYPE_CHECKING:
     from services.visualization.domain.gathered import Graph
@@ -32,13 +32,13 @@ async def lay_out(ports: Ports, caller: Caller, question: LayoutQuery) -> AsyncG
 
 
 async def draw_graph(ports: Ports, caller: Caller, question: LayoutQuery) -> AsyncGenerator[Piece, None]:
-    """The picture as SVG."""
+    """The picture as SVG; the file begins before a large one is made."""
     from services.visualization.domain.drawing.graph import draw
 
-    drawn = await picture(ports, caller, question)
-    yield Piece(data=b"", media_type="image/svg+xml", name=f"mirage-{question.scan.hex[:8]}.svg")
-    for text in draw(drawn):
-        yield Piece(data=text.encode())
+    async with begun(picture(ports, caller, question)) as drawn:
+        yield Piece(data=b"", media_type="image/svg+xml", name=f"mirage-{question.scan.hex[:8]}.svg")
+        for text in draw(await drawn):
+            yield Piece(data=text.encode())
 
 
 async def picture(ports: Ports, caller: Caller, question: LayoutQuery) -> list[LayoutPiece]:

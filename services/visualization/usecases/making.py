@@ -6,7 +6,8 @@ any more ends at its next step.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from services.kernel.service import Ports
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 #: Layouts that are made at the same time, in one process.
 AT_ONCE: Final = 2
+#: Seconds within which what fails is told before a file of it begins.
+MOMENT: Final = 1.0
 _STATE: Final = "visualization.making"
 
 
@@ -62,6 +65,20 @@ class Making:
             await asyncio.wait([running])
             running.exception()
             raise
+
+
+@asynccontextmanager
+async def begun(work: Coroutine[Any, Any, T]) -> AsyncGenerator["asyncio.Task[T]", None]:
+    """``work`` under way for a moment, or already done; it ends with the block."""
+    task = asyncio.create_task(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=MOMENT)
+        if done:
+            task.result()
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class _Made:

@@ -1,6 +1,6 @@
 """Counts what a scan has: by two things, over time, over the world."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from functools import lru_cache
 from importlib.resources import files
@@ -28,7 +28,7 @@ from services.kernel.service import Ports
 from services.visualization.domain.series import ProvidersCounted, SeveritiesCounted, TypesCounted, outcomes
 from services.visualization.domain.world import Places
 from services.visualization.usecases import kept
-from services.visualization.usecases.making import making_of
+from services.visualization.usecases.making import begun, making_of
 
 M = TypeVar("M")
 M_co = TypeVar("M_co", covariant=True)
@@ -90,22 +90,25 @@ async def get_map(ports: Ports, caller: Caller, question: MapQuery) -> MapView:
 
 
 async def draw_chart(ports: Ports, caller: Caller, question: ChartQuery) -> AsyncGenerator[Piece, None]:
-    """A series, a timeline or the map as SVG."""
+    """A series, a timeline or the map as SVG; the file begins before much is counted."""
+    async with begun(_chart(ports, caller, question)) as drawn:
+        yield Piece(data=b"", media_type="image/svg+xml", name=f"mirage-{question.scan.hex[:8]}-{question.of}.svg")
+        for part in await drawn:
+            yield Piece(data=part.encode())
+
+
+async def _chart(ports: Ports, caller: Caller, question: ChartQuery) -> Iterable[str]:
     from services.visualization.domain.drawing import charts
 
     scan, everything = question.scan, question.all
     match question.of:
         case "map":
-            text = charts.draw_map(await get_map(ports, caller, MapQuery(scan=scan, all=everything)), world())
+            return charts.draw_map(await get_map(ports, caller, MapQuery(scan=scan, all=everything)), world())
         case "entities" | "findings" | "certificates" as of:
-            text = charts.draw_timeline(
-                await get_timeline(ports, caller, TimelineQuery(scan=scan, of=of, all=everything))
-            )
+            asked = TimelineQuery(scan=scan, of=of, all=everything)
+            return charts.draw_timeline(await get_timeline(ports, caller, asked))
         case "types" | "outcomes" | "severities" | "providers" as of:
-            text = charts.draw_series(await get_series(ports, caller, SeriesQuery(scan=scan, of=of, all=everything)))
-    yield Piece(data=b"", media_type="image/svg+xml", name=f"mirage-{scan.hex[:8]}-{question.of}.svg")
-    for part in text:
-        yield Piece(data=part.encode())
+            return charts.draw_series(await get_series(ports, caller, SeriesQuery(scan=scan, of=of, all=everything)))
 
 
 @lru_cache(maxsize=1)
@@ -133,10 +136,12 @@ async def _of_facts(
         found = await kept.find(ports, asker.workspace, key, form)
         if found is not None:
             return found
-        async with aclosing(ports.calls.follow(READ_FACTS, FactsQuery(scan=question.scan, all=all), asker)) as pieces:
-            async for facts in pieces:
-                counting.add(facts)
-        made = await making_of(ports).beside(lambda _: counting.made())
+        facts = ports.calls.follow(READ_FACTS, FactsQuery(scan=question.scan, all=all), asker)
+        # What is kept of a million addresses meanwhile is some hundred megabytes.
+        async with making_of(ports).turn, aclosing(facts) as pieces:
+            async for some in pieces:
+                counting.add(some)
+            made = await making_of(ports).beside(lambda _: counting.made())
         await kept.keep(ports, asker.workspace, key, made)
         return made
 

@@ -145,6 +145,16 @@ async def test_a_line_that_was_altered_is_named(press: Press, name: str) -> None
     assert name == "statements.jsonl" or faults[0].statements
 
 
+async def test_of_a_member_with_more_lines_than_were_signed_the_first_one_too_many_is_the_last_that_is_read(
+    press: Press,
+) -> None:
+    """A few kilobytes unpack to millions of empty lines."""
+    content = await made(press)
+    lines = members_of(content)[bundles.CLAIMS].count(b"\n")
+    (fault,) = checked(await altered(content, bundles.CLAIMS, lambda body: body + b"\n" * 1_000_000)).faults
+    assert fault.what == f"claims.jsonl was altered: line {lines + 1}"
+
+
 async def test_a_member_that_is_missing_or_more_is_named(press: Press) -> None:
     members = members_of(await made(press))
     fewer = {name: body for name, body in members.items() if name != "report.md"}

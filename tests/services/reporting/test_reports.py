@@ -4,8 +4,9 @@ import asyncio
 import io
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 from uuid import UUID
 
 import msgspec
@@ -17,8 +18,10 @@ from selectolax.lexbor import LexborHTMLParser
 from services.contracts import endpoints as e
 from services.contracts import entities
 from services.contracts.facts import Deleted
+from services.contracts.resources import ScanId
 from services.contracts.resources.correlation import Ground
 from services.contracts.resources.reports import (
+    BundleQuery,
     NewReport,
     ReportFile,
     ReportFormat,
@@ -27,6 +30,7 @@ from services.contracts.resources.reports import (
     ReportView,
 )
 from services.contracts.resources.storage import EntityFacts, Facts
+from services.kernel.calls import operator
 from services.kernel.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from services.kernel.service import Received
 from services.reporting.consumers import CONSUMERS
@@ -34,7 +38,7 @@ from services.reporting.domain.reports.citing import statements
 from services.reporting.domain.reports.document import Document
 from services.reporting.domain.reports.plain import visible
 from services.reporting.store import reports as store
-from services.reporting.usecases import typesetting
+from services.reporting.usecases import bundling, reports, typesetting
 from services.reporting.usecases.rendering import read_document
 from tests.services.reporting.press import AS_OF, BEFORE, CREATED, ELSEWHERE, HOUR, SCAN, WORKSPACE, Press
 
@@ -99,6 +103,24 @@ async def test_each_form_says_what_it_is_and_is_called(press: Press, form: str) 
     assert first.media_type
     assert first.name.endswith(f".{form}")
     assert not any(piece.media_type for piece in others)
+
+
+async def test_a_file_begins_before_it_is_made(press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody between waits for long for its headers, and who leaves meanwhile ends the work."""
+
+    async def endless(*_: object) -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    report = await press.make()
+    for module in (reports, bundling):
+        monkeypatch.setattr(module, "render", endless)
+    for asked in (
+        press.calls.follow(e.READ_REPORT, ReportFile(report=report.id.hex, format="pdf"), operator(WORKSPACE)),
+        press.calls.follow(e.READ_BUNDLE, BundleQuery(report=report.id.hex), operator(WORKSPACE)),
+    ):
+        async with aclosing(asked) as pieces, asyncio.timeout(10):
+            assert (await anext(pieces)).name
 
 
 async def test_the_pdf_says_what_the_data_says(press: Press) -> None:
@@ -419,6 +441,19 @@ async def test_two_that_make_the_same_at_once_keep_one(keeping: Press) -> None:
     assert one == other
     assert await keeping.ask(e.LIST_REPORTS, ReportsQuery()) == (one,)
     assert await keeping.read(one, "json") == await keeping.read(other, "json")
+
+
+async def test_no_report_is_kept_of_a_scan_that_was_deleted_while_it_was_made(keeping: Press) -> None:
+    handle = CONSUMERS[0].handle
+    assert handle is not None
+    await keeping.make("executive")
+    assert not (await keeping.ask(e.SWEPT_BY_REPORTING, ScanId(SCAN))).swept
+    async with keeping.ports.outbox.unit() as unit:
+        await handle(keeping.ports, unit, [Received(Deleted(scan=SCAN), WORKSPACE, 0)])
+    with pytest.raises(NotFound, match="was deleted"):
+        await keeping.make("technical")
+    assert await documents(keeping) == set()
+    assert (await keeping.ask(e.SWEPT_BY_REPORTING, ScanId(SCAN))).swept
 
 
 async def test_reports_go_with_their_scan(keeping: Press) -> None:

@@ -90,6 +90,15 @@ async def test_a_large_graph_is_shown_as_few_nodes_that_can_be_opened(world: Wor
     assert head(opened).nodes_shown == 2 + 150 + 1
 
 
+async def test_so_much_that_is_opened_that_no_picture_shows_it_is_refused(world: World) -> None:
+    world.has(hub(400, kinds=7))
+    closed = [each.id for part in await pieces(world, limit=10) for each in part.nodes if each.count > 1]
+    assert len(closed) == 7
+    assert head(await pieces(world, limit=10, opened=",".join(closed[:3]))).nodes_shown < 50
+    with pytest.raises(Invalid, match="open fewer"):
+        await pieces(world, limit=10, opened=",".join(closed))
+
+
 async def test_what_is_opened_does_not_move_the_rest(world: World) -> None:
     world.has(hub(300, kinds=3))
     before = await pieces(world, limit=200)
@@ -252,6 +261,17 @@ async def test_series_are_counted_again_when_storage_has_more(world: World) -> N
     assert (await world.calls.ask(GET_MAP, MapQuery(scan=SCAN), CALLER)).countries == {}
 
 
+async def test_what_is_counted_waits_for_its_turn(world: World) -> None:
+    world.facts = [Facts(entities=(entity(1),))]
+    turn = making_of(world.ports).turn
+    async with turn, turn:
+        counting = asyncio.create_task(world.calls.ask(GET_SERIES, SeriesQuery(scan=SCAN, of="types"), CALLER))
+        done, _ = await asyncio.wait({counting}, timeout=0.1)
+        assert not done
+        assert not world.read
+    assert (await counting).total == 1
+
+
 async def test_findings_of_all_pages_are_counted(world: World) -> None:
     world.findings = [finding(number, "exposure", "high" if number % 3 else "low") for number in range(2_500)]
     counted = await world.calls.ask(GET_SERIES, SeriesQuery(scan=SCAN, of="severities"), CALLER)
@@ -278,6 +298,31 @@ async def test_a_graph_is_drawn_in_chunks(world: World) -> None:
         parts = [chunk.data.decode() async for chunk in chunks]
     assert len(parts) > 5
     assert "example.org" in "".join(parts)
+
+
+async def test_a_drawing_begins_before_its_layout_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def endless(graph: object, wanted: object, key: str, check: Callable[[], None], before: object) -> NoReturn:
+        try:
+            while True:
+                check()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(picture, "pictured", endless)
+    monkeypatch.setattr("services.visualization.usecases.making.MOMENT", 0.1)
+    world.has(company(10))
+    async with aclosing(world.calls.follow(DRAW_GRAPH, LayoutQuery(scan=SCAN), CALLER)) as chunks:
+        assert (await anext(chunks)).media_type == "image/svg+xml"
+    assert await asyncio.to_thread(ended.wait, 10), "who leaves ends the work"
+
+
+async def test_what_is_not_there_to_be_drawn_is_told_before_the_file_begins(world: World) -> None:
+    for question in (LayoutQuery(scan=UUID(int=1)), LayoutQuery(scan=SCAN, around="xyz")):
+        with pytest.raises((NotFound, Invalid)):
+            async with aclosing(world.calls.follow(DRAW_GRAPH, question, CALLER)) as chunks:
+                await anext(chunks)
 
 
 async def test_the_world_is_given_with_where_it_is_from(world: World) -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.contracts.resources.visualization import LayoutPiece
+from services.contracts.resources.visualization import LayoutPiece, PlacedEdge, PlacedNode
 from services.kernel.cache import Cache
 from services.kernel.cache.memory import MemoryCache
 from services.kernel.cache.redis import RedisCache
@@ -96,6 +96,17 @@ async def test_what_is_too_large_is_not_kept(world: World, monkeypatch: pytest.M
     world.has(company(50))
     key = head(await pieces(world)).key
     assert await world.ports.cache.get(f"{CALLER.workspace}/{key}") is None
+
+
+async def test_the_largest_picture_that_may_be_asked_for_is_kept(world: World) -> None:
+    nodes = tuple(
+        PlacedNode(f"{number:032x}", 1234.567, -234.567, 9.25, "node", "hostname", f"h{number}.some.example.org",
+                   "in_scope", 1, 1_790_000_000_000_000)
+        for number in range(20_000)
+    )  # fmt: skip
+    edges = tuple(PlacedEdge(nodes[n % 20_000].id, nodes[n // 5].id, "resolves_to", 1) for n in range(100_000))
+    await kept.keep(world.ports, CALLER.workspace, "largest", [LayoutPiece(nodes=nodes, edges=edges)])
+    assert await kept.find(world.ports, CALLER.workspace, "largest", list[LayoutPiece])
 
 
 async def test_a_graph_is_not_read_again_as_long_as_it_has_not_changed(world: World) -> None:
