@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from services.cli import exporting
+from services.cli.commands.scan import form_of
 from services.cli.exporting import write_export
 from services.cli.output import check_form, form_by_ending
 from services.contracts.resources import EXPORT_FORMATS, ExportQuery
@@ -41,6 +42,16 @@ def test_the_ending_of_a_file_says_its_form(form: str) -> None:
     assert form_by_ending(f"/tmp/a.b.{ending}") == form
     assert form_by_ending("a.txt") == "hosts"
     assert form_by_ending("json") is None
+
+
+@pytest.mark.parametrize("ending", ["pdf", "html", "md"])
+def test_a_scan_is_refused_before_it_begins_where_a_report_would_be_written(ending: str) -> None:
+    with pytest.raises(Invalid, match="would be a report"):
+        form_of(None, f"a.{ending}")
+    assert form_of("csv", f"a.{ending}") == "csv"
+    with pytest.raises(Invalid) as refused:
+        form_of(None, "a")
+    assert ending not in str(refused.value).replace(",", "").split()
 
 
 def test_what_no_terminal_can_show_is_refused_there_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ from services.kernel.errors import Invalid
 
 #: Who reads a word list.
 GUESSER: Final = "brute"
+#: What is written of a scan by itself, by the ending of a file; a report is made of one that is there.
+WRITTEN: Final = {ending: form for ending, form in FORMS.items() if form in EXPORT_FORMATS}
 
 
 @click.command("scan")
@@ -194,17 +196,22 @@ def form_of(form: str | None, output: str | None) -> str:
     """What is written of a scan: what was said, or what the ending of the file says; a summary is for people to read.
 
     Raises:
-        Invalid: a summary shall go to a file, or nothing says what shall.
+        Invalid: a summary or a report shall go to a file, or nothing says what shall.
     """
     if output in {None, STDOUT}:
         return form or "summary"
     if form == "summary":
-        raise Invalid(f"a summary goes to standard output; say --format {_either(FORMS.values())} for a file")
+        raise Invalid(f"a summary goes to standard output; say --format {_either(WRITTEN.values())} for a file")
     chosen = form or form_by_ending(output)
     if chosen is None:
         raise Invalid(
-            f"nothing says what to write to {output}: say --format {_either(FORMS.values())},"
-            f" or let its name end in {_either(FORMS)}"
+            f"nothing says what to write to {output}: say --format {_either(WRITTEN.values())},"
+            f" or let its name end in {_either(WRITTEN)}"
+        )
+    if chosen not in EXPORT_FORMATS:
+        raise Invalid(
+            f"{output} would be a report, which is made of a scan that is there: write one with report, or export;"
+            f" for this file say --format {_either(WRITTEN.values())}"
         )
     return chosen
 
