@@ -207,7 +207,13 @@ def test_a_finding_is_a_note_and_an_indicator_where_it_is_of_something_malicious
     (indicator,) = of_type(objects, "indicator")
     assert indicator["pattern"] == "[domain-name:value = 'www.example.org']"
     assert not of_type(objects, "note")
-    assert of_type(bundle(about, finding(ADDRESS)), "note") == [], "what it is about is not exported"
+
+
+def test_a_finding_about_what_is_not_exported_is_counted_and_not_written() -> None:
+    export = StixBundle(ABOUT, TemporaryFile, profile="opencti", tlp=None)
+    objects = json.loads(written(export, [Facts(entities=(facts(WWW),))], (finding(WWW), finding(ADDRESS))))["objects"]
+    assert len(of_type(objects, "note")) == 1
+    assert export.left_out == "findings about what is not exported (--all exports it): 1"
 
 
 def test_quotes_do_not_end_a_pattern() -> None:

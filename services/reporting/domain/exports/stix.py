@@ -51,6 +51,7 @@ class StixBundle(Export):
         self._sources: dict[str, str] = {}
         self._mentioned: dict[bytes, Entity | None] = {}
         self._without_object: Counter[str] = Counter()
+        self._untold = 0
 
     def begin(self) -> Iterator[bytes]:
         identity = mirage_id("bundle", self._about.scan)
@@ -88,10 +89,13 @@ class StixBundle(Export):
 
     @property
     def left_out(self) -> str:
-        if not self._without_object:
-            return ""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._without_object.items()))
-        return f"what STIX has no object of its own for (profile strict): {kinds}"
+        said: list[str] = []
+        if self._without_object:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._without_object.items()))
+            said.append(f"what STIX has no object of its own for (profile strict): {kinds}")
+        if self._untold:
+            said.append(f"findings about what is not exported (--all exports it): {self._untold}")
+        return "; ".join(said)
 
     def close(self) -> None:
         self._ends.close()
@@ -284,8 +288,10 @@ class StixBundle(Export):
     def _finding(self, view: FindingView) -> Iterator[Stix]:
         found = (self._mentioned.get(bytes.fromhex(each.id)) for each in view.finding.entities)
         about = [entity for entity in found if entity is not None and (is_standard(entity) or not self._strict)]
-        if about:  # what a finding is about may lie outside of what is exported
+        if about:
             yield finding_object(view, about)
+        else:  # what a finding is about may lie outside of what is exported
+            self._untold += 1
 
 
 def _references(said: Sequence[SaidBy]) -> list[Stix]:
