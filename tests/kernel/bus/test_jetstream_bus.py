@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec import structs
 
-from lab.web.certificates import Authority
+from lab.web.certificates import AUTHORITY, Authority
 from lab.world.web import Certificate
 from services.cli.fleet.ports import free_ports
 from services.kernel.bus import Consumer, Delivery, Stream, jetstream_connection, jetstream_link
@@ -646,7 +646,7 @@ async def test_tls_is_asked_for_and_checked(own_server: OwnServer, tmp_path: Pat
     moment = datetime.now(UTC)
     leaf = authority.issue(
         Certificate(
-            id="leaf", subject="localhost", names=("localhost",), serial=2, issuer="lab",
+            id="leaf", subject="localhost", names=("localhost",), serial=2, issuer=AUTHORITY,
             not_before=moment - timedelta(1), not_after=moment + timedelta(1),
         )
     )  # fmt: skip
