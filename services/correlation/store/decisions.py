@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
+from services.contracts.resources.identity import HypothesisEvidence
 from services.correlation.domain.identity.clusters import Verdict
-from services.correlation.domain.identity.hypotheses import Evidence
 from services.correlation.domain.identity.names import plain_value
 from services.correlation.domain.identity.traits import Subject
 from services.kernel.sql import Reader, Tx
@@ -17,7 +17,7 @@ _DECISION: Final = (
 )
 _READ: Final = "id, one, other, type, one_value, other_value, status, at, who, reason"
 _HISTORY: Final = ("workspace", "id", "at", "status", "who", "reason")
-_decode = msgspec.json.Decoder(tuple[Evidence, ...]).decode
+_decode = msgspec.json.Decoder(tuple[HypothesisEvidence, ...]).decode
 
 
 class Proposal(NamedTuple):
@@ -28,7 +28,7 @@ class Proposal(NamedTuple):
     other: Subject
     scan: bytes
     score: float
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[HypothesisEvidence, ...]
 
 
 class Decision(NamedTuple):

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from services.correlation.domain.identity.hypotheses import Evidence, Hypothesis, Pair, hypothesis_id
+from services.contracts.resources.identity import HypothesisEvidence
+from services.correlation.domain.identity.hypotheses import Hypothesis, Pair, hypothesis_id
 from services.correlation.domain.identity.traits import Subject, Trait
 from services.kernel.sql import Reader, Tx
 
@@ -19,7 +20,7 @@ _HYPOTHESIS: Final = (
     *("workspace", "scan", "one", "other", "id", "type", "one_value", "other_value", "score", "evidence"),
 )
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(tuple[Evidence, ...]).decode
+_decode = msgspec.json.Decoder(tuple[HypothesisEvidence, ...]).decode
 
 
 class Source(NamedTuple):
@@ -211,7 +212,7 @@ async def write_hypotheses(tx: Tx, place: Place, found: Iterable[Hypothesis], re
         )
 
 
-async def read_hypotheses(view: Reader, place: Place) -> Mapping[Pair, tuple[float, tuple[Evidence, ...]]]:
+async def read_hypotheses(view: Reader, place: Place) -> Mapping[Pair, tuple[float, tuple[HypothesisEvidence, ...]]]:
     """All that is proposed in a scan, by pair."""
     rows = await view.fetch(
         "SELECT one, other, score, evidence FROM identity_hypothesis WHERE workspace = :workspace AND scan = :scan",

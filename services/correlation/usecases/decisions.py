@@ -14,7 +14,6 @@ from services.contracts.resources.identity import (
     HypothesesPage,
     HypothesesQuery,
     HypothesisChange,
-    HypothesisEvidence,
     HypothesisView,
 )
 from services.correlation.domain.identity.clusters import Cluster, Verdict, clusters_of
@@ -167,7 +166,6 @@ async def _views(
 def _view(
     identity: bytes, one: Subject, other: Subject, proposal: Proposal | None, decision: Decision | None
 ) -> HypothesisView:
-    evidence = () if proposal is None else proposal.evidence
     return HypothesisView(
         id=UUID(bytes=identity),
         type=one.type,
@@ -177,17 +175,7 @@ def _view(
         status="proposed" if decision is None else decision.status,
         supported=proposal is not None,
         scan=None if proposal is None else UUID(bytes=proposal.scan),
-        evidence=tuple(
-            HypothesisEvidence(
-                kind=each.kind,
-                words=each.words,
-                term=each.term,
-                holders=each.holders,
-                more=each.more,
-                against=each.against,
-            )
-            for each in evidence
-        ),
+        evidence=() if proposal is None else proposal.evidence,
         at=0 if decision is None else decision.at,
         who="" if decision is None else decision.who,
         reason="" if decision is None else decision.reason,

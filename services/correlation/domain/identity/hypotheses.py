@@ -21,6 +21,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from services.contracts.resources.identity import HypothesisEvidence
 from services.contracts.resources.storage import EntityFacts, RelationFacts
 from services.correlation.domain.identity.names import likeness
 from services.correlation.domain.identity.traits import (
@@ -47,27 +48,13 @@ OTHER_ENTRY: Final = 0.9
 Pair = tuple[bytes, bytes]
 
 
-class Evidence(Struct, frozen=True):
-    """One term: what speaks for it, or ``against``; ``holders`` share it, 0 where that does not matter.
-
-    ``more``: further traits of the kind that both have.
-    """
-
-    kind: str
-    words: str
-    term: float
-    holders: int = 0
-    more: int = 0
-    against: bool = False
-
-
 class Hypothesis(Struct, frozen=True):
     """That two entities of a type may be one, or that one holds both (accounts, domains); ``one`` has the lesser id."""
 
     one: Subject
     other: Subject
     score: float
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[HypothesisEvidence, ...]
 
     @property
     def pair(self) -> Pair:
@@ -121,7 +108,7 @@ def compare(one: Traits, other: Traits, holders: Mapping[tuple[str, str], int]) 
     return Hypothesis(one.subject, other.subject, round(score, 6), (*terms, *counter))
 
 
-def _shared(one: Traits, other: Traits, holders: Mapping[tuple[str, str], int]) -> Iterator[Evidence]:
+def _shared(one: Traits, other: Traits, holders: Mapping[tuple[str, str], int]) -> Iterator[HypothesisEvidence]:
     found: dict[str, list[tuple[float, str, int]]] = {}
     for trait in one.by.keys() & other.by.keys():
         kind, value = trait
@@ -134,10 +121,12 @@ def _shared(one: Traits, other: Traits, holders: Mapping[tuple[str, str], int]) 
     for kind, terms in found.items():
         term, value, count = min(terms, key=lambda each: (-each[0], each[1]))
         words = KINDS[kind].words if kind == "stated" else f"{KINDS[kind].words} {value}"
-        yield Evidence(kind, words, term, holders=count if KINDS[kind].fades else 0, more=len(terms) - 1)
+        yield HypothesisEvidence(
+            kind=kind, words=words, term=term, holders=count if KINDS[kind].fades else 0, more=len(terms) - 1
+        )
 
 
-def _named(one: Traits, other: Traits) -> Iterator[Evidence]:
+def _named(one: Traits, other: Traits) -> Iterator[HypothesisEvidence]:
     best = max(
         ((likeness(mine, theirs), mine, theirs) for mine in one.values("name") for theirs in other.values("name")),
         default=None,
@@ -149,24 +138,24 @@ def _named(one: Traits, other: Traits) -> Iterator[Evidence]:
     if " " not in mine and len(mine) < 8:
         weight *= SHORT_NAME
     words = f"both are named {mine}" if mine == theirs else f"names are {alike:.0f} % alike: {mine} / {theirs}"
-    yield Evidence("name", words, weight)
+    yield HypothesisEvidence(kind="name", words=words, term=weight)
 
 
-def _against(one: Traits, other: Traits) -> Iterator[Evidence]:
+def _against(one: Traits, other: Traits) -> Iterator[HypothesisEvidence]:
     """What speaks against it, unless a source says outright that they are one."""
     mine, theirs = one.values("country"), other.values("country")
     if mine and theirs and not set(mine) & set(theirs):
         words = f"countries differ: {', '.join(mine)} / {', '.join(theirs)}"
-        yield Evidence("country", words, OTHER_PLACE, against=True)
+        yield HypothesisEvidence(kind="country", words=words, term=OTHER_PLACE, against=True)
     kept = {value.partition(":")[0]: value for value in one.values("register")}
     for entry in other.values("register"):
         register = entry.partition(":")[0]
         if register in kept and kept[register] != entry:
             words = f"two entries of one register: {kept[register]} / {entry}"
-            yield Evidence("register", words, OTHER_ENTRY, against=True)
+            yield HypothesisEvidence(kind="register", words=words, term=OTHER_ENTRY, against=True)
     mine = one.values("platform")
     if mine and mine == other.values("platform"):
-        yield Evidence("platform", f"two accounts at {mine[0]}", OTHER_PLACE, against=True)
+        yield HypothesisEvidence(kind="platform", words=f"two accounts at {mine[0]}", term=OTHER_PLACE, against=True)
 
 
 def collect(entities: Iterable[EntityFacts], relations: Iterable[RelationFacts]) -> list[Trait]:

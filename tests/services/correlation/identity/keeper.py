@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from services.contracts.resources.identity import HypothesisEvidence
 from services.contracts.resources.storage import EntityFacts, RelationFacts
-from services.correlation.domain.identity.hypotheses import Evidence, Pair
+from services.correlation.domain.identity.hypotheses import Pair
 from services.correlation.store import identity as store
 from services.correlation.usecases import identity
 from services.kernel.calls import A, Endpoint, LocalCalls, Q, operator
@@ -35,7 +36,7 @@ class Keeper:
         async with self.ports.outbox.unit() as unit:
             await identity.forget(self.ports, unit.tx, workspace, scan)
 
-    async def proposed(self, scan: UUID = SCAN) -> dict[Pair, tuple[float, tuple[Evidence, ...]]]:
+    async def proposed(self, scan: UUID = SCAN) -> dict[Pair, tuple[float, tuple[HypothesisEvidence, ...]]]:
         async with self.ports.sql.read() as view:
             return dict(await store.read_hypotheses(view, store.Place(WORKSPACE, scan)))
 
