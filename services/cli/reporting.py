@@ -1,17 +1,17 @@
 """Has reports made, and writes their files out."""
 
 import sys
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import click
 
 from services.cli.hull import Hull
 from services.cli.judging import wait_judged
 from services.cli.options import Session
-from services.cli.output import STDOUT, kept
+from services.cli.output import STDOUT, kept, opened_for_bytes
 from services.contracts.endpoints import MAKE_REPORT, READ_BUNDLE, READ_REPORT
 from services.contracts.resources import Scan
 from services.contracts.resources.reports import BundleQuery, NewReport, ReportFile, ReportFormat, ReportView
@@ -47,10 +47,10 @@ async def make_report(hull: Hull, session: Session, new: NewReport) -> ReportVie
 
 async def write_file(pieces: AsyncGenerator[Piece, None], output: str, then: str) -> None:
     """Write a file piece by piece; ``then`` says how it is written again where that fails."""
-    with kept(output, then), _opened(output) as out:
+    with kept(output, then), opened_for_bytes(output) as write:
         async with aclosing(pieces):
             async for piece in pieces:
-                out.write(piece.data)
+                write(piece.data)
 
 
 def format_of(output: str | None, form: ReportFormat | None) -> ReportFormat:
@@ -63,16 +63,6 @@ def format_of(output: str | None, form: ReportFormat | None) -> ReportFormat:
     if chosen == "pdf" and output == STDOUT and sys.stdout.isatty():
         raise Invalid("a PDF is not for a terminal: say --output FILE")
     return chosen
-
-
-@contextmanager
-def _opened(output: str) -> Iterator[IO[bytes]]:
-    if output == STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    with Path(output).open("wb") as out:
-        yield out
 
 
 async def write_report(
