@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import structlog
@@ -8,6 +9,7 @@ from services.cli.main import main
 from services.kernel.observe import LogFile
 
 Mirage = Callable[..., tuple[int, str, str]]
+WALLET = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"
 
 
 @pytest.fixture
@@ -31,3 +33,12 @@ def mirage(capsys: pytest.CaptureFixture[str]) -> Mirage:
         return left.value.code, out, err
 
     return call
+
+
+@pytest.fixture
+def wallet_scan(mirage: Mirage, tmp_path: Path) -> Path:
+    """A data folder with a scan that needs no network."""
+    made = tmp_path / "data"
+    code, _, _ = mirage("scan", WALLET, "--module", "crypto", "--quiet", "--data", str(made))
+    assert code == 0
+    return made

@@ -4,25 +4,13 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
+from tests.cli.conftest import WALLET, Mirage
 
-from tests.cli.conftest import Mirage
-
-WALLET = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"
 BEFORE = "2026-01-01"
 
 
-@pytest.fixture
-def data(mirage: Mirage, tmp_path: Path) -> Path:
-    """A folder with a scan that needs no network."""
-    made = tmp_path / "data"
-    code, _, _ = mirage("scan", WALLET, "--module", "crypto", "--quiet", "--data", str(made))
-    assert code == 0
-    return made
-
-
-def test_an_entity_is_shown_as_it_was(mirage: Mirage, data: Path) -> None:
-    place = ("--data", str(data))
+def test_an_entity_is_shown_as_it_was(mirage: Mirage, wallet_scan: Path) -> None:
+    place = ("--data", str(wallet_scan))
     shown = mirage("show", WALLET, *place)
     assert shown[0] == 0
     assert mirage("as-of", "0m", "show", WALLET, *place) == shown
@@ -32,16 +20,16 @@ def test_an_entity_is_shown_as_it_was(mirage: Mirage, data: Path) -> None:
     assert err == f"mirage: nothing was known of {WALLET} on {BEFORE} 00:00:00 UTC\n"
 
 
-def test_an_export_has_what_was_known(mirage: Mirage, data: Path) -> None:
-    words = ("export", "last", "--format", "jsonl", "--data", str(data))
+def test_an_export_has_what_was_known(mirage: Mirage, wallet_scan: Path) -> None:
+    words = ("export", "last", "--format", "jsonl", "--data", str(wallet_scan))
     exported = mirage(*words)
     assert WALLET in exported[1]
     assert mirage("as-of", "0m", *words) == exported
     assert mirage("as-of", BEFORE, *words) == (0, "", "")
 
 
-def test_two_instants_are_compared_of_a_scan_or_of_all(mirage: Mirage, data: Path) -> None:
-    place = ("--data", str(data), "--format", "json")
+def test_two_instants_are_compared_of_a_scan_or_of_all(mirage: Mirage, wallet_scan: Path) -> None:
+    place = ("--data", str(wallet_scan), "--format", "json")
     since = json.loads(mirage("as-of", BEFORE, "diff", *place)[1])
     assert (since["scan"], since["counts"]["new"]) == (None, 1)
     assert since["before"] == int(datetime.fromisoformat(BEFORE).replace(tzinfo=UTC).timestamp()) * 1_000_000

@@ -3,24 +3,11 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from tests.cli.conftest import Mirage
-
-WALLET = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"
+from tests.cli.conftest import WALLET, Mirage
 
 
-@pytest.fixture
-def data(mirage: Mirage, tmp_path: Path) -> Path:
-    """A folder with a scan that needs no network."""
-    made = tmp_path / "data"
-    code, _, _ = mirage("scan", WALLET, "--module", "crypto", "--quiet", "--data", str(made))
-    assert code == 0
-    return made
-
-
-def test_the_version_is_said_with_the_module_or_after_it(mirage: Mirage, data: Path) -> None:
-    place = ("--data", str(data), "--format", "json")
+def test_the_version_is_said_with_the_module_or_after_it(mirage: Mirage, wallet_scan: Path) -> None:
+    place = ("--data", str(wallet_scan), "--format", "json")
     said = json.loads(mirage("retract", "--module", "crypto", "--version", "1", "--reason", "wrong", *place)[1])
     assert (said["claims"], said["retractions"][0]["version"]) == (3, 1)
     assert json.loads(mirage("retract", "--module", "crypto@1", "--undo", *place)[1])["claims"] == 3
@@ -29,8 +16,8 @@ def test_the_version_is_said_with_the_module_or_after_it(mirage: Mirage, data: P
     assert mirage("retract", "--version", "2", "--reason", "wrong", *place)[0] == 2
 
 
-def test_a_source_and_an_instant_narrow_what_is_withdrawn(mirage: Mirage, data: Path) -> None:
-    place = ("--data", str(data))
+def test_a_source_and_an_instant_narrow_what_is_withdrawn(mirage: Mirage, wallet_scan: Path) -> None:
+    place = ("--data", str(wallet_scan))
     declared = json.loads(mirage("modules", "show", "crypto", *place, "--format", "json")[1])["declared"]
     words = ("--source", declared["source"], "--since", "2026-01-01")
     code, out, _ = mirage("retract", *words, "--reason", "wrong", *place)
