@@ -4,6 +4,7 @@ Doors, consumers and tasks are named by import strings, so that a service can be
 importing what only a running one needs.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -103,6 +104,11 @@ class Ports:
         self.state = {}
         for name, port in ports.items():
             setattr(self, name, port)
+
+    def event(self, name: str) -> asyncio.Event:
+        """What wakes the parts of this process that wait for something, by its name; the same for all who ask."""
+        event: asyncio.Event = self.state.setdefault(name, asyncio.Event())
+        return event
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"the service {self.service} does not declare that it needs {name}")

@@ -71,10 +71,8 @@ def tell(ports: Ports) -> None:
 
 
 def _heeded(ports: Ports) -> asyncio.Event:
-    event: asyncio.Event = ports.state.setdefault("revocations heeded", asyncio.Event())
-    return event
+    return ports.event("revocations heeded")
 
 
 def _revoked(ports: Ports) -> asyncio.Event:
-    event: asyncio.Event = ports.state.setdefault("revoked", asyncio.Event())
-    return event
+    return ports.event("revoked")

@@ -43,9 +43,7 @@ def keys_of_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def waker(ports: Ports) -> asyncio.Event:
     """Set when something was changed."""
-    event = ports.state.setdefault("changed", asyncio.Event())
-    assert isinstance(event, asyncio.Event)
-    return event
+    return ports.event("changed")
 
 
 async def project(ports: Ports) -> None:

@@ -55,9 +55,7 @@ _log = structlog.get_logger(__name__)
 
 def waker(ports: Ports) -> asyncio.Event:
     """Set when there is something to do."""
-    event = ports.state.setdefault("work", asyncio.Event())
-    assert isinstance(event, asyncio.Event)
-    return event
+    return ports.event("work")
 
 
 async def follow(ports: Ports) -> None:

@@ -38,9 +38,7 @@ def number_of(document: bytes) -> int:
 
 def waker(ports: Ports) -> asyncio.Event:
     """Set when there are entities to index."""
-    event = ports.state.setdefault("unindexed", asyncio.Event())
-    assert isinstance(event, asyncio.Event)
-    return event
+    return ports.event("unindexed")
 
 
 async def index_new(ports: Ports) -> None:

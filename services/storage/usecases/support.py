@@ -42,9 +42,7 @@ _log = structlog.get_logger(__name__)
 
 def waker(ports: Ports) -> asyncio.Event:
     """Set when something changed in a scan of which something is withdrawn."""
-    event = ports.state.setdefault("unsupported", asyncio.Event())
-    assert isinstance(event, asyncio.Event)
-    return event
+    return ports.event("unsupported")
 
 
 class Reached:
