@@ -334,7 +334,9 @@ async def test_the_audit_trail_names_what_was_withdrawn_and_no_text_that_names_n
     await retract(store, module="a text of who asks")
     await retract(store, record=SHARED.id.hex(), undo=True)
     async with store.sql.read() as view:
-        rows = await view.fetch("SELECT data FROM outbox WHERE type = :type", type=message_type(Record))
+        rows = await view.fetch(
+            "SELECT data FROM outbox WHERE type = :type ORDER BY position", type=message_type(Record)
+        )
     assert [msgspec.json.decode(data, type=Record).about for (data,) in rows] == [
         {"module": "crtsh", "version": "2"}, {}, {"record": SHARED.id.hex(), "undo": "true"},
     ]  # fmt: skip
