@@ -1,12 +1,20 @@
 """How findings are written for a person."""
 
+from collections.abc import Mapping
+
 import click
 
 from services.cli.claim_text import value_words
 from services.cli.text import clean, instant
+from services.contracts.findings import SEVERITIES, Severity
 from services.contracts.resources.correlation import FindingRow, FindingView, Ground, Named, PathView
 
 GROUNDS_SHOWN = 30
+
+
+def by_severity(counts: Mapping[Severity, int]) -> str:
+    """How many there are of each severity, the worst first; of those that there are none of, nothing."""
+    return ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES) if severity in counts)
 
 
 def write_row(row: FindingRow) -> None:

@@ -12,6 +12,7 @@ from services.cli.hull import Hull
 from services.cli.judging import wait_judged
 from services.cli.options import Session
 from services.cli.output import STDOUT, kept, opened_for_bytes
+from services.cli.text import count
 from services.contracts.endpoints import MAKE_REPORT, READ_BUNDLE, READ_REPORT
 from services.contracts.resources import Scan
 from services.contracts.resources.reports import BundleQuery, NewReport, ReportFile, ReportFormat, ReportView
@@ -101,4 +102,4 @@ def pieces_of(
 
 def told(report: ReportView) -> str:
     more = f", of which it tells {report.shown:,}" if report.shown < report.findings else ""
-    return f"{report.template}, {report.findings:,} {'finding' if report.findings == 1 else 'findings'}{more}"
+    return f"{report.template}, {count(report.findings, 'finding')}{more}"

@@ -1,6 +1,6 @@
 """`mirage export`: what a scan found, as a file for people or programs."""
 
-from typing import Final
+from typing import Final, get_args
 
 import click
 
@@ -11,7 +11,7 @@ from services.cli.instants import WHEN, Instant
 from services.cli.options import Session, data_options, run_async
 from services.cli.output import check_form, check_output, form_by_ending
 from services.cli.reporting import write_report
-from services.contracts.resources import EXPORT_FORMATS, TLP, ExportQuery
+from services.contracts.resources import EXPORT_FORMATS, TLP, ExportQuery, StixProfile
 from services.contracts.resources.reports import NewReport, ReportFormat
 from services.kernel.errors import Invalid
 
@@ -39,7 +39,7 @@ REPORTED: Final[tuple[ReportFormat, ...]] = ("pdf", "html", "md")
 )
 @click.option(
     "--profile",
-    type=click.Choice(["opencti", "strict"]),
+    type=click.Choice(get_args(StixProfile)),
     default="opencti",
     show_default=True,
     help="Of stix: with the objects that OpenCTI and Mirage add, or those of the standard alone.",

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from services.cli.finding import find_scan
-from services.cli.finding_text import write_row
+from services.cli.finding_text import by_severity, write_row
 from services.cli.hull import Hull
 from services.cli.judging import wait_judged
 from services.cli.options import Session, data_options, format_option, run_async
@@ -81,5 +81,4 @@ def summed_up(counts: dict[Severity, int]) -> str:
     """How many findings there are, by severity."""
     if not counts:
         return "No findings"
-    each = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES) if severity in counts)
-    return f"{count(sum(counts.values()), 'finding')}: {each}"
+    return f"{count(sum(counts.values()), 'finding')}: {by_severity(counts)}"

@@ -1,13 +1,14 @@
 """`mirage graph`: how things that a scan found hang together."""
 
 from contextlib import aclosing
-from typing import Final
+from typing import get_args
 
 import click
 
 from services.cli.exporting import is_kept
 from services.cli.finding import find_scan
 from services.cli.finding_text import write_path
+from services.cli.folder_options import GroupOnData
 from services.cli.hull import Hull
 from services.cli.judging import wait_judged
 from services.cli.options import Session, data_options, format_option, run_async
@@ -19,10 +20,8 @@ from services.contracts.resources.correlation import PathsQuery
 from services.contracts.resources.visualization import LayoutName, LayoutQuery
 from services.kernel.errors import Invalid, NotFound
 
-LAYOUTS: Final = ("force", "layered", "radial")
 
-
-@click.group("graph")
+@click.group("graph", cls=GroupOnData)
 def command() -> None:
     """How things that a scan found hang together."""
 
@@ -67,7 +66,7 @@ def path(
 @click.argument("scan_id", metavar="ID")
 @click.option(
     "--layout",
-    type=click.Choice(LAYOUTS),
+    type=click.Choice(get_args(LayoutName)),
     default="force",
     show_default=True,
     help="force: what belongs together lies together; layered: targets at the top; radial: rings around them.",

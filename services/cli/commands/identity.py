@@ -1,6 +1,6 @@
 """`mirage identity`: what may be one and the same, why, and what people say of it."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import click
 
@@ -21,8 +21,6 @@ from services.contracts.resources.identity import (
 )
 from services.kernel.errors import Invalid, NotFound
 
-STATUSES = click.Choice(["proposed", "accepted", "rejected"])
-
 
 @click.group("identity", cls=GroupOnData)
 def command() -> None:
@@ -31,7 +29,7 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("scan_id", metavar="[ID]", required=False)
-@click.option("--status", type=STATUSES, help="Only those of this status.")
+@click.option("--status", type=click.Choice(get_args(HypothesisStatus)), help="Only those of this status.")
 @click.option("--least", type=click.FloatRange(0, 1), default=0.0, help="Only those of this score and above.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True)
 @format_option("table", "json")

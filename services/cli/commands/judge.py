@@ -5,7 +5,7 @@ from typing import Literal, cast
 import click
 
 from services.cli.finding_text import write_row
-from services.cli.options import Session, data_options, format_option, run_async
+from services.cli.options import Session, data_options, format_option
 from services.cli.text import write_json
 from services.contracts.endpoints import SET_FINDING
 from services.contracts.resources.correlation import SetFinding
@@ -21,15 +21,9 @@ Status = Literal["new", "confirmed", "false_positive", "accepted"]
 @data_options
 def command(session: Session, finding: str, status: str, reason: str, form: str) -> int:
     """Say that a FINDING is so, is none, or is accepted; `new` takes that back. It counts in every scan."""
-
-    async def work() -> int:
-        async with session.open() as hull:
-            question = SetFinding(finding=finding, status=cast("Status", status), reason=reason)
-            row = await hull.calls.ask(SET_FINDING, question, session.caller)
-        if form == "json":
-            write_json(row)
-        else:
-            write_row(row)
-        return 0
-
-    return run_async(work())
+    row = session.ask(SET_FINDING, SetFinding(finding=finding, status=cast("Status", status), reason=reason))
+    if form == "json":
+        write_json(row)
+    else:
+        write_row(row)
+    return 0

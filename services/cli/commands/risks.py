@@ -3,12 +3,11 @@
 import click
 
 from services.cli.finding import find_scan
-from services.cli.finding_text import named
+from services.cli.finding_text import by_severity, named
 from services.cli.judging import wait_judged
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import write_json
 from services.contracts.endpoints import GET_RISKS
-from services.contracts.findings import SEVERITIES
 from services.contracts.resources.correlation import Risk, RiskQuery
 
 
@@ -40,5 +39,4 @@ def command(session: Session, scan: str, limit: int, form: str) -> int:
 
 
 def _counts(risk: Risk) -> str:
-    told = [f"{risk.counts[severity]:,} {severity}" for severity in reversed(SEVERITIES) if severity in risk.counts]
-    return ", ".join(told) or "nothing was found"
+    return by_severity(risk.counts) or "nothing was found"

@@ -7,6 +7,7 @@ import click
 
 from services.cli.finding import find_scan
 from services.cli.finding_text import named, write_finding
+from services.cli.folder_options import GroupOnData
 from services.cli.judging import wait_judged
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, count, write_json
@@ -21,6 +22,7 @@ from services.contracts.endpoints import (
     SET_RULE,
     WRITE_RULE,
 )
+from services.contracts.findings import SEVERITIES
 from services.contracts.resources.correlation import (
     Backtest,
     Backtested,
@@ -32,12 +34,13 @@ from services.contracts.resources.correlation import (
     WhyNotQuery,
     WrittenRule,
 )
+from services.kernel.calls import Nothing
 from services.kernel.errors import Invalid
 
 MAX_TEXT = 65_536
 
 
-@click.group("rules")
+@click.group("rules", cls=GroupOnData)
 def command() -> None:
     """What findings are made by, and why they are."""
 
@@ -47,22 +50,14 @@ def command() -> None:
 @data_options
 def list_rules(session: Session, form: str) -> int:
     """List rules: those that come with Mirage, and those of the workspace."""
-
-    async def work() -> int:
-        from services.contracts.findings import SEVERITIES
-        from services.kernel.calls import Nothing
-
-        async with session.open() as hull:
-            found = await hull.calls.ask(LIST_RULES, Nothing(), session.caller)
-        if form == "json":
-            write_json(found)
-            return 0
-        for rule in sorted(found, key=lambda each: (-SEVERITIES.index(each.severity), each.category, each.id)):
-            write_rule(rule)
-        click.echo(count(len(found), "rule"))
+    found = session.ask(LIST_RULES, Nothing())
+    if form == "json":
+        write_json(found)
         return 0
-
-    return run_async(work())
+    for rule in sorted(found, key=lambda each: (-SEVERITIES.index(each.severity), each.category, each.id)):
+        write_rule(rule)
+    click.echo(count(len(found), "rule"))
+    return 0
 
 
 def write_rule(rule: RuleRow) -> None:
@@ -77,16 +72,11 @@ def write_rule(rule: RuleRow) -> None:
 @data_options
 def show(session: Session, rule: str) -> int:
     """Print the text of a RULE."""
-
-    async def work() -> int:
-        async with session.open() as hull:
-            view = await hull.calls.ask(GET_RULE, RuleRef(rule), session.caller)
-        click.echo("".join(map(_kept_line, view.text.splitlines(keepends=True))), nl=not view.text.endswith("\n"))
-        if view.fault:
-            click.echo(f"mirage: it is left out: {clean(view.fault)}", err=True)
-        return 1 if view.fault else 0
-
-    return run_async(work())
+    view = session.ask(GET_RULE, RuleRef(rule))
+    click.echo("".join(map(_kept_line, view.text.splitlines(keepends=True))), nl=not view.text.endswith("\n"))
+    if view.fault:
+        click.echo(f"mirage: it is left out: {clean(view.fault)}", err=True)
+    return 1 if view.fault else 0
 
 
 def _kept_line(line: str) -> str:
@@ -206,14 +196,9 @@ def add(session: Session, file: Path, form: str) -> int:
 @data_options
 def remove(session: Session, rule: str) -> int:
     """Remove a RULE of the workspace's own."""
-
-    async def work() -> int:
-        async with session.open() as hull:
-            await hull.calls.ask(REMOVE_RULE, RuleRef(rule), session.caller)
-        click.echo(f"{rule} is removed; its findings go when their scans are looked at again")
-        return 0
-
-    return run_async(work())
+    session.ask(REMOVE_RULE, RuleRef(rule))
+    click.echo(f"{rule} is removed; its findings go when their scans are looked at again")
+    return 0
 
 
 @command.command("set")
@@ -223,14 +208,8 @@ def remove(session: Session, rule: str) -> int:
 @data_options
 def set_rule(session: Session, rule: str, enabled: bool, form: str) -> int:
     """Let a RULE be in force, or not."""
-
-    async def work() -> int:
-        async with session.open() as hull:
-            row = await hull.calls.ask(SET_RULE, SetRule(rule=rule, enabled=enabled), session.caller)
-        _write_set(row, form)
-        return 0
-
-    return run_async(work())
+    _write_set(session.ask(SET_RULE, SetRule(rule=rule, enabled=enabled)), form)
+    return 0
 
 
 def _write_set(rule: RuleRow, form: str) -> None:

@@ -7,6 +7,7 @@ import click
 
 from services.cli.days import read_until
 from services.cli.finding import find_id
+from services.cli.folder_options import GroupOnData
 from services.cli.options import Session, data_options, format_option, run_async
 from services.cli.text import clean, count, instant, write_json
 from services.contracts.endpoints import LIFT_SUPPRESSION, LIST_SUPPRESSIONS, SUPPRESS
@@ -14,7 +15,7 @@ from services.contracts.resources.correlation import Suppress, Suppression, Supp
 from services.kernel.calls import Nothing
 
 
-@click.group("suppress")
+@click.group("suppress", cls=GroupOnData)
 def command() -> None:
     """Put findings aside: nothing is lost, and they come back when it ends."""
 
@@ -29,19 +30,13 @@ def command() -> None:
 @data_options
 def add(session: Session, rule: str, entity: str, kind: str | None, reason: str, until: str | None, form: str) -> int:
     """Put aside what is found by a rule, on an entity, or both."""
-
-    async def work() -> int:
-        ends = int(read_until(until, datetime.now().astimezone()).timestamp()) * 1_000_000 if until else None
-        async with session.open() as hull:
-            question = Suppress(rule=rule, entity=entity, type=kind, reason=reason, ends=ends)
-            said = await hull.calls.ask(SUPPRESS, question, session.caller)
-        if form == "json":
-            write_json(said)
-        else:
-            write_suppression(said)
-        return 0
-
-    return run_async(work())
+    ends = int(read_until(until, datetime.now().astimezone()).timestamp()) * 1_000_000 if until else None
+    said = session.ask(SUPPRESS, Suppress(rule=rule, entity=entity, type=kind, reason=reason, ends=ends))
+    if form == "json":
+        write_json(said)
+    else:
+        write_suppression(said)
+    return 0
 
 
 @command.command("list")
@@ -49,19 +44,14 @@ def add(session: Session, rule: str, entity: str, kind: str | None, reason: str,
 @data_options
 def list_suppressions(session: Session, form: str) -> int:
     """List what is put aside, by whom, why, and until when."""
-
-    async def work() -> int:
-        async with session.open() as hull:
-            found = await hull.calls.ask(LIST_SUPPRESSIONS, Nothing(), session.caller)
-        if form == "json":
-            write_json(found)
-            return 0
-        for each in found:
-            write_suppression(each)
-        click.echo(count(len(found), "suppression") if found else "Nothing is put aside")
+    found = session.ask(LIST_SUPPRESSIONS, Nothing())
+    if form == "json":
+        write_json(found)
         return 0
-
-    return run_async(work())
+    for each in found:
+        write_suppression(each)
+    click.echo(count(len(found), "suppression") if found else "Nothing is put aside")
+    return 0
 
 
 @command.command("remove")
