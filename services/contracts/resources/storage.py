@@ -123,12 +123,6 @@ class SearchPage(Struct, frozen=True, kw_only=True):
     cursor: str | None
 
 
-class Chunk(Struct, frozen=True):
-    """A piece of an answer, as text."""
-
-    text: str
-
-
 class Stored(Struct, frozen=True, kw_only=True):
     """How much of a scan storage has: work items with all their parts, and `Admitted` messages.
 

@@ -128,17 +128,11 @@ async def relations(view: Reader, workspace: UUID, numbers: Sequence[int]) -> di
     return {row[1]: read_relation(row) for row in rows}
 
 
-async def relations_from(
-    view: Reader, workspace: UUID, sources: Sequence[int], type: str | None = None
-) -> list[StoredRelation]:
-    """The relations from ``sources``, of one type or of all."""
-    narrowed = " AND type = :type" if type else ""
+async def relations_from(view: Reader, workspace: UUID, sources: Sequence[int]) -> list[StoredRelation]:
     rows = await view.fetch_in(
-        f"SELECT {RELATION} FROM relation"  # noqa: S608  parameters only
-        f" WHERE workspace = :workspace AND source IN :keys{narrowed}",
+        f"SELECT {RELATION} FROM relation WHERE workspace = :workspace AND source IN :keys",  # noqa: S608  columns only
         sources,
         workspace=workspace.bytes,
-        **({"type": type} if type else {}),
     )
     return [read_relation(row) for row in rows]
 
@@ -226,13 +220,12 @@ async def claims_of(
     item: UUID | None = None,
     *,
     when: When = NOW,
-    size: int = 1000,
 ) -> AsyncIterator[list[StoredClaim]]:
     """The claims of a scan, or of one item of it, in the order of their keys."""
     narrowed = when.counts + (" AND item = :item" if item else "")
     async for rows in view.stream(
         f"SELECT {CLAIM} FROM {CLAIMS} AND claim.scan = :scan AND result.scan = :scan{narrowed} ORDER BY claim, id",  # noqa: S608  columns only
-        size=size,
+        size=1000,
         workspace=workspace.bytes,
         scan=scan.bytes,
         **({"item": item.bytes} if item else {}),

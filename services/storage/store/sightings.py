@@ -47,13 +47,13 @@ _NAMING: Final = _naming("")
 _NAMING_IN_SCAN: Final = _naming(" AND {}.scan = :scan")
 
 
-def _narrowed(when: When, roles: Sequence[Role] | None, types: Sequence[str] | None) -> tuple[str, dict[str, object]]:
-    """The conditions for an instant, for roles and for types, and their values.
+def _narrowed(when: When, roles: Sequence[Role] | None, type: str | None) -> tuple[str, dict[str, object]]:
+    """The conditions for an instant, for roles and for a type, and their values.
 
     Who was in a role may have a stronger one by now.
     """
-    values: dict[str, object] = {f"type{place}": kind for place, kind in enumerate(types or ())}
-    text = f" AND sighting.type IN ({_names(values)})" if types else ""
+    values: dict[str, object] = {"type": type} if type else {}
+    text = " AND sighting.type = :type" if type else ""
     if when.as_of is not None:
         text, values = text + _KNOWN, values | {"as_of": when.as_of}
     if roles and when.as_of is not None:
@@ -78,7 +78,7 @@ async def sighted_after(
     limit: int,
 ) -> tuple[list[StoredEntity], int | None]:
     """Of the next entities of a scan, in the order in which they came, those that count; and whom to go on after."""
-    narrowed, values = _narrowed(when, roles, (type,) if type else None)
+    narrowed, values = _narrowed(when, roles, type)
     rows = await view.fetch(
         f"{_SEEN} AND sighting.entity > :after{narrowed} ORDER BY sighting.entity LIMIT :limit",
         workspace=workspace.bytes,

@@ -22,11 +22,12 @@ from services.kernel.calls import Caller
 from services.kernel.errors import Invalid
 from services.kernel.service import Ports
 from services.kernel.sql import Reader
-from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
+from services.storage.domain import ABSENCE, ENTITY, record_ids
 from services.storage.store import joined, reading, sightings
 from services.storage.store.joined import Joined
 from services.storage.store.reading import StoredClaim, StoredEntity
 from services.storage.store.when import NOW, When
+from services.storage.usecases.compared import by_saying, grouped
 from services.storage.usecases.stored import check_scans
 
 IN_SCOPE: Final[tuple[Role, ...]] = ("target", "in_scope")
@@ -117,20 +118,15 @@ async def _relation_facts(
 
 async def _told(
     view: Reader, workspace: UUID, scan: UUID, numbers: Sequence[int], when: When
-) -> dict[int, list[StoredClaim]]:
-    told: dict[int, list[StoredClaim]] = {}
-    for claim in await reading.claims_about(view, workspace, numbers, scan, ASSERTED, when):
-        told.setdefault(claim.about, []).append(claim)
-    return told
+) -> dict[int, tuple[StoredClaim, ...]]:
+    return grouped(await reading.claims_about(view, workspace, numbers, scan, ASSERTED, when))
 
 
 def _entity(stored: StoredEntity, claims: Sequence[StoredClaim]) -> EntityFacts:
-    values: dict[tuple[str, str], list[StoredClaim]] = {}
+    values = by_saying(claims)
     absences: dict[str, list[StoredClaim]] = {}
     for claim in claims:
-        if claim.kind == ATTRIBUTE:
-            values.setdefault((claim.name, claim.value), []).append(claim)
-        elif claim.kind == ABSENCE:
+        if claim.kind == ABSENCE:
             absences.setdefault(claim.name, []).append(claim)
     return EntityFacts(
         entity=stored.entity,

@@ -17,10 +17,11 @@ from services.contracts.targets import recognise
 from services.kernel.calls import Caller
 from services.kernel.service import Ports
 from services.kernel.sql import Reader
-from services.storage.domain import ABSENCE, ATTRIBUTE, ENTITY, record_ids
+from services.storage.domain import ABSENCE, ENTITY, record_ids
 from services.storage.store import reading, sightings
 from services.storage.store.reading import StoredClaim, StoredEntity, StoredRelation
 from services.storage.store.when import When
+from services.storage.usecases.compared import by_saying, grouped
 from services.storage.usecases.stored import check_scans
 
 
@@ -53,9 +54,7 @@ async def _entity_view(
     ]
     numbers = [stored.number, *(relation.number for relation in touching)]
     claims = await reading.claims_about(view, workspace, numbers, scan, when=when)
-    about: dict[int, list[StoredClaim]] = {}
-    for claim in claims:
-        about.setdefault(claim.about, []).append(claim)
+    about = grouped(claims)
     said = {relation.number: relation for relation in touching if relation.number in about}
     if scan is not None:
         seen = await sightings.as_seen(view, workspace, scan, [stored], when)
@@ -64,7 +63,7 @@ async def _entity_view(
         stored = seen[0] if seen else stored
     pairs = ((relation.source, relation.target) for relation in said.values())
     ends = await reading.entities(view, workspace, [end for pair in pairs for end in pair])
-    own = about.get(stored.number, [])
+    own = about.get(stored.number, ())
     return EntityView(
         id=str(UUID(bytes=stored.id)),
         type=stored.entity.type,
@@ -75,7 +74,7 @@ async def _entity_view(
         scope_role=stored.role,
         distance=stored.distance,
         assertions=tuple(_assertion(claim) for claim in own if claim.kind == ENTITY),
-        attributes=_values([claim for claim in own if claim.kind == ATTRIBUTE]),
+        attributes=_values(own),
         absences=_absences([claim for claim in own if claim.kind == ABSENCE]),
         relations=tuple(
             _relation_view(relation, ends, about[relation.number])
@@ -92,21 +91,18 @@ async def _entity_view(
 
 
 def _values(claims: Sequence[StoredClaim]) -> tuple[AttributeValue, ...]:
-    grouped: dict[tuple[str, str], list[StoredClaim]] = {}
-    for claim in claims:
-        grouped.setdefault((claim.name, claim.value), []).append(claim)
     return tuple(
         AttributeValue(name=name, value=group[0].plain, assertions=tuple(map(_assertion, group)))
-        for (name, _), group in sorted(grouped.items())
+        for (name, _), group in sorted(by_saying(claims).items())
     )
 
 
 def _absences(claims: Sequence[StoredClaim]) -> tuple[AbsenceView, ...]:
-    grouped: dict[str, list[StoredClaim]] = {}
+    by_name: dict[str, list[StoredClaim]] = {}
     for claim in claims:
-        grouped.setdefault(claim.name, []).append(claim)
+        by_name.setdefault(claim.name, []).append(claim)
     return tuple(
-        AbsenceView(predicate=name, assertions=tuple(map(_assertion, group))) for name, group in sorted(grouped.items())
+        AbsenceView(predicate=name, assertions=tuple(map(_assertion, group))) for name, group in sorted(by_name.items())
     )
 
 
