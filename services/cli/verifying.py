@@ -69,8 +69,7 @@ def verify_bundle(file: IO[bytes], keys: Sequence[Mapping[str, Any]] | None = No
     except BrokenMember as error:
         raise Corrupt("the manifest, its signature or its keys are not as they were written") from error
     published = _keys(brought) if keys is None else keys
-    kid, thumbprint = _check_signature(written, signed, published)
-    manifest = _decode(written, Manifest)
+    kid, thumbprint, manifest = _check_signature(written, signed, published)
     if manifest is None or manifest.form != bundles.FORM:
         raise Incompatible("this bundle has a form that a newer version writes")
     found = _Contents(archive, manifest)
@@ -87,8 +86,13 @@ def verify_bundle(file: IO[bytes], keys: Sequence[Mapping[str, Any]] | None = No
     )
 
 
-def _check_signature(written: bytes, signed: str, keys: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """See that one of the keys signed this manifest; return its id, and its thumbprint."""
+def _check_signature(
+    written: bytes, signed: str, keys: Sequence[Mapping[str, Any]]
+) -> tuple[str, str, Manifest | None]:
+    """See that one of the keys signed this manifest; return its id, its thumbprint, and what was signed.
+
+    The manifest is none where it has a form that is not known.
+    """
     from joserfc.jwk import OKPKey
     from joserfc.jws import extract_compact
 
@@ -105,7 +109,7 @@ def _check_signature(written: bytes, signed: str, keys: Sequence[Mapping[str, An
         raise Corrupt("what was signed is about another report")
     kid = str(extract_compact(signed.encode()).headers().get("kid"))
     key = next(each for each in keys if each.get("kid") == kid)
-    return kid, OKPKey.import_key(dict(key)).thumbprint()
+    return kid, OKPKey.import_key(dict(key)).thumbprint(), manifest
 
 
 def _faults_of_authorisation(

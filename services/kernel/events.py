@@ -85,17 +85,17 @@ class EventStream(ASGIResponse):
             while True:
                 self._next = self._next or asyncio.create_task(self._take())
                 if not await comes(self._next, ending):
-                    await _send_body(send, SILENT)
+                    await send_body(send, SILENT)
                     continue
                 part, self._next = self._next.result(), None
                 if part is END:
                     break
-                await _send_body(send, _event(part, id=str(part.sequence) if self._resumes else ""))
+                await send_body(send, _event(part, id=str(part.sequence) if self._resumes else ""))
         except Exception as error:  # noqa: BLE001  whoever reads the stream learns of it
             _log.info("a stream failed", reason=str(error))
-            await _send_body(send, problem_event(self._describe(error)), last=True)
+            await send_body(send, problem_event(self._describe(error)), last=True)
         else:
-            await _send_body(send, b"event: end\r\ndata: \r\n\r\n", last=True)
+            await send_body(send, b"event: end\r\ndata: \r\n\r\n", last=True)
         finally:
             ending.cancel()
 
@@ -131,7 +131,7 @@ def _event(content: Any, **fields: str) -> bytes:
     return head.encode() + b"data: " + msgspec.json.encode(content) + b"\r\n\r\n"
 
 
-async def _send_body(send: Send, body: bytes, *, last: bool = False) -> None:
+async def send_body(send: Send, body: bytes, *, last: bool = False) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": not last})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from litestar.types import Send
 
 from services.kernel.calls import Piece
-from services.kernel.events import END, EventStream, comes
+from services.kernel.events import END, EventStream, comes, send_body
 from services.kernel.http_questions import EVENTS
 
 
@@ -32,9 +32,9 @@ class FileStream(EventStream):
             piece = await self._part(ending)
             await send({"type": "http.response.start", "status": 200, "headers": headers_of(piece)})
             while piece is not END:
-                await _send_body(send, piece.data)
+                await send_body(send, piece.data)
                 piece = await self._part(ending)
-            await _send_body(send, b"", last=True)
+            await send_body(send, b"", last=True)
         finally:
             ending.cancel()
 
@@ -55,7 +55,3 @@ def headers_of(first: Piece) -> list[tuple[bytes, bytes]]:
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
     ]
-
-
-async def _send_body(send: Send, body: bytes, *, last: bool = False) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": not last})
